@@ -1,0 +1,34 @@
+# make demo    a sample project, embedded, in the app on http://127.0.0.1:7860
+# make test    the same environment, all tests
+# make check   lint, format and types
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format
+
+demo: .venv/ready
+	$(BIN)/python -m imlcull_al demo demo_project
+
+test: .venv/ready-tests
+	$(BIN)/python -m pytest
+
+check: .venv/ready-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/ready-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("imlcull needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/ready: requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/ready-tests: tests/requirements.txt requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
+	touch .venv/ready $@

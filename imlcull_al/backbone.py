@@ -1,0 +1,155 @@
+"""A vision transformer as one function: pixels (B, 3, H, W) → embeddings (B, D).
+
+The only module that imports transformers; importing it takes seconds, so others do so when a model first runs.
+Knows nothing of photos, caches or labels.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from .errors import EncoderError
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+
+class Backbone(nn.Module):
+    """A Hugging Face vision model with one way of pooling its tokens.
+
+    `pooling`: `first` (class token), `pooler` (the model's own pooled output) or `mean` (over all tokens).
+    """
+
+    def __init__(self, transformer: nn.Module, pooling: str) -> None:
+        """Keep the model and the pooling."""
+        super().__init__()
+        self.transformer = transformer
+        self.pooling = pooling
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) preprocessed → (B, D)."""
+        output = self.transformer(pixel_values=pixels)
+        if self.pooling == "first":
+            return output.last_hidden_state[:, 0]
+        if self.pooling == "pooler":
+            return output.pooler_output
+        return output.last_hidden_state.mean(dim=1)
+
+
+def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str) -> Backbone:
+    """The weights in `folder`, in evaluation mode. Raises `EncoderError` where they don't fit the config.
+
+    Of a model with a text tower only the vision tower is loaded. Code in the folder is never run.
+    """
+    try:
+        transformer, info = transformers.AutoModel.from_pretrained(
+            folder, config=_config(vision_config), output_loading_info=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise EncoderError(f"Could not load the model in {folder}: {error}. Download it again.") from error
+    missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
+    unused_pooler = pooling != "pooler"
+    if missing or (len(info["missing_keys"]) > len(missing) and not unused_pooler):
+        raise EncoderError(
+            f"The weights in {folder} lack {len(missing)} tensors of their config, {missing[0]} first. "
+            "Download the model again."
+        )
+    return Backbone(transformer, pooling).eval()
+
+
+def from_config(vision_config: dict[str, Any], pooling: str) -> Backbone:
+    """The same shape with fresh weights, to be filled by `load_state_dict`. Raises `EncoderError`."""
+    try:
+        return Backbone(transformers.AutoModel.from_config(_config(vision_config)), pooling).eval()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EncoderError(f"Could not build a {vision_config.get('model_type')} model: {error}.") from error
+
+
+def stand_in(vision_config: dict[str, Any], seed: int) -> Backbone:
+    """A small transformer nobody trained: its patch filters are cosines, the rest is seeded noise.
+
+    Cosines of several frequencies in brightness and colour make blur, exposure and texture visible to the mean over
+    the tokens; what is in the picture stays invisible.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = from_config(vision_config, "mean")
+    projection = backbone.transformer.embeddings.patch_embeddings.projection
+    with torch.no_grad():
+        projection.weight.copy_(_cosine_filters(projection.out_channels, vision_config["patch_size"]))
+        projection.bias.zero_()
+        for name, parameter in backbone.named_parameters():
+            if name.endswith(".weight") and parameter.ndim == 2:
+                parameter.mul_(2.0)  # noise this size bends the features; the library's 0.02 leaves them linear
+    return backbone
+
+
+def _cosine_filters(count: int, patch: int) -> Tensor:
+    """`count` patch filters (count, 3, patch, patch): a 2-D DCT in brightness, then in two colour differences."""
+    position = (torch.arange(patch) + 0.5) * math.pi / patch
+    waves = torch.cos(torch.arange(patch)[:, None] * position[None, :])
+    pairs = sorted(((u, v) for u in range(patch) for v in range(patch)), key=lambda pair: (sum(pair), pair))
+    brightness, colours = pairs[: count * 3 // 4], pairs[: (count - count * 3 // 4 + 1) // 2]
+    tones = [((1, 1, 1), brightness), ((1, -1, 0), colours), ((-0.5, -0.5, 1), colours)]
+    filters = [
+        torch.tensor(tone)[:, None, None] * torch.outer(waves[u], waves[v]) * (1 + u + v)
+        for tone, frequencies in tones
+        for u, v in frequencies
+    ]
+    return torch.stack(filters[:count]).float() / patch**2
+
+
+def _config(vision_config: dict[str, Any]) -> Any:
+    fields = {name: value for name, value in vision_config.items() if name != "model_type"}
+    return transformers.AutoConfig.for_model(vision_config["model_type"], **fields)
+
+
+def device() -> torch.device:
+    """The best device of this machine: CUDA, then Apple's MPS, then the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+class Runner:
+    """A backbone on the best device, for inference, in bfloat16 where that is native and agrees with float32."""
+
+    AGREEMENT = 0.999  # smallest cosine between the two precisions' embeddings of the probe
+
+    def __init__(self, backbone: Backbone, probe: Tensor) -> None:
+        """`probe`: (B, 3, H, W) typical inputs that decide on the precision, the same for every run."""
+        self.device = device()
+        self.backbone = backbone.to(self.device).eval()
+        self.dtype = torch.float32
+        if _has_bfloat16(self.device):
+            self._try_bfloat16(probe)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) float32 on the CPU → (B, D) float32 on the CPU."""
+        with torch.inference_mode():
+            return self.backbone(pixels.to(self.device, self.dtype)).float().cpu()
+
+    def _try_bfloat16(self, probe: Tensor) -> None:
+        exact = self(probe)
+        weights = {name: tensor.clone() for name, tensor in self.backbone.state_dict().items()}
+        self.dtype = torch.bfloat16
+        self.backbone.to(self.dtype)
+        cosine = torch.cosine_similarity(exact, self(probe))
+        if not bool((cosine >= self.AGREEMENT).all()):
+            self.dtype = torch.float32
+            self.backbone.to(self.dtype).load_state_dict(weights)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False

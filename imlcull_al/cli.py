@@ -1,0 +1,255 @@
+"""The command line: parse, call one function, print, set the exit code.
+
+Results go to standard output; progress, notices and errors to standard error, so that results can be piped.
+Exit codes: 0 done, 1 an error that a sentence explains, 2 a wrong command line, 130 stopped with Ctrl-C.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from . import tables
+from .embeddings import DEFAULT_BATCH_SIZE
+from .encoder import DEFAULT_MODEL
+from .errors import ImlcullError
+from .terminal import progress_bar, say
+from .train import Epoch, Options
+
+SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ImlcullError as error:
+        say(f"Error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("Stopped. What was finished is kept; run the same command again to go on.")
+        return 130
+    except BrokenPipeError:  # the reader of a pipe had enough
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def label(options: argparse.Namespace) -> None:
+    """Open the app on a project."""
+    from .ui import launch
+
+    launch(options.project, options.stage, options.model, options.cache_dir, port=options.port)
+
+
+def embed(options: argparse.Namespace) -> None:
+    """Fill the cache."""
+    from .session import open_session
+
+    session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
+    with progress_bar() as progress:
+        seen = session.prepare(batch_size=options.batch_size, progress=progress)
+    _say_notices(session)
+    print(
+        f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "
+        f"{seen.computed} computed, {len(seen.unreadable)} unreadable"
+    )
+    for key, reason in seen.unreadable.items():
+        say(f"  {key!r}: {reason}")
+
+
+def order(options: argparse.Namespace) -> None:
+    """Print the next photos to label."""
+    session = _prepared(options)
+    for photo in session.order(options.n):
+        print(f"{'' if photo.p_keep is None else format(photo.p_keep, '.4f')}\t{photo.key}")
+    if session.order(1) and session.order(1)[0].p_keep is None:
+        say("No p_keep yet: label at least one photo as keep and one as cull.")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Fine-tune the model."""
+    from .session import open_session
+
+    def show(epoch: Epoch, best: bool) -> None:
+        say(
+            f"epoch {epoch.epoch:3d}   train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:6.1%}   "
+            f"validation loss {epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:6.1%}{'   saved' if best else ''}"
+        )
+
+    session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
+    chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    with progress_bar() as progress:
+        training = session.train(chosen, progress=progress, on_epoch=show)
+    _say_notices(session)
+    best = training.best
+    print(
+        f"Ended after epoch {len(training.epochs)}: {training.ended}.\n"
+        f"Best: epoch {best.epoch}, {best.val_accuracy:.1%} of {len(training.validation_keys)} validation photos right.\n"
+        f"Model:  {session.stage.model}\nLog:    {session.stage.epoch_log}\nReport: {session.stage.report}"
+    )
+
+
+def score(options: argparse.Namespace) -> None:
+    """Print p_keep, decision and reason of every photo."""
+    rows = [
+        {
+            "image_name": each.key,
+            "p_keep": None if each.p_keep is None else round(each.p_keep, 4),
+            "decision": each.decision,
+            "reason": each.reason,
+        }
+        for each in _prepared(options).scores()
+    ]
+    print(json.dumps(rows, indent=1, ensure_ascii=False) if options.format == "json" else tables.render(SCORE_COLUMNS, rows), end="")
+
+
+def cull(options: argparse.Namespace) -> None:
+    """Make the next stage, or say what it would hold."""
+    session = _prepared(options)
+    plan = session.plan_cull(options.threshold)
+    for key, reason in plan.left_out.items():
+        say(f"Left out: {key!r}: {reason}")
+    unreadable = [each for each in plan.kept if each.reason.startswith("unreadable")]
+    for each in unreadable:
+        say(f"Kept unseen: {each.key!r}: {each.reason}")
+    by_label = sum(each.reason == "label" for each in plan.decisions)
+    print(
+        f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
+        f"({by_label} by label, {len(plan.decisions) - by_label - len(unreadable)} by score at {plan.threshold:g}, "
+        f"{len(unreadable)} unreadable and kept); {len(plan.files) - len(plan.kept)} companion files"
+    )
+    if options.dry_run:
+        print(f"Dry run: nothing was written. Without --dry-run this makes {plan.stage.next.folder}")
+        return
+    from .cull import apply
+
+    with progress_bar() as progress:
+        new = apply(plan, options.link, progress=progress)
+    print(f"Made {new.folder} and {new.manifest.name}; {plan.stage.name} is as it was.")
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Make a sample project and open the app on it, or play a scripted photographer."""
+    from . import demo as play
+
+    with progress_bar() as progress:
+        play.prepare(options.dir, options.model, options.cache_dir, progress=progress)
+    if options.headless:
+        play.headless(options.dir, options.model, options.cache_dir, answers=options.answers)
+    else:
+        from .ui import launch
+
+        launch(options.dir, 1, options.model, options.cache_dir, port=options.port)
+
+
+def _prepared(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # a Session, imported late
+    from .session import open_session
+
+    session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
+    with progress_bar() as progress:
+        session.prepare(progress=progress)
+    _say_notices(session)
+    return session
+
+
+def _say_notices(session) -> None:  # type: ignore[no-untyped-def]
+    if session.notice:
+        say(f"Note: {session.notice}")
+    if missing := session.counts().missing:
+        say(f"Note: {missing} labels name photos that are not in {session.stage.name}; they are kept and not used.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m imlcull_al", description="Learn what to keep from few answers.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(run, summary: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+        sub = commands.add_parser(
+            run.__name__, help=summary, description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command(label, "open the app on a project")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument("--port", type=int, default=5000, help="port of the page on this machine")
+
+    sub = command(embed, "fill the embedding cache")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, help="photos the encoder sees at once")
+
+    sub = command(order, "list the next photos to label, most uncertain first, with p_keep")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument("-n", type=_positive, default=20, help="how many")
+
+    sub = command(train, "fine-tune the vision transformer on the labels")
+    _add_project(sub)
+    _add_encoder(sub)
+    _add_training(sub)
+
+    sub = command(score, "print photo, p_keep, decision and reason")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument("--format", choices=("csv", "json"), default="csv", help="form of the output")
+
+    sub = command(cull, "copy the kept photos into the next stage")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument("--dry-run", action="store_true", help="say what would be done and write nothing")
+    sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="how files are placed")
+    sub.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+
+    sub = command(demo, "make a sample project and open the app on it")
+    sub.add_argument("dir", metavar="DIR", type=Path, help="folder for the sample project")
+    _add_encoder(sub)
+    sub.add_argument("--headless", action="store_true", help="no page: a scripted photographer answers, trains, culls")
+    sub.add_argument("--answers", type=_positive, default=80, help="answers of the scripted photographer")
+    sub.add_argument("--port", type=int, default=7860, help="port of the page on this machine")
+    return parser
+
+
+def _add_project(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--project", type=Path, required=True, help="folder that holds stage_1", default=argparse.SUPPRESS)
+    parser.add_argument("--stage", type=int, help="number of the stage; the latest by default", default=argparse.SUPPRESS)
+    parser.set_defaults(stage=None)
+
+
+def _add_encoder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default=argparse.SUPPRESS,
+        help=f"Hugging Face id or local folder of a vision transformer; by default the stage's trained model, "
+        f"else {DEFAULT_MODEL}",
+    )
+    parser.add_argument(
+        "--cache-dir", type=Path, default=argparse.SUPPRESS, help="folder of the embedding cache; cache/ by default"
+    )
+    parser.set_defaults(model=None, cache_dir=None)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    defaults = Options()
+    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="passes over the labeled photos, at most")
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size, help="photos in a step")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="Adam's step size")
+    parser.add_argument("--patience", type=int, default=defaults.patience, help="epochs to wait for a better one")
+    parser.add_argument(
+        "--validation-split", type=float, default=defaults.validation_split, help="share of the labels set apart"
+    )
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="the same seed gives the same training")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number

@@ -1,0 +1,239 @@
+"""From scores and labels to the next stage: decide (pure), plan, apply.
+
+`stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model; a row for every file of the
+new stage, companions too. `source` is relative to the project.
+
+The new stage is made in one step: copies go into a hidden sibling, each is read back and compared, the manifest is
+written, and then the sibling gets its name. Until then there is no new stage; nothing is ever deleted in an old one.
+Knows nothing of embeddings or of how p_keep came about.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import photos, tables
+from .errors import Cancelled, CullRefused, NotEnoughLabels, StorageError
+from .files import TEMPORARY_PREFIX, sync_folder, unwritable
+from .labels import CULL, KEEP
+from .progress import Progress, Stop, never, silent
+from .project import Listing, Stage
+
+MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
+LINKS = ("copy", "hardlink", "reflink")
+_FICLONE = 0x40049409  # Linux's ioctl that lets two files share their blocks until one is changed
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What happens to one photo, and why. `p_keep` is None where there is no score."""
+
+    key: str
+    decision: str
+    reason: str
+    p_keep: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cull would do. `files`: key of every file to copy → reason, in key order."""
+
+    stage: Stage
+    threshold: float
+    model: str
+    decisions: tuple[Decision, ...]
+    files: dict[str, str]
+    left_out: dict[str, str]
+
+    @property
+    def kept(self) -> list[Decision]:
+        """The photos that go on."""
+        return [each for each in self.decisions if each.decision == KEEP]
+
+    @property
+    def culled(self) -> list[Decision]:
+        """The photos that stay behind."""
+        return [each for each in self.decisions if each.decision == CULL]
+
+
+def decide(
+    p_keep: Mapping[str, float],
+    labels: Mapping[str, str],
+    unreadable: Mapping[str, str],
+    threshold: float = 0.5,
+) -> list[Decision]:
+    """One decision per photo, in key order: a person's label beats everything, an unreadable photo is kept, else
+    p_keep at or above `threshold` is keep.
+    """
+    decisions = []
+    for key in sorted({*p_keep, *unreadable}):
+        score = p_keep.get(key)
+        if key in labels:
+            decisions.append(Decision(key, labels[key], "label", score))
+        elif score is None:
+            decisions.append(Decision(key, KEEP, f"unreadable: {unreadable[key]}", None))
+        else:
+            decisions.append(Decision(key, KEEP if score >= threshold else CULL, "score", score))
+    return decisions
+
+
+def make_plan(stage: Stage, decisions: Iterable[Decision], listing: Listing, threshold: float, model: str) -> Plan:
+    """The files that the next stage gets: kept photos and the companions of each. Raises `CullRefused`."""
+    if not 0 <= threshold <= 1:
+        raise CullRefused(f"The threshold is {threshold}; choose one between 0 and 1.")
+    decisions = tuple(decisions)
+    files: dict[str, str] = {}
+    for each in decisions:
+        if each.decision == KEEP:
+            files[each.key] = each.reason
+            for companion in listing.companions.get(each.key, ()):
+                files.setdefault(companion, f"companion of {each.key}")
+    return Plan(stage, threshold, model, decisions, dict(sorted(files.items())), listing.left_out)
+
+
+def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: Stop = never) -> Stage:
+    """Make the next stage and its manifest; return it. File times are kept.
+
+    Raises `CullRefused` when the stage exists, nothing would be kept, or the disk lacks room or links; `StorageError`
+    when a file can't be copied or its copy differs; `Cancelled`. In all these cases there is no new stage.
+    """
+    new = plan.stage.next
+    _check(plan, new, link)
+    partial = new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
+    try:
+        _clear(partial)
+        partial.mkdir()
+        content_ids = {}
+        for done, key in enumerate(plan.files):
+            if stop():
+                raise Cancelled(f"The cull was stopped; {new.folder} was not made.")
+            progress("copying", done, len(plan.files))
+            content_ids[key] = _place(plan.stage.path(key), partial / key, link)
+        progress("copying", len(plan.files), len(plan.files))
+        sync_folder(partial)
+        tables.write(new.manifest, MANIFEST_COLUMNS, _manifest_rows(plan, content_ids))
+        _rename(partial, new)
+    except OSError as error:
+        raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
+    finally:
+        _clear(partial)
+    return new
+
+
+def refuse_without_scores(stage: Stage, labels: Mapping[str, str]) -> NotEnoughLabels:
+    """The error for a stage whose unlabeled photos can't be scored yet."""
+    given = set(labels.values())
+    what = f"has only {given.pop()} labels, {len(labels)} of them" if given else "has no labels yet"
+    return NotEnoughLabels(
+        f"{stage.name} {what}, so nothing is known about the other photos. Label some of both kinds first: "
+        f"`label --project {stage.project}`."
+    )
+
+
+def _check(plan: Plan, new: Stage, link: str) -> None:
+    if link not in LINKS:
+        raise CullRefused(f"There is no link kind {link}; choose one of {', '.join(LINKS)}.")
+    if os.path.lexists(new.folder):
+        raise CullRefused(
+            f"{new.folder} exists already; nothing was changed. Rename or move it away, or cull {new.name} instead."
+        )
+    if not plan.files:
+        raise CullRefused(f"No photo of {plan.stage.name} would be kept. Label more keepers or lower the threshold.")
+    if link == "copy":
+        needed = sum(_size(plan.stage.path(key)) for key in plan.files)
+        free = shutil.disk_usage(new.project).free
+        if needed > free:
+            raise CullRefused(
+                f"The kept photos need {needed / 1e9:.1f} GB and {new.project} has {free / 1e9:.1f} GB left. "
+                "Make room, or use --link hardlink."
+            )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # said when it is copied
+
+
+def _place(source: Path, target: Path, link: str) -> str:
+    """Put one file in place and read it back; its content id."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if link == "hardlink":
+        _linked(os.link, source, target, link)
+    elif link == "reflink":
+        _linked(_reflink, source, target, link)
+        shutil.copystat(source, target)
+    else:
+        shutil.copy2(source, target)
+    wanted, found = _content_id(source), _content_id(target)
+    if wanted != found:
+        raise StorageError(f"The copy of {source} differs from it; no stage was made. Check the disk and try again.")
+    return found
+
+
+def _content_id(path: Path) -> str:
+    data = path.read_bytes()
+    return photos.content_id(data)
+
+
+def _linked(make: Callable[[Path, Path], None], source: Path, target: Path, link: str) -> None:
+    try:
+        make(source, target)
+    except OSError as error:
+        if error.errno in (
+            errno.EXDEV,
+            errno.EPERM,
+            errno.EOPNOTSUPP,
+            errno.EINVAL,
+            errno.ENOTTY,
+            errno.ENOSYS,
+        ):
+            raise CullRefused(f"The file system of {source.parent} makes no {link}s here. Use --link copy.") from error
+        raise
+
+
+def _reflink(source: Path, target: Path) -> None:
+    try:
+        import fcntl
+    except ImportError as error:
+        raise OSError(errno.ENOSYS, "no reflinks on this system") from error
+    with source.open("rb") as old, target.open("xb") as fresh:
+        fcntl.ioctl(fresh.fileno(), _FICLONE, old.fileno())
+
+
+def _rename(partial: Path, new: Stage) -> None:
+    """The moment in which the stage appears. A stage that came meanwhile stays; the manifest of ours goes."""
+    try:
+        if os.path.lexists(new.folder):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new.folder))
+        partial.rename(new.folder)
+        sync_folder(new.project)
+    except OSError:
+        new.manifest.unlink(missing_ok=True)
+        raise
+
+
+def _clear(partial: Path) -> None:
+    """Remove the hidden sibling: it only ever holds copies that no stage uses."""
+    if partial.exists():
+        shutil.rmtree(partial)
+
+
+def _manifest_rows(plan: Plan, content_ids: Mapping[str, str]) -> list[dict[str, object]]:
+    p_keep = {each.key: each.p_keep for each in plan.decisions}
+    return [
+        {
+            "image_name": key,
+            "source": f"{plan.stage.name}/{key}",
+            "content_id": content_ids[key],
+            "reason": reason,
+            "p_keep": "" if p_keep.get(key) is None else f"{p_keep[key]:.4f}",
+            "threshold": plan.threshold,
+            "model": plan.model,
+        }
+        for key, reason in plan.files.items()
+    ]

@@ -1,0 +1,201 @@
+"""One embedding per photo: found in the cache by content, or computed and cached.
+
+Files are read once, for hash and pixels, by threads that stay a bounded distance ahead of the encoder.
+Knows nothing of stages, labels or scores.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from . import photos
+from .cache import ContentIds, EmbeddingCache, stat_of
+from .encoder import Encoder
+from .errors import Cancelled, UnreadablePhoto
+from .progress import Progress, Stop, never, silent
+
+DEFAULT_BATCH_SIZE = 16
+_FLUSH_ROWS = 256
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What the encoder sees of a set of photos.
+
+    `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
+    `found`: photos whose row was in the cache; `computed`: rows that the encoder made in this run.
+    """
+
+    keys: tuple[str, ...]
+    rows: np.ndarray
+    unreadable: dict[str, str]
+    found: int
+    computed: int
+
+
+class _Read(NamedTuple):
+    """One file as a reading thread leaves it; exactly one of image and reason where the id is new."""
+
+    key: str
+    stat: tuple[int, int, int]
+    content_id: str | None
+    image: Image.Image | None
+    reason: str | None
+
+
+def ensure(
+    paths: Mapping[str, Path],
+    encoder: Encoder,
+    cache_dir: Path,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Embeddings:
+    """The embeddings of `paths` (key → file). A second call over unchanged files reads and computes nothing.
+
+    Raises `Cancelled` when `stop` says so; what was computed by then is in the cache.
+    """
+    work = _Work(encoder, cache_dir, batch_size)
+    new = {}
+    for key, path in paths.items():
+        content_id = work.files.get(path)
+        if content_id is None or not work.knows(content_id):
+            new[key] = path
+        else:
+            work.content[key] = content_id
+    found = len(work.content)
+    try:
+        for done, read in enumerate(_read_ahead(new, encoder.side, work.knows, ahead=2 * batch_size)):
+            if stop():
+                raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
+            found += work.take(read, paths[read.key])
+            progress("embedding", len(paths) - len(new) + done, len(paths))
+        work.encode()
+    finally:
+        work.flush()
+        work.files.save()
+    if new:
+        progress("embedding", len(paths), len(paths))
+    return work.result(sorted(paths), found)
+
+
+class _Work:
+    """The state of one `ensure`: what is known by content, and the batch that is filling."""
+
+    def __init__(self, encoder: Encoder, cache_dir: Path, batch_size: int) -> None:
+        self.encoder = encoder
+        self.batch_size = batch_size
+        self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
+        self.files = ContentIds(cache_dir)
+        ids, self.cached_rows, self.reasons = self.cache.read()
+        self.position = {content_id: row for row, content_id in enumerate(ids)}
+        self.computed: dict[str, np.ndarray] = {}
+        self.content: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}
+        self.batch: dict[str, Image.Image] = {}
+        self.unsaved: list[str] = []
+        self.unsaved_reasons: dict[str, str] = {}
+
+    def knows(self, content_id: str) -> bool:
+        """Whether this content has a row or a reason already."""
+        return content_id in self.position or content_id in self.reasons or content_id in self.computed
+
+    def take(self, read: _Read, path: Path) -> bool:
+        """Take over one file; true when its row was in the cache."""
+        if read.content_id is None:
+            self.unreadable[read.key] = read.reason or ""
+            return False
+        self.files.put(path, read.stat, read.content_id)
+        self.content[read.key] = read.content_id
+        if read.content_id in self.position:
+            return True
+        if read.reason is not None:
+            self._fail(read.content_id, read.reason)
+        elif read.image is not None and not self.knows(read.content_id):
+            self.batch[read.content_id] = read.image
+            if len(self.batch) >= self.batch_size:
+                self.encode()
+        return False
+
+    def encode(self) -> None:
+        """Turn the waiting images into rows; a row that is not finite is a failure of its photo."""
+        if not self.batch:
+            return
+        rows = np.asarray(self.encoder.encode(list(self.batch.values())), np.float32)
+        for content_id, row in zip(self.batch, rows, strict=True):
+            if np.isfinite(row).all():
+                self.computed[content_id] = row
+                self.unsaved.append(content_id)
+            else:
+                self._fail(content_id, f"the encoder {self.encoder.name} gave no finite numbers for it")
+        self.batch.clear()
+        if len(self.unsaved) >= _FLUSH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put what is new into the cache file."""
+        rows = [self.computed[content_id] for content_id in self.unsaved]
+        stacked = np.stack(rows) if rows else np.empty((0, self.encoder.dim), np.float32)
+        self.cache.append(self.unsaved, stacked, self.unsaved_reasons)
+        self.unsaved, self.unsaved_reasons = [], {}
+
+    def result(self, keys: list[str], found: int) -> Embeddings:
+        """Rows in the order of `keys`."""
+        readable = []
+        for key in keys:
+            content_id = self.content.get(key)
+            if content_id in self.reasons:
+                self.unreadable[key] = self.reasons[content_id]
+            elif content_id is not None:
+                readable.append(key)
+        rows = np.empty((len(readable), self.encoder.dim), np.float32)
+        for row, key in enumerate(readable):
+            content_id = self.content[key]
+            cached = self.position.get(content_id)
+            rows[row] = self.computed[content_id] if cached is None else self.cached_rows[cached]
+        return Embeddings(tuple(readable), rows, self.unreadable, found, len(self.computed))
+
+    def _fail(self, content_id: str, reason: str) -> None:
+        self.reasons[content_id] = self.unsaved_reasons[content_id] = reason
+
+
+def _read_ahead(paths: Mapping[str, Path], side: int, known: Callable[[str], bool], ahead: int) -> Iterator[_Read]:
+    def read(item: tuple[str, Path]) -> _Read:
+        key, path = item
+        stat = stat_of(path)
+        content_id = None
+        try:
+            data = photos.read(path)
+            content_id = photos.content_id(data)
+            image = None if known(content_id) else photos.decode(data, side)
+            return _Read(key, stat, content_id, image, None)
+        except UnreadablePhoto as error:
+            return _Read(key, stat, content_id, None, str(error))
+
+    return in_order(read, paths.items(), ahead)
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,49 @@
+"""The error tree. Every message says what failed, on which path, and what to do next.
+
+Each front end (command line, page) catches `ImlcullError` in exactly one place and shows its text;
+anything else that escapes is a defect of this project.
+"""
+
+
+class ImlcullError(Exception):
+    """Base of every error that a person can do something about; `str(error)` is a sentence for them."""
+
+
+class StageError(ImlcullError):
+    """A project or stage folder is missing, empty or not usable."""
+
+
+class StorageError(ImlcullError):
+    """A file of the project or of the cache could not be read or written."""
+
+
+class UnreadablePhoto(ImlcullError):
+    """One photo could not be turned into pixels; the text is the reason shown beside it."""
+
+
+class LabelsError(ImlcullError):
+    """The labels file or its journal holds something that has no safe interpretation."""
+
+
+class EncoderError(ImlcullError):
+    """A pretrained encoder is not there, is not a vision transformer, or does not fit its weights."""
+
+
+class ModelFileError(ImlcullError):
+    """`stage_N_cull_model.pth` is not a model of this project, or is damaged."""
+
+
+class NotEnoughLabels(ImlcullError):
+    """There are too few answers, or answers of one class only, for what was asked."""
+
+
+class TrainingError(ImlcullError):
+    """A training could not start or never improved; the earlier model is as it was."""
+
+
+class CullRefused(ImlcullError):
+    """The cull was not made; nothing was changed."""
+
+
+class Cancelled(ImlcullError):
+    """Work was stopped on request; what was finished before is kept."""

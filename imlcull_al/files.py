@@ -1,0 +1,70 @@
+"""Writing so that a reader sees the old file or the new one, never half of one.
+
+Write beside, flush to the disk, rename. Knows nothing of what the files hold.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import StorageError
+
+TEMPORARY_PREFIX = ".imlcull-"
+
+
+def temporary_sibling(path: Path) -> Path:
+    """A free name in the folder of `path`; short whatever the length of `path`'s own name."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; on success it becomes `path`, on any failure `path` stays as it was.
+
+    Raises `StorageError` where the disk refuses.
+    """
+    temporary = temporary_sibling(path)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Make `text` (UTF-8, newlines as given) the content of `path`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in `folder` durable, where the system has such a call (Windows has not)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """The sentence for a write that the disk refused."""
+    reason = error.strerror or str(error)
+    return StorageError(
+        f"Could not write {path}: {reason}. Check that the folder is writable and the disk has room, then try again."
+    )
+
+
+def unreadable(path: Path, error: Exception) -> StorageError:
+    """The sentence for a read that the disk refused."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return StorageError(f"Could not read {path}: {reason}. Check the file and its permissions, then try again.")

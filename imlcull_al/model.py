@@ -1,0 +1,167 @@
+"""The fine-tuned keep/cull classifier, and its file `stage_N_cull_model.pth`.
+
+The file is a `torch.save` of one dictionary of plain values and tensors; it loads with `weights_only=True`:
+
+    format = "imlcull model", version = 1, classes = ["keep", "cull"]
+    base_model          str, what it was trained from; base_fingerprint: that encoder's
+    notice              str, the base's notice; empty for none
+    vision_config       dict, the Hugging Face config of the transformer, with model_type
+    preprocessing       dict, the fields of `Preprocessing`
+    pooling             "first" | "pooler" | "mean"
+    state_dict          tensors: backbone.transformer.…, head.weight (2, D), head.bias (2,)
+    epoch, validation_accuracy, seed
+    labels              dict, photo key → label it was trained or validated on; validation_keys: list of keys
+
+Knows nothing of optimisers, stages or caches.
+"""
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import head
+from .backbone import Backbone, from_config
+from .encoder import Architecture, VisionEncoder
+from .errors import EncoderError, ModelFileError
+from .files import replacing
+from .labels import LABELS
+from .preprocess import Preprocessing
+
+FORMAT = "imlcull model"
+VERSION = 1
+
+
+class CullClassifier(nn.Module):
+    """A backbone and a linear layer on its unit-length embedding."""
+
+    def __init__(self, backbone: Backbone, dim: int) -> None:
+        """The linear layer starts at zero."""
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(dim, 2)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) preprocessed → logits (B, 2): keep, cull."""
+        return self.head(nn.functional.normalize(self.backbone(pixels), dim=1))
+
+    def start_from(self, probe: head.Head) -> None:
+        """Make the linear layer say what this head says: linear probe, then fine-tune (Kumar et al. 2022)."""
+        weights = torch.from_numpy(np.asarray(probe.weights, np.float32)) / 2
+        with torch.no_grad():
+            self.head.weight.copy_(torch.stack([weights, -weights]))
+            self.head.bias.copy_(torch.tensor([probe.bias / 2, -probe.bias / 2]))
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A loaded model: an encoder of its own, a head on it, and what it was trained on."""
+
+    encoder: VisionEncoder
+    head: head.Head
+    base_model: str
+    base_fingerprint: str
+    epoch: int
+    validation_accuracy: float
+    labels: dict[str, str]
+    validation_keys: list[str]
+
+
+def save(path: Path, classifier: CullClassifier, base: VisionEncoder, facts: dict[str, Any]) -> None:
+    """Replace `path` by this model, whole or not at all. `facts`: epoch, validation_accuracy, seed, labels,
+    validation_keys.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "classes": list(LABELS),
+        "base_model": base.name,
+        "base_fingerprint": base.fingerprint,
+        "notice": base.notice,
+        "vision_config": base.architecture.vision_config,
+        "preprocessing": base.architecture.preprocessing.as_dict(),
+        "pooling": base.architecture.pooling,
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in classifier.state_dict().items()},
+        **facts,
+    }
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load(path: Path) -> TrainedModel:
+    """The model at `path`. Raises `ModelFileError` that says what is wrong with the file; runs no code in it."""
+    content = _load_content(path)
+    try:
+        architecture = Architecture(
+            dict(content["vision_config"]),
+            Preprocessing.from_dict(content["preprocessing"]),
+            str(content["pooling"]),
+        )
+        state = content["state_dict"]
+        weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
+        if weight.shape != (2, architecture.dim) or bias.shape != (2,):
+            raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {architecture.dim} numbers")
+        keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
+        encoder = VisionEncoder(
+            name=f"model trained from {content['base_model']}",
+            architecture=architecture,
+            fingerprint=architecture.digest(_digest(path)),
+            build=lambda: _backbone(path, architecture, state),
+            notice=str(content["notice"]),
+        )
+        return TrainedModel(
+            encoder,
+            keep_head,
+            str(content["base_model"]),
+            str(content["base_fingerprint"]),
+            int(content["epoch"]),
+            float(content["validation_accuracy"]),
+            dict(content["labels"]),
+            list(content["validation_keys"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unfit(path, f"a part of it is missing or of another kind ({error!r})") from error
+
+
+def _load_content(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise _unfit(path, error.strerror or str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise _unfit(path, "it holds more than tensors and plain values, and was not opened") from error
+    # torch's reader raises what its zip and pickle parsers run into on a damaged file
+    except Exception as error:
+        raise _unfit(path, f"it is damaged ({type(error).__name__})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise _unfit(path, "it is a file of another program")
+    if content.get("version") != VERSION or content.get("classes") != list(LABELS):
+        raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
+    return content
+
+
+def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) -> Backbone:
+    prefix = "backbone."
+    own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    try:
+        backbone = from_config(architecture.vision_config, architecture.pooling)
+        backbone.load_state_dict(own)
+    except (RuntimeError, EncoderError) as error:
+        raise _unfit(path, f"its weights don't fit its config ({str(error)[:300]})") from error
+    return backbone
+
+
+def _unfit(path: Path, what: str) -> ModelFileError:
+    return ModelFileError(f"{path} can't be used as a model: {what}. Move it away, or run `train` again to replace it.")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,140 @@
+"""From a file to upright sRGB pixels, or `UnreadablePhoto` with the reason.
+
+Everything that turns a key into pixels sits here. Files come from strangers: size and pixels are bounded before
+anything is decoded, and only formats that a camera or a photo editor writes are tried.
+Knows nothing of stages, models or caches.
+"""
+
+import hashlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageCms, ImageOps
+
+from .errors import UnreadablePhoto
+
+MAX_BYTES = 1 << 30
+MAX_PIXELS = 250_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
+DECODER = f"Pillow {Image.__version__}"  # what a cached "unreadable" is worth: another version may read it
+
+Image.init()  # registers the plugins of FORMATS; before the first decode, because threads share the registry
+# Pillow's own guard is the second line behind `_check_pixels`. What its plugins warn about (broken EXIF, an MPO
+# without its second frame) either shows up as an error or doesn't touch the pixels.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+_SRGB = ImageCms.createProfile("sRGB")
+_BACKGROUND = (255, 255, 255)  # under transparent pixels
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a photo, at most `MAX_BYTES`. Raises `UnreadablePhoto`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UnreadablePhoto(f"the file can't be opened: {getattr(error, 'strerror', None) or error}") from error
+    if not data:
+        raise UnreadablePhoto("the file is empty")
+    if len(data) > MAX_BYTES:
+        raise UnreadablePhoto(f"the file is larger than {MAX_BYTES >> 20} MiB")
+    return data
+
+
+def content_id(data: bytes) -> str:
+    """32 hexadecimal digits that name these bytes (BLAKE2b, 128 bits)."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def load(path: Path, min_side: int | None = None) -> Image.Image:
+    """`decode(read(path))`."""
+    return decode(read(path), min_side)
+
+
+def decode(data: bytes, min_side: int | None = None) -> Image.Image:
+    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation.
+
+    With `min_side` (pixels) a JPEG may be decoded at a fraction of its size (libjpeg's DCT scaling), never below
+    that length on its shorter side. Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_pixels(image)
+            if min_side:
+                _draft(image, min_side)
+            image.load()
+            return _to_srgb(_upright(image))
+    except UnreadablePhoto:
+        raise
+    except MemoryError as error:
+        raise UnreadablePhoto("there is not enough memory to decode it") from error
+    # Pillow's plugins raise whatever their parsing runs into: OSError, ValueError, SyntaxError, EOFError,
+    # NotImplementedError, struct.error, IndexError, TypeError, DecompressionBombError … A closed list would be a
+    # list of the crashes found so far.
+    except Exception as error:
+        raise UnreadablePhoto(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"it is no image in a known format ({', '.join(FORMATS)})"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it claims more than {MAX_PIXELS // 1_000_000} megapixels"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"it can't be decoded: {text[:200]}"
+
+
+def _check_pixels(image: Image.Image) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise UnreadablePhoto(f"it has no pixels ({width} × {height})")
+    if width * height > MAX_PIXELS:
+        raise UnreadablePhoto(f"it claims {width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} MP are decoded")
+
+
+def _draft(image: Image.Image, min_side: int) -> None:
+    """Ask for the smallest DCT scale whose shorter side is still at least `min_side`; no other format has one."""
+    scale = min(image.size) / min_side
+    if scale >= 2:
+        image.draft(None, (int(image.width / scale), int(image.height / scale)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - broken EXIF (any error, see decode) says nothing about the pixels
+        return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    image = _eight_bit(image)
+    if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        flat = Image.new("RGB", image.size, _BACKGROUND)
+        flat.paste(rgba, mask=rgba.getchannel("A"))
+        image = flat
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        image = _apply_profile(image, profile)
+    return image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit greys by their high byte (Pillow's own convert clips them); floats as 0 … 1."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.mode == "F":
+        return image.point(lambda value: value * 255).convert("L")
+    return image
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image  # an unusable profile says nothing about the pixels
+    return image if converted is None else converted

@@ -1,0 +1,226 @@
+"""Stages, every file name of a project, and photo keys.
+
+    project/
+      stage_1/                          the photos; read only, for ever
+      stage_1_cull_labels.csv           image_name,label
+      stage_1_cull_journal.jsonl        every answer ever given
+      stage_1_cull_model.pth            best model by validation accuracy
+      stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
+      stage_1_cull_report/              plots and tables of the last training
+      stage_2/                          the kept photos
+      stage_2_cull_manifest.csv         what was copied, from where and why
+
+A photo key is the POSIX path of a photo relative to its stage folder, the only identity used in code.
+Knows names and folders; opens no file.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .errors import StageError
+
+DECODABLE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".j2k")
+)  # fmt: skip
+# Photos too, but not decoded yet: alone they are kept as unreadable, beside a JPEG they are its companion.
+RAW_SUFFIXES = frozenset((
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".heic", ".heif", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
+    ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+))  # fmt: skip
+_STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a project, and where each of its files lies."""
+
+    project: Path
+    number: int
+
+    @property
+    def name(self) -> str:
+        """`stage_N`."""
+        return f"stage_{self.number}"
+
+    @property
+    def folder(self) -> Path:
+        """The photos."""
+        return self.project / self.name
+
+    @property
+    def labels(self) -> Path:
+        """The CSV that the world reads and may edit."""
+        return self._beside("labels.csv")
+
+    @property
+    def journal(self) -> Path:
+        """Every answer ever given."""
+        return self._beside("journal.jsonl")
+
+    @property
+    def model(self) -> Path:
+        """The fine-tuned classifier."""
+        return self._beside("model.pth")
+
+    @property
+    def epoch_log(self) -> Path:
+        """Losses and accuracy by epoch."""
+        return self._beside("epoch_log.csv")
+
+    @property
+    def report(self) -> Path:
+        """Folder of plots and tables of the last training."""
+        return self._beside("report")
+
+    @property
+    def manifest(self) -> Path:
+        """Where this stage's photos came from."""
+        return self._beside("manifest.csv")
+
+    @property
+    def next(self) -> "Stage":
+        """The stage that a cull of this one makes."""
+        return Stage(self.project, self.number + 1)
+
+    def path(self, key: str) -> Path:
+        """The file of a photo key."""
+        return self.folder / key
+
+    def _beside(self, name: str) -> Path:
+        return self.project / f"{self.name}_cull_{name}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a stage folder holds.
+
+    `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
+    `left_out`: key → reason, for what looks like a photo but must not be followed or can't be named in a table.
+    """
+
+    keys: tuple[str, ...]
+    companions: dict[str, tuple[str, ...]]
+    left_out: dict[str, str]
+
+
+def open_stage(project: str | Path, number: int | None = None) -> Stage:
+    """The stage with this number, or the latest: the largest N with a folder named exactly `stage_N`.
+
+    Raises `StageError` when there is none.
+    """
+    root = Path(project).expanduser().absolute()
+    numbers = _stage_numbers(root)
+    if not numbers:
+        raise StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and put your photos into it.")
+    if number is None:
+        return Stage(root, numbers[-1])
+    if number not in numbers:
+        there = ", ".join(f"stage_{n}" for n in numbers)
+        raise StageError(f"There is no stage_{number} in {root}. Choose one that exists: {there}.")
+    return Stage(root, number)
+
+
+def _stage_numbers(root: Path) -> list[int]:
+    try:
+        entries = list(root.iterdir())
+    except FileNotFoundError as error:
+        raise StageError(f"There is no folder {root}. Create it, with your photos in {root / 'stage_1'}.") from error
+    except OSError as error:
+        raise StageError(f"Could not open {root}: {error.strerror}. Name a project folder you may read.") from error
+    if _STAGE_NAME.fullmatch(root.name):
+        raise StageError(f"{root} is a stage, not a project. Name the folder that holds it: {root.parent}")
+    matches = ((_STAGE_NAME.fullmatch(entry.name), entry) for entry in entries)
+    return sorted(int(match[1]) for match, entry in matches if match and entry.is_dir())
+
+
+def list_photos(stage: Stage) -> Listing:
+    """All photos below the stage folder, by suffix; hidden files and folders are passed over.
+
+    Raises `StageError` for an empty stage.
+    """
+    root = os.path.realpath(stage.folder)
+    left_out: dict[str, str] = {}
+    files: list[str] = []
+    for path, key in _walk(root, ""):
+        reason = _reason_to_leave_out(path, key, root)
+        if reason:
+            left_out[key.encode("utf-8", "backslashreplace").decode("utf-8")] = reason
+        else:
+            files.append(key)
+    keys, companions = _pair(files)
+    if not keys:
+        found = "no photos" if files or left_out else "nothing"
+        raise StageError(f"There is {found} in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.")
+    return Listing(tuple(sorted(keys)), companions, left_out)
+
+
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Path and key of every file below `folder`; links to folders are files here, so nothing loops."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise StageError(f"Could not open {folder}: {error.strerror}. Make it readable, then try again.") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+        else:
+            yield entry.path, prefix + entry.name
+
+
+def _reason_to_leave_out(path: str, key: str, root: str) -> str:
+    try:
+        key.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8; rename it"
+    if not Path(path).is_symlink():
+        return ""
+    target = os.path.realpath(path)
+    if Path(target).is_dir():
+        return "it is a link to a folder; links to folders are not followed"
+    if os.path.commonpath([root, target]) != root:
+        return "it is a symbolic link that leaves the stage"
+    return ""
+
+
+def _pair(files: list[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """Tell photos from companions: `IMG_1.CR2`, `IMG_1.xmp` and `IMG_1.JPG.txt` belong to `IMG_1.JPG`.
+
+    A sidecar goes to the photo whose full name it extends, else to every photo with its stem; upper and lower
+    case are one. A RAW file with no such photo is a photo itself.
+    """
+    photos = [key for key in files if _suffix(key) in DECODABLE_SUFFIXES]
+    owners = _owners(photos)
+    lone_raws = [key for key in files if _suffix(key) in RAW_SUFFIXES and not _owned_by(key, owners)]
+    photos += lone_raws
+    owners = _owners(photos)
+    companions: dict[str, list[str]] = {}
+    for key in set(files) - set(photos):
+        for owner in _owned_by(key, owners):
+            companions.setdefault(owner, []).append(key)
+    return photos, {owner: tuple(sorted(keys)) for owner, keys in companions.items()}
+
+
+def _owners(photos: list[str]) -> dict[str, list[str]]:
+    owners: dict[str, list[str]] = {}
+    for key in photos:
+        for name in {key.casefold(), key[: len(key) - len(_suffix(key))].casefold()}:
+            owners.setdefault(name, []).append(key)
+    return owners
+
+
+def _owned_by(key: str, owners: dict[str, list[str]]) -> list[str]:
+    name = key.casefold()
+    while suffix := PurePosixPath(name).suffix:
+        name = name[: -len(suffix)]
+        if name in owners:
+            return owners[name]
+    return []
+
+
+def _suffix(key: str) -> str:
+    return PurePosixPath(key).suffix.lower()

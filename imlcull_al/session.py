@@ -1,0 +1,251 @@
+"""One person's work on one stage: next, answer, undo, skip, and what follows from the answers.
+
+The page, the command line and scripts all use this object. Answers are on the disk when `answer` returns.
+
+    session = open_session("project")
+    while photo := session.next():
+        session.answer(photo.key, "keep" if looks_good(photo.path) else "cull")
+    session.train()
+    session.cull()
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import cull, query, train
+from .cull import Decision, Plan
+from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
+from .encoder import load_encoder
+from .errors import StageError
+from .labels import LABELS, Answer, Labels
+from .progress import Progress, Stop, never, silent
+from .project import Listing, Stage, list_photos, open_stage
+from .scores import Scorer, choose_source
+
+DEFAULT_CACHE_DIR = Path(__file__).resolve().parent.parent / "cache"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo as it is shown. `p_keep` is None while there is no score, `label` while there is no answer."""
+
+    key: str
+    path: Path
+    p_keep: float | None
+    label: str | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far the labeling is. `missing`: labels that name a photo the stage doesn't hold; they are kept, not used."""
+
+    photos: int
+    keep: int
+    cull: int
+    missing: int
+
+
+class Session:
+    """The answers, scores and order of one stage. Threads may share it."""
+
+    def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
+        """Read the listing and the answers; scores come with `prepare`."""
+        self.stage = stage
+        self.listing: Listing = list_photos(stage)
+        self._keys = frozenset(self.listing.keys)
+        self._model = model
+        self._cache_dir = cache_dir
+        self._lock = threading.RLock()
+        self._labels = Labels(stage)
+        self._scorer = Scorer(stage, choose_source(stage, model), cache_dir)
+        self._p_keep: dict[str, float] = {}
+        self._order: list[str] | None = None
+
+    @property
+    def notice(self) -> str:
+        """What has to be said wherever a score is shown; empty for nothing."""
+        return self._scorer.source.encoder.notice
+
+    @property
+    def source(self) -> str:
+        """Where scores come from, in a few words."""
+        return self._scorer.source.description
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the embeddings are there, so that answers re-order the queue."""
+        return self._scorer.embeddings is not None
+
+    def prepare(
+        self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
+    ) -> Embeddings:
+        """Find or compute the embeddings of all photos. Answers may be given meanwhile, in another thread."""
+        seen = self._scorer.prepare(batch_size=batch_size, progress=progress, stop=stop)
+        with self._lock:
+            self._changed()
+        return seen
+
+    def next(self) -> Photo | None:
+        """The unlabeled photo to ask about now, skipped ones last; None when all are labeled."""
+        with self._lock:
+            queue = self._queue()
+            return self.photo(queue[0]) if queue else None
+
+    def photo(self, key: str) -> Photo:
+        """One photo with its score and its answer. Raises `StageError` for a key that the stage doesn't hold."""
+        with self._lock:
+            self._check(key)
+            self._queue()
+            return Photo(key, self.stage.path(key), self._p_keep.get(key), self._labels.as_dict().get(key))
+
+    def answer(self, key: str, label: str) -> None:
+        """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`."""
+        with self._lock:
+            self._check(key)
+            self._labels.answer(key, label)
+            self._changed()
+
+    def skip(self, key: str) -> None:
+        """Put a photo behind all others."""
+        with self._lock:
+            self._check(key)
+            self._labels.skip(key)
+            self._changed()
+
+    def undo(self) -> Answer | None:
+        """Take back the last answer or skip and return it, or None when there is none left."""
+        with self._lock:
+            taken_back = self._labels.undo()
+            self._changed()
+            return taken_back
+
+    def order(self, n: int | None = None) -> list[Photo]:
+        """The next `n` photos to label (all by default), most uncertain first."""
+        with self._lock:
+            return [self.photo(key) for key in self._queue()[:n]]
+
+    def labels(self) -> dict[str, str]:
+        """Key → `keep` or `cull`, in the order of the first answers."""
+        return self._labels.as_dict()
+
+    def counts(self) -> Counts:
+        """How many photos there are, and how many have which answer."""
+        labels = self._labels.as_dict()
+        here = [label for key, label in labels.items() if key in self._keys]
+        keep, culled = (here.count(label) for label in LABELS)
+        return Counts(len(self.listing.keys), keep, culled, len(labels) - len(here))
+
+    def scores(self, threshold: float = 0.5) -> list[Decision]:
+        """p_keep, decision and reason of every photo, in key order.
+
+        Raises `NotEnoughLabels` while nothing is known about unlabeled photos.
+        """
+        with self._lock:
+            seen = self._scorer.embeddings or self.prepare()
+            labels = self._labels.as_dict()
+            p_keep = self._scorer.p_keep(labels)
+            if p_keep is None:
+                if not all(key in labels for key in seen.keys):
+                    raise cull.refuse_without_scores(self.stage, labels)
+                p_keep = np.array([float(labels[key] == LABELS[0]) for key in seen.keys])
+            scores = dict(zip(seen.keys, p_keep.tolist(), strict=True))
+            return cull.decide(scores, labels, seen.unreadable, threshold)
+
+    def train(
+        self,
+        options: train.Options | None = None,
+        *,
+        progress: Progress = silent,
+        on_epoch: Callable[[train.Epoch, bool], None] | None = None,
+        stop: Stop = never,
+        **named_options: Any,
+    ) -> train.Training:
+        """Fine-tune on the answers so far; scores and order come from the new model afterwards.
+
+        Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed.
+        """
+        labels = {key: label for key, label in self._labels.as_dict().items() if key in self._keys}
+        done = train.train(
+            self.stage,
+            load_encoder(self._model),
+            labels,
+            self._cache_dir,
+            options or train.Options(**named_options),
+            progress=progress,
+            on_epoch=on_epoch,
+            stop=stop,
+        )
+        scorer = Scorer(self.stage, choose_source(self.stage, self._model), self._cache_dir)
+        scorer.prepare(progress=progress, stop=stop)
+        with self._lock:
+            self._scorer = scorer
+            self._changed()
+        return done
+
+    def plan_cull(self, threshold: float = 0.5) -> Plan:
+        """What `cull` would do."""
+        return cull.make_plan(self.stage, self.scores(threshold), self.listing, threshold, self.source)
+
+    def cull(
+        self,
+        threshold: float = 0.5,
+        link: str = "copy",
+        *,
+        progress: Progress = silent,
+        stop: Stop = never,
+    ) -> Stage:
+        """Make the next stage from the kept photos and return it. Raises `CullRefused`; see `cull.apply`."""
+        return cull.apply(self.plan_cull(threshold), link, progress=progress, stop=stop)
+
+    def _check(self, key: str) -> None:
+        if key not in self._keys:
+            raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
+
+    def _changed(self) -> None:
+        self._order = None
+
+    def _queue(self) -> list[str]:
+        """Keys of the unlabeled photos in query order, the skipped ones behind."""
+        if self._order is None:
+            labels = self._labels.as_dict()
+            ranked = dict.fromkeys(self._ranked(labels))
+            skipped = [key for key in self._labels.skipped() if ranked.pop(key, key) is None]
+            self._order = [*ranked, *skipped]
+        return self._order
+
+    def _ranked(self, labels: dict[str, str]) -> list[str]:
+        seen = self._scorer.embeddings
+        keys = seen.keys if seen else self.listing.keys
+        unlabeled = np.array([row for row, key in enumerate(keys) if key not in labels], np.intp)
+        p_keep = self._scorer.p_keep(labels) if seen else None
+        if p_keep is None:
+            self._p_keep = {}
+            return [keys[row] for row in query.shuffled(keys, unlabeled)]
+        self._p_keep = dict(zip(keys, p_keep.tolist(), strict=True))
+        return [keys[row] for row in query.most_uncertain_first(p_keep, unlabeled)]
+
+
+def open_session(
+    project: str | Path,
+    stage: int | None = None,
+    model: str | None = None,
+    cache_dir: str | Path | None = None,
+    *,
+    prepare: bool = True,
+    progress: Progress = silent,
+) -> Session:
+    """Open a stage (the latest by default) for labeling, scoring, training and culling.
+
+    `model`: a Hugging Face id or a local folder. Embeddings that the cache lacks are computed first, unless `prepare`
+    is false. Raises `ImlcullError` with a sentence.
+    """
+    folder = Path(cache_dir).expanduser().absolute() if cache_dir else DEFAULT_CACHE_DIR
+    session = Session(open_stage(project, stage), model, folder)
+    if prepare:
+        session.prepare(progress=progress)
+    return session

@@ -1,0 +1,323 @@
+"""From labels and photos to `stage_N_cull_model.pth` and its epoch log: the fine-tuning of a vision transformer.
+
+`stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; a row is there as soon as its epoch ends.
+
+Every photo is decoded once and kept as preprocessed bytes; cross-entropy, Adam, early stopping on the validation
+accuracy. The model file is replaced the moment an epoch is better than those before it in the run, so a run that is
+stopped leaves its best, and one that never gets that far leaves the earlier model as it was.
+Knows nothing of query order or of the page.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import embeddings, head, photos, report, tables
+from .encoder import VisionEncoder
+from .errors import Cancelled, NotEnoughLabels, TrainingError, UnreadablePhoto
+from .labels import KEEP, LABELS
+from .progress import Progress, Stop, never, silent
+from .project import Stage
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from .model import CullClassifier
+
+LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. `validation_split` is the share of each class that is set apart."""
+
+    epochs: int = 256
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    patience: int = 8
+    validation_split: float = 0.25
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise `TrainingError` for a value that can't be trained with."""
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; choose 1 or more.")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise TrainingError(f"learning_rate is {self.learning_rate}; choose a number above 0.")
+        if not 0 < self.validation_split < 1:
+            raise TrainingError(f"validation_split is {self.validation_split}; choose a share between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training photos. Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether both losses are numbers that mean something."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
+
+    def better_than(self, other: "Epoch | None") -> bool:
+        """Higher validation accuracy, or as high with a lower loss; nothing that is not finite is better."""
+        if not self.finite:
+            return False
+        return other is None or (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run did: its epochs, the best of them (the one in the model file), and why it ended."""
+
+    epochs: tuple[Epoch, ...]
+    best: Epoch
+    ended: str
+    train_keys: tuple[str, ...]
+    validation_keys: tuple[str, ...]
+    unreadable: dict[str, str]
+
+
+def split(target: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (train, validation) of `target` (n,) bool, stratified: `share` of each class, at least one, is
+    validation, and at least one is left for training. Raises `NotEnoughLabels` below two of a class.
+    """
+    chance = np.random.default_rng(seed)
+    train, validation = [], []
+    for value, name in zip((True, False), LABELS, strict=True):
+        members = chance.permutation(np.flatnonzero(target == value))
+        if len(members) < 2:
+            raise NotEnoughLabels(
+                f"Training needs 2 photos of each class at least; there are {int(target.sum())} keep and "
+                f"{int((~target).sum())} cull that can be read. Label more photos as {name} first."
+            )
+        count = min(max(round(len(members) * share), 1), len(members) - 1)
+        validation.append(members[:count])
+        train.append(members[count:])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(validation))
+
+
+def train(
+    stage: Stage,
+    encoder: VisionEncoder,
+    labels: Mapping[str, str],
+    cache_dir: Path,
+    options: Options | None = None,
+    *,
+    progress: Progress = silent,
+    on_epoch: Callable[[Epoch, bool], None] | None = None,
+    stop: Stop = never,
+) -> Training:
+    """Fine-tune `encoder` on `labels` and write model, epoch log and report of `stage`.
+
+    `on_epoch` is called with every epoch and whether it was the best so far. Raises `NotEnoughLabels`,
+    `TrainingError` when no epoch gave finite numbers, `Cancelled` when stopped before the first was done.
+    """
+    if not labels:
+        raise NotEnoughLabels(f"{stage.name} has no labels yet. Label photos first: `label --project {stage.project}`.")
+    run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop)
+    run.options.check()
+    run.read()
+    best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
+    if best is None and stop():
+        raise Cancelled("Training was stopped before its first epoch was done; the earlier model is as it was.")
+    if best is None:
+        raise TrainingError(f"Training never improved: {ended}. The earlier model, if there is one, is as it was.")
+    run.write_report()
+    sides = [tuple(run.keys[i] for i in side) for side in (run.train_side, run.validation_side)]
+    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.unreadable)
+
+
+class _Run:
+    """One training: the labeled photos in memory, the split, and the epochs so far."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        encoder: VisionEncoder,
+        labels: dict[str, str],
+        cache_dir: Path,
+        options: Options,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        self.stage, self.encoder, self.labels, self.cache_dir = stage, encoder, labels, cache_dir
+        self.options, self.progress, self.stop = options, progress, stop
+        self.keys: list[str] = []
+        self.unreadable: dict[str, str] = {}
+        self.epochs: list[Epoch] = []
+
+    def read(self) -> None:
+        """Decode every labeled photo once, then split: pixels (n, 3, H, W) uint8, targets (n,) class numbers."""
+        import torch
+
+        pixels = []
+        wanted = sorted(self.labels)
+        for done, found in enumerate(embeddings.in_order(self._pixels_of, wanted, ahead=32)):
+            if self.stop():
+                raise Cancelled("Training was stopped while it read the photos; the earlier model is as it was.")
+            if isinstance(found, str):
+                self.unreadable[wanted[done]] = found
+            else:
+                self.keys.append(wanted[done])
+                pixels.append(torch.from_numpy(found))
+            self.progress("reading labeled photos", done + 1, len(wanted))
+        is_keep = np.array([self.labels[key] == KEEP for key in self.keys], bool)
+        self.train_side, self.validation_side = split(is_keep, self.options.validation_split, self.options.seed)
+        self.targets = torch.tensor([LABELS.index(self.labels[key]) for key in self.keys])
+        self.pixels = torch.stack(pixels)
+
+    def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch | None, str]:
+        """Train until patience or epochs run out; the best epoch, which is in the model file, and why it ended."""
+        best: Epoch | None = None
+        since_improvement = 0
+        for epoch, classifier in self._epochs():
+            self.epochs.append(epoch)
+            more_accurate = best is None or epoch.val_accuracy > best.val_accuracy
+            since_improvement = 0 if more_accurate else since_improvement + 1
+            if better := epoch.better_than(best):
+                best = epoch
+                self._save(classifier, best)
+            tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
+            on_epoch(epoch, better)
+            if not epoch.finite:
+                return best, "the loss is no finite number; a smaller learning rate may help"
+            if since_improvement >= self.options.patience:
+                return best, f"no better validation accuracy for {self.options.patience} epochs"
+        return best, "stopped on request" if self.stop() else f"all {self.options.epochs} epochs done"
+
+    def write_report(self) -> None:
+        """Plots and tables of the saved model on the labeled photos."""
+        from . import model
+
+        trained = model.load(self.stage.model)
+        paths = {key: self.stage.path(key) for key in self.keys}
+        seen = embeddings.ensure(paths, trained.encoder, self.cache_dir)
+        validation = set(trained.validation_keys)
+        predictions = [
+            report.Prediction(key, self.labels[key], float(p_keep), "validation" if key in validation else "train")
+            for key, p_keep in zip(seen.keys, trained.head.probability(seen.rows), strict=True)
+        ]
+        self.progress("writing the report", 0, 1)
+        report.write_report(
+            self.stage.report,
+            title=f"{self.stage.name} · {self.encoder.name} · {len(self.keys)} labels",
+            notice=self.encoder.notice,
+            epochs=[asdict(epoch) for epoch in self.epochs],
+            predictions=predictions,
+            path_of=self.stage.path,
+        )
+        self.progress("writing the report", 1, 1)
+
+    def _pixels_of(self, key: str) -> np.ndarray | str:
+        try:
+            image = photos.load(self.stage.path(key), self.encoder.side)
+        except UnreadablePhoto as error:
+            return str(error)
+        return self.encoder.architecture.preprocessing.bytes(image)
+
+    def _epochs(self) -> "Iterator[tuple[Epoch, CullClassifier]]":
+        """Train; yield after every whole epoch. Ends without a word when stopped."""
+        import torch
+
+        from .backbone import device
+        from .model import CullClassifier
+
+        options = self.options
+        torch.manual_seed(options.seed)  # dropout, where a checkpoint has it
+        chance = torch.Generator().manual_seed(options.seed)
+        classifier = CullClassifier(self.encoder.build(), self.encoder.dim)
+        classifier.start_from(self._probe())
+        classifier.to(device())
+        optimiser = torch.optim.Adam(classifier.parameters(), lr=options.learning_rate)
+        train_side = torch.from_numpy(self.train_side)
+        for number in range(1, options.epochs + 1):
+            classifier.train()
+            total, right, done = 0.0, 0, 0
+            for batch in train_side[torch.randperm(len(train_side), generator=chance)].split(options.batch_size):
+                if self.stop():
+                    return
+                logits, targets = self._forward(classifier, batch, chance)
+                loss = torch.nn.functional.cross_entropy(logits, targets)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                total += loss.item() * len(batch)
+                right += _count_right(logits, targets)
+                done += len(batch)
+                self.progress(f"epoch {number} of at most {options.epochs}", done, len(train_side))
+            val_loss, val_accuracy = self._validate(classifier)
+            yield Epoch(number, total / done, right / done, val_loss, val_accuracy), classifier
+
+    def _probe(self) -> head.Head:
+        """The logistic regression on the training side only, so that the validation side stays unseen."""
+        paths = {self.keys[i]: self.stage.path(self.keys[i]) for i in self.train_side}
+        seen = embeddings.ensure(paths, self.encoder, self.cache_dir)
+        target = np.array([self.labels[key] == KEEP for key in seen.keys], bool)
+        return head.fit(seen.rows, np.arange(len(target)), target)
+
+    def _forward(
+        self, classifier: "CullClassifier", batch: "Tensor", chance: "Generator | None" = None
+    ) -> "tuple[Tensor, Tensor]":
+        """Logits and targets of the photos `batch`; with `chance`, each is mirrored half of the time."""
+        import torch
+
+        where = next(classifier.parameters()).device
+        pixels = self.pixels[batch]
+        if chance is not None:
+            mirrored = torch.rand(len(batch), generator=chance) < 0.5
+            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
+        values = torch.from_numpy(self.encoder.architecture.preprocessing.values(pixels.numpy()))
+        return classifier(values.to(where)), self.targets[batch].to(where)
+
+    def _validate(self, classifier: "CullClassifier") -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on the validation side."""
+        import torch
+
+        classifier.eval()
+        total, right = 0.0, 0
+        with torch.inference_mode():
+            for batch in torch.from_numpy(self.validation_side).split(self.options.batch_size):
+                logits, targets = self._forward(classifier, batch)
+                total += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
+                right += _count_right(logits, targets)
+        return total / len(self.validation_side), right / len(self.validation_side)
+
+    def _save(self, classifier: "CullClassifier", best: Epoch) -> None:
+        from . import model
+
+        facts = {
+            "epoch": best.epoch,
+            "validation_accuracy": best.val_accuracy,
+            "seed": self.options.seed,
+            "labels": {key: self.labels[key] for key in self.keys},
+            "validation_keys": [self.keys[i] for i in self.validation_side],
+        }
+        model.save(self.stage.model, classifier, self.encoder, facts)
+
+
+def _count_right(logits: "Tensor", targets: "Tensor") -> int:
+    """How many of the logits (B, 2) say their target (B,) 0 or 1; an exact tie is keep, class 0."""
+    return int(((logits[:, 1] > logits[:, 0]).long() == targets).sum())
+
+
+def _log_row(epoch: Epoch) -> dict[str, object]:
+    row = asdict(epoch)
+    return {name: row[name] if name == "epoch" else f"{row[name]:.6f}" for name in LOG_COLUMNS}
+
+
+def epoch_log(stage: Stage) -> Sequence[dict[str, float]]:
+    """The rows of the last training's epoch log; empty where there was none."""
+    if not stage.epoch_log.exists():
+        return []
+    _, rows = tables.read(stage.epoch_log)
+    return [{name: float(value) for name, value in row.values.items()} for row in rows]
