@@ -84,7 +84,7 @@ def stand_in(vision_config: dict[str, Any], seed: int) -> Backbone:
         projection.bias.zero_()
         for name, parameter in backbone.named_parameters():
             if name.endswith(".weight") and parameter.ndim == 2:
-                parameter.mul_(2.0)  # noise this size bends the features; the library's 0.02 leaves them linear
+                parameter.mul_(4.0)  # noise this size bends the features; the library's 0.02 leaves them linear
     return backbone
 
 

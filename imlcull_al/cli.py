@@ -77,8 +77,9 @@ def train(options: argparse.Namespace) -> None:
     from .session import open_session
 
     def show(epoch: Epoch, best: bool) -> None:
+        name = f"epoch {epoch.epoch:3d}" if epoch.epoch else "start    "
         say(
-            f"epoch {epoch.epoch:3d}   train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:6.1%}   "
+            f"{name}   train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:6.1%}   "
             f"validation loss {epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:6.1%}{'   saved' if best else ''}"
         )
 
@@ -139,10 +140,10 @@ def demo(options: argparse.Namespace) -> None:
     from . import demo as play
 
     with progress_bar() as progress:
-        play.prepare(options.dir, options.model, options.cache_dir, progress=progress)
-    if options.headless:
-        play.headless(options.dir, options.model, options.cache_dir, answers=options.answers)
-    else:
+        session = play.prepare(options.dir, options.model, options.cache_dir, progress=progress)
+        if options.headless:
+            play.headless(session, options.answers, print, progress=progress)
+    if not options.headless:
         from .ui import launch
 
         launch(options.dir, 1, options.model, options.cache_dir, port=options.port)

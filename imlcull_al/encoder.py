@@ -276,7 +276,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 def _stand_in(notice: str) -> VisionEncoder:
     vision_config = {
-        "model_type": "vit", "hidden_size": 192, "num_hidden_layers": 2, "num_attention_heads": 3,
+        "model_type": "vit", "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3,
         "intermediate_size": 384, "image_size": 224, "patch_size": 16,
     }  # fmt: skip
     architecture = Architecture(vision_config, Preprocessing.from_config(None), "mean")

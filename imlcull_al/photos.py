@@ -138,3 +138,17 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image  # an unusable profile says nothing about the pixels
     return image if converted is None else converted
+
+
+def preview(path: Path, max_side: int) -> bytes:
+    """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
+    image = load(path, max_side)
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return as_jpeg(image)
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    """An RGB image as a JPEG for the screen, without metadata."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return file.getvalue()

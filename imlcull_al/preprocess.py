@@ -38,7 +38,7 @@ class Preprocessing:
             return cls(
                 (image_size, image_size),
                 None,
-                Image.Resampling.BILINEAR,
+                int(Image.Resampling.BILINEAR),
                 1 / 255,
                 IMAGENET_MEAN,
                 IMAGENET_STD,
@@ -52,7 +52,7 @@ class Preprocessing:
             crop=_square(config.get("crop_size", image_size))
             if config.get("do_center_crop", "crop_size" in config)
             else None,
-            resample=int(resample) if resample is not None else 3 if bicubic_by_default else 2,
+            resample=int(resample if resample is not None else 3 if bicubic_by_default else 2),
             rescale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else None,
             mean=_channels(config.get("image_mean", IMAGENET_MEAN)) if normalise else None,
             std=_channels(config.get("image_std", IMAGENET_STD)) if normalise else None,

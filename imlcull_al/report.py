@@ -1,6 +1,6 @@
 """What a person looks at after a training: plots, contact sheets of mistakes, and the numbers beside them.
 
-`stage_N_cull_report/`, probabilities and accuracies 0 … 1 in tables and percentages on figures:
+`stage_N_cull_report/`, shares and probabilities 0 … 1 (6 decimals) in tables, percentages on figures:
 
     curves.png                     curves.csv            epoch,train_loss,val_loss,val_accuracy
     confusion_matrix.png           confusion_matrix.csv  label,model_keep,model_cull
@@ -20,7 +20,6 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,58 +27,29 @@ from PIL import Image, ImageOps
 
 from . import photos, tables
 from .errors import UnreadablePhoto
+from .evaluation import (
+    TRAIN,
+    VALIDATION,
+    Bin,
+    Prediction,
+    best_epoch,
+    calibration_error,
+    confusion,
+    mistakes,
+    reliability,
+)  # fmt: skip
 from .files import sync_folder, temporary_sibling, unwritable
-from .labels import KEEP, LABELS
+from .labels import LABELS
 
-TRAIN, VALIDATION = "train", "validation"
 EPOCH_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
-SHEET_SIZE = 24  # photos on a contact sheet
+SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins hold too few each to say anything
 
 KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#bf5b2c"  # apart in grey and for colour-blind eyes too
-INK, GREY, PALE, SIGNAL = "#22303c", "#66727f", "#eef1f4", "#fff0c9"
+INK, GREY, FAINT, PALE, SIGNAL = "#22303c", "#66727f", "#9aa6b2", "#eef1f4", "#fff0c9"
 SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # come with matplotlib
 DPI = 150
 TILE = 300  # pixels
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One labeled photo after training.
-
-    `key`: photo key. `label`: keep | cull, the person's answer. `p_keep`: 0 … 1, the model's.
-    `split`: train | validation. Raises `ValueError` for anything else.
-    """
-
-    key: str
-    label: str
-    p_keep: float
-    split: str
-
-    def __post_init__(self) -> None:
-        """Refuse what is no prediction."""
-        if self.label not in LABELS or self.split not in (TRAIN, VALIDATION) or not 0 <= self.p_keep <= 1:
-            raise ValueError(f"not a prediction: {self}")
-
-    @property
-    def model_keeps(self) -> bool:
-        """The model's decision; a tie keeps."""
-        return self.p_keep >= 0.5
-
-
-class Bin(NamedTuple):
-    """The photos with `p_keep_from` <= p_keep < `p_keep_to` (1 is in the last bin), at least one.
-
-    `p_keep`: their mean. `kept`: the share that the person kept, `kept_low` … `kept_high` its 95 % interval.
-    """
-
-    p_keep_from: float
-    p_keep_to: float
-    photos: int
-    p_keep: float
-    kept: float
-    kept_low: float
-    kept_high: float
 
 
 class Caption(NamedTuple):
@@ -118,12 +88,8 @@ def write_report(
         ),
         "reliability.png": _draw_reliability(bins, caption),
         "reliability.csv": _table(Bin._fields, bins),
-        "mistakes_lost_keepers.png": _draw_mistakes(
-            lost_keepers, "that you kept and the model would cull", caption, path_of
-        ),
-        "mistakes_kept_culls.png": _draw_mistakes(
-            kept_culls, "that you culled and the model would keep", caption, path_of
-        ),
+        "mistakes_lost_keepers.png": _draw_mistakes(lost_keepers, "kept", "cull", caption, path_of),
+        "mistakes_kept_culls.png": _draw_mistakes(kept_culls, "culled", "keep", caption, path_of),
         "mistakes.csv": _table(
             ("image_name", "label", "p_keep", "split"),
             ((one.key, one.label, one.p_keep, one.split) for one in lost_keepers + kept_culls),
@@ -133,55 +99,38 @@ def write_report(
     return [folder / name for name in contents]
 
 
-def best_epoch(accuracies: Sequence[float], losses: Sequence[float]) -> int | None:
-    """Position of the highest accuracy, of equals that with the lower loss, then the first; None without a number."""
-    numbers = [place for place, accuracy in enumerate(accuracies) if math.isfinite(accuracy)]
-    return max(numbers, key=lambda place: (accuracies[place], -losses[place]), default=None)
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    rounded = ([round(value, 6) if isinstance(value, float) else value for value in row] for row in rows)
+    return tables.render(columns, (dict(zip(columns, row, strict=True)) for row in rounded)).encode()
 
 
-def confusion(predictions: Iterable[Prediction]) -> list[list[int]]:
-    """Numbers of photos: rows = the person's answer, columns = the model's decision, keep before cull."""
-    counts = [[0, 0], [0, 0]]
-    for one in predictions:
-        counts[LABELS.index(one.label)][0 if one.model_keeps else 1] += 1
-    return counts
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); `trials` >= 1."""
-    z = 1.96
-    share, spread = hits / trials, z * z / trials
-    reach = z * math.sqrt((share * (1 - share) + spread / 4) / trials)
-    low, high = (share + spread / 2 - reach) / (1 + spread), (share + spread / 2 + reach) / (1 + spread)
-    return max(0.0, low), min(1.0, high)
-
-
-def reliability(predictions: Iterable[Prediction], bins: int) -> list[Bin]:
-    """The filled ones of `bins` equal bins of p_keep, from 0 to 1."""
-    members: list[list[Prediction]] = [[] for _ in range(bins)]
-    for one in predictions:
-        members[min(int(one.p_keep * bins), bins - 1)].append(one)
-    return [_bin(place / bins, (place + 1) / bins, inside) for place, inside in enumerate(members) if inside]
-
-
-def _bin(low: float, high: float, inside: list[Prediction]) -> Bin:
-    kept, total = sum(one.label == KEEP for one in inside), len(inside)
-    return Bin(low, high, total, sum(one.p_keep for one in inside) / total, kept / total, *wilson(kept, total))
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error, 0 … 1: |p_keep − kept| of the bins, weighted by photos; nan without bins."""
-    total = sum(part.photos for part in bins)
-    return sum(part.photos * abs(part.p_keep - part.kept) for part in bins) / total if total else math.nan
-
-
-def mistakes(predictions: Iterable[Prediction], label: str) -> list[Prediction]:
-    """All photos with this label that the model would decide otherwise.
-
-    Validation before training photos, then the most confident first, ties by key.
-    """
-    wrong = [one for one in predictions if one.label == label and one.model_keeps != (label == KEEP)]
-    return sorted(wrong, key=lambda one: (one.split == TRAIN, -abs(one.p_keep - 0.5), one.key))
+def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Make `contents`, bytes by file name, the files of `folder`; other files in it stay. Raises `StorageError`."""
+    new, old = temporary_sibling(folder), temporary_sibling(folder)
+    try:
+        new.mkdir()
+        for name, data in contents.items():
+            with (new / name).open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        sync_folder(new)
+        if folder.is_dir():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            with suppress(OSError):
+                old.rename(folder)
+            raise
+        sync_folder(folder.parent)
+        for other in [path for path in old.glob("*") if path.name not in contents]:
+            other.rename(folder / other.name)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def measured_on(validation: int, labeled: int) -> str:
@@ -229,7 +178,7 @@ def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
 
     notice = textwrap.wrap(drawable(caption.notice), int((width - 0.8) * 12.5))
     footnote = textwrap.wrap(drawable(caption.footnote), int((width - 0.8) * 14.5))
-    top, bottom = 1.15 + 0.24 * len(notice), 0.85 + 0.18 * len(footnote)
+    top, bottom = 1.2 + (0.3 + 0.17 * len(notice) if notice else 0), 0.85 + 0.17 * len(footnote)
     height = top + body + bottom
     figure = Figure((width, height), DPI, facecolor="white")
     figure.subplots_adjust(0.95 / width, bottom / height, 1 - 0.5 / width, 1 - top / height)
@@ -246,8 +195,8 @@ def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
     return figure
 
 
-def _name_axes(axes: Any, x: str, y: str) -> None:
-    """Name the axes, with units, and take everything else back."""
+def _finish(axes: Any, x: str, y: str) -> None:
+    """Name the axes, with units; make everything else quiet."""
     axes.set_xlabel(x, color=INK, labelpad=8)
     axes.set_ylabel(y, color=INK, labelpad=8)
     axes.tick_params(length=0, labelcolor=INK, labelsize=9)
@@ -261,30 +210,29 @@ def _name_axes(axes: Any, x: str, y: str) -> None:
 def _draw_curves(epochs: Sequence[Mapping[str, object]], caption: Caption) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
-    numbers, train, validation, accuracies = (
-        [math.nan if row[name] is None else float(str(row[name])) for row in epochs] for name in EPOCH_COLUMNS
-    )
-    accuracies = [100 * accuracy for accuracy in accuracies]
-    best = best_epoch(accuracies, validation)
+    numbers, train, validation, shares = ([float(str(row[name])) for row in epochs] for name in EPOCH_COLUMNS)
+    percentages, losses = [100 * share for share in shares], [*filter(math.isfinite, train + validation)]
+    best = best_epoch(shares, validation)
     headline = "No validation accuracy was measured"
     if best is not None:
-        accuracy = percent(accuracies[best] / 100)
-        headline = f"Best validation accuracy: {accuracy} in epoch {numbers[best]:.0f} of {len(epochs)}"
+        headline = f"Best validation accuracy: {percent(shares[best])} in epoch {numbers[best]:.0f} of {len(epochs)}"
     figure = _page(8, 5.6, headline, caption)
-    loss, accuracy = figure.subplots(2, sharex=True, gridspec_kw={"hspace": 0.15})
-    marker = "o" if len(epochs) <= 40 else ""
-    loss.plot(numbers, train, color="#9aa6b2", marker=marker, markersize=4, label="training photos")
-    loss.plot(numbers, validation, color=INK, marker=marker, markersize=4, label="validation photos")
-    accuracy.plot(numbers, accuracies, color=INK, marker=marker, markersize=4)
+    loss, accuracy = figure.subplots(2, sharex=True, gridspec_kw={"hspace": 0.18})
+    dots = {"marker": "o" if len(epochs) <= 40 else "", "markersize": 4}
+    loss.plot(numbers, train, color=FAINT, label="training photos", **dots)
+    loss.plot(numbers, validation, color=INK, label="validation photos", **dots)
+    accuracy.plot(numbers, percentages, color=INK, **dots)
     if best is not None:
-        for axes in (loss, accuracy):
-            axes.axvline(numbers[best], color=KEEP_COLOUR, linestyle=":", zorder=1)
-        accuracy.plot(numbers[best], accuracies[best], "o", color=KEEP_COLOUR, markersize=9, label="best epoch")
-    _name_axes(loss, "", "mean loss per photo")
-    _name_axes(accuracy, "epoch", "validation accuracy (%)")
-    accuracy.xaxis.set_major_locator(MaxNLocator(integer=True))
-    loss.set_ylim(bottom=0)
-    accuracy.set_ylim(min([50, *(value - 5 for value in accuracies if value == value)]), 102)
+        loss.axvline(numbers[best], color=KEEP_COLOUR, linestyle=":", zorder=1)
+        accuracy.axvline(numbers[best], color=KEEP_COLOUR, linestyle=":", zorder=1)
+        dot = {"color": KEEP_COLOUR, "markersize": 9, "clip_on": False}
+        accuracy.plot(numbers[best], percentages[best], "o", label="best epoch", **dot)
+    _finish(loss, "", "mean cross-entropy (nats)")
+    _finish(accuracy, "epoch", "validation accuracy (%)")
+    loss.set(xlim=(0.5, max(numbers, default=1) + 0.5), ylim=(0, 1.1 * max(losses, default=1) or 1))
+    accuracy.set_ylim(min([50, *(value - 5 for value in percentages if math.isfinite(value))]), 103)
+    accuracy.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure.align_ylabels()
     return _png(figure)
 
 
@@ -296,16 +244,17 @@ def _draw_confusion(counts: list[list[int]], caption: Caption) -> bytes:
     figure = _page(8, 4.6, headline if total else "There are no validation photos to compare", caption)
     axes = figure.subplots()
     axes.set_facecolor(PALE)
-    _name_axes(axes, "the model's decision", "your answer")
+    _finish(axes, "the model's decision", "your answer")
     meanings = ("kept by both", "lost keepers"), ("kept culls", "culled by both")
-    for row, (colour, cells) in enumerate(zip((KEEP_COLOUR, CULL_COLOUR), counts, strict=True)):
-        for column, count in enumerate(cells):
-            share = count / sum(cells) if count else 0.0
-            ink = "white" if share > 0.6 else INK
+    for row, (colour, noun) in enumerate(((KEEP_COLOUR, "keeper"), (CULL_COLOUR, "cull"))):
+        answers = sum(counts[row])
+        for column, count in enumerate(counts[row]):
+            share = count / answers if answers else 0.0
+            text = {"color": "white" if share > 0.8 else INK, "ha": "center", "va": "center"}
+            of_all = f"{percent(share)} of your {_count(answers, noun)}" if answers else ""
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=(colour, share), edgecolor="white", linewidth=6))
-            axes.text(column + 0.5, row + 0.4, f"{count}", size=30, color=ink, ha="center", va="center")
-            part = f"{meanings[row][column]} · {percent(share)} of {sum(cells)}"
-            axes.text(column + 0.5, row + 0.7, part, size=10, color=ink, ha="center", va="center")
+            axes.text(column + 0.5, row + 0.36, f"{count}", size=30, **text)
+            axes.text(column + 0.5, row + 0.66, f"{meanings[row][column]}\n{of_all}", size=10, linespacing=1.6, **text)
     axes.set(xlim=(0, 2), ylim=(2, 0), aspect="auto")
     axes.set_xticks([0.5, 1.5], ["keep", "cull"], size=12)
     axes.set_yticks([0.5, 1.5], ["keep", "cull"], size=12)
@@ -313,49 +262,51 @@ def _draw_confusion(counts: list[list[int]], caption: Caption) -> bytes:
 
 
 def _draw_reliability(bins: Sequence[Bin], caption: Caption) -> bytes:
-    error = calibration_error(bins)
-    headline = (
-        f"The model's p_keep is off by {_count(round(100 * error), 'percentage point')} on average" if bins else ""
-    )
-    meaning = "The average is the expected calibration error: |p_keep − share kept| of the bins, weighted by photos. "
-    caption = caption._replace(footnote=meaning + caption.footnote)
-    figure = _page(8, 6.4, headline or "There are no validation photos to compare", caption)
+    headline = "There are no validation photos to compare"
+    if bins:
+        error = _count(round(100 * calibration_error(bins)), "percentage point")
+        headline = f"The model's p_keep is off by {error} on average"
+        meaning = "The average is the expected calibration error: |p_keep − share kept| by bin, weighted by photos."
+        caption = caption._replace(footnote=f"{meaning} {caption.footnote}")
+    figure = _page(8, 6.4, headline, caption)
     shares, amounts = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": (3.2, 1), "hspace": 0.12})
-    shares.plot((0, 100), (0, 100), color="#9aa6b2", linestyle="--", label="as it should be")
-    at, kept, low, high = ([100 * part[field] for part in bins] for field in (3, 4, 5, 6))
+    shares.plot((0, 100), (0, 100), color=FAINT, linestyle="--", label="as it should be")
+    at, kept, low, high = ([100 * getattr(part, name) for part in bins] for name in Bin._fields[3:])
     shares.vlines(at, low, high, color=KEEP_COLOUR, linewidth=1.5)
-    shares.plot(
-        at, kept, "o", color=KEEP_COLOUR, markersize=8, clip_on=False, label="photos of one bin, with 95 % interval"
-    )
+    dots = {"color": KEEP_COLOUR, "markersize": 8, "clip_on": False, "zorder": 3}
+    shares.plot(at, kept, "o", label="photos of one bin, with 95 % interval (Wilson)", **dots)
     for part in bins:
-        middle, width = 50 * (part.p_keep_from + part.p_keep_to), 100 * (part.p_keep_to - part.p_keep_from)
-        amounts.bar(middle, part.photos, width - 1, color=KEEP_COLOUR, alpha=0.35)
-        amounts.annotate(
-            str(part.photos), (middle, part.photos), (0, 3), textcoords="offset points", ha="center", size=9, color=INK
-        )
+        left, width = 100 * part.p_keep_from + 0.5, 100 * (part.p_keep_to - part.p_keep_from) - 1
+        bar = amounts.bar(left, part.photos, width, align="edge", color=KEEP_COLOUR, alpha=0.35)
+        amounts.bar_label(bar, padding=2, size=9, color=INK)
     shares.text(3, 97, "above the line: you keep more than p_keep says", size=9, color=GREY, va="top")
-    _name_axes(shares, "", "really kept by you (%)")
-    _name_axes(amounts, "p_keep, the model's probability that you keep the photo (%)", "photos")
+    _finish(shares, "", "really kept by you (%)")
+    _finish(amounts, "p_keep, the model's probability that you keep the photo (%)", "photos")
     shares.set(xlim=(0, 100), ylim=(0, 100))
     amounts.set(ylim=(0, 1.3 * max((part.photos for part in bins), default=1)), yticks=[])
     return _png(figure)
 
 
-def _draw_mistakes(wrong: Sequence[Prediction], what: str, caption: Caption, path_of: Callable[[str], Path]) -> bytes:
-    """The contact sheet of all photos `what`, such as "that you kept and the model would cull"."""
-    shown = wrong[:SHEET_SIZE]
-    headline = f"{_count(len(wrong), 'photo')} {what}" if wrong else f"There is no photo {what}"
-    training = sum(one.split == TRAIN for one in shown)
-    order = f"{_count(len(shown) - training, 'validation photo')}, then {_count(training, 'training photo')}, which the model learned from (marked); the most confident mistakes first."
+def _draw_mistakes(
+    wrong: Sequence[Prediction], answer: str, decision: str, caption: Caption, path_of: Callable[[str], Path]
+) -> bytes:
+    """The contact sheet of the photos that the person `answer` ("kept") and the model would `decision` ("cull")."""
+    shown, what = wrong[:SHEET_SIZE], f"that you {answer} and the model would {decision}"
+    headline, remark = f"There is no photo {what}", ""
+    if wrong:
+        headline = f"{_count(len(wrong), 'photo')} {what}"
+        training = sum(one.split == TRAIN for one in wrong)
+        last = f"; then {_count(training, 'training photo')}, marked, which the model learned from" if training else ""
+        remark = f"{_count(len(wrong) - training, 'validation photo')}, the most confident mistakes first{last}. "
     if len(wrong) > len(shown):
         headline += f": the first {len(shown)}"
-        order += " All are in mistakes.csv."
-    rows, columns, side, gap = math.ceil(len(shown) / 6), 6, 1.75, 0.6  # inches
-    footnote = f"{order} {caption.footnote}" if wrong else caption.footnote
-    figure = _page(12, max(0.1, rows * (side + gap) - gap), headline, caption._replace(footnote=footnote))
+        remark += "All are in mistakes.csv. "
+    rows, side, gap = math.ceil(len(shown) / SHEET_COLUMNS), 1.75, 0.6  # of photos; inches
+    height = max(0.1, rows * (side + gap) - gap)
+    figure = _page(12, height, headline, caption._replace(footnote=remark + caption.footnote))
     if rows:
         spacing = {"left": 0.4 / 12, "right": 1 - 0.4 / 12, "wspace": 0.08, "hspace": gap / side}
-        cells = figure.subplots(rows, columns, squeeze=False, gridspec_kw=spacing).ravel()
+        cells = figure.subplots(rows, SHEET_COLUMNS, squeeze=False, gridspec_kw=spacing).ravel()
         for axes in cells:
             axes.set_axis_off()
         for axes, one in zip(cells, shown, strict=False):
@@ -378,43 +329,11 @@ def _draw_tile(axes: Any, one: Prediction, path: Path) -> None:
     colour = KEEP_COLOUR if one.model_keeps else CULL_COLOUR
     write(0, -0.14, f"p_keep {100 * one.p_keep:.1f} %", size=9, weight="bold", color=colour)
     if one.split == TRAIN:
-        write(
-            0.04, 0.96, "training photo", size=8, color="white", bbox={"facecolor": INK, "edgecolor": "none", "pad": 3}
-        )
+        box = {"facecolor": INK, "edgecolor": "none", "pad": 3}
+        write(0.04, 0.96, "training photo", size=8, color="white", bbox=box)
 
 
 def _png(figure: Any) -> bytes:
     data = io.BytesIO()
     figure.savefig(data, format="png")
     return data.getvalue()
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    return tables.render(columns, (dict(zip(columns, row, strict=True)) for row in rows)).encode()
-
-
-def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Make `contents`, bytes by file name, the files of `folder`; other files in it stay. Raises `StorageError`."""
-    new, old = temporary_sibling(folder), temporary_sibling(folder)
-    try:
-        new.mkdir()
-        for name, data in contents.items():
-            with (new / name).open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        sync_folder(new)
-        if folder.is_dir():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            with suppress(OSError):
-                old.rename(folder)
-            raise
-        sync_folder(folder.parent)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)

@@ -11,7 +11,7 @@ Knows nothing of encoders, labels and culling.
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +24,8 @@ from PIL.TiffImagePlugin import IFDRational
 from . import tables
 from .errors import StageError, StorageError
 from .files import temporary_sibling, unwritable
+from .progress import Progress, silent
 from .project import Stage
-
-Counting = Callable[[int, int], None]  # called with photos done and photos in all
 
 SAMPLE_TRUTH = "sample_truth.csv"
 COLUMNS = ("image_name", "keep", "defect", "burst")
@@ -64,7 +63,7 @@ class Frame(NamedTuple):
     time: datetime
 
 
-def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Counting | None = None) -> None:
+def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Progress = silent) -> None:
     """Make `project` a sample of this many photos; the same seed gives the same bytes.
 
     A complete sample stays as it is. Raises `StageError` where the folder is or holds another stage, `StorageError`
@@ -74,7 +73,7 @@ def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Co
         return
     if photos < 1:
         raise StageError(f"A sample can't have {photos} photos. Ask for at least 1.")
-    if project.absolute().name.startswith("stage_") or any(project.glob("stage_*")):
+    if project.absolute().match("stage_[0-9]*") or any(project.glob("stage_[0-9]*")):
         raise StageError(
             f"{project} is or holds a stage that is no complete sample; nothing was changed. Name a new folder "
             "for the sample, or first move away what an interrupted run may have left."
@@ -111,7 +110,7 @@ def is_sample(project: Path) -> bool:
     return bool(keys) and all(Stage(project, 1).path(key).is_file() for key in keys)
 
 
-def _shoot(folder: Path, photos: int, rng: Generator, progress: Counting | None) -> Iterator[dict[str, object]]:
+def _shoot(folder: Path, photos: int, rng: Generator, progress: Progress) -> Iterator[dict[str, object]]:
     """Write the photos into `folder`; after each, its row of the truth table."""
     from sklearn.datasets import load_sample_image  # slow to import
 
@@ -121,8 +120,7 @@ def _shoot(folder: Path, photos: int, rng: Generator, progress: Counting | None)
         name = f"IMG_{number:0{digits}}.jpg"
         image = spoil(_crop(photographs[frame.view.photograph], frame), frame.defect, rng)
         image.save(folder / name, quality=90, exif=_exif(frame))
-        if progress:
-            progress(number, photos)
+        progress("making the sample", number, photos)
         yield dict(zip(COLUMNS, (name, int(frame.defect == SOUND), frame.defect, frame.burst), strict=True))
 
 

@@ -66,6 +66,10 @@ class Session:
         self._p_keep: dict[str, float] = {}
         self._order: list[str] | None = None
 
+    def at(self, stage: Stage) -> "Session":
+        """A session on another stage, with the same model and cache."""
+        return Session(stage, self._model, self._cache_dir)
+
     @property
     def notice(self) -> str:
         """What has to be said wherever a score is shown; empty for nothing."""

@@ -3,8 +3,9 @@
 `stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; a row is there as soon as its epoch ends.
 
 Every photo is decoded once and kept as preprocessed bytes; cross-entropy, Adam, early stopping on the validation
-accuracy. The model file is replaced the moment an epoch is better than those before it in the run, so a run that is
-stopped leaves its best, and one that never gets that far leaves the earlier model as it was.
+accuracy. The start is a linear probe: the pretrained transformer under a logistic regression. The model file is
+replaced the moment an epoch is better than that start and all epochs before, so a run that is stopped leaves its best,
+and one that never improves leaves the earlier model as it was (where there is none, the start becomes the model).
 Knows nothing of query order or of the page.
 """
 
@@ -19,6 +20,7 @@ import numpy as np
 from . import embeddings, head, photos, report, tables
 from .encoder import VisionEncoder
 from .errors import Cancelled, NotEnoughLabels, TrainingError, UnreadablePhoto
+from .evaluation import TRAIN, VALIDATION, Prediction
 from .labels import KEEP, LABELS
 from .progress import Progress, Stop, never, silent
 from .project import Stage
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from .model import CullClassifier
 
+WARM_UP_STEPS = 20
+"""Steps in which the learning rate rises to its value: Adam's first are all full-sized and would undo the start."""
 LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 
 
@@ -55,7 +59,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training photos. Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1."""
+    """One pass over the training photos; number 0 is the start, before any step.
+
+    Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1.
+    """
 
     epoch: int
     train_loss: float
@@ -68,11 +75,9 @@ class Epoch:
         """Whether both losses are numbers that mean something."""
         return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
 
-    def better_than(self, other: "Epoch | None") -> bool:
+    def better_than(self, other: "Epoch") -> bool:
         """Higher validation accuracy, or as high with a lower loss; nothing that is not finite is better."""
-        if not self.finite:
-            return False
-        return other is None or (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
+        return self.finite and (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,8 @@ def train(
 ) -> Training:
     """Fine-tune `encoder` on `labels` and write model, epoch log and report of `stage`.
 
-    `on_epoch` is called with every epoch and whether it was the best so far. Raises `NotEnoughLabels`,
-    `TrainingError` when no epoch gave finite numbers, `Cancelled` when stopped before the first was done.
+    `on_epoch` is called with every epoch, the start first, and whether it was the best so far. Raises
+    `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was.
     """
     if not labels:
         raise NotEnoughLabels(f"{stage.name} has no labels yet. Label photos first: `label --project {stage.project}`.")
@@ -128,10 +133,10 @@ def train(
     run.options.check()
     run.read()
     best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
-    if best is None and stop():
-        raise Cancelled("Training was stopped before its first epoch was done; the earlier model is as it was.")
-    if best is None:
-        raise TrainingError(f"Training never improved: {ended}. The earlier model, if there is one, is as it was.")
+    if not run.saved and stop():
+        raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
+    if not run.saved:
+        raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
     run.write_report()
     sides = [tuple(run.keys[i] for i in side) for side in (run.train_side, run.validation_side)]
     return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.unreadable)
@@ -155,6 +160,7 @@ class _Run:
         self.keys: list[str] = []
         self.unreadable: dict[str, str] = {}
         self.epochs: list[Epoch] = []
+        self.saved = False
 
     def read(self) -> None:
         """Decode every labeled photo once, then split: pixels (n, 3, H, W) uint8, targets (n,) class numbers."""
@@ -176,24 +182,33 @@ class _Run:
         self.targets = torch.tensor([LABELS.index(self.labels[key]) for key in self.keys])
         self.pixels = torch.stack(pixels)
 
-    def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch | None, str]:
-        """Train until patience or epochs run out; the best epoch, which is in the model file, and why it ended."""
-        best: Epoch | None = None
+    def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
+        """Train until patience or epochs run out; the best epoch and why it ended. `saved`: the model file has it."""
+        run = self._epochs()
+        self.start, _ = next(run)
+        best = self.start
+        on_epoch(best, True)
         since_improvement = 0
-        for epoch, classifier in self._epochs():
+        ended = f"all {self.options.epochs} epochs done"
+        for epoch, classifier in run:
             self.epochs.append(epoch)
-            more_accurate = best is None or epoch.val_accuracy > best.val_accuracy
-            since_improvement = 0 if more_accurate else since_improvement + 1
+            since_improvement = 0 if epoch.val_accuracy > best.val_accuracy else since_improvement + 1
             if better := epoch.better_than(best):
                 best = epoch
                 self._save(classifier, best)
             tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
             on_epoch(epoch, better)
             if not epoch.finite:
-                return best, "the loss is no finite number; a smaller learning rate may help"
+                return best, "the loss is no finite number any more; try a smaller learning rate"
             if since_improvement >= self.options.patience:
-                return best, f"no better validation accuracy for {self.options.patience} epochs"
-        return best, "stopped on request" if self.stop() else f"all {self.options.epochs} epochs done"
+                ended = f"no better validation accuracy for {self.options.patience} epochs"
+                break
+        if self.stop():
+            return best, "stopped on request"
+        if not self.saved and not self.stage.model.exists():
+            best, classifier = next(self._epochs())  # nothing to fall back on, and the start is the best there is
+            self._save(classifier, best)
+        return best, ended
 
     def write_report(self) -> None:
         """Plots and tables of the saved model on the labeled photos."""
@@ -204,7 +219,7 @@ class _Run:
         seen = embeddings.ensure(paths, trained.encoder, self.cache_dir)
         validation = set(trained.validation_keys)
         predictions = [
-            report.Prediction(key, self.labels[key], float(p_keep), "validation" if key in validation else "train")
+            Prediction(key, self.labels[key], float(p_keep), VALIDATION if key in validation else TRAIN)
             for key, p_keep in zip(seen.keys, trained.head.probability(seen.rows), strict=True)
         ]
         self.progress("writing the report", 0, 1)
@@ -212,7 +227,7 @@ class _Run:
             self.stage.report,
             title=f"{self.stage.name} · {self.encoder.name} · {len(self.keys)} labels",
             notice=self.encoder.notice,
-            epochs=[asdict(epoch) for epoch in self.epochs],
+            epochs=[asdict(epoch) for epoch in (self.start, *self.epochs)],
             predictions=predictions,
             path_of=self.stage.path,
         )
@@ -226,7 +241,7 @@ class _Run:
         return self.encoder.architecture.preprocessing.bytes(image)
 
     def _epochs(self) -> "Iterator[tuple[Epoch, CullClassifier]]":
-        """Train; yield after every whole epoch. Ends without a word when stopped."""
+        """Train; yield the start, then after every whole epoch. Ends without a word when stopped."""
         import torch
 
         from .backbone import device
@@ -239,7 +254,9 @@ class _Run:
         classifier.start_from(self._probe())
         classifier.to(device())
         optimiser = torch.optim.Adam(classifier.parameters(), lr=options.learning_rate)
+        warm_up = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP_STEPS))
         train_side = torch.from_numpy(self.train_side)
+        yield Epoch(0, *self._evaluate(classifier, self.train_side), *self._evaluate(classifier)), classifier
         for number in range(1, options.epochs + 1):
             classifier.train()
             total, right, done = 0.0, 0, 0
@@ -251,12 +268,12 @@ class _Run:
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
+                warm_up.step()
                 total += loss.item() * len(batch)
                 right += _count_right(logits, targets)
                 done += len(batch)
                 self.progress(f"epoch {number} of at most {options.epochs}", done, len(train_side))
-            val_loss, val_accuracy = self._validate(classifier)
-            yield Epoch(number, total / done, right / done, val_loss, val_accuracy), classifier
+            yield Epoch(number, total / done, right / done, *self._evaluate(classifier)), classifier
 
     def _probe(self) -> head.Head:
         """The logistic regression on the training side only, so that the validation side stays unseen."""
@@ -279,18 +296,19 @@ class _Run:
         values = torch.from_numpy(self.encoder.architecture.preprocessing.values(pixels.numpy()))
         return classifier(values.to(where)), self.targets[batch].to(where)
 
-    def _validate(self, classifier: "CullClassifier") -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on the validation side."""
+    def _evaluate(self, classifier: "CullClassifier", side: np.ndarray | None = None) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on a side of the split, the validation side by default."""
         import torch
 
+        side = self.validation_side if side is None else side
         classifier.eval()
         total, right = 0.0, 0
         with torch.inference_mode():
-            for batch in torch.from_numpy(self.validation_side).split(self.options.batch_size):
+            for batch in torch.from_numpy(side).split(self.options.batch_size):
                 logits, targets = self._forward(classifier, batch)
                 total += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
                 right += _count_right(logits, targets)
-        return total / len(self.validation_side), right / len(self.validation_side)
+        return total / len(side), right / len(side)
 
     def _save(self, classifier: "CullClassifier", best: Epoch) -> None:
         from . import model
@@ -303,6 +321,7 @@ class _Run:
             "validation_keys": [self.keys[i] for i in self.validation_side],
         }
         model.save(self.stage.model, classifier, self.encoder, facts)
+        self.saved = True
 
 
 def _count_right(logits: "Tensor", targets: "Tensor") -> int:

@@ -110,7 +110,7 @@ def test_frames_of_a_burst_look_alike(project):
 
 def test_progress_counts_every_photo(tmp_path):
     seen = []
-    sample.make_sample(tmp_path, photos=3, progress=lambda done, total: seen.append((done, total)))
+    sample.make_sample(tmp_path, photos=3, progress=lambda what, done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -120,7 +120,7 @@ def test_progress_counts_every_photo(tmp_path):
 def test_a_complete_sample_is_left_as_it_is(project):
     before = content(project)
     assert sample.is_sample(project)
-    sample.make_sample(project, photos=2, seed=9, progress=lambda done, total: pytest.fail("nothing is to be done"))
+    sample.make_sample(project, photos=2, seed=9, progress=lambda *count: pytest.fail("nothing is to be done"))
     assert content(project) == before
 
 
@@ -144,7 +144,7 @@ def test_a_stage_is_no_project(tmp_path):
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path):
-    def stop(done, total):
+    def stop(what, done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

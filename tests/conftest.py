@@ -1,0 +1,125 @@
+"""Fixtures for all tests: tiny photos, a toy encoder, a tiny real checkpoint; no network, nothing outside."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test waits for a network
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TINY_CONFIG = {
+    "model_type": "vit", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "intermediate_size": 64, "image_size": 32, "patch_size": 8,
+}  # fmt: skip
+TINY_PROCESSOR = {
+    "image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}, "resample": 2,
+    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "do_resize": True, "do_normalize": True,
+}  # fmt: skip
+WARM, COLD = (200, 80, 40), (40, 80, 200)
+
+
+class MeanColour:
+    """The toy encoder: an embedding is the mean of R, G and B. It counts what it was asked."""
+
+    name, notice, fingerprint, dim, side = "mean colour", "", "c0" * 32, 3, 8
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.images = 0
+
+    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
+        self.calls += 1
+        self.images += len(images)
+        return np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images])
+
+
+def save_photo(path: Path, colour: tuple[int, int, int], seed: int = 0) -> Path:
+    """A 40 × 30 JPEG of one colour with some seeded noise, so that no two have the same bytes."""
+    noise = np.random.default_rng(seed).integers(-20, 20, (30, 40, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path, quality=90)
+    return path
+
+
+def fill_stage(folder: Path, warm: int = 6, cold: int = 6) -> Path:
+    """A stage of photos `warm_00.jpg` … and `cold_00.jpg` …"""
+    for name, colour, count in (("warm", WARM, warm), ("cold", COLD, cold)):
+        for number in range(count):
+            save_photo(folder / f"{name}_{number:02}.jpg", colour, seed=number)
+    return folder
+
+
+def label_of(key: str) -> str:
+    """The taste of the tests: warm photos are kept."""
+    return "keep" if "warm" in key else "cull"
+
+
+def fingerprint_of(folder: Path) -> dict[str, tuple[str, int, int]]:
+    """Bytes, mtime and mode of every file below a folder: what a stage must still have after any command."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+            path.stat().st_mode,
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def encoder() -> MeanColour:
+    return MeanColour()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with 6 warm and 6 cold photos in stage_1."""
+    fill_stage(tmp_path / "project" / "stage_1")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def cache_dir(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real Hugging Face checkpoint: a ViT of two layers at 32 pixels with seeded weights."""
+    return save_checkpoint(tmp_path_factory.mktemp("tiny_vit"), TINY_CONFIG, TINY_PROCESSOR)
+
+
+def save_checkpoint(folder: Path, config: dict, processor: dict | None, seed: int = 0) -> Path:
+    """Write a checkpoint of `config` with seeded weights, as `save_pretrained` does."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    fields = {name: value for name, value in config.items() if name != "model_type"}
+    model = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(config["model_type"], **fields))
+    model.save_pretrained(folder)
+    if processor is not None:
+        (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+@pytest.fixture
+def run(cache_dir: Path, tiny_model: Path, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, standard output, standard error."""
+    from imlcull_al.cli import main
+
+    def run(command: str, *arguments: object) -> tuple[int, str, str]:
+        extra = [] if command == "demo" else ["--model", str(tiny_model)]
+        capsys.readouterr()
+        code = main([command, *map(str, arguments), *extra, "--cache-dir", str(cache_dir)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

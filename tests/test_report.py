@@ -1,0 +1,270 @@
+import errno
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from imlcull_al import evaluation, report
+from imlcull_al.errors import StorageError
+from imlcull_al.evaluation import Bin, Prediction
+
+FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls"]
+TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
+EPOCHS = [
+    {"epoch": 1, "train_loss": 0.7, "val_loss": 0.6, "val_accuracy": 0.5},
+    {"epoch": 2, "train_loss": 0.4, "val_loss": 0.5, "val_accuracy": 0.75, "train_accuracy": 0.8},
+]
+
+
+def validation(*pairs):
+    return [Prediction(f"{n}.jpg", label, p_keep, "validation") for n, (label, p_keep) in enumerate(pairs)]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a report of photos that are single colours; a photo called `broken` is none."""
+
+    def write(predictions, epochs=EPOCHS, notice="", title="stage_1 · toy · 4 labels"):
+        stage = tmp_path / "stage_1"
+        stage.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 30), (20, 120, 110)).save(stage / "any.png")
+        (stage / "broken").write_bytes(b"no photo")
+        return report.write_report(
+            tmp_path / "stage_1_cull_report",
+            title=title,
+            notice=notice,
+            epochs=epochs,
+            predictions=predictions,
+            path_of=lambda key: stage / ("broken" if key == "broken" else "any.png"),
+        )
+
+    return write
+
+
+def sizes(files):
+    found = {}
+    for file in files:
+        if file.suffix == ".png":
+            with Image.open(file) as image:
+                image.load()
+                assert image.format == "PNG"
+                found[file.stem] = image.size
+    return found
+
+
+def test_confusion_counts_answers_by_decisions_and_a_tie_keeps():
+    pairs = [("keep", 0.9), ("keep", 0.5), ("keep", 0.49), ("cull", 0.5), ("cull", 0.2), ("cull", 0.1)]
+    assert evaluation.confusion(validation(*pairs)) == [[2, 1], [1, 2]]
+    assert evaluation.confusion([]) == [[0, 0], [0, 0]]
+
+
+def test_a_bin_holds_its_lower_edge_and_the_last_one_holds_1():
+    edges = [("keep", 0.0), ("keep", 0.2), ("cull", 0.6), ("keep", 0.8), ("cull", 1.0)]
+    bins = evaluation.reliability(validation(*edges), bins=5)
+    assert [(part.p_keep_from, part.p_keep_to, part.photos) for part in bins] == [
+        (0.0, 0.2, 1),
+        (0.2, 0.4, 1),
+        (0.6, 0.8, 1),
+        (0.8, 1.0, 2),
+    ]
+    assert bins[-1][3:5] == (0.9, 0.5)
+
+
+@pytest.mark.parametrize("bins", [5, 10])
+def test_every_edge_falls_into_the_bin_that_it_opens(bins):
+    found = evaluation.reliability(validation(*(("keep", place / bins) for place in range(bins))), bins)
+    assert [part.p_keep for part in found] == [part.p_keep_from for part in found]
+    assert len(found) == bins
+
+
+def test_wilson_interval():
+    assert evaluation.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert evaluation.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert evaluation.wilson(1, 1) == pytest.approx((0.2065, 1.0), abs=1e-4)
+
+
+def test_calibration_error_weighs_bins_by_their_photos():
+    bins = [Bin(0.0, 0.5, 3, 0.2, 0.3, 0, 1), Bin(0.5, 1.0, 1, 0.9, 0.4, 0, 1)]
+    assert evaluation.calibration_error(bins) == pytest.approx((3 * 0.1 + 1 * 0.5) / 4)
+    assert math.isnan(evaluation.calibration_error([]))
+
+
+def test_mistakes_are_validation_first_then_by_confidence_then_by_key():
+    predictions = [
+        Prediction("sure_but_trained_on.jpg", "keep", 0.01, "train"),
+        Prediction("b.jpg", "keep", 0.3, "validation"),
+        Prediction("a.jpg", "keep", 0.3, "validation"),
+        Prediction("sure.jpg", "keep", 0.1, "validation"),
+        Prediction("right.jpg", "keep", 0.5, "validation"),
+        Prediction("cull.jpg", "cull", 0.5, "validation"),
+    ]
+    lost_keepers = evaluation.mistakes(predictions, "keep")
+    assert [one.key for one in lost_keepers] == ["sure.jpg", "a.jpg", "b.jpg", "sure_but_trained_on.jpg"]
+    assert [one.key for one in evaluation.mistakes(predictions, "cull")] == ["cull.jpg"]
+
+
+def test_best_epoch_is_the_most_accurate_then_that_with_the_lower_loss_then_the_first():
+    assert evaluation.best_epoch([0.5, 0.8, 0.8, 0.7], [1, 0.4, 0.3, 0.1]) == 2
+    assert evaluation.best_epoch([0.8, 0.8], [0.3, 0.3]) == 0
+    assert evaluation.best_epoch([0.9, 0.2, math.nan], [math.nan, 1, 1]) == 1
+    assert evaluation.best_epoch([], []) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "p_keep", "split"),
+    [("maybe", 0.5, "train"), ("keep", math.nan, "train"), ("keep", 1.5, "train"), ("keep", 0.5, "test")],
+)
+def test_what_is_no_prediction_is_refused(label, p_keep, split):
+    with pytest.raises(ValueError, match="not a prediction"):
+        Prediction("a.jpg", label, p_keep, split)
+
+
+def test_only_all_is_100_percent():
+    assert [report.percent(share) for share in (0, 0.001, 0.25, 0.999, 1)] == ["0 %", "<1 %", "25 %", ">99 %", "100 %"]
+
+
+def test_names_are_shown_on_one_line_without_their_middle():
+    assert report.shortened("short.jpg", 12) == "short.jpg"
+    assert report.shortened("holiday_2026_IMG_0001.jpg", 13) == "holi…0001.jpg"
+    assert report.drawable("a\nb\t$x$.jpg") == "a b $x$.jpg"
+    assert report.drawable("\u202egpj\ud800写.exe") == "□gpj□□.exe"
+    assert report.drawable("cafe\u0301") == "café"
+
+
+def test_footnote_says_what_the_figures_are_worth():
+    text = report.measured_on(30, 120)
+    assert text.startswith(
+        "Measured on the 30 validation photos (25 % of 120 labeled), which also chose the best epoch."
+    )
+    assert "not an honest estimate" in text
+    assert "no validation photos" in report.measured_on(0, 120)
+
+
+def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path):
+    files = write(validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75)), notice="A stand-in.")
+    folder = tmp_path / "stage_1_cull_report"
+    assert {file.name for file in files} == {f"{name}.png" for name in FIGURES} | {f"{name}.csv" for name in TABLES}
+    assert sorted(files) == sorted(folder.iterdir())
+    assert all(900 < width < 2000 and 300 < height < 2000 for width, height in sizes(files).values())
+    assert (folder / "curves.csv").read_text() == (
+        "epoch,train_loss,val_loss,val_accuracy\n1,0.7,0.6,0.5\n2,0.4,0.5,0.75\n"
+    )
+    assert (folder / "confusion_matrix.csv").read_text() == "label,model_keep,model_cull\nkeep,1,1\ncull,1,1\n"
+    assert (folder / "mistakes.csv").read_text() == (
+        "image_name,label,p_keep,split\n1.jpg,keep,0.25,validation\n3.jpg,cull,0.75,validation\n"
+    )
+    assert (folder / "reliability.csv").read_text().splitlines()[:2] == [
+        "p_keep_from,p_keep_to,photos,p_keep,kept,kept_low,kept_high",
+        "0.0,0.2,1,0.1,0.0,0.0,0.793457",
+    ]
+
+
+def test_many_mistakes_fill_one_sheet_and_all_are_in_the_table(write, tmp_path):
+    files = write([Prediction(f"{n}.jpg", "keep", n / 2000, "train") for n in range(500)])
+    found = sizes(files)
+    assert found["mistakes_lost_keepers"][1] > 3 * found["mistakes_kept_culls"][1]
+    assert len((tmp_path / "stage_1_cull_report" / "mistakes.csv").read_text().splitlines()) == 501
+
+
+def test_nothing_to_show_is_a_report_too(write):
+    assert set(sizes(write([], epochs=[]))) == set(FIGURES)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_class_one_epoch_and_awkward_names_are_drawn_without_a_warning(write):
+    names = ["a\nb.jpg", "😀 写真.jpg", "$x_{1$ \\frac{.jpg", "W" * 300, "very/" + "deep/" * 99 + "1.jpg", "broken"]
+    predictions = [Prediction(name, "keep", 0.1, "validation") for name in names]
+    epochs = [{"epoch": 1, "train_loss": math.nan, "val_loss": math.inf, "val_accuracy": 0.0}]
+    files = write(predictions, epochs, notice="Costs $5 and $6\n{", title="$bad_{ 😀 " + "x" * 300)
+    assert set(sizes(files)) == set(FIGURES)
+
+
+def test_a_photo_that_cannot_be_read_is_a_grey_tile(write, tmp_path):
+    def colours(key):
+        write([Prediction(key, "cull", 0.9, "validation")])
+        with Image.open(tmp_path / "stage_1_cull_report" / "mistakes_kept_culls.png") as sheet:
+            return {colour for _, colour in sheet.convert("RGB").getcolors(1 << 20)}
+
+    photo, grey = (20, 120, 110), (213, 218, 222)
+    assert {photo, grey} & colours("any.jpg") == {photo}
+    assert {photo, grey} & colours("broken") == {grey}
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures without a picture, for tests of files only."""
+    for name in ("curves", "confusion", "reliability", "mistakes"):
+        monkeypatch.setattr(report, f"_draw_{name}", lambda *_: b"a figure")
+
+
+def test_a_new_report_replaces_the_old_one_but_not_what_a_person_put_beside_it(undrawn, write, tmp_path):
+    write(validation(("keep", 0.1)))
+    folder = tmp_path / "stage_1_cull_report"
+    (folder / "my notes.txt").write_text("mine")
+    files = write(validation(("keep", 0.9)))
+    assert (folder / "mistakes.csv").read_text() == "image_name,label,p_keep,split\n"
+    assert (folder / "my notes.txt").read_text() == "mine"
+    assert len(list(folder.iterdir())) == len(files) + 1
+    assert {path.name for path in tmp_path.iterdir()} == {"stage_1", "stage_1_cull_report"}
+
+
+@pytest.fixture
+def old_report(undrawn, write):
+    """Bytes of a report already there, by path."""
+    return {file: file.read_bytes() for file in write(validation(("keep", 0.9)))}
+
+
+def assert_as_it_was(old_report, tmp_path):
+    assert {path.name for path in tmp_path.iterdir()} == {"stage_1", "stage_1_cull_report"}
+    assert {path: path.read_bytes() for path in (tmp_path / "stage_1_cull_report").iterdir()} == old_report
+
+
+def test_old_report_survives_a_full_disk(write, tmp_path, old_report, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"stage_1_cull_report: No space left on device"):
+        write(validation(("keep", 0.1)))
+    assert_as_it_was(old_report, tmp_path)
+
+
+def test_old_report_comes_back_when_the_new_one_cannot_take_its_place(write, tmp_path, old_report, monkeypatch):
+    rename, calls = Path.rename, []
+
+    def second_fails(path, target):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(errno.EACCES, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", second_fails)
+    with pytest.raises(StorageError, match="Permission denied"):
+        write(validation(("keep", 0.1)))
+    assert_as_it_was(old_report, tmp_path)
+
+
+def test_old_report_survives_a_failure_while_drawing(write, tmp_path, old_report, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(report, "_draw_reliability", fail)
+    with pytest.raises(MemoryError):
+        write(validation(("keep", 0.1)))
+    assert_as_it_was(old_report, tmp_path)
+
+
+def test_a_file_in_the_place_of_the_report_is_left_alone(undrawn, write, tmp_path):
+    (tmp_path / "stage_1_cull_report").write_text("mine")
+    with pytest.raises(StorageError, match="stage_1_cull_report"):
+        write(validation(("keep", 0.1)))
+    assert (tmp_path / "stage_1_cull_report").read_text() == "mine"
+
+
+def test_matplotlib_is_only_loaded_to_draw():
+    code = "import sys, imlcull_al.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
