@@ -152,8 +152,7 @@ def list_photos(stage: Stage) -> Listing:
             files.append(key)
     keys, companions = _pair(files)
     if not keys:
-        found = "no photos" if files or left_out else "nothing"
-        raise StageError(f"There is {found} in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.")
+        raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.")
     return Listing(tuple(sorted(keys)), companions, left_out)
 
 

@@ -40,10 +40,10 @@ def photo_url(session: Session, key: str, size: int) -> str:
     return f"photos/{photo_id(session, key)}/{size}"
 
 
-def report_urls(session: Session) -> list[str]:
-    """Where the page finds the pictures of the last training; a new training gives new addresses."""
+def report_urls(session: Session) -> dict[str, str]:
+    """What each picture of the last training is called, and where the page finds it; another after each training."""
     found = sorted(session.stage.report.glob("*.png"))
-    return [f"report/{quote(path.name)}?{path.stat().st_mtime_ns}" for path in found]
+    return {path.stem.replace("_", " "): f"report/{quote(path.name)}?{path.stat().st_mtime_ns}" for path in found}
 
 
 def routes(session: Session) -> list[Route]:

@@ -1,0 +1,146 @@
+"""Every answer ever given, one line each: the file that can't be lost.
+
+`stage_N_cull_journal.jsonl`, UTF-8, append-only:
+
+    {"v": 1, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "key": "a.jpg", "label": "keep", "before": null}
+
+`do` is `answer`; `skip` (label and before null); `undo` (takes back the last answer or skip not yet taken back; label
+is what the photo went back to); `edit` (the labels CSV was changed by somebody else; label null is a removed row).
+The state is the journal folded from its first line. A line is flushed to the disk before `append` returns. A line that
+is no event, such as the torn last one of a killed writer, is passed over and said.
+Knows nothing of the CSV, of photos or of order.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import LabelsError
+from .files import sync_folder, unreadable, unwritable
+
+log = logging.getLogger(__name__)
+KEEP, CULL = "keep", "cull"
+LABELS = (KEEP, CULL)
+VERSION = 1
+_ACTIONS = ("answer", "skip", "undo", "edit")
+
+
+class Answer(NamedTuple):
+    """An answer or a skip that can be taken back. `label` is None for a skip."""
+
+    key: str
+    label: str | None
+    before: str | None
+
+
+@dataclass
+class State:
+    """A folded journal. `labels`: key → label, in the order of first answers; `skipped`: in order of skipping."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, None] = field(default_factory=dict)
+    undoable: list[Answer] = field(default_factory=list)
+
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Fold one event in."""
+        do, key, label = event["do"], event["key"], event["label"]
+        if do in ("answer", "skip"):
+            self.undoable.append(Answer(key, label, self.labels.get(key)))
+        elif do == "undo" and self.undoable:
+            self.undoable.pop()
+        self.skipped.pop(key, None)
+        if do == "skip":
+            self.skipped[key] = None
+        elif label is None:
+            self.labels.pop(key, None)
+        else:
+            self.labels[key] = label
+
+
+def event(do: str, key: str, label: str | None, before: str | None) -> dict[str, Any]:
+    """A line of the journal, as of now."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"v": VERSION, "at": now, "do": do, "key": key, "label": label, "before": before}
+
+
+class Journal:
+    """The journal at `path` and its state, which follows what other processes append at each `refresh`."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there. Raises `StorageError`; `LabelsError` for a journal of a newer version."""
+        self.path = path
+        self.state = State()
+        self._read_bytes = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fold in the whole lines that came since the last look."""
+        try:
+            if not self.path.exists() or self.path.stat().st_size == self._read_bytes:
+                return
+            with self.path.open("rb") as file:
+                file.seek(self._read_bytes)
+                data = file.read()
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        whole = data[: data.rfind(b"\n") + 1]
+        for event in self._events(whole):
+            self.state.apply(event)
+        self._read_bytes += len(whole)
+
+    def append(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Put events on the disk, then fold them, and whatever another process put before them."""
+        data = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
+        created = not self.path.exists()
+        try:
+            with self.path.open("a+b") as file:
+                if self._is_torn(file.seek(0, os.SEEK_END)):
+                    data = b"\n" + data
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if created:
+                sync_folder(self.path.parent)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self.refresh()
+
+    def was(self, labels: Mapping[str, str]) -> bool:
+        """Whether these were the labels at some moment of this journal."""
+        earlier = State()
+        for event in self._events(self.path.read_bytes()):
+            if earlier.labels == labels:
+                return True
+            earlier.apply(event)
+        return earlier.labels == labels
+
+    def _is_torn(self, size: int) -> bool:
+        """Whether a killed writer left half a line at the end of `size` bytes."""
+        if size <= self._read_bytes:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(size - 1)
+            return file.read(1) != b"\n"
+
+    def _events(self, data: bytes) -> Iterable[dict[str, Any]]:
+        for line in data.split(b"\n"):
+            if line.strip() and (event := self._parse(line)):
+                yield event
+
+    def _parse(self, line: bytes) -> dict[str, Any] | None:
+        try:
+            event = json.loads(line)
+            if event["v"] > VERSION:
+                raise LabelsError(f"{self.path} was written by a newer imlcull ({event['v']}). Update this one first.")
+            allowed = LABELS if event["do"] == "answer" else (*LABELS, None)
+            if event["do"] in _ACTIONS and event["label"] in allowed and isinstance(event["key"], str):
+                return event
+        except (ValueError, KeyError, TypeError):
+            pass  # said below, like valid JSON that is no event
+        log.warning("%s holds a line that is no event; it is passed over: %.80r", self.path, line)
+        return None

@@ -1,0 +1,131 @@
+"""The page: a tab for each screen, the line above them, and the server.
+
+    label.py    one large photo at a time; label_page.py is its script
+    train.py    options, progress and report
+    cull.py     dry run, then the next stage
+    look.py     colours, type, words that screens share
+    telling.py  an error becomes a sentence
+    serving.py  photos by id, and who may ask for them
+
+Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
+is in their browser.
+"""
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import gradio as gr
+
+from ..errors import ImlcullError
+from ..jobs import Jobs
+from ..session import Session, open_session
+from ..terminal import say
+from . import cull, label, train
+from .look import CSS, THEME, every_second, heading, sentence, status
+from .serving import guards, routes
+from .telling import attempt
+
+EMBEDDING = "embedding"
+_SECONDS_TO_STOP = 10
+
+
+def launch(
+    project: str | Path,
+    stage: int | None = None,
+    model: str | None = None,
+    cache_dir: str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+) -> None:
+    """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`."""
+    _check_port(host, port)
+    session, jobs = open_session(project, stage, model, cache_dir, prepare=False), Jobs()
+    embed(session, jobs)
+    page = serve(session, jobs, host, port)
+    say(f"{session.stage.folder} is on {page.local_url}. Stop with Ctrl-C.")
+    try:
+        threading.Event().wait()
+    finally:
+        jobs.cancel()
+        page.close(verbose=False)
+        jobs.wait(_SECONDS_TO_STOP)
+
+
+def embed(session: Session, jobs: Jobs) -> None:
+    """Compute the missing embeddings in the background. Raises `StageError` while another job runs."""
+    jobs.start(EMBEDDING, lambda progress, stop: session.prepare(progress=progress, stop=stop))
+
+
+def serve(session: Session, jobs: Jobs, host: str, port: int) -> gr.Blocks:
+    """Start the server in the background and return the page, whose `close` ends it."""
+    page = build(session, jobs)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        # Routes given here come before Gradio's own.
+        app_kwargs={"routes": routes(session), "middleware": guards(host)},
+        theme=THEME,
+        css=CSS,
+        share=False,
+        quiet=True,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        inbrowser=False,
+    )
+    return page
+
+
+def build(session: Session, jobs: Jobs) -> gr.Blocks:
+    """The page of one session."""
+    with gr.Blocks(title=f"{session.stage.name} · imlcull", analytics_enabled=False, fill_width=True) as page:
+        timer = gr.Timer(1)
+        with gr.Row():
+            line = gr.HTML(_line(session, jobs))
+            stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
+            again = gr.Button("Embed again", size="sm", scale=0, min_width=110, visible=False)
+        with gr.Tabs():
+            with gr.Tab("Label"):
+                label.build(session, jobs, timer)
+            with gr.Tab("Train"):
+                train.build(session, jobs, timer)
+            with gr.Tab("Cull"):
+                cull.build(session, jobs, timer)
+
+        def on_tick() -> tuple[str, gr.Button, gr.Button]:
+            job = jobs.state()
+            running = job is not None and job.running
+            idle_unprepared = not running and not session.prepared
+            return _line(session, jobs), gr.Button(visible=running), gr.Button(visible=idle_unprepared)
+
+        def on_again() -> None:
+            attempt(lambda: embed(session, jobs))  # another visitor was faster: the line shows that job
+
+        every_second(timer, on_tick, None, [line, stop, again])
+        stop.click(jobs.cancel, None, None, api_visibility="private")
+        again.click(on_again, None, None, api_visibility="private")
+    return page
+
+
+def _line(session: Session, jobs: Jobs) -> str:
+    job = jobs.state()
+    # Embedding has no screen of its own, so its error is said here.
+    words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
+    return heading(f"{session.stage.project.name} / {session.stage.name}", words)
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ImlcullError(
+            f"Could not listen on {host}, port {port}: {reason}. "
+            f"Close the program that uses it, or choose another port, such as --port {port + 1}."
+        ) from error

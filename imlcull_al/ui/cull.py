@@ -1,0 +1,158 @@
+"""The Cull screen: a dry run with its numbers and photos, then one button that makes the next stage."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ..cull import LINKS, Decision, Plan
+from ..errors import CullRefused
+from ..jobs import DONE, Job, Jobs
+from ..progress import Progress, Stop
+from ..project import Stage
+from ..session import Session
+from .look import every_second, sentence
+from .serving import SMALL, photo_url
+from .telling import attempt
+
+DRY_RUN, CULL = "dry run", "cull"
+SHEET = 36
+"""Photos shown of each side."""
+
+
+def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
+    """Put the screen into the page."""
+    with gr.Column(elem_classes="screen"):
+        with gr.Row(equal_height=True):
+            threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold: keep from this score on")
+            link = gr.Radio(list(LINKS), value=LINKS[0], label="How files are placed")
+        with gr.Row():
+            dry_run = gr.Button("Dry run", variant="primary", scale=0, min_width=140)
+            make = gr.Button(f"Make {session.stage.next.name}", interactive=False, scale=0, min_width=330)
+        message = gr.HTML()
+        outcome = gr.HTML()
+    seen = gr.State(-1)
+
+    def on_dry_run(threshold: float) -> str:
+        _, error = attempt(lambda: start_dry_run(session, jobs, threshold))
+        return sentence(error, "failed")
+
+    def on_make(link: str) -> str:
+        _, error = attempt(lambda: start_cull(session, jobs, link))
+        return sentence(error, "failed")
+
+    def on_tick(seen: int) -> tuple[Any, ...]:
+        job = jobs.state()
+        revision = job.revision if job else 0
+        if revision == seen:
+            return (gr.skip(),) * 3
+        return revision, outcome_html(session, job), make_button(session, job)
+
+    dry_run.click(on_dry_run, threshold, message, api_visibility="private")
+    make.click(on_make, link, message, api_visibility="private")
+    every_second(timer, on_tick, seen, [seen, outcome, make])
+
+
+def start_dry_run(session: Session, jobs: Jobs, threshold: float) -> None:
+    """Plan in the background; embeddings that are missing come first."""
+
+    def work(progress: Progress, stop: Stop) -> Plan:
+        if not session.prepared:
+            session.prepare(progress=progress, stop=stop)
+        return session.plan_cull(threshold)
+
+    jobs.start(DRY_RUN, work)
+
+
+def start_cull(session: Session, jobs: Jobs, link: str) -> None:
+    """Make the next stage at the threshold of the dry run on the page; answers given since then count."""
+    plan = planned(jobs.state())
+    if plan is None:
+        raise CullRefused("Make a dry run first.")
+    jobs.start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
+
+
+def planned(job: Job | None) -> Plan | None:
+    """The plan of the latest job, if that was a dry run that ended well."""
+    return job.result if job and job.name == DRY_RUN and job.status == DONE else None
+
+
+def make_button(session: Session, job: Job | None) -> gr.Button:
+    """The button says what it would do, and can be pressed once that is on the page."""
+    plan, name = planned(job), session.stage.next.name
+    if plan is None:
+        return gr.Button(f"Make {name}", interactive=False)
+    return gr.Button(f"Make {name} of {len(plan.kept)} kept photos", interactive=True)
+
+
+def outcome_html(session: Session, job: Job | None) -> str:
+    """What the dry run found, or what the cull made; nothing while the latest job is another."""
+    if job is None or job.name not in (DRY_RUN, CULL):
+        return ""
+    if job.status != DONE:
+        return sentence(job.error, "failed")
+    return made_html(session, job.result) if job.name == CULL else plan_html(session, job.result)
+
+
+def made_html(session: Session, made: Stage) -> str:
+    """Where the new stage is."""
+    return sentence(
+        f"Made {made.folder} and {made.manifest.name}; {session.stage.name} is as it was. "
+        f"Start the app again to go on with {made.name}.",
+        "",
+    )
+
+
+def plan_html(session: Session, plan: Plan) -> str:
+    """Numbers and contact sheets of a dry run."""
+    companions = len(plan.files) - len(plan.kept)
+    notes = f"Dry run at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
+    if companions:
+        notes += f" {companions} companion files go with their photos."
+    left_out = "".join(sentence(f"Left out: {key}: {reason}") for key, reason in plan.left_out.items())
+    return (
+        sentence(notes)
+        + sentence(session.notice)
+        + left_out
+        + table_html(plan)
+        + sheet_html(session, "Kept", sorted(plan.kept, key=_least_sure))
+        + sheet_html(session, "Culled", sorted(plan.culled, key=lambda each: -_least_sure(each)))
+    )
+
+
+def table_html(plan: Plan) -> str:
+    """Kept and culled, by label, by score and unreadable."""
+    reasons = ("label", "score", "unreadable")
+    rows = "".join(
+        f'<tr><td class="{style}">{name}</td><td>{len(side)}</td>'
+        + "".join(f"<td>{sum(each.reason.startswith(reason) for each in side)}</td>" for reason in reasons)
+        + "</tr>"
+        for name, style, side in (("Kept", "keep", plan.kept), ("Culled", "cull", plan.culled))
+    )
+    heads = "".join(f"<th>{name}</th>" for name in ("", "Photos", "By label", "By score", "Unreadable"))
+    return f'<table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def sheet_html(session: Session, title: str, side: Sequence[Decision]) -> str:
+    """Thumbnails of one side, those nearest to the threshold first."""
+    figures = "".join(
+        f'<figure title="{escape(each.key)}"><img src="{photo_url(session, each.key, SMALL)}" alt="{escape(each.key)}" '
+        f'loading="lazy"><figcaption class="subdued numbers">{_caption(each)}</figcaption></figure>'
+        for each in side[:SHEET]
+    )
+    more = f", {SHEET} of {len(side)}" if len(side) > SHEET else ""
+    return f'<h3>{title}, nearest to the threshold first{more}</h3><div class="sheet">{figures}</div>' if side else ""
+
+
+def _caption(decision: Decision) -> str:
+    if decision.reason == "label":
+        return "labeled"
+    return "unreadable" if decision.p_keep is None else f"keep {decision.p_keep:.0%}"
+
+
+def _least_sure(decision: Decision) -> float:
+    """The score; labels, which are sure, and photos without a score come after all others on either side."""
+    if decision.reason != "score" or decision.p_keep is None:
+        return 2.0 if decision.decision == "keep" else -1.0
+    return decision.p_keep

@@ -1,0 +1,123 @@
+"""The commands as a shell over the functions: what they print, and their exit codes."""
+
+import csv
+import io
+import json
+
+import pytest
+from conftest import fingerprint_of, label_of
+
+from imlcull_al.cli import main
+from imlcull_al.labels import Labels
+from imlcull_al.project import Stage
+
+
+@pytest.fixture
+def labeled(project):
+    """The project with 8 of its 12 photos labeled."""
+    labels = Labels(Stage(project, 1))
+    for name in ("warm_00", "warm_01", "warm_02", "warm_03", "cold_00", "cold_01", "cold_02", "cold_03"):
+        labels.answer(f"{name}.jpg", label_of(name))
+    return project
+
+
+DEFAULTS = {
+    "label": ["--project", "--stage", "--port", "5000", "--model", "--cache-dir"],
+    "embed": ["--project", "--stage", "--model", "--batch-size", "--cache-dir"],
+    "order": ["--project", "--stage", "-n"],
+    "train": ["256", "64", "0.0001", "default: 8", "0.25", "--seed", "--model"],
+    "score": ["--format", "{csv,json}"],
+    "cull": ["--dry-run", "{copy,hardlink,reflink}", "--threshold", "0.5"],
+    "demo": ["--headless", "7860"],
+}
+
+
+@pytest.mark.parametrize("command", DEFAULTS)
+def test_every_command_has_help_with_its_defaults(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert all(part in text for part in DEFAULTS[command])
+
+
+def test_a_wrong_command_line_is_exit_code_2(capsys):
+    for arguments in ([], ["frobnicate"], ["embed"], ["order", "--project", "x", "-n", "0"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_embed_says_what_was_found_and_computed(run, project):
+    assert run("embed", "--project", project)[1].startswith(
+        "12 photos in stage_1: 0 found in the cache, 12 computed, 0 unreadable"
+    )
+    assert "12 found in the cache, 0 computed" in run("embed", "--project", project)[1]
+
+
+def test_order_prints_p_keep_and_key_most_uncertain_first(run, labeled):
+    code, out, _ = run("order", "--project", labeled, "-n", 3)
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert len(rows) == 3
+    distances = [abs(float(p_keep) - 0.5) for p_keep, _ in rows]
+    assert distances == sorted(distances)
+    assert {key for _, key in rows} <= {f"{name}_0{n}.jpg" for name in ("warm", "cold") for n in (4, 5)}
+
+
+def test_order_without_labels_lists_photos_and_says_why_there_is_no_score(run, project):
+    code, out, err = run("order", "--project", project, "-n", 2)
+    assert code == 0
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["", ""]
+    assert "label at least one photo as keep and one as cull" in err
+
+
+def test_score_prints_csv_and_json_of_the_same_rows(run, labeled):
+    rows = list(csv.DictReader(io.StringIO(run("score", "--project", labeled)[1])))
+    assert list(rows[0]) == ["image_name", "p_keep", "decision", "reason"]
+    assert len(rows) == 12
+    assert [row["decision"] for row in rows if row["reason"] == "label"] == ["cull"] * 4 + ["keep"] * 4
+    objects = json.loads(run("score", "--project", labeled, "--format", "json")[1])
+    assert [(row["image_name"], f"{row['p_keep']}") for row in objects] == [
+        (row["image_name"], row["p_keep"]) for row in rows
+    ]
+
+
+def test_train_then_score_then_cull(run, labeled):
+    before = fingerprint_of(labeled / "stage_1")
+    code, out, err = run("train", "--project", labeled, "--epochs", 2, "--learning-rate", 0.001)
+    assert code == 0
+    assert "validation photos right" in out
+    assert "epoch   2" in err
+    code, out, _ = run("cull", "--project", labeled, "--dry-run")
+    assert (code, (labeled / "stage_2").exists()) == (0, False)
+    assert "8 by label, 4 by score at 0.5" in out
+    code, out, _ = run("cull", "--project", labeled)
+    assert code == 0
+    assert "stage_1 is as it was" in out
+    kept = {path.name for path in (labeled / "stage_2").iterdir()}
+    assert {"warm_00.jpg", "warm_03.jpg"} <= kept
+    assert "cold_00.jpg" not in kept
+    assert fingerprint_of(labeled / "stage_1") == before
+    code, _, err = run("cull", "--project", labeled, "--stage", 1)
+    assert (code, err.startswith("Error: ")) == (1, True)
+    assert "12" in run("embed", "--project", labeled, "--stage", 1)[1]
+
+
+def test_the_latest_stage_is_meant_by_default(run, labeled):
+    run("cull", "--project", labeled)
+    assert "photos in stage_2" in run("embed", "--project", labeled)[1]
+
+
+def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
+    code, out, err = run("embed", "--project", tmp_path / "nowhere")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"Error: There is no folder {tmp_path / 'nowhere'}.")
+    assert len(err.splitlines()) == 1
+
+
+def test_the_notice_of_the_stand_in_is_shown_with_its_scores(labeled, cache_dir, capsys):
+    for command in ("order", "score", "embed"):
+        assert main([command, "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", "stand-in"]) == 0
+        assert "never trained on photos" in capsys.readouterr().err

@@ -1,0 +1,140 @@
+"""Was the cache really hit? The toy encoder counts, and so do the reads."""
+
+import threading
+
+import numpy as np
+import pytest
+from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
+
+from imlcull_al import embeddings, photos
+from imlcull_al.embeddings import ensure
+from imlcull_al.errors import Cancelled
+
+
+def paths_of(folder):
+    return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return fill_stage(tmp_path / "stage_1")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the files that were read."""
+    names, read = [], photos.read
+
+    def counted(path):
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(photos, "read", counted)
+    return names
+
+
+def test_rows_are_those_of_the_encoder_in_key_order(stage, cache_dir, encoder):
+    seen = ensure(paths_of(stage), encoder, cache_dir, batch_size=5)
+    assert seen.keys == tuple(sorted(paths_of(stage)))
+    assert seen.rows.shape == (12, 3)
+    assert np.allclose(seen.rows[0], COLD, atol=3)
+    assert np.allclose(seen.rows[-1], WARM, atol=3)
+    assert (seen.found, seen.computed) == (0, 12)
+    assert (encoder.calls, encoder.images) == (3, 12)
+
+
+def test_the_second_run_reads_and_computes_nothing(stage, cache_dir, encoder, reads):
+    first = ensure(paths_of(stage), encoder, cache_dir)
+    assert len(reads) == 12
+    reads.clear()
+    fresh = MeanColour()
+    second = ensure(paths_of(stage), fresh, cache_dir)
+    assert (second.found, second.computed, fresh.calls, reads) == (12, 0, 0, [])
+    assert np.array_equal(first.rows, second.rows)
+
+
+def test_a_renamed_or_copied_photo_computes_nothing(stage, cache_dir, encoder):
+    ensure(paths_of(stage), encoder, cache_dir)
+    (stage / "warm_00.jpg").rename(stage / "renamed.jpg")
+    (stage / "copy.jpg").write_bytes((stage / "warm_01.jpg").read_bytes())
+    fresh = MeanColour()
+    seen = ensure(paths_of(stage), fresh, cache_dir)
+    assert (seen.found, seen.computed, fresh.calls) == (13, 0, 0)
+
+
+def test_the_same_content_twice_is_computed_once(stage, cache_dir, encoder):
+    (stage / "copy.jpg").write_bytes((stage / "warm_01.jpg").read_bytes())
+    seen = ensure(paths_of(stage), encoder, cache_dir)
+    assert (len(seen.keys), seen.computed, encoder.images) == (13, 12, 12)
+    rows = dict(zip(seen.keys, seen.rows.tolist(), strict=True))
+    assert rows["copy.jpg"] == rows["warm_01.jpg"]
+
+
+def test_a_changed_photo_is_computed_again(stage, cache_dir, encoder):
+    ensure(paths_of(stage), encoder, cache_dir)
+    save_photo(stage / "warm_00.jpg", (0, 255, 0))
+    seen = ensure(paths_of(stage), encoder, cache_dir)
+    assert seen.computed == 1
+    assert np.allclose(dict(zip(seen.keys, seen.rows, strict=True))["warm_00.jpg"], (5, 250, 5), atol=6)
+
+
+def test_another_encoder_never_sees_these_rows(stage, cache_dir, encoder):
+    ensure(paths_of(stage), encoder, cache_dir)
+    other = MeanColour()
+    other.fingerprint = "d1" * 32
+    assert ensure(paths_of(stage), other, cache_dir).computed == 12
+
+
+def test_without_the_cache_only_time_is_lost(stage, cache_dir, encoder):
+    first = ensure(paths_of(stage), encoder, cache_dir)
+    for path in cache_dir.iterdir():
+        path.unlink()
+    assert np.array_equal(ensure(paths_of(stage), encoder, cache_dir).rows, first.rows)
+    assert encoder.images == 24
+
+
+def test_an_unreadable_photo_is_a_row_with_its_reason_and_not_tried_again(stage, cache_dir, encoder, reads):
+    (stage / "broken.jpg").write_bytes(b"broken")
+    for _ in range(2):
+        seen = ensure(paths_of(stage), encoder, cache_dir)
+        assert "broken.jpg" not in seen.keys
+        assert "no image in a known format" in seen.unreadable["broken.jpg"]
+    assert reads.count("broken.jpg") == 1
+
+
+def test_a_row_that_is_no_number_is_a_failure_of_its_photo(stage, cache_dir, encoder):
+    encoder.encode = lambda images: np.full((len(images), 3), np.nan, np.float32)
+    seen = ensure(paths_of(stage), encoder, cache_dir)
+    assert seen.keys == ()
+    assert "no finite numbers" in seen.unreadable["warm_00.jpg"]
+
+
+def test_stopped_in_the_middle_keeps_what_was_done(stage, cache_dir, encoder):
+    asked = iter([False] * 8 + [True] * 99)
+    with pytest.raises(Cancelled, match="what was done is kept"):
+        ensure(paths_of(stage), encoder, cache_dir, batch_size=4, stop=lambda: next(asked))
+    assert encoder.images == 8
+    fresh = MeanColour()
+    assert ensure(paths_of(stage), fresh, cache_dir).found == 8
+    assert fresh.images == 4
+
+
+def test_progress_ends_with_all_of_them(stage, cache_dir, encoder):
+    told = []
+    ensure(paths_of(stage), encoder, cache_dir, progress=lambda *what: told.append(what))
+    assert told[0] == ("embedding", 0, 12)
+    assert told[-1] == ("embedding", 12, 12)
+
+
+def test_threads_stay_a_bounded_distance_ahead():
+    started, lock = [], threading.Lock()
+
+    def work(item):
+        with lock:
+            started.append(item)
+        return item
+
+    results = embeddings.in_order(work, range(100), ahead=5)
+    assert next(results) == 0
+    assert max(started) < 6
+    assert list(results) == list(range(1, 100))

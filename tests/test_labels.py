@@ -1,0 +1,213 @@
+"""The labels CSV and the journal: formats by literal text, and who wins when they differ."""
+
+import json
+import os
+
+import pytest
+
+from imlcull_al.errors import LabelsError, StorageError
+from imlcull_al.journal import Answer, Journal
+from imlcull_al.labels import Labels
+from imlcull_al.project import Stage
+
+
+@pytest.fixture
+def stage(tmp_path):
+    (tmp_path / "stage_1").mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / "stage_1" / name).touch()
+    return Stage(tmp_path, 1)
+
+
+def later(path, seconds=10):
+    """Make a file look written after everything else."""
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + seconds * 10**9))
+
+
+def journal_of(stage):
+    return [json.loads(line) for line in stage.journal.read_text().splitlines()]
+
+
+def test_the_csv_is_as_written_down(stage):
+    labels = Labels(stage)
+    labels.answer("b.jpg", "cull")
+    labels.answer('a, "b"\n.jpg', "keep")
+    assert stage.labels.read_bytes() == b'image_name,label\nb.jpg,cull\n"a, ""b""\n.jpg",keep\n'
+
+
+def test_the_journal_is_as_written_down(stage):
+    labels = Labels(stage)
+    labels.answer("b.jpg", "cull")
+    labels.answer("b.jpg", "keep")
+    labels.skip("ä.jpg")
+    labels.undo()
+    lines = stage.journal.read_text(encoding="utf-8").splitlines()
+    at = json.loads(lines[0])["at"]
+    assert lines[0] == f'{{"v": 1, "at": "{at}", "do": "answer", "key": "b.jpg", "label": "cull", "before": null}}'
+    assert at.endswith("+00:00")
+    assert [(line["do"], line["key"], line["label"], line["before"]) for line in journal_of(stage)] == [
+        ("answer", "b.jpg", "cull", None),
+        ("answer", "b.jpg", "keep", "cull"),
+        ("skip", "ä.jpg", None, None),
+        ("undo", "ä.jpg", None, None),
+    ]
+
+
+def test_undo_goes_back_to_the_first_answer_even_in_another_process(stage):
+    labels = Labels(stage)
+    for key, label in (("a.jpg", "keep"), ("b.jpg", "cull"), ("a.jpg", "cull")):
+        labels.answer(key, label)
+    again = Labels(stage)
+    assert again.undo() == Answer("a.jpg", "cull", "keep")
+    assert again.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
+    assert again.undo() == Answer("b.jpg", "cull", None)
+    assert again.undo() == Answer("a.jpg", "keep", None)
+    assert again.undo() is None
+    assert stage.labels.read_text() == "image_name,label\n"
+
+
+def test_two_writers_share_one_journal(stage):
+    first, second = Labels(stage), Labels(stage)
+    first.answer("a.jpg", "keep")
+    second.answer("b.jpg", "cull")
+    first.answer("c.jpg", "keep")
+    assert first.as_dict() == {"a.jpg": "keep", "b.jpg": "cull", "c.jpg": "keep"}
+    second.refresh()
+    assert second.as_dict() == first.as_dict() == Labels(stage).as_dict()
+
+
+def test_a_label_that_is_neither_is_refused(stage):
+    with pytest.raises(LabelsError, match="neither keep nor cull"):
+        Labels(stage).answer("a.jpg", "maybe")
+    assert not stage.journal.exists()
+
+
+def test_a_csv_without_a_journal_is_taken_over(stage):
+    stage.labels.write_text("image_name,label\na.jpg,keep\n")
+    labels = Labels(stage)
+    assert labels.as_dict() == {"a.jpg": "keep"}
+    assert [(line["do"], line["label"]) for line in journal_of(stage)] == [("edit", "keep")]
+    assert labels.undo() is None  # it was no answer of this session
+
+
+def test_a_journal_without_a_csv_writes_it_again(stage):
+    Labels(stage).answer("a.jpg", "keep")
+    stage.labels.unlink()
+    assert Labels(stage).as_dict() == {"a.jpg": "keep"}
+    assert stage.labels.read_text() == "image_name,label\na.jpg,keep\n"
+
+
+@pytest.mark.parametrize("reopened", [True, False])
+def test_an_edit_by_somebody_else_is_taken_over_and_recorded(stage, reopened):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep")
+    labels.answer("b.jpg", "cull")
+    stage.labels.write_text("image_name,label\na.jpg,cull\nc.jpg,keep\n")
+    later(stage.labels)
+    if reopened:
+        labels = Labels(stage)
+    labels.refresh()
+    assert labels.as_dict() == {"a.jpg": "cull", "c.jpg": "keep"}
+    edits = {line["key"]: (line["label"], line["before"]) for line in journal_of(stage) if line["do"] == "edit"}
+    assert edits == {"a.jpg": ("cull", "keep"), "b.jpg": (None, "cull"), "c.jpg": ("keep", None)}
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_csv_that_a_crash_left_behind_is_no_edit(stage, lost):
+    labels = Labels(stage)
+    texts = []
+    for key, label in (("a.jpg", "keep"), ("b.jpg", "cull"), ("c.jpg", "keep")):
+        labels.answer(key, label)
+        texts.append(stage.labels.read_text())
+    stage.labels.write_text(texts[-1 - lost])
+    later(stage.labels, -20)
+    assert Labels(stage).as_dict() == {"a.jpg": "keep", "b.jpg": "cull", "c.jpg": "keep"}
+    assert stage.labels.read_text() == texts[-1]
+
+
+def test_a_torn_last_line_is_passed_over_and_the_next_answer_is_whole(stage, caplog):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep")
+    with stage.journal.open("ab") as file:
+        file.write(b'{"v": 1, "do": "answer", "key": "b.j')
+    again = Labels(stage)
+    assert again.as_dict() == {"a.jpg": "keep"}
+    again.answer("c.jpg", "cull")
+    assert Labels(stage).as_dict() == {"a.jpg": "keep", "c.jpg": "cull"}
+    assert "no event" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "line", ["garbage", "[]", '{"v": 1}', '{"v": 1, "do": "answer", "key": "b.jpg", "label": "maybe", "before": null}']
+)
+def test_a_line_that_is_no_event_is_passed_over(stage, line):
+    Labels(stage).answer("a.jpg", "keep")
+    with stage.journal.open("a") as file:
+        file.write(line + "\n")
+    assert Journal(stage.journal).state.labels == {"a.jpg": "keep"}
+
+
+def test_a_journal_of_a_newer_version_is_not_guessed_at(stage):
+    stage.journal.write_text('{"v": 2, "do": "answer"}\n')
+    with pytest.raises(LabelsError, match="newer imlcull"):
+        Labels(stage)
+
+
+def test_the_tag_dialect_is_read_and_its_tags_survive(stage):
+    stage.labels.write_text("image_path,label,tag\nstage_1/a.jpg,0,user\nb.jpg,1,odd tag\n")
+    labels = Labels(stage)
+    assert labels.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
+    labels.answer("c.jpg", "cull")
+    labels.answer("b.jpg", "keep")
+    assert stage.labels.read_text() == "image_path,label,tag\nstage_1/a.jpg,0,user\nb.jpg,0,odd tag\nc.jpg,1,\n"
+    assert Labels(stage).as_dict() == {"a.jpg": "keep", "b.jpg": "keep", "c.jpg": "cull"}
+
+
+def test_a_byte_order_mark_and_crlf_are_accepted(stage):
+    stage.labels.write_bytes(b"\xef\xbb\xbfimage_name,label\r\na.jpg,Keep\r\n\r\nb.jpg,cull\r\n")
+    assert Labels(stage).as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
+
+
+def test_absolute_paths_into_the_stage_are_keys(stage):
+    stage.labels.write_text(f"image_name,label\n{stage.folder / 'a.jpg'},keep\n")
+    assert Labels(stage).as_dict() == {"a.jpg": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image_name,label\na.jpg,maybe\n", r"line 2: the label 'maybe' of a\.jpg is neither keep nor cull"),
+        ("image_name,label\na.jpg,keep\nb.jpg,cull\na.jpg,cull\n", r"gives a\.jpg two labels, on lines 2 and 4"),
+        ("name,verdict\na.jpg,keep\n", "has the columns name, verdict; needed are image_name,label"),
+        ("image_path,label,tag\na.jpg,2,\n", "neither 0 nor 1"),
+    ],
+)
+def test_what_has_no_safe_reading_is_refused_and_left_alone(stage, text, message):
+    stage.labels.write_text(text)
+    with pytest.raises(LabelsError, match=message):
+        Labels(stage)
+    assert stage.labels.read_text() == text
+
+
+def test_too_many_fields_are_refused(stage):
+    stage.labels.write_text("image_name,label\na,b.jpg,keep\n")
+    with pytest.raises(StorageError, match="3 fields under 2 columns"):
+        Labels(stage)
+
+
+def test_a_csv_that_cant_be_written_costs_no_answer(stage, monkeypatch, caplog):
+    from imlcull_al import labels as module
+
+    def refuse(path, text):
+        raise StorageError(f"Could not write {path}: no space.")
+
+    labels = Labels(stage)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "replace_text", refuse)
+        labels.answer("a.jpg", "keep")
+        labels.answer("b.jpg", "cull")
+    assert "answers are safe in" in caplog.text
+    assert labels.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
+    labels.refresh()
+    assert stage.labels.read_text() == "image_name,label\na.jpg,keep\nb.jpg,cull\n"

@@ -1,0 +1,135 @@
+"""The model file: its fields, and what is said of files that are none."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_CONFIG
+from PIL import Image
+
+from imlcull_al import head, model
+from imlcull_al.encoder import load_encoder
+from imlcull_al.errors import ModelFileError
+
+FACTS = {
+    "epoch": 3,
+    "validation_accuracy": 0.75,
+    "seed": 0,
+    "labels": {"a.jpg": "keep", "b.jpg": "cull"},
+    "validation_keys": ["b.jpg"],
+}
+IMAGES = [Image.new("RGB", (40, 30), colour) for colour in ("red", "teal", "olive")]
+
+
+@pytest.fixture
+def base(tiny_model):
+    return load_encoder(str(tiny_model))
+
+
+@pytest.fixture
+def saved(tmp_path, base):
+    classifier = model.CullClassifier(base.build(), base.dim)
+    classifier.start_from(head.Head(np.linspace(-1, 1, 32, dtype=np.float32), 0.25))
+    model.save(tmp_path / "model.pth", classifier, base, FACTS)
+    return tmp_path / "model.pth"
+
+
+def test_the_file_is_as_written_down_and_loads_with_weights_only(saved, base):
+    content = torch.load(saved, weights_only=True)
+    tensors = content.pop("state_dict")
+    assert content == {
+        "format": "imlcull model",
+        "version": 1,
+        "classes": ["keep", "cull"],
+        "base_model": base.name,
+        "base_fingerprint": base.fingerprint,
+        "notice": "",
+        "vision_config": base.architecture.vision_config,
+        "preprocessing": base.architecture.preprocessing.as_dict(),
+        "pooling": "first",
+        **FACTS,
+    }
+    assert tensors["head.weight"].shape == (2, 32)
+    assert all(name.startswith(("backbone.transformer.", "head.")) for name in tensors)
+    assert content["vision_config"]["hidden_size"] == TINY_CONFIG["hidden_size"]
+
+
+def test_a_loaded_model_says_what_the_saved_one_said(saved, base):
+    loaded = model.load(saved)
+    embeddings = base.encode(IMAGES)
+    assert np.allclose(loaded.encoder.encode(IMAGES), embeddings, atol=1e-2)
+    expected = head.unit(embeddings) @ np.linspace(-1, 1, 32) + 0.25
+    assert np.allclose(loaded.head.logits(embeddings), expected, atol=1e-5)
+    assert loaded.labels == FACTS["labels"]
+    assert loaded.base_fingerprint == base.fingerprint
+    assert loaded.encoder.fingerprint != base.fingerprint
+
+
+def test_the_classifier_starts_as_the_head(base):
+    probe = head.Head(np.linspace(-2, 2, 32, dtype=np.float32), -0.5)
+    classifier = model.CullClassifier(base.build(), base.dim)
+    classifier.start_from(probe)
+    pixels = torch.from_numpy(np.stack([base.architecture.preprocessing(image) for image in IMAGES]))
+    with torch.inference_mode():
+        embeddings = classifier.backbone(pixels).numpy()
+        p_keep = classifier(pixels).softmax(1)[:, 0].numpy()
+    assert np.allclose(p_keep, probe.probability(embeddings), atol=1e-6)
+
+
+class Malice:
+    """Unpickled, it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_malicious_pickle_is_not_run(tmp_path):
+    torch.save({"format": "imlcull model", "evil": Malice(tmp_path / "created")}, tmp_path / "model.pth")
+    with pytest.raises(ModelFileError, match="more than tensors and plain values, and was not opened"):
+        model.load(tmp_path / "model.pth")
+    (tmp_path / "model.pth").write_bytes(pickle.dumps(Malice(tmp_path / "created")))
+    with pytest.raises(ModelFileError):
+        model.load(tmp_path / "model.pth")
+    assert not (tmp_path / "created").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"PK\x03\x04 half a zip"])
+def test_a_file_that_is_no_model_says_so_and_what_to_do(tmp_path, data):
+    (tmp_path / "model.pth").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"model\.pth can't be used as a model: .*Move it away, or run `train`"):
+        model.load(tmp_path / "model.pth")
+
+
+def test_a_truncated_model_says_so(saved):
+    saved.write_bytes(saved.read_bytes()[:-500])
+    with pytest.raises(ModelFileError, match="damaged"):
+        model.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "another"}, "a file of another program"),
+        ({"version": 2}, "its version is 2, this program reads version 1"),
+        ({"classes": ["cull", "keep"]}, "its version"),
+        ({"pooling": None, "preprocessing": {"size": 3}}, "missing or of another kind"),
+        ({"labels": None}, "missing or of another kind"),
+        ({"vision_config": {"hidden_size": 16}}, "its head has the shape"),
+    ],
+)
+def test_a_model_that_does_not_fit_says_what_is_wrong(saved, change, message):
+    torch.save({**torch.load(saved, weights_only=True), **change}, saved)
+    with pytest.raises(ModelFileError, match=message):
+        model.load(saved)
+
+
+def test_weights_that_do_not_fit_the_config_are_said_when_used(saved):
+    content = torch.load(saved, weights_only=True)
+    content["vision_config"]["num_hidden_layers"] = 3
+    torch.save(content, saved)
+    with pytest.raises(ModelFileError, match="its weights don't fit its config"):
+        model.load(saved).encoder.encode(IMAGES)

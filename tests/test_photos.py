@@ -1,0 +1,142 @@
+"""Golden photos: tiny ones of every kind, with the pixels that must come out."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from imlcull_al import photos
+from imlcull_al.errors import UnreadablePhoto
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def encoded(image, kind="PNG", **options):
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def half_red_half_blue():
+    """32 × 16: red on the left, blue on the right."""
+    image = Image.new("RGB", (32, 16), RED)
+    image.paste(BLUE, (16, 0, 32, 16))
+    return image
+
+
+# where the red half of an upright photo lies in the file, for each EXIF orientation
+STORED = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+
+
+@pytest.mark.parametrize(("orientation", "transpose"), STORED.items())
+def test_every_exif_orientation_comes_out_upright(orientation, transpose):
+    stored = half_red_half_blue()
+    if transpose is not None:
+        stored = stored.transpose(Image.Transpose(transpose))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = photos.decode(encoded(stored, "PNG", exif=exif))
+    assert upright.size == (32, 16)
+    assert (upright.getpixel((2, 8)), upright.getpixel((29, 8))) == (RED, BLUE)
+
+
+def grey16():
+    return Image.fromarray(np.full((4, 4), 0x8040, np.uint16))
+
+
+def translucent():
+    return Image.new("RGBA", (4, 4), (255, 0, 0, 128))
+
+
+def palette_with_a_hole():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.info["transparency"] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("data", "pixel"),
+    [
+        (encoded(grey16()), (128, 128, 128)),
+        (encoded(grey16(), "TIFF"), (128, 128, 128)),
+        (encoded(Image.fromarray(np.full((4, 4), 0.5, np.float32)), "TIFF"), (127, 127, 127)),
+        (encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"), (255, 0, 0)),
+        (encoded(translucent()), (255, 127, 127)),
+        (encoded(Image.new("LA", (4, 4), (0, 0))), (255, 255, 255)),
+        (encoded(palette_with_a_hole()), (255, 0, 0)),
+        (encoded(Image.new("1", (4, 4), 1)), (255, 255, 255)),
+        (encoded(Image.new("L", (4, 4), 7), "BMP"), (7, 7, 7)),
+        (encoded(Image.new("RGB", (4, 4), RED), "GIF"), (255, 0, 0)),
+        (encoded(Image.new("RGB", (4, 4), RED), "WEBP", lossless=True), (255, 0, 0)),
+    ],
+)
+def test_every_kind_of_pixel_becomes_8_bit_rgb(data, pixel):
+    image = photos.decode(data)
+    assert image.mode == "RGB"
+    assert image.getpixel((1, 1)) == pixel
+
+
+def test_a_profile_that_is_not_srgb_is_converted():
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = Image.new("RGB", (4, 4), (10, 120, 230))
+    assert photos.decode(encoded(plain, icc_profile=srgb)).getpixel((0, 0)) == (10, 120, 230)
+    # unusable for RGB pixels, or no profile at all: the pixels stay as they are
+    assert photos.decode(encoded(plain, icc_profile=lab)).getpixel((0, 0)) == (10, 120, 230)
+    assert photos.decode(encoded(plain, icc_profile=b"nonsense")).getpixel((0, 0)) == (10, 120, 230)
+
+
+def test_a_jpeg_is_decoded_small_but_never_below_the_side_asked_for():
+    data = encoded(Image.new("RGB", (1600, 1200)), "JPEG")
+    assert photos.decode(data).size == (1600, 1200)
+    assert photos.decode(data, min_side=300).size == (400, 300)
+    assert photos.decode(data, min_side=301).size == (800, 600)
+    assert photos.decode(data, min_side=5000).size == (1600, 1200)
+
+
+def bomb(width, height):
+    """A PNG of a few bytes that claims many pixels."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"no image", "no image in a known format"),
+        (encoded(half_red_half_blue(), "JPEG")[:300], "can't be decoded"),
+        (bomb(60_000, 60_000), "megapixels"),
+        (bomb(20_000, 20_000), "20000 × 20000 pixels"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no image in a known format"),
+    ],
+)
+def test_what_is_no_photo_says_why(data, reason):
+    with pytest.raises(UnreadablePhoto, match=reason):
+        photos.decode(data)
+
+
+def test_files_that_cant_be_read_say_why(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(UnreadablePhoto, match="the file is empty"):
+        photos.read(tmp_path / "empty.jpg")
+    with pytest.raises(UnreadablePhoto, match="can't be opened: No such file"):
+        photos.read(tmp_path / "missing.jpg")
+    with pytest.raises(UnreadablePhoto, match="can't be opened"):
+        photos.read(tmp_path)
+
+
+def test_broken_exif_leaves_the_pixels_alone():
+    data = encoded(half_red_half_blue(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert photos.decode(data).size == (32, 16)
+
+
+def test_the_content_id_is_pinned():
+    assert photos.content_id(b"imlcull") == "ce4f2dd234d24e11d51cfd6176fb8b19"

@@ -1,0 +1,180 @@
+"""One person's work through the object that page, command line and scripts share."""
+
+import numpy as np
+import pytest
+from conftest import fill_stage, label_of
+
+from imlcull_al import open_session
+from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
+from imlcull_al.session import Session
+
+
+@pytest.fixture
+def session(project, cache_dir, tiny_model):
+    return open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+
+
+def answer_all(session, count=99):
+    keys = []
+    while (photo := session.next()) and len(keys) < count:
+        session.answer(photo.key, label_of(photo.key))
+        keys.append(photo.key)
+    return keys
+
+
+def test_every_photo_is_asked_about_once_and_then_none(session):
+    keys = answer_all(session)
+    assert sorted(keys) == sorted(session.listing.keys)
+    assert session.next() is None
+    assert session.labels() == {key: label_of(key) for key in keys}
+    counts = session.counts()
+    assert (counts.photos, counts.keep, counts.cull, counts.missing) == (12, 6, 6, 0)
+
+
+def test_before_both_classes_there_is_an_order_but_no_score(session):
+    first = session.next()
+    assert first.p_keep is None
+    session.answer(first.key, "keep")
+    assert session.next().p_keep is None
+    assert session.next().key != first.key
+    with pytest.raises(NotEnoughLabels, match="only keep labels, 1 of them"):
+        session.scores()
+
+
+def test_an_answer_re_orders_the_queue_at_once(session):
+    session.answer("warm_00.jpg", "keep")
+    session.answer("cold_00.jpg", "cull")
+    before = session.order()
+    distances = [abs(photo.p_keep - 0.5) for photo in before]
+    assert distances == sorted(distances)
+    session.answer("cold_01.jpg", "keep")
+    assert [photo.p_keep for photo in session.order()] != [photo.p_keep for photo in before[1:]]
+
+
+def test_scores_tell_the_photos_apart_and_labels_beat_them(session):
+    for key in ("warm_00.jpg", "warm_01.jpg", "cold_00.jpg", "cold_01.jpg"):
+        session.answer(key, label_of(key))
+    session.answer("cold_02.jpg", "keep")
+    session.answer("cold_02.jpg", "cull")
+    session.answer("warm_02.jpg", "cull")  # against its looks
+    decisions = {each.key: each for each in session.scores()}
+    assert decisions["warm_02.jpg"].decision == "cull"
+    assert decisions["warm_02.jpg"].reason == "label"
+    unlabeled = [each for each in decisions.values() if each.reason == "score"]
+    assert sum(each.decision == label_of(each.key) for each in unlabeled) >= len(unlabeled) - 1
+    assert set(decisions) == set(session.listing.keys)
+
+
+def test_skipped_photos_come_last_and_undo_brings_them_back(session):
+    first, second = (photo.key for photo in session.order(2))
+    session.skip(first)
+    assert session.next().key == second
+    assert session.order()[-1].key == first
+    assert session.undo().key == first
+    assert session.next().key == first
+
+
+def test_undo_takes_answers_back_one_by_one(session):
+    keys = answer_all(session, 3)
+    assert [session.undo().key for _ in keys] == keys[::-1]
+    assert session.undo() is None
+    assert session.labels() == {}
+    assert session.next().key == keys[0]
+
+
+def test_a_new_session_goes_on_where_the_last_one_was(session, project, cache_dir, tiny_model):
+    answer_all(session, 5)
+    again = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    assert again.labels() == session.labels()
+    assert [photo.key for photo in again.order()] == [photo.key for photo in session.order()]
+
+
+def test_labeling_works_before_the_embeddings_are_there(project, cache_dir, tiny_model):
+    session = open_session(project, model=str(tiny_model), cache_dir=cache_dir, prepare=False)
+    assert not session.prepared
+    order = [photo.key for photo in session.order()]
+    session.answer(order[0], "keep")
+    session.answer(order[1], "cull")
+    assert session.next().key == order[2]
+    session.prepare()
+    assert session.next().p_keep is not None
+
+
+def test_keys_and_labels_are_checked(session):
+    for key in ("nowhere.jpg", "../stage_1/warm_00.jpg", ""):
+        with pytest.raises(StageError, match="There is no photo"):
+            session.answer(key, "keep")
+    with pytest.raises(LabelsError):
+        session.answer("warm_00.jpg", "maybe")
+
+
+def test_labels_of_missing_photos_are_kept_and_not_used(project, cache_dir, tiny_model):
+    (project / "stage_1_cull_labels.csv").write_text("image_name,label\ngone.jpg,keep\nwarm_00.jpg,keep\n")
+    session = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    assert session.counts().missing == 1
+    session.answer("cold_00.jpg", "cull")
+    assert "gone.jpg,keep" in (project / "stage_1_cull_labels.csv").read_text()
+
+
+def test_an_unreadable_photo_is_kept_and_never_asked_about(project, cache_dir, tiny_model):
+    (project / "stage_1" / "broken.jpg").write_bytes(b"broken")
+    session = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    answer_all(session, 4)
+    assert "broken.jpg" not in [photo.key for photo in session.order()]
+    (broken,) = [each for each in session.scores() if each.key == "broken.jpg"]
+    assert (broken.decision, broken.p_keep) == ("keep", None)
+    assert broken.reason.startswith("unreadable: it is no image")
+
+
+def test_after_training_scores_come_from_the_model(session, project, cache_dir, tiny_model):
+    answer_all(session, 8)
+    before = {each.key: each.p_keep for each in session.scores()}
+    session.train(epochs=3, learning_rate=1e-3)
+    after = {each.key: each.p_keep for each in session.scores()}
+    assert before != after
+    assert "model trained from" in session.source
+    again = open_session(project, cache_dir=cache_dir)
+    assert {each.key: each.p_keep for each in again.scores()} == after
+    assert again.prepare().computed == 0
+
+
+def test_an_answer_after_training_corrects_the_models_scores(session):
+    answer_all(session, 8)
+    session.train(epochs=1)
+    asked = session.next()
+    before = {photo.key: photo.p_keep for photo in session.order()}
+    session.answer(asked.key, "cull" if asked.p_keep > 0.5 else "keep")  # against the model
+    after = {photo.key: photo.p_keep for photo in session.order()}
+    assert any(not np.isclose(after[key], before[key]) for key in after)
+
+
+def test_another_model_named_is_used_instead_of_the_trained_one(session, project, cache_dir, tiny_model):
+    answer_all(session, 8)
+    session.train(epochs=1)
+    other = open_session(project, model="stand-in", cache_dir=cache_dir)
+    assert "stand-in" in other.source
+    assert "never trained" in other.notice
+    assert "trained from" in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
+
+
+def test_the_next_stage_computes_nothing(session, project, cache_dir, tiny_model):
+    answer_all(session, 6)
+    new = session.cull()
+    seen = Session(new, str(tiny_model), cache_dir).prepare()
+    assert seen.computed == 0
+    assert seen.found == len(list(new.folder.iterdir()))
+
+
+def test_all_labeled_with_one_class_needs_no_score(tmp_path, cache_dir, tiny_model):
+    fill_stage(tmp_path / "stage_1", warm=3, cold=0)
+    session = open_session(tmp_path, model=str(tiny_model), cache_dir=cache_dir)
+    answer_all(session)
+    assert [each.decision for each in session.scores()] == ["keep"] * 3
+
+
+@pytest.mark.parametrize("photos", [1, 2, 3])
+def test_very_small_stages_are_defined(tmp_path, cache_dir, tiny_model, photos):
+    fill_stage(tmp_path / "stage_1", warm=photos - photos // 2, cold=photos // 2)
+    session = open_session(tmp_path, model=str(tiny_model), cache_dir=cache_dir)
+    assert len(answer_all(session)) == photos
+    assert len(session.scores()) == photos

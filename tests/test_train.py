@@ -1,0 +1,226 @@
+"""The fine-tuning on a tiny real transformer: what is written when, and what a bad run leaves alone."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import fill_stage, fingerprint_of, label_of, save_photo
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imlcull_al import model, photos, train
+from imlcull_al.encoder import load_encoder
+from imlcull_al.errors import Cancelled, NotEnoughLabels, TrainingError
+from imlcull_al.project import Stage
+from imlcull_al.train import Epoch, Options, split
+
+
+@pytest.fixture
+def stage(tmp_path):
+    fill_stage(tmp_path / "stage_1", warm=8, cold=8)
+    return Stage(tmp_path, 1)
+
+
+@pytest.fixture
+def labels(stage):
+    return {path.name: label_of(path.name) for path in stage.folder.iterdir()}
+
+
+@pytest.fixture
+def fit(stage, labels, tiny_model, cache_dir):
+    """Train on the stage with these options; `given` replaces the labels."""
+
+    def fit(given=None, stop=lambda: False, on_epoch=None, **options):
+        chosen = Options(**{"epochs": 2, "learning_rate": 1e-3, **options})
+        return train.train(
+            stage,
+            load_encoder(str(tiny_model)),
+            labels if given is None else given,
+            cache_dir,
+            chosen,
+            on_epoch=on_epoch,
+            stop=stop,
+        )
+
+    return fit
+
+
+def test_the_defaults_are_the_specifications():
+    assert Options() == Options(256, 64, 1e-4, 8, 0.25, 0)
+
+
+@given(st.integers(2, 60), st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 5))
+def test_the_split_is_stratified_and_loses_nothing(keep, cull, share, seed):
+    target = np.array([True] * keep + [False] * cull)
+    train_side, validation = split(target, share, seed)
+    assert sorted([*train_side, *validation]) == list(range(keep + cull))
+    for members in (target, ~target):
+        total, chosen = int(members.sum()), int(members[validation].sum())
+        assert 1 <= chosen <= total - 1
+        assert abs(chosen - total * share) <= 1
+
+
+def test_the_split_is_seeded():
+    target = np.arange(40) % 2 == 0
+    assert np.array_equal(split(target, 0.25, 3)[1], split(target, 0.25, 3)[1])
+    assert not np.array_equal(split(target, 0.25, 3)[1], split(target, 0.25, 4)[1])
+
+
+def test_below_two_of_a_class_it_says_how_many_there_are():
+    with pytest.raises(NotEnoughLabels, match="there are 3 keep and 1 cull"):
+        split(np.array([True, True, True, False]), 0.25, 0)
+
+
+def test_a_training_writes_model_log_and_report(stage, fit):
+    told = []
+    training = fit(on_epoch=lambda epoch, best: told.append((epoch.epoch, best)))
+    assert [number for number, _ in told] == [0, 1, 2]
+    assert (len(training.train_keys), len(training.validation_keys)) == (12, 4)
+    lines = stage.epoch_log.read_text().splitlines()
+    assert lines[0] == "epoch,train_loss,val_loss,val_accuracy"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    for row, epoch in zip(train.epoch_log(stage), training.epochs, strict=True):
+        assert row["val_accuracy"] == pytest.approx(epoch.val_accuracy, abs=1e-6)
+    loaded = model.load(stage.model)
+    assert (loaded.epoch, loaded.validation_accuracy) == (training.best.epoch, training.best.val_accuracy)
+    assert set(loaded.validation_keys) == set(training.validation_keys)
+    assert {"curves.png", "confusion_matrix.png", "reliability.png", "mistakes.csv"} <= {
+        path.name for path in stage.report.iterdir()
+    }
+
+
+def test_the_transformer_itself_is_trained(stage, fit, tiny_model):
+    fit(epochs=3)
+    before = load_encoder(str(tiny_model)).build().state_dict()
+    after = torch.load(stage.model, weights_only=True)["state_dict"]
+    changed = [name for name, tensor in before.items() if not torch.equal(tensor, after[f"backbone.{name}"])]
+    trained = [name for name in before if "pooler" not in name]
+    assert set(changed) >= {name for name in trained if "weight" in name}
+
+
+def test_the_same_seed_gives_the_same_training(stage, fit):
+    first, second = fit().epochs, fit().epochs
+    assert first == second
+    assert fit(seed=1).epochs != first
+
+
+def test_stage_1_is_untouched(stage, fit):
+    before = fingerprint_of(stage.folder)
+    fit()
+    assert fingerprint_of(stage.folder) == before
+
+
+def test_patience_ends_it(fit, monkeypatch):
+    monkeypatch.setattr(Epoch, "better_than", lambda self, other: False)
+    monkeypatch.setattr(train._Run, "_evaluate", lambda self, *args: (1.0, 0.5))
+    training = fit(epochs=50, patience=3)
+    assert len(training.epochs) == 3
+    assert training.ended == "no better validation accuracy for 3 epochs"
+
+
+def test_better_is_more_accurate_or_as_accurate_with_a_lower_loss():
+    epoch = Epoch(1, 0.5, 0.9, 0.4, 0.8)
+    assert Epoch(2, 0.5, 0.9, 0.9, 0.81).better_than(epoch)
+    assert Epoch(2, 0.5, 0.9, 0.39, 0.8).better_than(epoch)
+    assert not Epoch(2, 0.5, 0.9, 0.4, 0.8).better_than(epoch)
+    assert not Epoch(2, math.nan, 0.9, 0.1, 1.0).better_than(epoch)
+    assert not Epoch(2, 0.5, 0.9, math.inf, 1.0).better_than(epoch)
+
+
+def never_better(monkeypatch):
+    monkeypatch.setattr(Epoch, "better_than", lambda self, other: False)
+
+
+def test_a_run_that_never_improves_leaves_the_earlier_model(stage, fit, monkeypatch):
+    fit()
+    before = stage.model.read_bytes()
+    never_better(monkeypatch)
+    with pytest.raises(TrainingError, match=r"No epoch was better than the start .* is as it was"):
+        fit(seed=1)
+    assert stage.model.read_bytes() == before
+
+
+def test_without_an_earlier_model_the_start_becomes_the_model(stage, fit, monkeypatch):
+    never_better(monkeypatch)
+    assert fit().best.epoch == 0
+    assert model.load(stage.model).epoch == 0
+
+
+def test_a_run_that_diverges_leaves_the_earlier_model(stage, fit):
+    fit()
+    before = stage.model.read_bytes()
+    with pytest.raises(TrainingError, match="no finite number"):
+        fit(learning_rate=1e30, epochs=5)
+    assert stage.model.read_bytes() == before
+
+
+def test_stopped_after_an_improvement_keeps_it(stage, fit):
+    seen = []
+    training = fit(epochs=50, stop=lambda: len(seen) >= 3, on_epoch=lambda epoch, best: seen.append(epoch))
+    assert training.ended == "stopped on request"
+    assert model.load(stage.model).epoch == training.best.epoch > 0
+
+
+def test_stopped_at_once_changes_nothing(stage, fit):
+    with pytest.raises(Cancelled):
+        fit(stop=lambda: True)
+    assert not stage.model.exists()
+    assert not stage.epoch_log.exists()
+
+
+def test_a_crash_leaves_the_earlier_model_and_the_best_so_far(stage, fit):
+    def crash(epoch, best):
+        if epoch.epoch == 1:
+            raise KeyboardInterrupt
+
+    fit()
+    with pytest.raises(KeyboardInterrupt):
+        fit(seed=1, on_epoch=crash)
+    assert model.load(stage.model).encoder.dim == 32
+
+
+def test_every_photo_is_decoded_once(fit, labels, monkeypatch, stage):
+    decoded, load = [], photos.load
+
+    def counted(path, min_side=None):
+        decoded.append(path.name)
+        return load(path, min_side)
+
+    monkeypatch.setattr(train.photos, "load", counted)
+    monkeypatch.setattr(train.report, "write_report", lambda *args, **named: None)
+    fit(epochs=3)
+    assert sorted(decoded) == sorted(labels)
+
+
+def test_unreadable_photos_are_listed_and_not_trained_on(stage, fit, labels):
+    (stage.folder / "broken.jpg").write_bytes(b"broken")
+    training = fit({**labels, "broken.jpg": "keep"})
+    assert set(training.unreadable) == {"broken.jpg"}
+    assert "broken.jpg" not in training.train_keys + training.validation_keys
+
+
+def test_too_few_labels_are_said(stage, fit):
+    with pytest.raises(NotEnoughLabels, match="has no labels yet"):
+        fit({})
+    with pytest.raises(NotEnoughLabels, match="there are 2 keep and 0 cull"):
+        fit({"warm_00.jpg": "keep", "warm_01.jpg": "keep"})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("epochs", 0), ("batch_size", 0), ("patience", 0), ("learning_rate", 0), ("learning_rate", math.nan),
+     ("validation_split", 0), ("validation_split", 1), ("validation_split", math.nan)],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_named(fit, option, value):
+    with pytest.raises(TrainingError, match=f"{option} is .*; choose"):
+        fit(**{option: value})
+
+
+def test_a_model_learns_what_separates_the_photos(tmp_path, stage, fit, labels, cache_dir):
+    fit(epochs=12, patience=12)
+    loaded = model.load(stage.model)
+    fresh = [save_photo(tmp_path / "new" / f"{name}.jpg", colour, 99) for name, colour in
+             (("warm", (210, 90, 50)), ("cold", (50, 90, 210)))]  # fmt: skip
+    p_keep = loaded.head.probability(loaded.encoder.encode([photos.load(path) for path in fresh]))
+    assert p_keep[0] > 0.5 > p_keep[1]
