@@ -49,7 +49,8 @@ def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str) -> Ba
         transformer, info = transformers.AutoModel.from_pretrained(
             folder, config=_config(vision_config), output_loading_info=True, dtype=torch.float32
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    # The library raises whatever its parsers of configs, safetensors and pickles run into.
+    except Exception as error:
         raise EncoderError(f"Could not load the model in {folder}: {error}. Download it again.") from error
     missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
     unused_pooler = pooling != "pooler"
@@ -65,7 +66,7 @@ def from_config(vision_config: dict[str, Any], pooling: str) -> Backbone:
     """The same shape with fresh weights, to be filled by `load_state_dict`. Raises `EncoderError`."""
     try:
         return Backbone(transformers.AutoModel.from_config(_config(vision_config)), pooling).eval()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # as above
         raise EncoderError(f"Could not build a {vision_config.get('model_type')} model: {error}.") from error
 
 
@@ -127,16 +128,16 @@ class Runner:
         self.device = device()
         self.backbone = backbone.to(self.device).eval()
         self.dtype = torch.float32
+        exact = self(probe)  # raises where model and preprocessing don't fit each other
         if _has_bfloat16(self.device):
-            self._try_bfloat16(probe)
+            self._try_bfloat16(probe, exact)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) float32 on the CPU → (B, D) float32 on the CPU."""
         with torch.inference_mode():
             return self.backbone(pixels.to(self.device, self.dtype)).float().cpu()
 
-    def _try_bfloat16(self, probe: Tensor) -> None:
-        exact = self(probe)
+    def _try_bfloat16(self, probe: Tensor, exact: Tensor) -> None:
         weights = {name: tensor.clone() for name, tensor in self.backbone.state_dict().items()}
         self.dtype = torch.bfloat16
         self.backbone.to(self.dtype)

@@ -85,7 +85,7 @@ class EmbeddingCache:
         self._check(file)
         count = min(len(file["content_id"]), len(file["embedding"]))
         ids = _as_hex(file["content_id"][:count])
-        rows = file["embedding"][:count]
+        rows = file["embedding"][:count].reshape(count, self.dim)
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             log.warning("%s holds %d rows that are no numbers; they are computed again.", self.path, (~finite).sum())

@@ -5,8 +5,10 @@ Exit codes: 0 done, 1 an error that a sentence explains, 2 a wrong command line,
 """
 
 import argparse
+import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -15,9 +17,9 @@ from pathlib import Path
 from . import tables
 from .embeddings import DEFAULT_BATCH_SIZE
 from .encoder import DEFAULT_MODEL
+from .epochs import Epoch, Options
 from .errors import ImlcullError
 from .terminal import progress_bar, say
-from .train import Epoch, Options
 
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
 
@@ -25,18 +27,25 @@ SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder's name may be any bytes
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except ImlcullError as error:
         say(f"Error: {error}")
         return 1
     except KeyboardInterrupt:
         say("Stopped. What was finished is kept; run the same command again to go on.")
         return 130
-    except BrokenPipeError:  # the reader of a pipe had enough
-        sys.stderr.close()
-        return 0
+    except OSError as error:
+        if error.filename is not None:  # a defect: every module turns those into sentences
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python puts the rest when it ends
+        if not isinstance(error, BrokenPipeError):  # the reader of a pipe may have had enough
+            say(f"Error: Could not write the results: {error.strerror}. Make room, or send them elsewhere.")
+            return 1
     return 0
 
 
@@ -59,7 +68,7 @@ def embed(options: argparse.Namespace) -> None:
         f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "
         f"{seen.computed} computed, {len(seen.unreadable)} unreadable"
     )
-    for key, reason in seen.unreadable.items():
+    for key, reason in {**seen.unreadable, **session.listing.left_out}.items():
         say(f"  {key!r}: {reason}")
 
 
@@ -68,7 +77,9 @@ def order(options: argparse.Namespace) -> None:
     session = _prepared(options)
     for photo in session.order(options.n):
         print(f"{'' if photo.p_keep is None else format(photo.p_keep, '.4f')}\t{photo.key}")
-    if session.order(1) and session.order(1)[0].p_keep is None:
+    if not session.order(1):
+        say("All photos that can be read are labeled.")
+    elif session.order(1)[0].p_keep is None:
         say("No p_keep yet: label at least one photo as keep and one as cull.")
 
 
@@ -77,11 +88,7 @@ def train(options: argparse.Namespace) -> None:
     from .session import open_session
 
     def show(epoch: Epoch, best: bool) -> None:
-        name = f"epoch {epoch.epoch:3d}" if epoch.epoch else "start    "
-        say(
-            f"{name}   train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:6.1%}   "
-            f"validation loss {epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:6.1%}{'   saved' if best else ''}"
-        )
+        say(epoch.summary + (", saved" if best else ""))
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
@@ -91,7 +98,7 @@ def train(options: argparse.Namespace) -> None:
     best = training.best
     print(
         f"Ended after epoch {len(training.epochs)}: {training.ended}.\n"
-        f"Best: epoch {best.epoch}, {best.val_accuracy:.1%} of {len(training.validation_keys)} validation photos right.\n"
+        f"Best: epoch {best.epoch}, {best.val_accuracy:.1%} of the {len(training.validation_keys)} validation photos.\n"
         f"Model:  {session.stage.model}\nLog:    {session.stage.epoch_log}\nReport: {session.stage.report}"
     )
 
@@ -107,7 +114,12 @@ def score(options: argparse.Namespace) -> None:
         }
         for each in _prepared(options).scores()
     ]
-    print(json.dumps(rows, indent=1, ensure_ascii=False) if options.format == "json" else tables.render(SCORE_COLUMNS, rows), end="")
+    print(
+        json.dumps(rows, indent=1, ensure_ascii=False)
+        if options.format == "json"
+        else tables.render(SCORE_COLUMNS, rows),
+        end="",
+    )
 
 
 def cull(options: argparse.Namespace) -> None:
@@ -219,8 +231,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--project", type=Path, required=True, help="folder that holds stage_1", default=argparse.SUPPRESS)
-    parser.add_argument("--stage", type=int, help="number of the stage; the latest by default", default=argparse.SUPPRESS)
+    parser.add_argument(
+        "--project", type=Path, required=True, help="folder that holds stage_1", default=argparse.SUPPRESS
+    )
+    parser.add_argument(
+        "--stage", type=int, help="number of the stage; the latest by default", default=argparse.SUPPRESS
+    )
     parser.set_defaults(stage=None)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import photos, tables
 from .errors import Cancelled, CullRefused, NotEnoughLabels, StorageError
-from .files import TEMPORARY_PREFIX, sync_folder, unwritable
+from .files import TEMPORARY_PREFIX, sync_folder, unreadable, unwritable
 from .labels import CULL, KEEP
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage
@@ -104,7 +104,8 @@ def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: 
     _check(plan, new, link)
     partial = new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
     try:
-        _clear(partial)
+        if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
+            shutil.rmtree(partial)
         partial.mkdir()
         content_ids = {}
         for done, key in enumerate(plan.files):
@@ -114,12 +115,11 @@ def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: 
             content_ids[key] = _place(plan.stage.path(key), partial / key, link)
         progress("copying", len(plan.files), len(plan.files))
         sync_folder(partial)
-        tables.write(new.manifest, MANIFEST_COLUMNS, _manifest_rows(plan, content_ids))
-        _rename(partial, new)
+        _appear(partial, new, _manifest_rows(plan, content_ids))
     except OSError as error:
         raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
     finally:
-        _clear(partial)
+        shutil.rmtree(partial, ignore_errors=True)
     return new
 
 
@@ -128,8 +128,7 @@ def refuse_without_scores(stage: Stage, labels: Mapping[str, str]) -> NotEnoughL
     given = set(labels.values())
     what = f"has only {given.pop()} labels, {len(labels)} of them" if given else "has no labels yet"
     return NotEnoughLabels(
-        f"{stage.name} {what}, so nothing is known about the other photos. Label some of both kinds first: "
-        f"`label --project {stage.project}`."
+        f"{stage.name} {what}, so nothing is known about its other photos. Label some to keep and some to cull first."
     )
 
 
@@ -148,7 +147,7 @@ def _check(plan: Plan, new: Stage, link: str) -> None:
         if needed > free:
             raise CullRefused(
                 f"The kept photos need {needed / 1e9:.1f} GB and {new.project} has {free / 1e9:.1f} GB left. "
-                "Make room, or use --link hardlink."
+                "Make room, or use hard links instead of copies."
             )
 
 
@@ -162,14 +161,18 @@ def _size(path: Path) -> int:
 def _place(source: Path, target: Path, link: str) -> str:
     """Put one file in place and read it back; its content id."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        wanted = _content_id(source)
+    except OSError as error:
+        raise unreadable(source, error) from error
     if link == "hardlink":
-        _linked(os.link, source, target, link)
+        _linked(os.link, source.resolve(), target, link)  # of a link's target: a copied link may lead nowhere
     elif link == "reflink":
         _linked(_reflink, source, target, link)
         shutil.copystat(source, target)
     else:
         shutil.copy2(source, target)
-    wanted, found = _content_id(source), _content_id(target)
+    found = _content_id(target)
     if wanted != found:
         raise StorageError(f"The copy of {source} differs from it; no stage was made. Check the disk and try again.")
     return found
@@ -205,22 +208,17 @@ def _reflink(source: Path, target: Path) -> None:
         fcntl.ioctl(fresh.fileno(), _FICLONE, old.fileno())
 
 
-def _rename(partial: Path, new: Stage) -> None:
-    """The moment in which the stage appears. A stage that came meanwhile stays; the manifest of ours goes."""
+def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:
+    """The moment in which the stage is there. A stage that came meanwhile stays; the manifest of ours goes."""
     try:
+        tables.write(new.manifest, MANIFEST_COLUMNS, rows)
         if os.path.lexists(new.folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new.folder))
         partial.rename(new.folder)
-        sync_folder(new.project)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         new.manifest.unlink(missing_ok=True)
         raise
-
-
-def _clear(partial: Path) -> None:
-    """Remove the hidden sibling: it only ever holds copies that no stage uses."""
-    if partial.exists():
-        shutil.rmtree(partial)
+    sync_folder(new.project)
 
 
 def _manifest_rows(plan: Plan, content_ids: Mapping[str, str]) -> list[dict[str, object]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from . import sample
 from .cull import Decision
+from .epochs import Epoch, Options
 from .errors import CullRefused
 from .labels import CULL, KEEP
 from .progress import Progress, silent
 from .session import Session, open_session
-from .train import Epoch, Options
 
 TRAINING = Options(epochs=12, patience=4, batch_size=32)
 """Short, so that the demonstration takes about a minute; the command line's defaults train for longer."""
@@ -57,10 +57,7 @@ def _answer(session: Session, truth: dict[str, bool], answers: int, say: Callabl
 
 def _train(session: Session, truth: dict[str, bool], say: Callable[[str], None], progress: Progress) -> None:
     def tell(epoch: Epoch, best: bool) -> None:
-        say(
-            f"{f'epoch {epoch.epoch:2d}' if epoch.epoch else 'start   '}: train loss {epoch.train_loss:.3f}, validation loss {epoch.val_loss:.3f}, "
-            f"validation accuracy {epoch.val_accuracy:.1%}{', saved' if best else ''}"
-        )
+        say(epoch.summary + (", saved" if best else ""))
 
     training = session.train(TRAINING, progress=progress, on_epoch=tell)
     say(f"Training ended: {training.ended}. Scores now come from the trained model, epoch {training.best.epoch}:")

@@ -7,6 +7,7 @@ Knows nothing of photos on disk, caches or labels.
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "google/vit-base-patch16-224"
 STAND_IN = "stand-in"
 _FINGERPRINT_VERSION = "imlcull encoder 1"
+POOLINGS = ("first", "pooler", "mean")
 _CONFIG_FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
 _WEIGHTS_PATTERNS = ("*.safetensors", "*.safetensors.index.json")
 # The library's pooler of these is trained with the model. Of plain ViT and DeiT it is not: there the class token is.
@@ -74,6 +76,11 @@ class Architecture:
     vision_config: dict[str, Any]
     preprocessing: Preprocessing
     pooling: str
+
+    def __post_init__(self) -> None:
+        """Refuse a pooling that nobody knows, with `ValueError`."""
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"the pooling {self.pooling} is none of {', '.join(POOLINGS)}")
 
     @property
     def dim(self) -> int:
@@ -131,7 +138,12 @@ class VisionEncoder:
 
         noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
         probe = [self.architecture.preprocessing(Image.fromarray(one).resize((256, 256))) for one in noise]
-        return Runner(self.build(), torch.from_numpy(np.stack(probe)))
+        backbone = self.build()
+        try:
+            return Runner(backbone, torch.from_numpy(np.stack(probe)))
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).rstrip(".")
+            raise EncoderError(f"{self.name} can't run on its own preprocessing: {reason}. Choose another.") from error
 
 
 def load_encoder(model: str | None = None) -> VisionEncoder:
@@ -143,10 +155,11 @@ def load_encoder(model: str | None = None) -> VisionEncoder:
     wanted = model or DEFAULT_MODEL
     if wanted == STAND_IN:
         return _stand_in("Scores come from a small stand-in that was never trained on photos; they are rough.")
-    folder = Path(wanted).expanduser()
-    if folder.is_dir():
-        return _from_folder(wanted, folder)
-    if folder.exists() or wanted.startswith((".", "/", "~")) or wanted.count("/") > 1:
+    folder = Path(os.path.expanduser(wanted))  # noqa: PTH111 - unlike Path's, these three answer any text
+    if os.path.isdir(folder):  # noqa: PTH112
+        return _from_folder(folder.resolve().name, folder)
+    names_a_path = wanted.startswith((".", "/", "~")) or wanted.count("/") > 1
+    if names_a_path or os.path.exists(folder):  # noqa: PTH110
         raise EncoderError(
             f"There is no model folder {wanted}. Name a folder with a config.json, or a Hugging Face id."
         )
@@ -210,13 +223,15 @@ def _from_folder(name: str, folder: Path) -> VisionEncoder:
 
 
 def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
-    vision_config = dict(config.get("vision_config") or config)
-    if "vision_config" in config:  # a text tower beside it: its type is told by the whole model's
+    tower = config.get("vision_config")
+    vision_config = dict(tower if isinstance(tower, dict) else config)
+    if isinstance(tower, dict):  # a text tower beside it: its type is told by the whole model's
         vision_config.setdefault("model_type", f"{config.get('model_type')}_vision_model")
         vision_config["model_type"] = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}.get(
             vision_config["model_type"], vision_config["model_type"]
         )
-    if "patch_size" not in vision_config or "hidden_size" not in vision_config or "model_type" not in vision_config:
+    dim = vision_config.get("hidden_size")
+    if "patch_size" not in vision_config or "model_type" not in vision_config or not isinstance(dim, int) or dim < 1:
         raise EncoderError(
             f"{folder} holds a {config.get('model_type', 'nameless')} model, no vision transformer. "
             "Choose a ViT, DeiT, DINOv2, CLIP or SigLIP model."

@@ -45,5 +45,9 @@ class CullRefused(ImlcullError):
     """The cull was not made; nothing was changed."""
 
 
+class ServerError(ImlcullError):
+    """The page can't be served."""
+
+
 class Cancelled(ImlcullError):
     """Work was stopped on request; what was finished before is kept."""

@@ -138,9 +138,10 @@ class Journal:
             if event["v"] > VERSION:
                 raise LabelsError(f"{self.path} was written by a newer imlcull ({event['v']}). Update this one first.")
             allowed = LABELS if event["do"] == "answer" else (*LABELS, None)
-            if event["do"] in _ACTIONS and event["label"] in allowed and isinstance(event["key"], str):
+            # a lone surrogate is valid JSON, but no name that the CSV could hold
+            if event["do"] in _ACTIONS and event["label"] in allowed and event["key"].encode():
                 return event
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass  # said below, like valid JSON that is no event
         log.warning("%s holds a line that is no event; it is passed over: %.80r", self.path, line)
         return None

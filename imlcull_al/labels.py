@@ -120,11 +120,11 @@ class Labels:
             if self._csv_is_behind:
                 self._write_csv()
             return
-        rows = self._parse_csv() if stat else {}
-        if stat and rows != self._labels and not self._is_behind(rows):
+        rows = self._parse_csv() if stat else None
+        if rows is not None and rows != self._labels and not self._is_behind(rows):
             self._take_over(rows)
         self._csv_stat = stat
-        if rows != self._labels:
+        if (rows or {}) != self._labels:
             self._write_csv()
 
     def _take_over(self, rows: Mapping[str, str]) -> None:
@@ -141,9 +141,12 @@ class Labels:
         journal, table = _stat(self._stage.journal), _stat(self._stage.labels)
         return bool(journal and table and table[1] <= journal[1] and self._journal.was(rows))
 
-    def _parse_csv(self) -> dict[str, str]:
+    def _parse_csv(self) -> dict[str, str] | None:
+        """Key → label; None for a file without even a header: a full disk leaves such, and nobody means it."""
         path = self._stage.labels
         columns, rows = tables.read(path)
+        if not columns:
+            return None
         dialect = _dialect(columns, path)
         labels: dict[str, str] = {}
         lines: dict[str, int] = {}
@@ -152,10 +155,12 @@ class Labels:
             key = self._key(row.values.get(dialect.key_column, ""))
             text = row.values.get("label", "")
             label = dialect.label(text)
-            if not key or label is None:
+            if not key:
+                raise LabelsError(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
+            if label is None:
                 raise LabelsError(
-                    f"{path}, line {row.line}: the label {text!r} of {key or 'an unnamed photo'} "
-                    f"is neither {dialect.keep} nor {dialect.cull}. Correct that line, then try again."
+                    f"{path}, line {row.line}: the label {text!r} of {key} is neither {dialect.keep} nor "
+                    f"{dialect.cull}. Correct that line, then try again."
                 )
             if labels.get(key, label) != label:
                 raise LabelsError(
@@ -200,8 +205,6 @@ def _dialect(columns: list[str], path: Path) -> Dialect:
     for dialect in (OWN_DIALECT, TAG_DIALECT):
         if dialect.key_column in columns and "label" in columns:
             return dialect._replace(columns=tuple(columns))
-    if not columns:
-        return OWN_DIALECT
     raise LabelsError(
         f"{path} has the columns {', '.join(columns)}; needed are image_name,label (keep or cull) or "
         "image_path,label,tag (0 is keep, 1 is cull). Rename the columns, or move the file away."

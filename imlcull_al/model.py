@@ -91,8 +91,8 @@ def save(path: Path, classifier: CullClassifier, base: VisionEncoder, facts: dic
         "state_dict": {name: tensor.detach().cpu() for name, tensor in classifier.state_dict().items()},
         **facts,
     }
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    with replacing(path) as temporary, temporary.open("xb") as file:  # torch can't open every path that Python can
+        torch.save(content, file)
 
 
 def load(path: Path) -> TrainedModel:
@@ -108,6 +108,8 @@ def load(path: Path) -> TrainedModel:
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         if weight.shape != (2, architecture.dim) or bias.shape != (2,):
             raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {architecture.dim} numbers")
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # such scores would cull everything
+            raise _unfit(path, "its head holds values that are no numbers")
         keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
         encoder = VisionEncoder(
             name=f"model trained from {content['base_model']}",
@@ -136,7 +138,7 @@ def _load_content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error
     except pickle.UnpicklingError as error:
-        raise _unfit(path, "it holds more than tensors and plain values, and was not opened") from error
+        raise _unfit(path, "it is no model, or holds more than tensors and plain values, and was not opened") from error
     # torch's reader raises what its zip and pickle parsers run into on a damaged file
     except Exception as error:
         raise _unfit(path, f"it is damaged ({type(error).__name__})") from error

@@ -4,6 +4,7 @@ Reads the fields of Hugging Face's `preprocessor_config.json` and gives what the
 within rounding, without torchvision. Knows nothing of models, files or torch.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from PIL import Image
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+MAX_SIDE = 4096  # pixels; no transformer takes more
+MAX_ASPECT = 32  # longer side over shorter, before a resize that keeps the proportions
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,20 @@ class Preprocessing:
     rescale: float | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
+
+    def __post_init__(self) -> None:
+        """Refuse, with `ValueError`, what can't be done or gives photos of different shapes."""
+        sides = [side for size in (self.resize, self.crop) for side in (size if isinstance(size, tuple) else (size,))]
+        if not all(side is None or (isinstance(side, int) and 0 < side <= MAX_SIDE) for side in sides):
+            raise ValueError(f"the sizes are {self.resize} and {self.crop}, not 1 to {MAX_SIDE} pixels")
+        if self.crop is None and not isinstance(self.resize, tuple):
+            raise ValueError("it leaves photos of different shapes as they are")
+        Image.Resampling(self.resample)
+        if any(values is not None and len(values) != 3 for values in (self.mean, self.std)):
+            raise ValueError("mean and std are not three numbers each")
+        numbers = (self.rescale or 0, *(self.mean or ()), *(self.std or ()))
+        if not all(map(math.isfinite, numbers)) or 0 in (self.std or ()):
+            raise ValueError("rescale_factor, mean or std hold a number that can't be used")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | None, image_size: int = 224) -> "Preprocessing":
@@ -99,6 +116,7 @@ class Preprocessing:
         if self.resize is None:
             return image
         if isinstance(self.resize, int):
+            image = _without_ends(image)
             short, long = sorted(image.size)
             longer = int(self.resize * long / short)
             width, height = (self.resize, longer) if image.width <= image.height else (longer, self.resize)
@@ -112,6 +130,13 @@ class Preprocessing:
         height, width = self.crop
         left, top = (image.width - width) // 2, (image.height - height) // 2
         return image.crop((left, top, left + width, top + height))  # black where the image is smaller
+
+
+def _without_ends(image: Image.Image) -> Image.Image:
+    """The middle of a strip, which is all that the crop after the resize leaves; the whole could fill the memory."""
+    reach = MAX_ASPECT * min(image.size)
+    left, top = max(0, image.width - reach) // 2, max(0, image.height - reach) // 2
+    return image.crop((left, top, image.width - left, image.height - top)) if left or top else image
 
 
 def _size(size: Any, kind: str) -> tuple[int, int] | int:

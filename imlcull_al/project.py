@@ -22,9 +22,10 @@ from pathlib import Path, PurePosixPath
 
 from .errors import StageError
 
-DECODABLE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".j2k")
-)  # fmt: skip
+DECODABLE_SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2",
+    ".j2k",
+))  # fmt: skip
 # Photos too, but not decoded yet: alone they are kept as unreadable, beside a JPEG they are its companion.
 RAW_SUFFIXES = frozenset((
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".heic", ".heif", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
@@ -111,7 +112,7 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
 
     Raises `StageError` when there is none.
     """
-    root = Path(project).expanduser().absolute()
+    root = absolute(project)
     numbers = _stage_numbers(root)
     if not numbers:
         raise StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and put your photos into it.")
@@ -121,6 +122,11 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
         there = ", ".join(f"stage_{n}" for n in numbers)
         raise StageError(f"There is no stage_{number} in {root}. Choose one that exists: {there}.")
     return Stage(root, number)
+
+
+def absolute(folder: str | Path) -> Path:
+    """The absolute path of a folder that a person named; `~` is theirs, an unknown `~name` stays as it is."""
+    return Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - Path's raises for an unknown name
 
 
 def _stage_numbers(root: Path) -> list[int]:
@@ -152,7 +158,8 @@ def list_photos(stage: Stage) -> Listing:
             files.append(key)
     keys, companions = _pair(files)
     if not keys:
-        raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.")
+        but = "".join(f" {key!r} was left out: {reason}." for key, reason in list(left_out.items())[:1])
+        raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
     return Listing(tuple(sorted(keys)), companions, left_out)
 
 
@@ -176,13 +183,13 @@ def _reason_to_leave_out(path: str, key: str, root: str) -> str:
         key.encode("utf-8")
     except UnicodeEncodeError:
         return "its name is not valid UTF-8; rename it"
-    if not Path(path).is_symlink():
-        return ""
-    target = os.path.realpath(path)
-    if Path(target).is_dir():
+    is_link, target = os.path.islink(path), os.path.realpath(path)  # noqa: PTH114 - unlike Path's, it never raises
+    if is_link and os.path.isdir(target):  # noqa: PTH112
         return "it is a link to a folder; links to folders are not followed"
-    if os.path.commonpath([root, target]) != root:
+    if is_link and os.path.commonpath([root, target]) != root:
         return "it is a symbolic link that leaves the stage"
+    if not os.path.isfile(path):  # noqa: PTH113 - a pipe would keep its reader waiting for ever
+        return "it is a link to nothing" if is_link else "it is no regular file, or its folder may not be entered"
     return ""
 
 
@@ -207,8 +214,9 @@ def _pair(files: list[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
 def _owners(photos: list[str]) -> dict[str, list[str]]:
     owners: dict[str, list[str]] = {}
     for key in photos:
-        for name in {key.casefold(), key[: len(key) - len(_suffix(key))].casefold()}:
-            owners.setdefault(name, []).append(key)
+        name = key.rstrip().casefold()
+        for each in {name, name[: len(name) - len(PurePosixPath(name).suffix)]}:
+            owners.setdefault(each, []).append(key)
     return owners
 
 
@@ -222,4 +230,4 @@ def _owned_by(key: str, owners: dict[str, list[str]]) -> list[str]:
 
 
 def _suffix(key: str) -> str:
-    return PurePosixPath(key).suffix.lower()
+    return PurePosixPath(key.rstrip()).suffix.lower()  # a name may end in a space, and is a photo all the same

@@ -45,7 +45,7 @@ EPOCH_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins hold too few each to say anything
 
-KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#bf5b2c"  # apart in grey and for colour-blind eyes too
+KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#b5562f"  # apart in grey and for colour-blind eyes too
 INK, GREY, FAINT, PALE, SIGNAL = "#22303c", "#66727f", "#9aa6b2", "#eef1f4", "#fff0c9"
 SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # come with matplotlib
 DPI = 150
@@ -215,7 +215,9 @@ def _draw_curves(epochs: Sequence[Mapping[str, object]], caption: Caption) -> by
     best = best_epoch(shares, validation)
     headline = "No validation accuracy was measured"
     if best is not None:
-        headline = f"Best validation accuracy: {percent(shares[best])} in epoch {numbers[best]:.0f} of {len(epochs)}"
+        headline = (
+            f"Best validation accuracy: {percent(shares[best])} in epoch {numbers[best]:.0f} of {numbers[-1]:.0f}"
+        )
     figure = _page(8, 5.6, headline, caption)
     loss, accuracy = figure.subplots(2, sharex=True, gridspec_kw={"hspace": 0.18})
     dots = {"marker": "o" if len(epochs) <= 40 else "", "markersize": 4}

@@ -1,7 +1,8 @@
 """p_keep by photo: an encoder, the cache, and either the light head or the fine-tuned model.
 
 Without a fine-tuned model p_keep is the logistic regression on all answers. With one, it is the model's own, on the
-model's own embeddings, corrected by a logistic regression on the answers given since the training.
+model's own embeddings, corrected by a logistic regression on all answers: those given since the training, and the
+validation photos, which the model never learned from.
 Knows nothing of the order in which photos are shown.
 """
 
@@ -80,15 +81,13 @@ class Scorer:
     def p_keep(self, labels: Mapping[str, str]) -> np.ndarray | None:
         """(N,) in the order of `embeddings.keys`, float64; None while there is no model and a class has no answer."""
         seen = self.embeddings or self.prepare()
-        known = self.source.model.labels if self.source.model else {}
-        news = [row for row, key in enumerate(seen.keys) if key in labels and known.get(key) != labels[key]]
-        rows = np.array(news, np.intp)
-        target = np.array([labels[seen.keys[row]] == KEEP for row in news], bool)
+        rows = np.array([row for row, key in enumerate(seen.keys) if key in labels], np.intp)
+        target = np.array([labels[seen.keys[row]] == KEEP for row in rows], bool)
         if self.source.model is None:
             if target.all() or not target.any():
                 return None
             return head.fit(seen.rows, rows, target).probability(seen.rows)
         logits = self.source.model.head.logits(seen.rows).astype(np.float64)
-        if news:
+        if len(rows):
             logits += head.fit(seen.rows, rows, target, offset=logits[rows]).logits(seen.rows)
         return head.sigmoid(logits)

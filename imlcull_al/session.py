@@ -11,6 +11,7 @@ The page, the command line and scripts all use this object. Answers are on the d
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from . import cull, query, train
 from .cull import Decision, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
 from .encoder import load_encoder
-from .errors import StageError
+from .epochs import Epoch, Options
+from .errors import ModelFileError, StageError
 from .labels import LABELS, Answer, Labels
 from .progress import Progress, Stop, never, silent
-from .project import Listing, Stage, list_photos, open_stage
+from .project import Listing, Stage, absolute, list_photos, open_stage
 from .scores import Scorer, choose_source
 
 DEFAULT_CACHE_DIR = Path(__file__).resolve().parent.parent / "cache"
@@ -42,11 +44,16 @@ class Photo:
 
 @dataclass(frozen=True)
 class Counts:
-    """How far the labeling is. `missing`: labels that name a photo the stage doesn't hold; they are kept, not used."""
+    """How far the labeling is.
+
+    `unreadable`: photos that can't be shown, known once the embeddings are there. `missing`: labels that name a photo
+    the stage doesn't hold; they are kept in the file and not used.
+    """
 
     photos: int
     keep: int
     cull: int
+    unreadable: int
     missing: int
 
 
@@ -62,7 +69,9 @@ class Session:
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
         self._labels = Labels(stage)
-        self._scorer = Scorer(stage, choose_source(stage, model), cache_dir)
+        self._scorer: Scorer | None = None
+        with suppress(ModelFileError):  # said by `prepare`; it must not stop the training that replaces the file
+            self._scorer = self._new_scorer()
         self._p_keep: dict[str, float] = {}
         self._order: list[str] | None = None
 
@@ -73,23 +82,23 @@ class Session:
     @property
     def notice(self) -> str:
         """What has to be said wherever a score is shown; empty for nothing."""
-        return self._scorer.source.encoder.notice
+        return self._scorer.source.encoder.notice if self._scorer else ""
 
     @property
     def source(self) -> str:
         """Where scores come from, in a few words."""
-        return self._scorer.source.description
+        return self._a_scorer().source.description
 
     @property
     def prepared(self) -> bool:
         """Whether the embeddings are there, so that answers re-order the queue."""
-        return self._scorer.embeddings is not None
+        return self._seen() is not None
 
     def prepare(
         self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
     ) -> Embeddings:
         """Find or compute the embeddings of all photos. Answers may be given meanwhile, in another thread."""
-        seen = self._scorer.prepare(batch_size=batch_size, progress=progress, stop=stop)
+        seen = self._a_scorer().prepare(batch_size=batch_size, progress=progress, stop=stop)
         with self._lock:
             self._changed()
         return seen
@@ -142,7 +151,9 @@ class Session:
         labels = self._labels.as_dict()
         here = [label for key, label in labels.items() if key in self._keys]
         keep, culled = (here.count(label) for label in LABELS)
-        return Counts(len(self.listing.keys), keep, culled, len(labels) - len(here))
+        seen = self._seen()
+        unreadable = sum(key not in labels for key in seen.unreadable) if seen else 0
+        return Counts(len(self.listing.keys), keep, culled, unreadable, len(labels) - len(here))
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
         """p_keep, decision and reason of every photo, in key order.
@@ -150,22 +161,23 @@ class Session:
         Raises `NotEnoughLabels` while nothing is known about unlabeled photos.
         """
         with self._lock:
-            seen = self._scorer.embeddings or self.prepare()
+            seen = self._seen() or self.prepare()
             labels = self._labels.as_dict()
-            p_keep = self._scorer.p_keep(labels)
+            p_keep = self._a_scorer().p_keep(labels)
             if p_keep is None:
                 if not all(key in labels for key in seen.keys):
-                    raise cull.refuse_without_scores(self.stage, labels)
+                    usable = {key: labels[key] for key in seen.keys if key in labels}
+                    raise cull.refuse_without_scores(self.stage, usable)
                 p_keep = np.array([float(labels[key] == LABELS[0]) for key in seen.keys])
             scores = dict(zip(seen.keys, p_keep.tolist(), strict=True))
             return cull.decide(scores, labels, seen.unreadable, threshold)
 
     def train(
         self,
-        options: train.Options | None = None,
+        options: Options | None = None,
         *,
         progress: Progress = silent,
-        on_epoch: Callable[[train.Epoch, bool], None] | None = None,
+        on_epoch: Callable[[Epoch, bool], None] | None = None,
         stop: Stop = never,
         **named_options: Any,
     ) -> train.Training:
@@ -179,12 +191,12 @@ class Session:
             load_encoder(self._model),
             labels,
             self._cache_dir,
-            options or train.Options(**named_options),
+            options or Options(**named_options),
             progress=progress,
             on_epoch=on_epoch,
             stop=stop,
         )
-        scorer = Scorer(self.stage, choose_source(self.stage, self._model), self._cache_dir)
+        scorer = self._new_scorer()
         scorer.prepare(progress=progress, stop=stop)
         with self._lock:
             self._scorer = scorer
@@ -210,6 +222,18 @@ class Session:
         if key not in self._keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
+    def _new_scorer(self) -> Scorer:
+        return Scorer(self.stage, choose_source(self.stage, self._model), self._cache_dir)
+
+    def _a_scorer(self) -> Scorer:
+        """The scorer in use. Raises `ModelFileError` as long as the stage's model file can't be used."""
+        if self._scorer is None:
+            self._scorer = self._new_scorer()
+        return self._scorer
+
+    def _seen(self) -> Embeddings | None:
+        return self._scorer.embeddings if self._scorer else None
+
     def _changed(self) -> None:
         self._order = None
 
@@ -223,10 +247,10 @@ class Session:
         return self._order
 
     def _ranked(self, labels: dict[str, str]) -> list[str]:
-        seen = self._scorer.embeddings
+        seen = self._seen()
         keys = seen.keys if seen else self.listing.keys
         unlabeled = np.array([row for row, key in enumerate(keys) if key not in labels], np.intp)
-        p_keep = self._scorer.p_keep(labels) if seen else None
+        p_keep = self._a_scorer().p_keep(labels) if seen else None
         if p_keep is None:
             self._p_keep = {}
             return [keys[row] for row in query.shuffled(keys, unlabeled)]
@@ -248,7 +272,7 @@ def open_session(
     `model`: a Hugging Face id or a local folder. Embeddings that the cache lacks are computed first, unless `prepare`
     is false. Raises `ImlcullError` with a sentence.
     """
-    folder = Path(cache_dir).expanduser().absolute() if cache_dir else DEFAULT_CACHE_DIR
+    folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
     session = Session(open_stage(project, stage), model, folder)
     if prepare:
         session.prepare(progress=progress)

@@ -14,6 +14,15 @@ from .errors import StorageError
 from .files import replace_text, unreadable
 
 
+class _Appending(NamedTuple):
+    """A file to write to, for `csv`, that keeps the lines apart."""
+
+    lines: list[str]
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+
+
 class Row(NamedTuple):
     """One line of a table: `line` counts from 1 with the header, `values` by column name."""
 
@@ -23,11 +32,12 @@ class Row(NamedTuple):
 
 def render(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """The text of a table; a missing value is an empty field."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    lines: list[str] = []
+    # Before Python 3.13 the writer puts quotes around a carriage return only where it is part of the line end.
+    writer = csv.DictWriter(_Appending(lines), columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue()
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -39,8 +49,10 @@ def read(path: Path) -> tuple[list[str], list[Row]]:
     """Columns and rows of the table at `path`. Raises `StorageError` where it is no table."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path} is not UTF-8 text. Save it as CSV in UTF-8, or move it away.") from error
     return parse(text, path)
 
 

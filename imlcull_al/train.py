@@ -5,11 +5,11 @@
 Every photo is decoded once and kept as preprocessed bytes; cross-entropy, Adam, early stopping on the validation
 accuracy. The start is a linear probe: the pretrained transformer under a logistic regression. The model file is
 replaced the moment an epoch is better than that start and all epochs before, so a run that is stopped leaves its best,
-and one that never improves leaves the earlier model as it was (where there is none, the start becomes the model).
+and one that never improves leaves the earlier model as it was (where there is none that can be used, the start becomes
+the model).
 Knows nothing of query order or of the page.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ import numpy as np
 
 from . import embeddings, head, photos, report, tables
 from .encoder import VisionEncoder
-from .errors import Cancelled, NotEnoughLabels, TrainingError, UnreadablePhoto
+from .epochs import Epoch, Options, split
+from .errors import Cancelled, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .labels import KEEP, LABELS
 from .progress import Progress, Stop, never, silent
@@ -36,51 +37,6 @@ LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to train. `validation_split` is the share of each class that is set apart."""
-
-    epochs: int = 256
-    batch_size: int = 64
-    learning_rate: float = 1e-4
-    patience: int = 8
-    validation_split: float = 0.25
-    seed: int = 0
-
-    def check(self) -> None:
-        """Raise `TrainingError` for a value that can't be trained with."""
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} is {getattr(self, name)}; choose 1 or more.")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise TrainingError(f"learning_rate is {self.learning_rate}; choose a number above 0.")
-        if not 0 < self.validation_split < 1:
-            raise TrainingError(f"validation_split is {self.validation_split}; choose a share between 0 and 1.")
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training photos; number 0 is the start, before any step.
-
-    Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-
-    @property
-    def finite(self) -> bool:
-        """Whether both losses are numbers that mean something."""
-        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
-
-    def better_than(self, other: "Epoch") -> bool:
-        """Higher validation accuracy, or as high with a lower loss; nothing that is not finite is better."""
-        return self.finite and (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
-
-
-@dataclass(frozen=True)
 class Training:
     """What a run did: its epochs, the best of them (the one in the model file), and why it ended."""
 
@@ -90,25 +46,6 @@ class Training:
     train_keys: tuple[str, ...]
     validation_keys: tuple[str, ...]
     unreadable: dict[str, str]
-
-
-def split(target: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (train, validation) of `target` (n,) bool, stratified: `share` of each class, at least one, is
-    validation, and at least one is left for training. Raises `NotEnoughLabels` below two of a class.
-    """
-    chance = np.random.default_rng(seed)
-    train, validation = [], []
-    for value, name in zip((True, False), LABELS, strict=True):
-        members = chance.permutation(np.flatnonzero(target == value))
-        if len(members) < 2:
-            raise NotEnoughLabels(
-                f"Training needs 2 photos of each class at least; there are {int(target.sum())} keep and "
-                f"{int((~target).sum())} cull that can be read. Label more photos as {name} first."
-            )
-        count = min(max(round(len(members) * share), 1), len(members) - 1)
-        validation.append(members[:count])
-        train.append(members[count:])
-    return np.sort(np.concatenate(train)), np.sort(np.concatenate(validation))
 
 
 def train(
@@ -128,7 +65,7 @@ def train(
     `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was.
     """
     if not labels:
-        raise NotEnoughLabels(f"{stage.name} has no labels yet. Label photos first: `label --project {stage.project}`.")
+        raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
     run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop)
     run.options.check()
     run.read()
@@ -181,6 +118,7 @@ class _Run:
         self.train_side, self.validation_side = split(is_keep, self.options.validation_split, self.options.seed)
         self.targets = torch.tensor([LABELS.index(self.labels[key]) for key in self.keys])
         self.pixels = torch.stack(pixels)
+        self.batch_size = min(self.options.batch_size, len(self.keys))
 
     def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
         """Train until patience or epochs run out; the best epoch and why it ended. `saved`: the model file has it."""
@@ -205,7 +143,7 @@ class _Run:
                 break
         if self.stop():
             return best, "stopped on request"
-        if not self.saved and not self.stage.model.exists():
+        if not self.saved and not _has_usable_model(self.stage):
             best, classifier = next(self._epochs())  # nothing to fall back on, and the start is the best there is
             self._save(classifier, best)
         return best, ended
@@ -260,7 +198,7 @@ class _Run:
         for number in range(1, options.epochs + 1):
             classifier.train()
             total, right, done = 0.0, 0, 0
-            for batch in train_side[torch.randperm(len(train_side), generator=chance)].split(options.batch_size):
+            for batch in train_side[torch.randperm(len(train_side), generator=chance)].split(self.batch_size):
                 if self.stop():
                     return
                 logits, targets = self._forward(classifier, batch, chance)
@@ -280,6 +218,8 @@ class _Run:
         paths = {self.keys[i]: self.stage.path(self.keys[i]) for i in self.train_side}
         seen = embeddings.ensure(paths, self.encoder, self.cache_dir)
         target = np.array([self.labels[key] == KEEP for key in seen.keys], bool)
+        if target.all() or not target.any():
+            raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
         return head.fit(seen.rows, np.arange(len(target)), target)
 
     def _forward(
@@ -304,7 +244,7 @@ class _Run:
         classifier.eval()
         total, right = 0.0, 0
         with torch.inference_mode():
-            for batch in torch.from_numpy(side).split(self.options.batch_size):
+            for batch in torch.from_numpy(side).split(self.batch_size):
                 logits, targets = self._forward(classifier, batch)
                 total += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
                 right += _count_right(logits, targets)
@@ -322,6 +262,16 @@ class _Run:
         }
         model.save(self.stage.model, classifier, self.encoder, facts)
         self.saved = True
+
+
+def _has_usable_model(stage: Stage) -> bool:
+    from . import model
+
+    try:
+        model.load(stage.model)
+    except ModelFileError:
+        return False
+    return True
 
 
 def _count_right(logits: "Tensor", targets: "Tensor") -> int:

@@ -135,6 +135,12 @@ class TestLabel:
         assert view["advice"].startswith("All photos are labeled")
         assert len(view["labeled"]) == label.STRIP
 
+    def test_at_the_end_unreadable_photos_are_mentioned(self, session):
+        session.prepare()
+        for key in session.listing.keys[:-1]:
+            view = label.respond(session, {"do": "answer", "key": key, "label": "keep"})
+        assert view["advice"] == "All photos are labeled but 1 that can't be read; these are kept. Train next, or cull."
+
     def test_labels_of_absent_photos_are_passed_over(self, session):
         session.stage.labels.write_text("image_name,label\ngone.jpg,keep\n00.jpg,keep\n")
         again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)

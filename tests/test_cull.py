@@ -169,7 +169,7 @@ def test_stopped_makes_no_stage(stage, plan):
 
 def test_too_little_room_is_said_before_anything_is_copied(stage, plan, monkeypatch):
     monkeypatch.setattr(cull.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 5))
-    assert "Make room, or use --link hardlink" in leaves_no_trace(stage, plan)
+    assert "Make room, or use hard links" in leaves_no_trace(stage, plan)
 
 
 def test_a_photo_that_vanished_makes_no_stage(stage, plan):
@@ -189,7 +189,7 @@ def test_what_a_killed_run_left_is_cleared(stage, plan):
 
 def test_hard_links_share_the_file(stage, plan):
     new = apply(plan, "hardlink")
-    assert os.path.samefile(new.folder / "warm_01.jpg", stage.folder / "warm_01.jpg")
+    assert (new.folder / "warm_01.jpg").samefile(stage.folder / "warm_01.jpg")
 
 
 def test_a_file_system_without_the_link_says_so(stage, plan, monkeypatch):

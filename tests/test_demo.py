@@ -3,8 +3,8 @@
 import pytest
 
 from imlcull_al import demo, sample
+from imlcull_al.epochs import Options
 from imlcull_al.errors import CullRefused
-from imlcull_al.train import Options
 
 
 def test_the_whole_job_is_played(tmp_path, cache_dir, monkeypatch):
@@ -17,7 +17,7 @@ def test_the_whole_job_is_played(tmp_path, cache_dir, monkeypatch):
     assert "60 photos" in said[0]
     assert "never trained on photos" in text
     assert "20 answers: " in text
-    assert "epoch  2:" in text
+    assert "epoch   2 " in text
     assert "Scores now come from the trained model" in text
     assert said[-1].startswith("stage_2: ")
     assert said[-1].endswith(" 0 computed")

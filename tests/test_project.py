@@ -1,5 +1,3 @@
-import os
-
 import pytest
 from conftest import save_photo
 
@@ -71,9 +69,9 @@ def test_a_raw_file_alone_is_a_photo_with_its_own_companions(tmp_path):
 def test_links_that_leave_the_stage_are_left_out_with_a_reason(tmp_path):
     save_photo(tmp_path / "outside.jpg", (1, 2, 3))
     save_photo(tmp_path / "stage_1" / "a.jpg", (1, 2, 3))
-    os.symlink(tmp_path / "outside.jpg", tmp_path / "stage_1" / "out.jpg")
-    os.symlink(tmp_path / "stage_1" / "a.jpg", tmp_path / "stage_1" / "in.jpg")
-    os.symlink(tmp_path, tmp_path / "stage_1" / "loop")
+    (tmp_path / "stage_1" / "out.jpg").symlink_to(tmp_path / "outside.jpg")
+    (tmp_path / "stage_1" / "in.jpg").symlink_to(tmp_path / "stage_1" / "a.jpg")
+    (tmp_path / "stage_1" / "loop").symlink_to(tmp_path)
     found = list_photos(Stage(tmp_path, 1))
     assert found.keys == ("a.jpg", "in.jpg")
     assert set(found.left_out) == {"out.jpg", "loop"}

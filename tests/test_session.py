@@ -6,7 +6,7 @@ from conftest import fill_stage, label_of
 
 from imlcull_al import open_session
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
-from imlcull_al.session import Session
+from imlcull_al.session import Counts, Session
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_every_photo_is_asked_about_once_and_then_none(session):
     assert session.next() is None
     assert session.labels() == {key: label_of(key) for key in keys}
     counts = session.counts()
-    assert (counts.photos, counts.keep, counts.cull, counts.missing) == (12, 6, 6, 0)
+    assert counts == Counts(photos=12, keep=6, cull=6, unreadable=0, missing=0)
 
 
 def test_before_both_classes_there_is_an_order_but_no_score(session):

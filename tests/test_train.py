@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from imlcull_al import model, photos, train
 from imlcull_al.encoder import load_encoder
+from imlcull_al.epochs import Epoch, Options, split
 from imlcull_al.errors import Cancelled, NotEnoughLabels, TrainingError
 from imlcull_al.project import Stage
-from imlcull_al.train import Epoch, Options, split
 
 
 @pytest.fixture

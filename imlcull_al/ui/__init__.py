@@ -18,7 +18,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ..errors import ImlcullError
+from ..errors import ServerError
 from ..jobs import Jobs
 from ..session import Session, open_session
 from ..terminal import say
@@ -125,7 +125,7 @@ def _check_port(host: str, port: int) -> None:
             pass
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise ImlcullError(
+        raise ServerError(
             f"Could not listen on {host}, port {port}: {reason}. "
             f"Close the program that uses it, or choose another port, such as --port {port + 1}."
         ) from error

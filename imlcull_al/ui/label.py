@@ -96,14 +96,16 @@ def view(session: Session, key: str | None) -> dict[str, Any]:
 def counts(session: Session) -> str:
     """`37 of 360 labeled · 20 keep · 17 cull`."""
     now = session.counts()
-    return f"{now.keep + now.cull} of {now.photos} labeled · {now.keep} keep · {now.cull} cull"
+    unreadable = f" · {now.unreadable} unreadable" if now.unreadable else ""
+    return f"{now.keep + now.cull} of {now.photos} labeled · {now.keep} keep · {now.cull} cull{unreadable}"
 
 
 def advice(session: Session) -> str:
     """A sentence where the answers so far need one."""
     now = session.counts()
-    if now.keep + now.cull == now.photos:
-        return "All photos are labeled. Train, or cull what you have."
+    if session.next() is None:
+        but = f" but {now.unreadable} that can't be read; these are kept" if now.unreadable else ""
+        return f"All photos are labeled{but}. Train next, or cull."
     if now.keep and not now.cull:
         return "Only keep so far. Scores start with the first cull."
     if now.cull and not now.keep:

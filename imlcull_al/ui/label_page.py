@@ -86,6 +86,7 @@ function draw() {
   photo.alt = current ? current.key : '';
   say('name', current && current.key);
   say('score', current && current.p_keep && 'Score: ' + current.p_keep + ' keep');
+  find('notice').hidden = !current || !current.p_keep;
   say('answer', current && current.label && 'You: ' + current.label);
   find('answer').className = 'answer ' + ((current && current.label) || '');
   element.querySelectorAll('[data-do=answer], [data-do=skip]').forEach((button) => { button.disabled = !current; });
@@ -111,13 +112,13 @@ function advance() {
 function receive(view, isAsked) {
   upcoming = view.upcoming;
   if (!trail.length) trail = view.labeled.map((photo) => photo.key);
-  say('counts', view.counts); say('advice', view.advice); say('error', view.error); say('notice', view.notice);
-  find('notice').hidden = !upcoming.some((photo) => photo.p_keep);
+  say('counts', view.counts); say('error', view.error); say('notice', view.notice);
   find('strip').replaceChildren(...view.labeled.slice().reverse().map(thumbnail));
   const isHere = view.photo && current && view.photo.key === current.key;
   if (view.photo && (isAsked || isHere || view.error)) show(view.photo);
   else if (isAsked || !current) advance();
   else { current = upcoming.find((offer) => offer.key === current.key) || current; draw(); }
+  say('advice', current ? view.advice : '');
   say('empty', current || underway.size ? '' : view.advice);
 }
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from ..epochs import Epoch, Options
 from ..errors import TrainingError
 from ..jobs import DONE, Job, Jobs
 from ..progress import Progress, Stop
 from ..session import Session
-from ..train import Epoch, Options, Training
+from ..train import Training
 from .look import every_second, sentence
 from .serving import report_urls
 from .telling import attempt
