@@ -52,9 +52,8 @@ def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str) -> Ba
     # The library raises whatever its parsers of configs, safetensors and pickles run into.
     except Exception as error:
         raise EncoderError(f"Could not load the model in {folder}: {error}. Download it again.") from error
-    missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
-    unused_pooler = pooling != "pooler"
-    if missing or (len(info["missing_keys"]) > len(missing) and not unused_pooler):
+    missing = [name for name in info["missing_keys"] if pooling == "pooler" or not name.startswith("pooler.")]
+    if missing:
         raise EncoderError(
             f"The weights in {folder} lack {len(missing)} tensors of their config, {missing[0]} first. "
             "Download the model again."

@@ -21,6 +21,7 @@ from .epochs import Epoch, Options
 from .errors import ImlcullError
 from .terminal import progress_bar, say
 
+ORDER_COLUMNS = ("image_name", "p_keep")
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
 
 
@@ -75,11 +76,14 @@ def embed(options: argparse.Namespace) -> None:
 def order(options: argparse.Namespace) -> None:
     """Print the next photos to label."""
     session = _prepared(options)
-    for photo in session.order(options.n):
-        print(f"{'' if photo.p_keep is None else format(photo.p_keep, '.4f')}\t{photo.key}")
-    if not session.order(1):
+    photos = session.order(options.n)
+    print(
+        tables.render(ORDER_COLUMNS, [{"image_name": each.key, "p_keep": _rounded(each.p_keep)} for each in photos]),
+        end="",
+    )
+    if not photos:
         say("All photos that can be read are labeled.")
-    elif session.order(1)[0].p_keep is None:
+    elif photos[0].p_keep is None:
         say("No p_keep yet: label at least one photo as keep and one as cull.")
 
 
@@ -95,10 +99,8 @@ def train(options: argparse.Namespace) -> None:
     with progress_bar() as progress:
         training = session.train(chosen, progress=progress, on_epoch=show)
     _say_notices(session)
-    best = training.best
     print(
-        f"Ended after epoch {len(training.epochs)}: {training.ended}.\n"
-        f"Best: epoch {best.epoch}, {best.val_accuracy:.1%} of the {len(training.validation_keys)} validation photos.\n"
+        f"{training.summary}\n"
         f"Model:  {session.stage.model}\nLog:    {session.stage.epoch_log}\nReport: {session.stage.report}"
     )
 
@@ -108,7 +110,7 @@ def score(options: argparse.Namespace) -> None:
     rows = [
         {
             "image_name": each.key,
-            "p_keep": None if each.p_keep is None else round(each.p_keep, 4),
+            "p_keep": _rounded(each.p_keep),
             "decision": each.decision,
             "reason": each.reason,
         }
@@ -263,6 +265,10 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--validation-split", type=float, default=defaults.validation_split, help="share of the labels set apart"
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="the same seed gives the same training")
+
+
+def _rounded(p_keep: float | None) -> float | None:
+    return None if p_keep is None else round(p_keep, 4)
 
 
 def _positive(text: str) -> int:

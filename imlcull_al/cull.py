@@ -11,19 +11,22 @@ Knows nothing of embeddings or of how p_keep came about.
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import photos, tables
-from .errors import Cancelled, CullRefused, NotEnoughLabels, StorageError
-from .files import TEMPORARY_PREFIX, sync_folder, unreadable, unwritable
+from .errors import Cancelled, CullRefused, StorageError
+from .files import TEMPORARY_PREFIX, locked, sync_folder, unreadable, unwritable
 from .labels import CULL, KEEP
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage
 
 MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
 LINKS = ("copy", "hardlink", "reflink")
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _FICLONE = 0x40049409  # Linux's ioctl that lets two files share their blocks until one is changed
 
 
@@ -101,35 +104,34 @@ def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: 
     when a file can't be copied or its copy differs; `Cancelled`. In all these cases there is no new stage.
     """
     new = plan.stage.next
-    _check(plan, new, link)
-    partial = new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
-    try:
-        if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
-            shutil.rmtree(partial)
-        partial.mkdir()
-        content_ids = {}
-        for done, key in enumerate(plan.files):
-            if stop():
-                raise Cancelled(f"The cull was stopped; {new.folder} was not made.")
-            progress("copying", done, len(plan.files))
-            content_ids[key] = _place(plan.stage.path(key), partial / key, link)
-        progress("copying", len(plan.files), len(plan.files))
-        sync_folder(partial)
-        _appear(partial, new, _manifest_rows(plan, content_ids))
-    except OSError as error:
-        raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with locked(new.lock, f"making {new.name}"):
+        _check(plan, new, link)
+        partial = new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
+        try:
+            if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
+                shutil.rmtree(partial)
+            partial.mkdir()
+            content_ids = _fill(partial, plan, link, progress, stop)
+            _appear(partial, new, _manifest_rows(plan, content_ids))
+        except OSError as error:
+            raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return new
 
 
-def refuse_without_scores(stage: Stage, labels: Mapping[str, str]) -> NotEnoughLabels:
-    """The error for a stage whose unlabeled photos can't be scored yet."""
-    given = set(labels.values())
-    what = f"has only {given.pop()} labels, {len(labels)} of them" if given else "has no labels yet"
-    return NotEnoughLabels(
-        f"{stage.name} {what}, so nothing is known about its other photos. Label some to keep and some to cull first."
-    )
+def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) -> dict[str, str]:
+    """Put all files into the hidden sibling and onto the disk; key → content id."""
+    content_ids = {}
+    for done, key in enumerate(plan.files):
+        if stop():
+            raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.")
+        progress("copying", done, len(plan.files))
+        content_ids[key] = _place(plan.stage.path(key), partial / key, link)
+    progress("copying", len(plan.files), len(plan.files))
+    if hasattr(os, "sync"):
+        os.sync()  # one call for all files and folders: a power cut after the rename must find them whole
+    return content_ids
 
 
 def _check(plan: Plan, new: Stage, link: str) -> None:
@@ -137,7 +139,13 @@ def _check(plan: Plan, new: Stage, link: str) -> None:
         raise CullRefused(f"There is no link kind {link}; choose one of {', '.join(LINKS)}.")
     if os.path.lexists(new.folder):
         raise CullRefused(
-            f"{new.folder} exists already; nothing was changed. Rename or move it away, or cull {new.name} instead."
+            f"{new.folder} exists already; nothing was changed. Rename or move it away with the files named "
+            f"{new.name}_cull_* beside it, or cull {new.name} instead."
+        )
+    if left := [path.name for path in (new.labels, new.journal, new.model) if path.exists()]:
+        raise CullRefused(
+            f"{', '.join(left)} of an earlier {new.name} would be taken for the new one's; nothing was changed. "
+            f"Move them out of {new.project} first."
         )
     if not plan.files:
         raise CullRefused(f"No photo of {plan.stage.name} would be kept. Label more keepers or lower the threshold.")
@@ -179,22 +187,15 @@ def _place(source: Path, target: Path, link: str) -> str:
 
 
 def _content_id(path: Path) -> str:
-    data = path.read_bytes()
-    return photos.content_id(data)
+    with path.open("rb") as file:
+        return photos.content_id_of(file)
 
 
 def _linked(make: Callable[[Path, Path], None], source: Path, target: Path, link: str) -> None:
     try:
         make(source, target)
     except OSError as error:
-        if error.errno in (
-            errno.EXDEV,
-            errno.EPERM,
-            errno.EOPNOTSUPP,
-            errno.EINVAL,
-            errno.ENOTTY,
-            errno.ENOSYS,
-        ):
+        if error.errno in _NO_LINKS:
             raise CullRefused(f"The file system of {source.parent} makes no {link}s here. Use --link copy.") from error
         raise
 
@@ -210,6 +211,8 @@ def _reflink(source: Path, target: Path) -> None:
 
 def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:
     """The moment in which the stage is there. A stage that came meanwhile stays; the manifest of ours goes."""
+    if new.manifest.is_file():  # of a stage that was moved away, or of a cull killed just before its stage appeared
+        new.manifest.rename(new.manifest.with_name(f"{new.manifest.name}.old-{time.strftime('%Y%m%d-%H%M%S')}"))
     try:
         tables.write(new.manifest, MANIFEST_COLUMNS, rows)
         if os.path.lexists(new.folder):
@@ -218,7 +221,8 @@ def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> 
     except BaseException:  # Ctrl-C too
         new.manifest.unlink(missing_ok=True)
         raise
-    sync_folder(new.project)
+    with suppress(OSError):  # the stage is there and whole; only a power cut within seconds could still undo the name
+        sync_folder(new.project)
 
 
 def _manifest_rows(plan: Plan, content_ids: Mapping[str, str]) -> list[dict[str, object]]:

@@ -5,6 +5,7 @@ train and cull, and prints what happened at each step.
 Knows nothing of the page.
 """
 
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from .epochs import Epoch, Options
 from .errors import CullRefused
 from .labels import CULL, KEEP
 from .progress import Progress, silent
+from .project import absolute
 from .session import Session, open_session
 
 TRAINING = Options(epochs=12, patience=4, batch_size=32)
@@ -23,6 +25,7 @@ TRAINING = Options(epochs=12, patience=4, batch_size=32)
 
 def prepare(folder: Path, model: str | None, cache_dir: Path | None, *, progress: Progress = silent) -> Session:
     """Make the sample project in `folder`, unless it is there, and embed it. Raises `StageError`, `StorageError`."""
+    folder = absolute(folder)
     sample.make_sample(folder, progress=progress)
     return open_session(folder, 1, model, cache_dir, progress=progress)
 
@@ -42,17 +45,16 @@ def headless(session: Session, answers: int, say: Callable[[str], None], *, prog
 
 
 def _answer(session: Session, truth: dict[str, bool], answers: int, say: Callable[[str], None]) -> None:
-    started = time.perf_counter()
-    for given in range(1, answers + 1):
-        photo = session.next()
-        if photo is None:
-            say("All photos are labeled.")
-            break
-        session.answer(photo.key, KEEP if truth[photo.key] else CULL)
-        if given % 20 == 0 and {KEEP, CULL} == set(session.labels().values()):
-            say(f"{given:4d} answers: {_right(session.scores(), truth)}")
-    seconds = time.perf_counter() - started
-    say(f"     {seconds / answers * 1000:.0f} ms an answer: on the disk, the head refitted, the queue in its new order")
+    seconds: list[float] = []
+    while len(seconds) < answers and (photo := session.next()):
+        started = time.perf_counter()
+        session.answer(photo.key, KEEP if truth.get(photo.key) else CULL)
+        session.next()  # the queue in its new order
+        seconds.append(time.perf_counter() - started)
+        if len(seconds) % 20 == 0 and {KEEP, CULL} == set(session.labels().values()):
+            say(f"{len(seconds):4d} answers: {_right(session.scores(), truth)}")
+    middle = statistics.median(seconds) if seconds else 0.0
+    say(f"     {middle * 1000:.0f} ms an answer: on the disk, the head refitted, the queue in its new order")
 
 
 def _train(session: Session, truth: dict[str, bool], say: Callable[[str], None], progress: Progress) -> None:
@@ -66,7 +68,7 @@ def _train(session: Session, truth: dict[str, bool], say: Callable[[str], None],
 
 def _cull(session: Session, truth: dict[str, bool], say: Callable[[str], None], progress: Progress) -> None:
     plan = session.plan_cull()
-    lost = sum(truth[each.key] for each in plan.culled)
+    lost = sum(truth.get(each.key, False) for each in plan.culled)
     say(f"Cull: {len(plan.kept)} kept, {len(plan.culled)} culled; {lost} of {sum(truth.values())} keepers lost")
     new = session.cull(progress=progress)
     say(f"Made {new.folder} and {new.manifest.name}; the report of the training is in {session.stage.report}")
@@ -76,5 +78,5 @@ def _cull(session: Session, truth: dict[str, bool], say: Callable[[str], None], 
 
 def _right(decisions: list[Decision], truth: dict[str, bool]) -> str:
     guessed = [each for each in decisions if each.reason == "score"]
-    right = sum((each.decision == KEEP) == truth[each.key] for each in guessed)
+    right = sum((each.decision == KEEP) == truth.get(each.key, False) for each in guessed)
     return f"{right / max(len(guessed), 1):.1%} of the {len(guessed)} unlabeled photos right"

@@ -73,12 +73,11 @@ def ensure(
             new[key] = path
         else:
             work.content[key] = content_id
-    found = len(work.content)
     try:
         for done, read in enumerate(_read_ahead(new, encoder.side, work.knows, ahead=2 * batch_size)):
             if stop():
                 raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
-            found += work.take(read, paths[read.key])
+            work.take(read, paths[read.key])
             progress("embedding", len(paths) - len(new) + done, len(paths))
         work.encode()
     finally:
@@ -86,7 +85,7 @@ def ensure(
         work.files.save()
     if new:
         progress("embedding", len(paths), len(paths))
-    return work.result(sorted(paths), found)
+    return work.result(sorted(paths))
 
 
 class _Work:
@@ -110,22 +109,19 @@ class _Work:
         """Whether this content has a row or a reason already."""
         return content_id in self.position or content_id in self.reasons or content_id in self.computed
 
-    def take(self, read: _Read, path: Path) -> bool:
-        """Take over one file; true when its row was in the cache."""
+    def take(self, read: _Read, path: Path) -> None:
+        """Take over one file as it was read."""
         if read.content_id is None:
             self.unreadable[read.key] = read.reason or ""
-            return False
+            return
         self.files.put(path, read.stat, read.content_id)
         self.content[read.key] = read.content_id
-        if read.content_id in self.position:
-            return True
         if read.reason is not None:
             self._fail(read.content_id, read.reason)
         elif read.image is not None and not self.knows(read.content_id):
             self.batch[read.content_id] = read.image
             if len(self.batch) >= self.batch_size:
                 self.encode()
-        return False
 
     def encode(self) -> None:
         """Turn the waiting images into rows; a row that is not finite is a failure of its photo."""
@@ -149,7 +145,7 @@ class _Work:
         self.cache.append(self.unsaved, stacked, self.unsaved_reasons)
         self.unsaved, self.unsaved_reasons = [], {}
 
-    def result(self, keys: list[str], found: int) -> Embeddings:
+    def result(self, keys: list[str]) -> Embeddings:
         """Rows in the order of `keys`."""
         readable = []
         for key in keys:
@@ -163,6 +159,7 @@ class _Work:
             content_id = self.content[key]
             cached = self.position.get(content_id)
             rows[row] = self.computed[content_id] if cached is None else self.cached_rows[cached]
+        found = sum(self.content[key] in self.position for key in readable)
         return Embeddings(tuple(readable), rows, self.unreadable, found, len(self.computed))
 
     def _fail(self, content_id: str, reason: str) -> None:
@@ -180,7 +177,7 @@ def _read_ahead(paths: Mapping[str, Path], side: int, known: Callable[[str], boo
             image = None if known(content_id) else photos.decode(data, side)
             return _Read(key, stat, content_id, image, None)
         except UnreadablePhoto as error:
-            return _Read(key, stat, content_id, None, str(error))
+            return _Read(key, stat, content_id if error.lasting else None, None, str(error))
 
     return in_order(read, paths.items(), ahead)
 

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -104,6 +105,8 @@ class VisionEncoder:
     """An encoder whose weights `build` makes when they are first needed; safe to share between threads."""
 
     name: str
+    reference: str
+    """What `load_encoder` makes this encoder from again; empty for one that lies in a model file."""
     architecture: Architecture
     fingerprint: str
     build: "Callable[[], Backbone]"
@@ -154,57 +157,66 @@ def load_encoder(model: str | None = None) -> VisionEncoder:
     """
     wanted = model or DEFAULT_MODEL
     if wanted == STAND_IN:
-        return _stand_in("Scores come from a small stand-in that was never trained on photos; they are rough.")
+        return _stand_in(
+            STAND_IN, "Scores come from a small stand-in that was never trained on photos; they are rough."
+        )
     folder = Path(os.path.expanduser(wanted))  # noqa: PTH111 - unlike Path's, these three answer any text
     if os.path.isdir(folder):  # noqa: PTH112
-        return _from_folder(folder.resolve().name, folder)
+        return _from_folder(folder.resolve().name, str(folder.resolve()), folder)
     names_a_path = wanted.startswith((".", "/", "~")) or wanted.count("/") > 1
     if names_a_path or os.path.exists(folder):  # noqa: PTH110
         raise EncoderError(
             f"There is no model folder {wanted}. Name a folder with a config.json, or a Hugging Face id."
         )
-    try:
-        return _from_folder(wanted, _from_hub(wanted))
-    except OSError as error:
-        if _is_refusal(error):
-            raise EncoderError(
-                f"The Hugging Face hub has no model {wanted} that may be read. Check the id, or name a local folder."
-            ) from error
-        return _stand_in(
-            f"{wanted} is not on this machine and the Hugging Face hub can't be reached: scores come from a small "
-            "stand-in that was never trained on photos, and are rough. Go online once, or name a local folder "
-            "with --model."
-        )
+    snapshot = _from_hub(wanted)
+    if snapshot is not None:
+        return _from_folder(wanted, wanted, snapshot)
+    return _stand_in(
+        wanted,
+        f"{wanted} is not on this machine and the Hugging Face hub can't be reached: scores come from a small "
+        "stand-in that was never trained on photos, and are rough. Go online once, or name a local folder (--model).",
+    )
 
 
-def _from_hub(model: str) -> Path:
-    """The snapshot of a Hugging Face id: the one on this machine, else downloaded. Raises `OSError` for neither."""
+def _from_hub(model: str) -> Path | None:
+    """The snapshot of a Hugging Face id: the one on this machine, else downloaded; None where the hub is out of reach.
+
+    Raises `EncoderError` when the hub refuses or the download breaks off.
+    """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+    from huggingface_hub.utils import httpx
 
     patterns = [*_CONFIG_FILES, *_WEIGHTS_PATTERNS]
     try:
-        try:
+        with suppress(LocalEntryNotFoundError):  # not on this machine yet
             folder = Path(snapshot_download(model, allow_patterns=patterns, local_files_only=True))
             if _weight_files(folder):
                 return folder
-        except OSError:
-            pass  # not on this machine yet
         folder = Path(snapshot_download(model, allow_patterns=patterns, etag_timeout=5))
         if not _weight_files(folder):
             folder = Path(snapshot_download(model, allow_patterns=[*patterns, "pytorch_model.bin"], etag_timeout=5))
         return folder
+    except LocalEntryNotFoundError:
+        return None
     except HFValidationError as error:
         raise EncoderError(f"{model} is neither a folder nor a Hugging Face id. Name one or the other.") from error
+    except (RepositoryNotFoundError, GatedRepoError) as error:
+        raise EncoderError(
+            f"The Hugging Face hub has no model {model} that may be read. Check the id, or name a local folder."
+        ) from error
+    except (OSError, httpx.HTTPError) as error:
+        raise EncoderError(
+            f"The download of {model} broke off ({error}). Try again, or name a local folder."
+        ) from error
 
 
-def _is_refusal(error: OSError) -> bool:
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    return isinstance(error, RepositoryNotFoundError | GatedRepoError)
-
-
-def _from_folder(name: str, folder: Path) -> VisionEncoder:
+def _from_folder(name: str, reference: str, folder: Path) -> VisionEncoder:
     config = _read_json(folder / "config.json")
     if config is None:
         raise EncoderError(f"{folder} holds no config.json. Name the folder of a Hugging Face vision transformer.")
@@ -219,7 +231,7 @@ def _from_folder(name: str, folder: Path) -> VisionEncoder:
 
         return from_folder(folder, architecture.vision_config, architecture.pooling)
 
-    return VisionEncoder(name, architecture, fingerprint, build)
+    return VisionEncoder(name, reference, architecture, fingerprint, build)
 
 
 def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
@@ -289,7 +301,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _stand_in(notice: str) -> VisionEncoder:
+def _stand_in(reference: str, notice: str) -> VisionEncoder:
     vision_config = {
         "model_type": "vit", "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3,
         "intermediate_size": 384, "image_size": 224, "patch_size": 16,
@@ -301,4 +313,5 @@ def _stand_in(notice: str) -> VisionEncoder:
 
         return stand_in(vision_config, seed=1)
 
-    return VisionEncoder(STAND_IN, architecture, architecture.digest("seeded noise 1"), build, notice)
+    fingerprint = architecture.digest("seeded noise 1")
+    return VisionEncoder(STAND_IN, reference, architecture, fingerprint, build, notice)

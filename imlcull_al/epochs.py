@@ -11,6 +11,8 @@ import numpy as np
 from .errors import NotEnoughLabels, TrainingError
 from .labels import LABELS
 
+LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
+
 
 @dataclass(frozen=True)
 class Options:

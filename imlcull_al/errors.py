@@ -18,7 +18,15 @@ class StorageError(ImlcullError):
 
 
 class UnreadablePhoto(ImlcullError):
-    """One photo could not be turned into pixels; the text is the reason shown beside it."""
+    """One photo could not be turned into pixels; the text is the reason shown beside it.
+
+    `lasting`: the same bytes will fail again, so the reason may be remembered with them.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        """Most reasons lie in the bytes."""
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 class LabelsError(ImlcullError):

@@ -52,13 +52,6 @@ class Bin(NamedTuple):
     kept_high: float
 
 
-def best_epoch(accuracies: Sequence[float], losses: Sequence[float]) -> int | None:
-    """Position of the highest accuracy, of equals that with the lower loss, then the first; None without numbers."""
-    ranks = [(accuracy, -loss) for accuracy, loss in zip(accuracies, losses, strict=True)]
-    numbers = [place for place, rank in enumerate(ranks) if all(map(math.isfinite, rank))]
-    return max(numbers, key=lambda place: ranks[place], default=None)
-
-
 def confusion(predictions: Iterable[Prediction]) -> list[list[int]]:
     """Numbers of photos: rows = the person's answer, columns = the model's decision, keep before cull."""
     counts = [[0, 0], [0, 0]]

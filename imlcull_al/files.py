@@ -12,6 +12,8 @@ from pathlib import Path
 from .errors import StorageError
 
 TEMPORARY_PREFIX = ".imlcull-"
+LOCK_PATIENCE = 10.0
+"""Seconds to wait for another process."""
 
 
 def temporary_sibling(path: Path) -> Path:
@@ -43,6 +45,31 @@ def replace_text(path: Path, text: str) -> None:
     """Make `text` (UTF-8, newlines as given) the content of `path`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path` against other processes and threads; a killed holder's lock is free at once.
+
+    Where the folder can't be written there is nothing to protect, and no lock. Raises `StorageError` after
+    `LOCK_PATIENCE` seconds, saying that another program is at `what`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=LOCK_PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StorageError(
+            f"Another imlcull is {what} (it holds {path}). Wait until it is done, then try again."
+        ) from error
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sync_folder(folder: Path) -> None:

@@ -76,13 +76,19 @@ class Journal:
         self.path = path
         self.state = State()
         self._read_bytes = 0
+        self._inode = 0
         self.refresh()
 
-    def refresh(self) -> None:
-        """Fold in the whole lines that came since the last look."""
+    def refresh(self) -> bool:
+        """Fold in the whole lines that came since the last look; true when the file was another one altogether."""
+        is_another = False
         try:
-            if not self.path.exists() or self.path.stat().st_size == self._read_bytes:
-                return
+            inode, size = self._inode_and_size()
+            if size < self._read_bytes or inode != self._inode:  # somebody put another file in its place
+                is_another = self._inode != 0
+                self.state, self._read_bytes, self._inode = State(), 0, inode
+            if size == self._read_bytes:
+                return is_another
             with self.path.open("rb") as file:
                 file.seek(self._read_bytes)
                 data = file.read()
@@ -92,6 +98,7 @@ class Journal:
         for event in self._events(whole):
             self.state.apply(event)
         self._read_bytes += len(whole)
+        return is_another
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Put events on the disk, then fold them, and whatever another process put before them."""
@@ -118,6 +125,14 @@ class Journal:
                 return True
             earlier.apply(event)
         return earlier.labels == labels
+
+    def _inode_and_size(self) -> tuple[int, int]:
+        """(0, 0) where there is no journal."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return status.st_ino, status.st_size
 
     def _is_torn(self, size: int) -> bool:
         """Whether a killed writer left half a line at the end of `size` bytes."""

@@ -13,13 +13,14 @@ Knows nothing of photos, scores or order.
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from . import tables
 from .errors import LabelsError, StorageError
-from .files import replace_text
+from .files import locked, replace_text
 from .journal import CULL, KEEP, LABELS, Answer, Journal, event
 from .project import Stage
 
@@ -65,9 +66,8 @@ class Labels:
 
     def refresh(self) -> None:
         """Take over what others wrote into the journal or the CSV since the last look."""
-        with self._lock:
-            self._journal.refresh()
-            self._read_csv()
+        with self._writing():
+            self._refresh()
 
     def as_dict(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
@@ -83,26 +83,37 @@ class Labels:
         """Record an answer; when this returns it is on the disk. Raises `LabelsError`, `StorageError`."""
         if label not in LABELS:
             raise LabelsError(f"The label {label!r} of {key} is neither keep nor cull. Answer one of the two.")
-        with self._lock:
-            self.refresh()
+        with self._writing():
+            self._refresh()
             self._record("answer", key, label, self._labels.get(key))
 
     def skip(self, key: str) -> None:
         """Put a photo off, unless it has an answer. Raises `LabelsError`, `StorageError`."""
-        with self._lock:
-            self.refresh()
+        with self._writing():
+            self._refresh()
             if key not in self._labels:
                 self._record("skip", key, None, None)
 
     def undo(self) -> Answer | None:
         """Take back the last answer or skip not yet taken back, or return None where there is none."""
-        with self._lock:
-            self.refresh()
+        with self._writing():
+            self._refresh()
             if not self._journal.state.undoable:
                 return None
             last = self._journal.state.undoable[-1]
             self._record("undo", last.key, last.before, last.label)
             return last
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time, thread or process: between the last look and the CSV nobody else comes."""
+        with self._lock, locked(self._stage.lock, f"writing the labels of {self._stage.name}"):
+            yield
+
+    def _refresh(self) -> None:
+        if self._journal.refresh():
+            self._csv_stat = _NEVER_SEEN  # the CSV may know answers that this journal doesn't
+        self._read_csv()
 
     @property
     def _labels(self) -> dict[str, str]:

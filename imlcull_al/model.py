@@ -3,7 +3,8 @@
 The file is a `torch.save` of one dictionary of plain values and tensors; it loads with `weights_only=True`:
 
     format = "imlcull model", version = 1, classes = ["keep", "cull"]
-    base_model          str, what it was trained from; base_fingerprint: that encoder's
+    base_model          str, what it was trained from: a Hugging Face id, a folder, or stand-in
+    base_name           str, what a person calls it; base_fingerprint: that encoder's
     notice              str, the base's notice; empty for none
     vision_config       dict, the Hugging Face config of the transformer, with model_type
     preprocessing       dict, the fields of `Preprocessing`
@@ -82,7 +83,8 @@ def save(path: Path, classifier: CullClassifier, base: VisionEncoder, facts: dic
         "format": FORMAT,
         "version": VERSION,
         "classes": list(LABELS),
-        "base_model": base.name,
+        "base_model": base.reference,
+        "base_name": base.name,
         "base_fingerprint": base.fingerprint,
         "notice": base.notice,
         "vision_config": base.architecture.vision_config,
@@ -97,14 +99,14 @@ def save(path: Path, classifier: CullClassifier, base: VisionEncoder, facts: dic
 
 def load(path: Path) -> TrainedModel:
     """The model at `path`. Raises `ModelFileError` that says what is wrong with the file; runs no code in it."""
-    content = _load_content(path)
+    content, digest = _load_content(path)
     try:
         architecture = Architecture(
             dict(content["vision_config"]),
             Preprocessing.from_dict(content["preprocessing"]),
             str(content["pooling"]),
         )
-        state = content["state_dict"]
+        state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         if weight.shape != (2, architecture.dim) or bias.shape != (2,):
             raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {architecture.dim} numbers")
@@ -112,9 +114,10 @@ def load(path: Path) -> TrainedModel:
             raise _unfit(path, "its head holds values that are no numbers")
         keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
         encoder = VisionEncoder(
-            name=f"model trained from {content['base_model']}",
+            name=f"model trained from {content['base_name']}",
+            reference="",
             architecture=architecture,
-            fingerprint=architecture.digest(_digest(path)),
+            fingerprint=architecture.digest(digest),
             build=lambda: _backbone(path, architecture, state),
             notice=str(content["notice"]),
         )
@@ -128,13 +131,17 @@ def load(path: Path) -> TrainedModel:
             dict(content["labels"]),
             list(content["validation_keys"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _unfit(path, f"a part of it is missing or of another kind ({error!r})") from error
 
 
-def _load_content(path: Path) -> dict[str, Any]:
+def _load_content(path: Path) -> tuple[dict[str, Any], str]:
+    """What the file holds and its SHA-256, of one and the same file even while a training replaces it."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error
     except pickle.UnpicklingError as error:
@@ -146,7 +153,7 @@ def _load_content(path: Path) -> dict[str, Any]:
         raise _unfit(path, "it is a file of another program")
     if content.get("version") != VERSION or content.get("classes") != list(LABELS):
         raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
-    return content
+    return content, digest
 
 
 def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) -> Backbone:
@@ -162,8 +169,3 @@ def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) 
 
 def _unfit(path: Path, what: str) -> ModelFileError:
     return ModelFileError(f"{path} can't be used as a model: {what}. Move it away, or run `train` again to replace it.")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

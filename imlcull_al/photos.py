@@ -9,6 +9,7 @@ import hashlib
 import io
 import logging
 import warnings
+from io import BufferedReader
 from pathlib import Path
 
 from PIL import Image, ImageCms, ImageOps
@@ -36,7 +37,8 @@ def read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise UnreadablePhoto(f"the file can't be opened: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadablePhoto(f"the file can't be opened: {reason}", lasting=False) from error
     if not data:
         raise UnreadablePhoto("the file is empty")
     if len(data) > MAX_BYTES:
@@ -49,6 +51,11 @@ def content_id(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def content_id_of(file: BufferedReader) -> str:
+    """`content_id` of an open file of any size, read piece by piece."""
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 def load(path: Path, min_side: int | None = None) -> Image.Image:
     """`decode(read(path))`."""
     return decode(read(path), min_side)
@@ -57,8 +64,9 @@ def load(path: Path, min_side: int | None = None) -> Image.Image:
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
     """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation.
 
-    With `min_side` (pixels) a JPEG may be decoded at a fraction of its size (libjpeg's DCT scaling), never below
-    that length on its shorter side. Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
+    With `min_side` (pixels) the image may come at a whole fraction of its size (a JPEG is decoded so, through
+    libjpeg's DCT scaling), never below that length on its shorter side. Raises `UnreadablePhoto`, and nothing else,
+    whatever the bytes.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -66,11 +74,11 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
             if min_side:
                 _draft(image, min_side)
             image.load()
-            return _to_srgb(_upright(image))
+            return _to_srgb(_upright(_reduced(image, min_side) if min_side else image))
     except UnreadablePhoto:
         raise
     except MemoryError as error:
-        raise UnreadablePhoto("there is not enough memory to decode it") from error
+        raise UnreadablePhoto("there is not enough memory to decode it", lasting=False) from error
     # Pillow's plugins raise whatever their parsing runs into: OSError, ValueError, SyntaxError, EOFError,
     # NotImplementedError, struct.error, IndexError, TypeError, DecompressionBombError … A closed list would be a
     # list of the crashes found so far.
@@ -100,6 +108,16 @@ def _draft(image: Image.Image, min_side: int) -> None:
     scale = min(image.size) / min_side
     if scale >= 2:
         image.draft(None, (int(image.width / scale), int(image.height / scale)))
+
+
+def _reduced(image: Image.Image, min_side: int) -> Image.Image:
+    """Averages of whole blocks of pixels: what waits for the encoder is small, whatever the format."""
+    factor = min(image.size) // min_side
+    if factor < 2 or image.mode in ("P", "PA", "1") or image.mode.startswith("I"):
+        return image  # palette numbers and 16-bit greys can't be averaged as they are
+    reduced = image.reduce(factor)
+    reduced.info = image.info
+    return reduced
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import StageError
+from .files import TEMPORARY_PREFIX
 
 DECODABLE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2",
@@ -80,6 +81,11 @@ class Stage:
     def manifest(self) -> Path:
         """Where this stage's photos came from."""
         return self._beside("manifest.csv")
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever writes this stage's files."""
+        return self.project / f"{TEMPORARY_PREFIX}{self.name}.lock"
 
     @property
     def next(self) -> "Stage":

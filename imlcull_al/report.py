@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageOps
 
 from . import photos, tables
+from .epochs import LOG_COLUMNS, Epoch
 from .errors import UnreadablePhoto
 from .evaluation import (
     TRAIN,
     VALIDATION,
     Bin,
     Prediction,
-    best_epoch,
     calibration_error,
     confusion,
     mistakes,
@@ -41,7 +41,6 @@ from .evaluation import (
 from .files import sync_folder, temporary_sibling, unwritable
 from .labels import LABELS
 
-EPOCH_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins hold too few each to say anything
 
@@ -65,13 +64,15 @@ def write_report(
     *,
     title: str,
     notice: str,
-    epochs: Sequence[Mapping[str, object]],
+    epochs: Sequence[Epoch],
+    best: int,
     predictions: Sequence[Prediction],
     path_of: Callable[[str], Path],
 ) -> list[Path]:
     """Replace the report in `folder` by that of this training; the files written.
 
-    `title` and `notice` (may be empty) stand on every figure. `epochs`: rows of `EPOCH_COLUMNS`, accuracy 0 … 1.
+    `title` and `notice` (may be empty) stand on every figure. `epochs`: the start and all epochs; `best`: the number
+    of the saved one.
     `path_of`: photo key → file. Raises `StorageError` where the disk refuses; an earlier report is then as it was.
     """
     validation = [one for one in predictions if one.split == VALIDATION]
@@ -80,8 +81,8 @@ def write_report(
     lost_keepers, kept_culls = mistakes(predictions, "keep"), mistakes(predictions, "cull")
     caption = Caption(title, notice, measured_on(len(validation), len(predictions)))
     contents = {
-        "curves.png": _draw_curves(epochs, caption),
-        "curves.csv": _table(EPOCH_COLUMNS, ([row[name] for name in EPOCH_COLUMNS] for row in epochs)),
+        "curves.png": _draw_curves(epochs, best, caption),
+        "curves.csv": _table(LOG_COLUMNS, ([getattr(epoch, name) for name in LOG_COLUMNS] for epoch in epochs)),
         "confusion_matrix.png": _draw_confusion(counts, caption),
         "confusion_matrix.csv": _table(
             ("label", "model_keep", "model_cull"), ((label, *row) for label, row in zip(LABELS, counts, strict=True))
@@ -207,31 +208,31 @@ def _finish(axes: Any, x: str, y: str) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=3, frameon=False, labelcolor=INK, fontsize=9)
 
 
-def _draw_curves(epochs: Sequence[Mapping[str, object]], caption: Caption) -> bytes:
+def _draw_curves(epochs: Sequence[Epoch], best: int, caption: Caption) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
-    numbers, train, validation, shares = ([float(str(row[name])) for row in epochs] for name in EPOCH_COLUMNS)
-    percentages, losses = [100 * share for share in shares], [*filter(math.isfinite, train + validation)]
-    best = best_epoch(shares, validation)
-    headline = "No validation accuracy was measured"
-    if best is not None:
-        headline = (
-            f"Best validation accuracy: {percent(shares[best])} in epoch {numbers[best]:.0f} of {numbers[-1]:.0f}"
-        )
+    numbers = [epoch.epoch for epoch in epochs]
+    train, validation = [epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]
+    percentages, losses = [100 * epoch.val_accuracy for epoch in epochs], [*filter(math.isfinite, train + validation)]
+    saved = next((epoch for epoch in epochs if epoch.epoch == best), None)
+    headline = "No epoch was done"
+    if saved is not None:
+        name = f"in epoch {best} of {numbers[-1]}" if best else "at the start, before any epoch"
+        headline = f"Best validation accuracy: {percent(saved.val_accuracy)} {name}"
     figure = _page(8, 5.6, headline, caption)
     loss, accuracy = figure.subplots(2, sharex=True, gridspec_kw={"hspace": 0.18})
     dots = {"marker": "o" if len(epochs) <= 40 else "", "markersize": 4}
     loss.plot(numbers, train, color=FAINT, label="training photos", **dots)
     loss.plot(numbers, validation, color=INK, label="validation photos", **dots)
     accuracy.plot(numbers, percentages, color=INK, **dots)
-    if best is not None:
-        loss.axvline(numbers[best], color=KEEP_COLOUR, linestyle=":", zorder=1)
-        accuracy.axvline(numbers[best], color=KEEP_COLOUR, linestyle=":", zorder=1)
+    if saved is not None:
+        loss.axvline(best, color=KEEP_COLOUR, linestyle=":", zorder=1)
+        accuracy.axvline(best, color=KEEP_COLOUR, linestyle=":", zorder=1)
         dot = {"color": KEEP_COLOUR, "markersize": 9, "clip_on": False}
-        accuracy.plot(numbers[best], percentages[best], "o", label="best epoch", **dot)
+        accuracy.plot(best, 100 * saved.val_accuracy, "o", label="saved", **dot)
     _finish(loss, "", "mean cross-entropy (nats)")
     _finish(accuracy, "epoch", "validation accuracy (%)")
-    loss.set(xlim=(0.5, max(numbers, default=1) + 0.5), ylim=(0, 1.1 * max(losses, default=1) or 1))
+    loss.set(xlim=(-0.5, max(numbers, default=1) + 0.5), ylim=(0, 1.1 * max(losses, default=1) or 1))
     accuracy.set_ylim(min([50, *(value - 5 for value in percentages if math.isfinite(value))]), 103)
     accuracy.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.align_ylabels()

@@ -8,20 +8,28 @@ Knows nothing of the order in which photos are shown.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import embeddings, head
+from . import head
 from .embeddings import Embeddings
 from .encoder import VisionEncoder, load_encoder
+from .errors import NotEnoughLabels
 from .labels import KEEP
-from .progress import Progress, Stop, never, silent
-from .project import Stage, list_photos
+from .project import Stage
 
 if TYPE_CHECKING:
     from .model import TrainedModel
+
+
+def without_scores(stage: Stage, labels: Mapping[str, str]) -> NotEnoughLabels:
+    """The error for a stage whose unlabeled photos can't be scored yet."""
+    given = set(labels.values())
+    what = f"has only {given.pop()} labels, {len(labels)} of them" if given else "has no labels yet"
+    return NotEnoughLabels(
+        f"{stage.name} {what}, so nothing is known about its other photos. Label some to keep and some to cull first."
+    )
 
 
 @dataclass(frozen=True)
@@ -54,40 +62,15 @@ def choose_source(stage: Stage, model: str | None) -> Source:
     return Source(trained.encoder, trained)
 
 
-class Scorer:
-    """p_keep of every photo of a stage that can be read."""
-
-    def __init__(self, stage: Stage, source: Source, cache_dir: Path) -> None:
-        """Nothing is computed yet."""
-        self.stage = stage
-        self.source = source
-        self._cache_dir = cache_dir
-        self.embeddings: Embeddings | None = None
-
-    def prepare(
-        self,
-        *,
-        batch_size: int = embeddings.DEFAULT_BATCH_SIZE,
-        progress: Progress = silent,
-        stop: Stop = never,
-    ) -> Embeddings:
-        """Find or compute all embeddings. Raises `Cancelled` when stopped; what was done is in the cache."""
-        paths = {key: self.stage.path(key) for key in list_photos(self.stage).keys}
-        self.embeddings = embeddings.ensure(
-            paths, self.source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
-        )
-        return self.embeddings
-
-    def p_keep(self, labels: Mapping[str, str]) -> np.ndarray | None:
-        """(N,) in the order of `embeddings.keys`, float64; None while there is no model and a class has no answer."""
-        seen = self.embeddings or self.prepare()
-        rows = np.array([row for row, key in enumerate(seen.keys) if key in labels], np.intp)
-        target = np.array([labels[seen.keys[row]] == KEEP for row in rows], bool)
-        if self.source.model is None:
-            if target.all() or not target.any():
-                return None
-            return head.fit(seen.rows, rows, target).probability(seen.rows)
-        logits = self.source.model.head.logits(seen.rows).astype(np.float64)
-        if len(rows):
-            logits += head.fit(seen.rows, rows, target, offset=logits[rows]).logits(seen.rows)
-        return head.sigmoid(logits)
+def p_keep(source: Source, seen: Embeddings, labels: Mapping[str, str]) -> np.ndarray | None:
+    """(N,) in the order of `seen.keys`, float64; None while there is no model and a class has no answer."""
+    rows = np.array([row for row, key in enumerate(seen.keys) if key in labels], np.intp)
+    target = np.array([labels[seen.keys[row]] == KEEP for row in rows], bool)
+    if source.model is None:
+        if target.all() or not target.any():
+            return None
+        return head.fit(seen.rows, rows, target).probability(seen.rows)
+    logits = source.model.head.logits(seen.rows).astype(np.float64)
+    if len(rows):
+        logits += head.fit(seen.rows, rows, target, offset=logits[rows]).logits(seen.rows)
+    return head.sigmoid(logits)

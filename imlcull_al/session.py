@@ -12,24 +12,28 @@ The page, the command line and scripts all use this object. Answers are on the d
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import cull, query, train
+from . import cull, embeddings, query, scores, train
 from .cull import Decision, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
 from .encoder import load_encoder
 from .epochs import Epoch, Options
 from .errors import ModelFileError, StageError
-from .labels import LABELS, Answer, Labels
+from .labels import KEEP, LABELS, Answer, Labels
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage, absolute, list_photos, open_stage
-from .scores import Scorer, choose_source
+from .scores import Source, choose_source
 
-DEFAULT_CACHE_DIR = Path(__file__).resolve().parent.parent / "cache"
+_CHECKOUT = Path(__file__).resolve().parent.parent
+DEFAULT_CACHE_DIR = (
+    _CHECKOUT / "cache" if (_CHECKOUT / "requirements.txt").exists() else Path("~/.cache/imlcull").expanduser()
+)
+"""`cache/` of the checkout; of an installed package, which must not write beside itself, one in the home folder."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,11 @@ class Session:
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
         self._labels = Labels(stage)
-        self._scorer: Scorer | None = None
+        self._source: Source | None = None
+        self._seen: Embeddings | None = None
         with suppress(ModelFileError):  # said by `prepare`; it must not stop the training that replaces the file
-            self._scorer = self._new_scorer()
+            self._source = choose_source(stage, model)
+        self._model_is_new = self._source is None
         self._p_keep: dict[str, float] = {}
         self._order: list[str] | None = None
 
@@ -82,24 +88,36 @@ class Session:
     @property
     def notice(self) -> str:
         """What has to be said wherever a score is shown; empty for nothing."""
-        return self._scorer.source.encoder.notice if self._scorer else ""
+        return self._source.encoder.notice if self._source else ""
 
     @property
     def source(self) -> str:
-        """Where scores come from, in a few words."""
-        return self._a_scorer().source.description
+        """Where scores come from, in a few words; empty while the model file can't be used."""
+        return self._source.description if self._source else ""
 
     @property
     def prepared(self) -> bool:
         """Whether the embeddings are there, so that answers re-order the queue."""
-        return self._seen() is not None
+        return self._seen is not None and not self._model_is_new
 
     def prepare(
         self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
     ) -> Embeddings:
-        """Find or compute the embeddings of all photos. Answers may be given meanwhile, in another thread."""
-        seen = self._a_scorer().prepare(batch_size=batch_size, progress=progress, stop=stop)
-        with self._lock:
+        """Find or compute the embeddings of all photos, those that came since the last look too.
+
+        Answers may be given meanwhile, in another thread. Raises `Cancelled`; what was done is in the cache.
+        """
+        listing = list_photos(self.stage)
+        source = self._source
+        if source is None or self._model_is_new:
+            source = choose_source(self.stage, self._model)
+        paths = {key: self.stage.path(key) for key in listing.keys}
+        seen = embeddings.ensure(
+            paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
+        )
+        with self._lock:  # scores, photos and embeddings change together
+            self.listing, self._keys = listing, frozenset(listing.keys)
+            self._source, self._seen, self._model_is_new = source, seen, False
             self._changed()
         return seen
 
@@ -151,7 +169,7 @@ class Session:
         labels = self._labels.as_dict()
         here = [label for key, label in labels.items() if key in self._keys]
         keep, culled = (here.count(label) for label in LABELS)
-        seen = self._seen()
+        seen = self._seen
         unreadable = sum(key not in labels for key in seen.unreadable) if seen else 0
         return Counts(len(self.listing.keys), keep, culled, unreadable, len(labels) - len(here))
 
@@ -160,17 +178,19 @@ class Session:
 
         Raises `NotEnoughLabels` while nothing is known about unlabeled photos.
         """
+        if not self.prepared:
+            self.prepare()
         with self._lock:
-            seen = self._seen() or self.prepare()
-            labels = self._labels.as_dict()
-            p_keep = self._a_scorer().p_keep(labels)
-            if p_keep is None:
-                if not all(key in labels for key in seen.keys):
-                    usable = {key: labels[key] for key in seen.keys if key in labels}
-                    raise cull.refuse_without_scores(self.stage, usable)
-                p_keep = np.array([float(labels[key] == LABELS[0]) for key in seen.keys])
-            scores = dict(zip(seen.keys, p_keep.tolist(), strict=True))
-            return cull.decide(scores, labels, seen.unreadable, threshold)
+            seen, source, labels = self._seen, self._source, self._labels.as_dict()
+        assert seen is not None and source is not None  # prepared
+        p_keep = scores.p_keep(source, seen, labels)
+        if p_keep is None:
+            if not all(key in labels for key in seen.keys):
+                usable = {key: labels[key] for key in seen.keys if key in labels}
+                raise scores.without_scores(self.stage, usable)
+            p_keep = np.array([float(labels[key] == KEEP) for key in seen.keys])
+        by_key = dict(zip(seen.keys, p_keep.tolist(), strict=True))
+        return cull.decide(by_key, labels, seen.unreadable, threshold)
 
     def train(
         self,
@@ -183,29 +203,33 @@ class Session:
     ) -> train.Training:
         """Fine-tune on the answers so far; scores and order come from the new model afterwards.
 
+        Starts from the model that the session was opened with, else from what the stage's trained model started from.
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed.
         """
         labels = {key: label for key, label in self._labels.as_dict().items() if key in self._keys}
-        done = train.train(
-            self.stage,
-            load_encoder(self._model),
-            labels,
-            self._cache_dir,
-            options or Options(**named_options),
-            progress=progress,
-            on_epoch=on_epoch,
-            stop=stop,
-        )
-        scorer = self._new_scorer()
-        scorer.prepare(progress=progress, stop=stop)
-        with self._lock:
-            self._scorer = scorer
-            self._changed()
+        trained = self._source.model if self._source else None
+        base = self._model or (trained.base_model if trained else None)
+        try:
+            done = train.train(
+                self.stage,
+                load_encoder(base),
+                labels,
+                self._cache_dir,
+                replace(options or Options(), **named_options),
+                progress=progress,
+                on_epoch=on_epoch,
+                stop=stop,
+            )
+        finally:  # a run that is stopped, or fails later on, may have replaced the model file
+            self._model_is_new = True
+        if not stop():
+            self.prepare(progress=progress, stop=stop)
         return done
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """What `cull` would do."""
-        return cull.make_plan(self.stage, self.scores(threshold), self.listing, threshold, self.source)
+        decisions = self.scores(threshold)
+        return cull.make_plan(self.stage, decisions, self.listing, threshold, self.source)
 
     def cull(
         self,
@@ -222,18 +246,6 @@ class Session:
         if key not in self._keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
-    def _new_scorer(self) -> Scorer:
-        return Scorer(self.stage, choose_source(self.stage, self._model), self._cache_dir)
-
-    def _a_scorer(self) -> Scorer:
-        """The scorer in use. Raises `ModelFileError` as long as the stage's model file can't be used."""
-        if self._scorer is None:
-            self._scorer = self._new_scorer()
-        return self._scorer
-
-    def _seen(self) -> Embeddings | None:
-        return self._scorer.embeddings if self._scorer else None
-
     def _changed(self) -> None:
         self._order = None
 
@@ -247,10 +259,10 @@ class Session:
         return self._order
 
     def _ranked(self, labels: dict[str, str]) -> list[str]:
-        seen = self._seen()
+        seen, source = self._seen, self._source
         keys = seen.keys if seen else self.listing.keys
         unlabeled = np.array([row for row, key in enumerate(keys) if key not in labels], np.intp)
-        p_keep = self._a_scorer().p_keep(labels) if seen else None
+        p_keep = scores.p_keep(source, seen, labels) if seen and source else None
         if p_keep is None:
             self._p_keep = {}
             return [keys[row] for row in query.shuffled(keys, unlabeled)]

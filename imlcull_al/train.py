@@ -10,7 +10,7 @@ the model).
 Knows nothing of query order or of the page.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ import numpy as np
 
 from . import embeddings, head, photos, report, tables
 from .encoder import VisionEncoder
-from .epochs import Epoch, Options, split
+from .epochs import LOG_COLUMNS, Epoch, Options, split
 from .errors import Cancelled, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .labels import KEEP, LABELS
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 WARM_UP_STEPS = 20
 """Steps in which the learning rate rises to its value: Adam's first are all full-sized and would undo the start."""
-LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,15 @@ class Training:
     train_keys: tuple[str, ...]
     validation_keys: tuple[str, ...]
     unreadable: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """How it ended and how good the saved epoch is, in two sentences."""
+        name = f"epoch {self.best.epoch}" if self.best.epoch else "the start"
+        return (
+            f"Ended after epoch {len(self.epochs)}: {self.ended}. Saved is {name}: {self.best.val_accuracy:.1%} of the "
+            f"{len(self.validation_keys)} validation photos right."
+        )
 
 
 def train(
@@ -154,7 +162,7 @@ class _Run:
 
         trained = model.load(self.stage.model)
         paths = {key: self.stage.path(key) for key in self.keys}
-        seen = embeddings.ensure(paths, trained.encoder, self.cache_dir)
+        seen = embeddings.ensure(paths, trained.encoder, self.cache_dir, progress=self.progress)
         validation = set(trained.validation_keys)
         predictions = [
             Prediction(key, self.labels[key], float(p_keep), VALIDATION if key in validation else TRAIN)
@@ -165,7 +173,8 @@ class _Run:
             self.stage.report,
             title=f"{self.stage.name} · {self.encoder.name} · {len(self.keys)} labels",
             notice=self.encoder.notice,
-            epochs=[asdict(epoch) for epoch in (self.start, *self.epochs)],
+            epochs=[self.start, *self.epochs],
+            best=trained.epoch,
             predictions=predictions,
             path_of=self.stage.path,
         )
@@ -216,7 +225,7 @@ class _Run:
     def _probe(self) -> head.Head:
         """The logistic regression on the training side only, so that the validation side stays unseen."""
         paths = {self.keys[i]: self.stage.path(self.keys[i]) for i in self.train_side}
-        seen = embeddings.ensure(paths, self.encoder, self.cache_dir)
+        seen = embeddings.ensure(paths, self.encoder, self.cache_dir, progress=self.progress, stop=self.stop)
         target = np.array([self.labels[key] == KEEP for key in seen.keys], bool)
         if target.all() or not target.any():
             raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
@@ -282,11 +291,3 @@ def _count_right(logits: "Tensor", targets: "Tensor") -> int:
 def _log_row(epoch: Epoch) -> dict[str, object]:
     row = asdict(epoch)
     return {name: row[name] if name == "epoch" else f"{row[name]:.6f}" for name in LOG_COLUMNS}
-
-
-def epoch_log(stage: Stage) -> Sequence[dict[str, float]]:
-    """The rows of the last training's epoch log; empty where there was none."""
-    if not stage.epoch_log.exists():
-        return []
-    _, rows = tables.read(stage.epoch_log)
-    return [{name: float(value) for name, value in row.values.items()} for row in rows]

@@ -50,7 +50,7 @@ def labeled(project):
 def nothing_is_left_behind(project):
     """No command leaves a temporary file or folder in the project."""
     yield
-    assert not list(project.glob(".imlcull-*"))
+    assert not [path for path in project.glob(".imlcull-*") if path.suffix != ".lock"]
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_answers_of_which_only_one_class_is_here(do, project):
 def test_all_photos_are_labeled(do, project, undrawn):
     give_labels(project, list_photos(Stage(project, 1)).keys)
     code, out, err = do("order")
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, "image_name,p_keep\n")
     assert "All photos" in err
     assert {row["reason"] for row in scores_of(do).values()} == {"label"}
     assert do(*TRAIN)[0] == 0
@@ -340,7 +340,7 @@ def test_a_stage_of_nothing_readable(do, project):
         (project / "stage_1" / name).write_text(name)
     give_labels(project, ("a.jpg",))
     assert "2 unreadable" in do("embed")[1]
-    assert do("order")[:2] == (0, "")
+    assert do("order")[:2] == (0, "image_name,p_keep\n")
     assert {row["decision"] for row in scores_of(do).values()} == {"keep", "cull"}
     refusal(do("train"), "0 keep and 0 cull that can be read")
 
@@ -534,7 +534,7 @@ def test_cull_where_the_manifest_cant_be_written(do, labeled):
     assert not (labeled / "stage_2").exists()
 
 
-@pytest.mark.parametrize("where", ["shutil.copy2", "imlcull_al.cull.sync_folder", "pathlib.Path.mkdir"])
+@pytest.mark.parametrize("where", ["shutil.copy2", "os.sync", "pathlib.Path.mkdir"])
 def test_cull_on_a_disk_that_refuses(do, labeled, monkeypatch, where):
     do("embed")
     with monkeypatch.context() as patch:
@@ -955,7 +955,7 @@ def test_ctrl_c_while_training_keeps_the_best_so_far(do, labeled, monkeypatch, u
     assert do(*TRAIN)[0] in (0, 1)  # 1: no epoch was better, which is said
 
 
-@pytest.mark.parametrize("place", ["shutil.copy2", "imlcull_al.cull.sync_folder", "pathlib.Path.rename"])
+@pytest.mark.parametrize("place", ["shutil.copy2", "os.sync", "pathlib.Path.rename"])
 def test_ctrl_c_while_culling(do, labeled, monkeypatch, place):
     do("embed")
     with monkeypatch.context() as patch:

@@ -58,18 +58,18 @@ def test_embed_says_what_was_found_and_computed(run, project):
 
 def test_order_prints_p_keep_and_key_most_uncertain_first(run, labeled):
     code, out, _ = run("order", "--project", labeled, "-n", 3)
-    rows = [line.split("\t") for line in out.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
     assert len(rows) == 3
-    distances = [abs(float(p_keep) - 0.5) for p_keep, _ in rows]
+    distances = [abs(float(row["p_keep"]) - 0.5) for row in rows]
     assert distances == sorted(distances)
-    assert {key for _, key in rows} <= {f"{name}_0{n}.jpg" for name in ("warm", "cold") for n in (4, 5)}
+    assert {row["image_name"] for row in rows} <= {f"{name}_0{n}.jpg" for name in ("warm", "cold") for n in (4, 5)}
 
 
 def test_order_without_labels_lists_photos_and_says_why_there_is_no_score(run, project):
     code, out, err = run("order", "--project", project, "-n", 2)
     assert code == 0
-    assert [line.split("\t")[0] for line in out.splitlines()] == ["", ""]
+    assert [row["p_keep"] for row in csv.DictReader(io.StringIO(out))] == ["", ""]
     assert "label at least one photo as keep and one as cull" in err
 
 

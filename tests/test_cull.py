@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import fill_stage, fingerprint_of
@@ -33,7 +34,9 @@ def plan(stage):
 
 
 def everything(project):
-    return sorted(path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file())
+    """All files but the empty ones that hold locks."""
+    files = (path for path in project.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(path.relative_to(project).as_posix() for path in files)
 
 
 def test_decisions_by_eye():
@@ -126,7 +129,7 @@ def leaves_no_trace(stage, plan, **options):
     with pytest.raises((StorageError, CullRefused, Cancelled, KeyboardInterrupt)) as caught:
         apply(plan, **options)
     assert everything(stage.project) == files
-    assert sorted(path.name for path in stage.project.iterdir()) == ["stage_1"]
+    assert sorted(path.name for path in stage.project.iterdir() if path.suffix != ".lock") == ["stage_1"]
     assert fingerprint_of(stage.folder) == before
     return str(caught.value)
 
@@ -185,6 +188,33 @@ def test_what_a_killed_run_left_is_cleared(stage, plan):
     apply(plan)
     assert not leftover.exists()
     assert "half.jpg" not in everything(stage.next.folder)
+
+
+def test_the_manifest_of_a_stage_that_was_moved_away_is_set_aside(stage, plan):
+    stage.next.manifest.write_text("an older one")
+    apply(plan)
+    (aside,) = stage.project.glob("stage_2_cull_manifest.csv.old-*")
+    assert aside.read_text() == "an older one"
+
+
+def test_labels_of_a_stage_that_was_moved_away_are_not_taken_for_the_new_ones(stage, plan):
+    stage.next.labels.write_text("image_name,label\n")
+    with pytest.raises(CullRefused, match=r"stage_2_cull_labels\.csv of an earlier stage_2"):
+        apply(plan)
+
+
+def test_two_culls_at_once_make_one_whole_stage(stage, plan):
+    def attempt():
+        try:
+            return apply(plan).name
+        except CullRefused as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda _: attempt(), range(4)))
+    assert ends.count("stage_2") == 1
+    assert sum("exists already" in end for end in ends) == 3
+    assert len([path for path in stage.next.folder.rglob("*") if path.is_file()]) == len(plan.files)
 
 
 def test_hard_links_share_the_file(stage, plan):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +76,27 @@ def test_two_writers_share_one_journal(stage):
     assert first.as_dict() == {"a.jpg": "keep", "b.jpg": "cull", "c.jpg": "keep"}
     second.refresh()
     assert second.as_dict() == first.as_dict() == Labels(stage).as_dict()
+
+
+def test_many_writers_at_once_lose_nothing(stage):
+    def work(number):
+        labels = Labels(stage)  # each with its own view, as processes have
+        for turn in range(5):
+            labels.answer(f"{number}-{turn}.jpg", "keep" if turn % 2 else "cull")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    expected = {f"{number}-{turn}.jpg": "keep" if turn % 2 else "cull" for number in range(4) for turn in range(5)}
+    assert Labels(stage).as_dict() == expected
+    assert not [line for line in journal_of(stage) if line["do"] == "edit"]
+
+
+def test_a_journal_that_was_taken_away_is_begun_again_from_the_csv(stage):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep")
+    stage.journal.unlink()
+    labels.answer("b.jpg", "cull")
+    assert labels.as_dict() == Labels(stage).as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
 
 
 def test_a_label_that_is_neither_is_refused(stage):

@@ -9,15 +9,13 @@ import pytest
 from PIL import Image
 
 from imlcull_al import evaluation, report
+from imlcull_al.epochs import Epoch
 from imlcull_al.errors import StorageError
 from imlcull_al.evaluation import Bin, Prediction
 
 FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls"]
 TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
-EPOCHS = [
-    {"epoch": 1, "train_loss": 0.7, "val_loss": 0.6, "val_accuracy": 0.5},
-    {"epoch": 2, "train_loss": 0.4, "val_loss": 0.5, "val_accuracy": 0.75, "train_accuracy": 0.8},
-]
+EPOCHS = [Epoch(1, 0.7, 0.6, 0.6, 0.5), Epoch(2, 0.4, 0.8, 0.5, 0.75)]
 
 
 def validation(*pairs):
@@ -38,6 +36,7 @@ def write(tmp_path):
             title=title,
             notice=notice,
             epochs=epochs,
+            best=2,
             predictions=predictions,
             path_of=lambda key: stage / ("broken" if key == "broken" else "any.png"),
         )
@@ -107,13 +106,6 @@ def test_mistakes_are_validation_first_then_by_confidence_then_by_key():
     assert [one.key for one in evaluation.mistakes(predictions, "cull")] == ["cull.jpg"]
 
 
-def test_best_epoch_is_the_most_accurate_then_that_with_the_lower_loss_then_the_first():
-    assert evaluation.best_epoch([0.5, 0.8, 0.8, 0.7], [1, 0.4, 0.3, 0.1]) == 2
-    assert evaluation.best_epoch([0.8, 0.8], [0.3, 0.3]) == 0
-    assert evaluation.best_epoch([0.9, 0.2, math.nan], [math.nan, 1, 1]) == 1
-    assert evaluation.best_epoch([], []) is None
-
-
 @pytest.mark.parametrize(
     ("label", "p_keep", "split"),
     [("maybe", 0.5, "train"), ("keep", math.nan, "train"), ("keep", 1.5, "train"), ("keep", 0.5, "test")],
@@ -178,7 +170,7 @@ def test_nothing_to_show_is_a_report_too(write):
 def test_one_class_one_epoch_and_awkward_names_are_drawn_without_a_warning(write):
     names = ["a\nb.jpg", "😀 写真.jpg", "$x_{1$ \\frac{.jpg", "W" * 300, "very/" + "deep/" * 99 + "1.jpg", "broken"]
     predictions = [Prediction(name, "keep", 0.1, "validation") for name in names]
-    epochs = [{"epoch": 1, "train_loss": math.nan, "val_loss": math.inf, "val_accuracy": 0.0}]
+    epochs = [Epoch(1, math.nan, 0.0, math.inf, 0.0)]
     files = write(predictions, epochs, notice="Costs $5 and $6\n{", title="$bad_{ 😀 " + "x" * 300)
     assert set(sizes(files)) == set(FIGURES)
 

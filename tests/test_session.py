@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import fill_stage, label_of
+from conftest import fill_stage, label_of, save_photo
 
-from imlcull_al import open_session
+from imlcull_al import model, open_session
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
 from imlcull_al.session import Counts, Session
 
@@ -178,3 +178,31 @@ def test_very_small_stages_are_defined(tmp_path, cache_dir, tiny_model, photos):
     session = open_session(tmp_path, model=str(tiny_model), cache_dir=cache_dir)
     assert len(answer_all(session)) == photos
     assert len(session.scores()) == photos
+
+
+def test_photos_that_came_since_are_seen_by_the_next_look(session, project):
+    save_photo(project / "stage_1" / "warm_99.jpg", (200, 80, 40), seed=99)
+    assert "warm_99.jpg" not in [photo.key for photo in session.order()]
+    session.prepare()
+    assert "warm_99.jpg" in [photo.key for photo in session.order()]
+    session.answer("warm_99.jpg", "keep")
+
+
+def test_a_training_stopped_after_an_improvement_leaves_a_session_that_can_go_on(session):
+    answer_all(session, 8)
+    epochs = []
+    done = session.train(
+        epochs=50, learning_rate=1e-3, stop=lambda: len(epochs) > 4, on_epoch=lambda epoch, best: epochs.append(epoch)
+    )
+    assert done.ended == "stopped on request"
+    assert not session.prepared
+    session.prepare()
+    assert "model trained from" in session.source
+
+
+def test_a_new_training_starts_from_what_the_trained_model_started_from(session, project, cache_dir, tiny_model):
+    answer_all(session, 8)
+    session.train(epochs=1)
+    again = open_session(project, cache_dir=cache_dir)
+    again.train(epochs=1, seed=1)
+    assert model.load(session.stage.model).base_model == str(tiny_model)

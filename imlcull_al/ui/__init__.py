@@ -28,6 +28,7 @@ from .serving import guards, routes
 from .telling import attempt
 
 EMBEDDING = "embedding"
+DEFAULT_PORT = 7860
 _SECONDS_TO_STOP = 10
 
 
@@ -37,7 +38,7 @@ def launch(
     model: str | None = None,
     cache_dir: str | Path | None = None,
     host: str = "127.0.0.1",
-    port: int = 7860,
+    port: int = DEFAULT_PORT,
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`."""
     _check_port(host, port)
@@ -123,9 +124,10 @@ def _check_port(host: str, port: int) -> None:
     try:
         with socket.create_server((host, port)):
             pass
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else str(error)
         raise ServerError(
             f"Could not listen on {host}, port {port}: {reason}. "
-            f"Close the program that uses it, or choose another port, such as --port {port + 1}."
+            f"Close the program that uses it, or choose another port, such as --port {DEFAULT_PORT + 1}."
         ) from error

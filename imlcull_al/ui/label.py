@@ -54,8 +54,9 @@ def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     Returns `view`; with `error`, a sentence, when nothing was done.
     """
     shown, error = attempt(lambda: _do(session, request))
-    if error and _photo(session, request.get("key")):
-        shown = request["key"]  # back to the photo whose answer was not taken
+    if error or not _photo(session, shown):
+        asked = request.get("key")  # back to the photo whose answer was not taken, if it is still there
+        shown = str(asked) if _photo(session, asked) else None
     return {**view(session, shown), "error": error}
 
 

@@ -8,6 +8,7 @@ Also who may ask: a page of another site must not press buttons here. Knows noth
 
 import hashlib
 import textwrap
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
@@ -42,13 +43,19 @@ def photo_url(session: Session, key: str, size: int) -> str:
 
 def report_urls(session: Session) -> dict[str, str]:
     """What each picture of the last training is called, and where the page finds it; another after each training."""
-    found = sorted(session.stage.report.glob("*.png"))
-    return {path.stem.replace("_", " "): f"report/{quote(path.name)}?{path.stat().st_mtime_ns}" for path in found}
+    urls = {}
+    for path in sorted(session.stage.report.glob("*.png")):
+        with suppress(FileNotFoundError):  # replaced by that of a new training just now
+            urls[path.stem.replace("_", " ")] = f"report/{quote(path.name)}?{path.stat().st_mtime_ns}"
+    return urls
 
 
 def routes(session: Session) -> list[Route]:
     """The routes of one session. Plain functions: they run in threads, so decoding blocks nobody."""
-    keys = {photo_id(session, key): key for key in session.listing.keys}
+
+    @lru_cache(maxsize=1)
+    def by_id(listing: tuple[str, ...]) -> dict[str, str]:
+        return {photo_id(session, key): key for key in listing}
 
     @lru_cache(maxsize=_PREVIEWS_KEPT)
     def preview(key: str, size: int) -> bytes:
@@ -58,7 +65,7 @@ def routes(session: Session) -> list[Route]:
             return placeholder(str(error), size)
 
     def photo(request: Request) -> Response:
-        key, size = keys.get(request.path_params["id"]), request.path_params["size"]
+        key, size = by_id(session.listing.keys).get(request.path_params["id"]), request.path_params["size"]
         if key is None or size not in (LARGE, SMALL):
             return PlainTextResponse("There is no such photo.", 404)
         return Response(preview(key, size), media_type="image/jpeg", headers=_HEADERS)

@@ -11,7 +11,6 @@ from ..errors import TrainingError
 from ..jobs import DONE, Job, Jobs
 from ..progress import Progress, Stop
 from ..session import Session
-from ..train import Training
 from .look import every_second, sentence
 from .serving import report_urls
 from .telling import attempt
@@ -64,7 +63,7 @@ def options(values: tuple[float | None, ...]) -> Options:
 def start_training(session: Session, jobs: Jobs, chosen: Options) -> None:
     """Train in the background; each epoch becomes a note of the job."""
 
-    def work(progress: Progress, stop: Stop) -> Training:
+    def work(progress: Progress, stop: Stop) -> Any:
         return session.train(
             chosen, progress=progress, on_epoch=lambda epoch, best: jobs.note((epoch, best)), stop=stop
         )
@@ -78,17 +77,8 @@ def training_html(session: Session, job: Job | None) -> str:
         return ""
     words = sentence(job.error, "failed")
     if job.status == DONE:
-        words = sentence(ending(job.result), "") + sentence(session.notice)
+        words = sentence(job.result.summary, "") + sentence(session.notice)
     return words + (epochs_html(job.notes) if job.notes else "")
-
-
-def ending(training: Training) -> str:
-    """How a training ended, and how good its best epoch is."""
-    best = training.best
-    return (
-        f"Ended after epoch {training.epochs[-1].epoch}: {training.ended}. Epoch {best.epoch} is saved: "
-        f"{best.val_accuracy:.1%} of {len(training.validation_keys)} validation photos right."
-    )
 
 
 def epochs_html(notes: tuple[tuple[Epoch, bool], ...]) -> str:
