@@ -29,6 +29,7 @@ from .telling import attempt
 
 EMBEDDING = "embedding"
 DEFAULT_PORT = 7860
+_LAST_PORT = 65535
 _SECONDS_TO_STOP = 10
 
 
@@ -126,8 +127,9 @@ def _check_port(host: str, port: int) -> None:
             pass
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0
+        free = port + 1 if port < _LAST_PORT else DEFAULT_PORT
         reason = os.strerror(number) if number > 0 else str(error)
         raise ServerError(
             f"Could not listen on {host}, port {port}: {reason}. "
-            f"Close the program that uses it, or choose another port, such as --port {DEFAULT_PORT + 1}."
+            f"Close the program that uses it, or choose another port, such as --port {free}."
         ) from error
