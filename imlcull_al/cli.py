@@ -126,6 +126,8 @@ def score(options: argparse.Namespace) -> None:
 
 def cull(options: argparse.Namespace) -> None:
     """Make the next stage, or say what it would hold."""
+    from .cull import apply, check
+
     session = _prepared(options)
     plan = session.plan_cull(options.threshold)
     for key, reason in plan.left_out.items():
@@ -140,10 +142,9 @@ def cull(options: argparse.Namespace) -> None:
         f"{len(unreadable)} unreadable and kept); {len(plan.files) - len(plan.kept)} companion files"
     )
     if options.dry_run:
+        check(plan, options.link)
         print(f"Dry run: nothing was written. Without --dry-run this makes {plan.stage.next.folder}")
         return
-    from .cull import apply
-
     with progress_bar() as progress:
         new = apply(plan, options.link, progress=progress)
     print(f"Made {new.folder} and {new.manifest.name}; {plan.stage.name} is as it was.")
@@ -177,7 +178,7 @@ def _say_notices(session) -> None:  # type: ignore[no-untyped-def]
     if session.notice:
         say(f"Note: {session.notice}")
     if missing := session.counts().missing:
-        say(f"Note: {missing} labels name photos that are not in {session.stage.name}; they are kept and not used.")
+        say(f"Note: labels of photos that are not in {session.stage.name}: {missing}. They are kept and not used.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -105,7 +105,7 @@ def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: 
     """
     new = plan.stage.next
     with locked(new.lock, f"making {new.name}"):
-        _check(plan, new, link)
+        check(plan, link)
         partial = new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
         try:
             if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
@@ -134,7 +134,9 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
     return content_ids
 
 
-def _check(plan: Plan, new: Stage, link: str) -> None:
+def check(plan: Plan, link: str = "copy") -> None:
+    """Raise `CullRefused` where `apply` would do so before it copies anything."""
+    new = plan.stage.next
     if link not in LINKS:
         raise CullRefused(f"There is no link kind {link}; choose one of {', '.join(LINKS)}.")
     if os.path.lexists(new.folder):

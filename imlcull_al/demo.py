@@ -36,7 +36,7 @@ def headless(session: Session, answers: int, say: Callable[[str], None], *, prog
     if session.stage.next.folder.exists():
         raise CullRefused(f"{session.stage.next.folder} exists: this sample was played already. Name a new folder.")
     keepers = sum(truth.values())
-    say(f"{session.stage.folder}: {len(truth)} photos, {keepers} of them worth keeping. Encoder: {session.source}")
+    say(f"{session.stage.folder}: {len(truth)} photos, {keepers} of them worth keeping. Scores: {session.source}")
     if session.notice:
         say(f"Note: {session.notice}")
     _answer(session, truth, answers, say)

@@ -64,10 +64,12 @@ class Labels:
         self._csv_is_behind = False
         self.refresh()
 
-    def refresh(self) -> None:
-        """Take over what others wrote into the journal or the CSV since the last look."""
+    def refresh(self) -> bool:
+        """Take over what others wrote into the journal or the CSV since the last look; true if labels changed."""
         with self._writing():
+            before = self.as_dict()
             self._refresh()
+            return before != self._labels
 
     def as_dict(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
@@ -217,8 +219,8 @@ def _dialect(columns: list[str], path: Path) -> Dialect:
         if dialect.key_column in columns and "label" in columns:
             return dialect._replace(columns=tuple(columns))
     raise LabelsError(
-        f"{path} has the columns {', '.join(columns)}; needed are image_name,label (keep or cull) or "
-        "image_path,label,tag (0 is keep, 1 is cull). Rename the columns, or move the file away."
+        f"{path} has the columns {', '.join(columns)}; needed are, parted by commas, image_name,label (keep or cull) "
+        "or image_path,label,tag (0 is keep, 1 is cull). Rename the columns, or move the file away."
     )
 
 

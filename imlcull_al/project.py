@@ -92,6 +92,11 @@ class Stage:
         """The stage that a cull of this one makes."""
         return Stage(self.project, self.number + 1)
 
+    @property
+    def previous(self) -> "Stage":
+        """The stage that a cull made this one from; `stage_0`, which is nowhere, for the first."""
+        return Stage(self.project, self.number - 1)
+
     def path(self, key: str) -> Path:
         """The file of a photo key."""
         return self.folder / key

@@ -50,12 +50,15 @@ class Source:
 def choose_source(stage: Stage, model: str | None) -> Source:
     """The stage's fine-tuned model, if there is one and it was trained from `model` (or none is named); else `model`.
 
+    With neither, what the model of the stage before was trained from, so that a cull doesn't change the encoder.
     Raises `ModelFileError` for a model file that can't be used, `EncoderError`.
     """
-    if not stage.model.exists():
+    if not stage.model.exists() and (model or not stage.previous.model.exists()):
         return Source(load_encoder(model), None)
     from .model import load
 
+    if not stage.model.exists():
+        return Source(load_encoder(load(stage.previous.model).base_model), None)
     trained = load(stage.model)
     if model is not None and load_encoder(model).fingerprint != trained.base_fingerprint:
         return Source(load_encoder(model), None)

@@ -166,6 +166,7 @@ class Session:
 
     def counts(self) -> Counts:
         """How many photos there are, and how many have which answer."""
+        self._labels.refresh()
         labels = self._labels.as_dict()
         here = [label for key, label in labels.items() if key in self._keys]
         keep, culled = (here.count(label) for label in LABELS)
@@ -207,8 +208,10 @@ class Session:
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed.
         """
         labels = {key: label for key, label in self._labels.as_dict().items() if key in self._keys}
-        trained = self._source.model if self._source else None
-        base = self._model or (trained.base_model if trained else None)
+        base = self._model
+        if base is None and self._source:
+            trained = self._source.model
+            base = trained.base_model if trained else self._source.encoder.reference
         try:
             done = train.train(
                 self.stage,
@@ -251,7 +254,7 @@ class Session:
 
     def _queue(self) -> list[str]:
         """Keys of the unlabeled photos in query order, the skipped ones behind."""
-        if self._order is None:
+        if self._labels.refresh() or self._order is None:  # another program, or an editor, may have answered
             labels = self._labels.as_dict()
             ranked = dict.fromkeys(self._ranked(labels))
             skipped = [key for key in self._labels.skipped() if ranked.pop(key, key) is None]

@@ -22,6 +22,7 @@ from .encoder import VisionEncoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
 from .errors import Cancelled, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
 from .evaluation import TRAIN, VALIDATION, Prediction
+from .files import replacing
 from .labels import KEEP, LABELS
 from .progress import Progress, Stop, never, silent
 from .project import Stage
@@ -77,7 +78,11 @@ def train(
     run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop)
     run.options.check()
     run.read()
+    earlier_log = stage.epoch_log.read_bytes() if stage.epoch_log.is_file() else None
     best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
+    if not run.saved and earlier_log is not None:
+        with replacing(stage.epoch_log) as temporary:
+            temporary.write_bytes(earlier_log)  # the log stays that of the model beside it
     if not run.saved and stop():
         raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
     if not run.saved:
@@ -135,7 +140,7 @@ class _Run:
         best = self.start
         on_epoch(best, True)
         since_improvement = 0
-        ended = f"all {self.options.epochs} epochs done"
+        ended = "all epochs done"
         for epoch, classifier in run:
             self.epochs.append(epoch)
             since_improvement = 0 if epoch.val_accuracy > best.val_accuracy else since_improvement + 1

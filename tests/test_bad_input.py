@@ -223,7 +223,7 @@ def test_labels_files_that_are_read(do, project, content):
     }
     gone = content.count(b"where.jpg") + content.count(b"gone.jpg")
     err = do("order")[2]
-    assert ("labels name photos that are not in stage_1" in err) == bool(gone)
+    assert ("labels of photos that are not in stage_1" in err) == bool(gone)
 
 
 def test_tags_and_strange_rows_survive_a_new_answer(project):

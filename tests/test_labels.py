@@ -201,7 +201,7 @@ def test_absolute_paths_into_the_stage_are_keys(stage):
     [
         ("image_name,label\na.jpg,maybe\n", r"line 2: the label 'maybe' of a\.jpg is neither keep nor cull"),
         ("image_name,label\na.jpg,keep\nb.jpg,cull\na.jpg,cull\n", r"gives a\.jpg two labels, on lines 2 and 4"),
-        ("name,verdict\na.jpg,keep\n", "has the columns name, verdict; needed are image_name,label"),
+        ("name,verdict\na.jpg,keep\n", "has the columns name, verdict; needed are, parted by commas, image_name,label"),
         ("image_path,label,tag\na.jpg,2,\n", "neither 0 nor 1"),
     ],
 )

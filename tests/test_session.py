@@ -206,3 +206,20 @@ def test_a_new_training_starts_from_what_the_trained_model_started_from(session,
     again = open_session(project, cache_dir=cache_dir)
     again.train(epochs=1, seed=1)
     assert model.load(session.stage.model).base_model == str(tiny_model)
+
+
+def test_answers_of_another_program_leave_the_queue_at_once(session, project, cache_dir, tiny_model):
+    other = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    asked = session.next().key
+    other.answer(asked, "cull")
+    assert session.next().key != asked
+    assert session.photo(asked).label == "cull"
+    (project / "stage_1_cull_labels.csv").write_text("image_name,label\nwarm_05.jpg,keep\n")
+    assert session.counts().keep == 1
+
+
+def test_the_next_stage_goes_on_with_the_same_encoder(session, project, cache_dir):
+    answer_all(session, 8)
+    session.train(epochs=1)
+    session.cull()
+    assert open_session(project, cache_dir=cache_dir).prepare().computed == 0

@@ -228,3 +228,12 @@ def test_a_model_learns_what_separates_the_photos(tmp_path, stage, fit, labels, 
              (("warm", (210, 90, 50)), ("cold", (50, 90, 210)))]  # fmt: skip
     p_keep = loaded.head.probability(loaded.encoder.encode([photos.load(path) for path in fresh]))
     assert p_keep[0] > 0.5 > p_keep[1]
+
+
+def test_the_log_stays_that_of_the_model_beside_it(stage, fit, monkeypatch):
+    fit()
+    before = stage.epoch_log.read_bytes()
+    never_better(monkeypatch)
+    with pytest.raises(TrainingError):
+        fit(seed=1, epochs=3)
+    assert stage.epoch_log.read_bytes() == before
