@@ -15,7 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from imlcull_al.ui import launch
 
-        launch(options.project, options.stage, options.model, options.cache_dir, options.host, options.port)
+        launch(
+            options.project, options.stage, options.model, options.cache_dir, options.host, options.port, options.auth
+        )
     except ImlcullError as error:
         say(f"Error: {error}")
         return 1
@@ -34,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache-dir", type=Path, help="folder of the embedding cache; cache/ without it")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
     parser.add_argument("--port", type=int, default=7860, help="port of the page")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")
     return parser
 
 

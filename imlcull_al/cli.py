@@ -54,7 +54,7 @@ def label(options: argparse.Namespace) -> None:
     """Open the app on a project."""
     from .ui import launch
 
-    launch(options.project, options.stage, options.model, options.cache_dir, port=options.port)
+    launch(options.project, options.stage, options.model, options.cache_dir, options.host, options.port, options.auth)
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -195,7 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(label, "open the app on a project")
     _add_project(sub)
     _add_encoder(sub)
+    sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
     sub.add_argument("--port", type=int, default=5000, help="port of the page on this machine")
+    sub.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")
 
     sub = command(embed, "fill the embedding cache")
     _add_project(sub)

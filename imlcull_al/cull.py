@@ -106,7 +106,7 @@ def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: 
     new = plan.stage.next
     with locked(new.lock, f"making {new.name}"):
         check(plan, link)
-        partial = new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
+        partial = _partial(new)
         try:
             if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
                 shutil.rmtree(partial)
@@ -132,6 +132,65 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
     if hasattr(os, "sync"):
         os.sync()  # one call for all files and folders: a power cut after the rename must find them whole
     return content_ids
+
+
+def interrupted(stage: Stage) -> bool:
+    """Whether a cull of `stage` was killed, or is under way; there is no new stage then."""
+    return _partial(stage.next).exists() and not stage.next.folder.exists()
+
+
+def seems_unchanged(stage: Stage) -> bool:
+    """Whether a cull made `stage` and nothing was written beside it since; without reading its photos."""
+    return stage.folder.is_dir() and stage.manifest.exists() and not _written_since(stage)
+
+
+def undo(stage: Stage) -> Path:
+    """Take the cull that made `stage` back: move it and its manifest aside, and return where the folder went.
+
+    Raises `CullRefused`, and changes nothing, when the stage was not made by a cull or is no longer as it was made.
+    """
+    with locked(stage.lock, f"making or changing {stage.name}"):
+        if changed := changes_since_cull(stage):
+            raise CullRefused(
+                f"{stage.folder} is no longer as the cull made it ({changed[0]}{_and_more(changed)}); "
+                "nothing was changed. Move it away yourself if you don't need it."
+            )
+        aside = stage.folder.with_name(f"{stage.name}_undone_{time.strftime('%Y%m%d-%H%M%S')}")
+        try:
+            stage.folder.rename(aside)
+            stage.manifest.rename(aside.with_name(f"{aside.name}_manifest.csv"))
+            sync_folder(stage.project)
+        except OSError as error:
+            raise unwritable(aside, error) from error
+    return aside
+
+
+def changes_since_cull(stage: Stage) -> list[str]:
+    """What differs between a stage and the manifest of the cull that made it, in a few words each; [] for nothing."""
+    if not stage.manifest.exists():
+        return [f"{stage.manifest.name} is missing"]
+    _, rows = tables.read(stage.manifest)
+    made = {row.values.get("image_name", ""): row.values.get("content_id", "") for row in rows}
+    found = {path.relative_to(stage.folder).as_posix() for path in stage.folder.rglob("*") if not path.is_dir()}
+    changes = [f"{key} is missing" for key in sorted(made.keys() - found)]
+    changes += [f"{key} is new" for key in sorted(found - made.keys())]
+    changes += _written_since(stage)
+    if changes:
+        return changes  # no need to read every file then
+    return [f"{key} was changed" for key in sorted(made) if _content_id(stage.path(key)) != made[key]]
+
+
+def _written_since(stage: Stage) -> list[str]:
+    written = [f"{path.name} was written" for path in (stage.journal, stage.labels, stage.model) if path.exists()]
+    return written + ([f"{stage.next.name} was made from it"] if stage.next.folder.exists() else [])
+
+
+def _partial(new: Stage) -> Path:
+    return new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
+
+
+def _and_more(changes: list[str]) -> str:
+    return f", and {len(changes) - 1} more" if len(changes) > 1 else ""
 
 
 def check(plan: Plan, link: str = "copy") -> None:

@@ -4,13 +4,10 @@ Files are read once, for hash and pixels, by threads that stay a bounded distanc
 Knows nothing of stages, labels or scores.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,12 +16,11 @@ from . import photos
 from .cache import ContentIds, EmbeddingCache, stat_of
 from .encoder import Encoder
 from .errors import Cancelled, UnreadablePhoto
+from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 
 DEFAULT_BATCH_SIZE = 16
 _FLUSH_ROWS = 256
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -180,19 +176,3 @@ def _read_ahead(paths: Mapping[str, Path], side: int, known: Callable[[str], boo
             return _Read(key, stat, content_id if error.lasting else None, None, str(error))
 
     return in_order(read, paths.items(), ahead)
-
-
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-    """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance."""
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -22,18 +22,21 @@ def temporary_sibling(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path to write to; on success it becomes `path`, on any failure `path` stays as it was.
 
+    `durable`: flush it to the disk before it counts; not needed for what can be made again.
     Raises `StorageError` where the disk refuses.
     """
     temporary = temporary_sibling(path)
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:

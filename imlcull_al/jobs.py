@@ -1,15 +1,17 @@
 """Long work in a background thread, one job at a time, whose state any number of pages may read.
 
-    jobs.start("embedding", lambda progress, stop: session.prepare(progress=progress, stop=stop))
+    jobs.start("embedding", lambda progress, stop: session.prepare(progress=progress, stop=stop), yields=True)
     jobs.state()    # Job(name="embedding", status="running", what="embedding", done=120, total=360, ...)
 
-A job outlives the page that started it. Knows nothing of pages, photos or sessions.
+A job outlives the page that started it. Work that `yields` makes room for what a person asks for: it is stopped, and
+goes on after the other job has ended. Knows nothing of pages, photos or sessions.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,17 +19,20 @@ from .errors import Cancelled, ImlcullError, StageError
 from .progress import Progress, Stop
 
 log = logging.getLogger(__name__)
-RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
+RUNNING, DONE, FAILED, CANCELLED, WAITING = "running", "done", "failed", "cancelled", "waiting"
 Work = Callable[[Progress, Stop], Any]
+_REPORTS = 512
+"""How many of its last steps a job remembers for its pace; enough for several batches of photos."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """The latest job as it stands: what it does now, how far that is, and how it ended.
+    """A job as it stands: what it does now, how far that is, and how it ended.
 
     `number` counts jobs from 1; `revision` grows with every change, over all jobs. `seconds`: since the start, or how
     long it took; `seconds_left`: of what it does now, None while unknown. `notes`: what the work put down on its way.
-    `result`: what the work returned. `error`: the sentence of a failed or cancelled job.
+    `result`: what the work returned. `error`: the sentence of a failed or cancelled job. `stopping`: it was asked to
+    stop, and ends at its next step.
     """
 
     number: int
@@ -42,6 +47,7 @@ class Job:
     notes: tuple[Any, ...] = ()
     result: Any = None
     error: str = ""
+    stopping: bool = False
 
     @property
     def running(self) -> bool:
@@ -49,87 +55,163 @@ class Job:
         return self.status == RUNNING
 
 
+@dataclass
+class _Task:
+    """What is being run, beside the `Job` that pages see."""
+
+    name: str
+    work: Work
+    yields: bool
+    started: float
+    stop: threading.Event
+    reports: deque[tuple[float, int]]
+    thread: threading.Thread | None = None
+
+
 class Jobs:
-    """Runs at most one job at a time and remembers the latest. Threads may share it."""
+    """Runs at most one job at a time and remembers the latest of each name. Threads may share it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """No job yet."""
         self._clock = clock
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()
+        self._task: _Task | None = None
         self._job: Job | None = None
-        self._started = 0.0
-        self._step_started, self._step_from = 0.0, 0
+        self._latest: dict[str, Job] = {}
+        self._filling: tuple[str, Work] | None = None
+        self._closed = False
 
     def state(self) -> Job | None:
         """The running job, or the last one that ended; None before the first."""
         with self._lock:
-            if self._job and self._job.running:
-                return replace(self._job, seconds=self._clock() - self._started)
+            if self._job and self._task and self._job.running:
+                return replace(self._job, seconds=self._clock() - self._task.started)
             return self._job
 
-    def start(self, name: str, work: Work) -> None:
-        """Run `work(progress, stop)` in the background. Raises `StageError` while another job runs."""
+    def latest(self, name: str) -> Job | None:
+        """The last job of this name as it stands, also when others came after it."""
         with self._lock:
-            if self._job and self._job.running:
-                raise StageError(f"The {self._job.name} is still running. Wait until it is done, or stop it first.")
-            number, revision = (self._job.number, self._job.revision) if self._job else (0, 0)
-            self._job = Job(number + 1, revision + 1, name)
-            self._stop = threading.Event()
-            self._started = self._clock()
-            self._thread = threading.Thread(target=self._run, args=(work, self._stop), name=name, daemon=True)
-            self._thread.start()
+            now = self.state()
+            return now if now and now.name == name else self._latest.get(name)
+
+    def start(self, name: str, work: Work, *, yields: bool = False) -> None:
+        """Run `work(progress, stop)` in the background. Raises `StageError` while another job runs.
+
+        `yields`: fill the time in which nobody asks for anything. Another start stops this work instead of being
+        refused, and it begins anew after every other job, until somebody cancels it.
+        """
+        with self._lock:
+            self._make_room(yields)
+            if yields:
+                self._filling = name, work
+            self._begin(name, work, yields)
 
     def cancel(self) -> None:
         """Ask the running job to stop; it ends at its next step."""
-        self._stop.set()
+        with self._lock:
+            if not (self._task and self._job and self._job.running):
+                return
+            self._task.stop.set()
+            if self._task.yields:
+                self._filling = None
+            self._change(self._task, stopping=True)
+
+    def close(self) -> None:
+        """Stop, and start nothing any more: the server ends."""
+        with self._lock:
+            self._closed = True
+            self.cancel()
 
     def note(self, value: object) -> None:
         """Put something down for the pages to read; called by the work itself."""
         with self._lock:
-            self._change(notes=(*self._current().notes, value))
+            assert self._task and self._job  # only the work comes here
+            self._change(self._task, notes=(*self._job.notes, value))
 
     def wait(self, timeout: float | None = None) -> Job | None:
-        """The state once the job has ended, or after `timeout` seconds."""
-        if self._thread:
-            self._thread.join(timeout)
-        return self.state()
+        """The present job once it has ended, or as it stands after `timeout` seconds."""
+        task = self._task
+        if task is None or task.thread is None:
+            return None
+        task.thread.join(timeout)
+        return self.latest(task.name)
 
-    def _run(self, work: Work, stop: threading.Event) -> None:
+    def _make_room(self, yields: bool) -> None:
+        """Stop what yields; refuse while anything else runs."""
+        if self._closed:
+            raise StageError("The server is stopping. Start it again first.")
+        if not (self._task and self._job and self._job.running):
+            return
+        if yields or not self._task.yields:
+            raise StageError(f"The {self._job.name} is still running. Wait until it is done, or stop it first.")
+        self._task.stop.set()
+        self._change(self._task, status=WAITING, seconds_left=None)
+
+    def _begin(self, name: str, work: Work, yields: bool) -> None:
+        before = self._task.thread if self._task else None
+        number, revision = (self._job.number, self._job.revision) if self._job else (0, 0)
+        self._job = self._latest[name] = Job(number + 1, revision + 1, name)
+        task = self._task = _Task(name, work, yields, self._clock(), threading.Event(), deque(maxlen=_REPORTS))
+        task.thread = threading.Thread(target=self._run, args=(task, before), name=name, daemon=True)
+        task.thread.start()
+
+    def _run(self, task: _Task, before: threading.Thread | None) -> None:
+        if before:
+            before.join()  # two at once would share the processor, and the cache
+        ending = self._outcome(task)
+        with self._lock:
+            if task is not self._task:
+                return  # it made room; what it has to say is not news
+            self._change(task, **ending, seconds=self._clock() - task.started, seconds_left=None, stopping=False)
+            if self._filling and not task.yields and not self._closed:
+                self._begin(*self._filling, yields=True)
+
+    def _outcome(self, task: _Task) -> dict[str, Any]:
+        """Do the work; how it ended."""
+
+        def progress(what: str, done: int, total: int) -> None:
+            self._progress(task, what, done, total)
+
         try:
-            ending: dict[str, Any] = {"status": DONE, "result": work(self._progress, stop.is_set)}
+            return {"status": DONE, "result": task.work(progress, task.stop.is_set)}
         except Cancelled as error:
-            ending = {"status": CANCELLED, "error": str(error)}
+            return {"status": CANCELLED, "error": str(error)}
         except ImlcullError as error:
-            ending = {"status": FAILED, "error": str(error)}
+            return {"status": FAILED, "error": str(error)}
         except Exception as error:  # a defect must end the job too, or no other could ever start
-            log.exception("The %s failed", self._current().name)
-            ending = {"status": FAILED, "error": f"This is a defect, please report it: {type(error).__name__}: {error}"}
+            log.exception("The %s failed", task.name)
+            return {"status": FAILED, "error": defect(error)}
+
+    def _progress(self, task: _Task, what: str, done: int, total: int) -> None:
         with self._lock:
-            self._change(**ending, seconds=self._clock() - self._started, seconds_left=None)
+            if task is not self._task or self._job is None:
+                return
+            if what != self._job.what or done < self._job.done:
+                task.reports.clear()
+            task.reports.append((self._clock(), done))
+            self._change(task, what=what, done=done, total=total, seconds_left=seconds_left(task.reports, total))
 
-    def _progress(self, what: str, done: int, total: int) -> None:
-        with self._lock:
-            now = self._clock()
-            if what != self._current().what or done < self._current().done:
-                self._step_started, self._step_from = now, done
-            left = seconds_left(now - self._step_started, done - self._step_from, total - done)
-            self._change(what=what, done=done, total=total, seconds_left=left)
-
-    def _current(self) -> Job:
-        assert self._job is not None  # only the work and its thread come here
-        return self._job
-
-    def _change(self, **changes: Any) -> None:
-        job = self._current()
-        self._job = replace(job, revision=job.revision + 1, **changes)
+    def _change(self, task: _Task, **changes: Any) -> None:
+        if task is self._task and self._job is not None:
+            self._job = self._latest[task.name] = replace(self._job, revision=self._job.revision + 1, **changes)
 
 
-def seconds_left(seconds: float, done: int, remaining: int) -> float | None:
-    """How long `remaining` steps take when `done` took `seconds`; None while that says nothing."""
-    if remaining <= 0:
+def seconds_left(reports: Sequence[tuple[float, int]], total: int) -> float | None:
+    """How long the rest takes, from (time, how many were done) of the steps so far; None while that says nothing.
+
+    The pace is that of the later half: the first step may have loaded weights, and what was found in a cache came for
+    nothing.
+    """
+    if reports and reports[-1][1] >= total:
         return 0.0
-    if done <= 0 or seconds <= 0:
+    if len(reports) < 2:
         return None
-    return seconds / done * remaining
+    (since, had), (now, done) = reports[(len(reports) - 1) // 2], reports[-1]
+    if done <= had or now <= since:
+        return None
+    return (now - since) / (done - had) * (total - done)
+
+
+def defect(error: Exception) -> str:
+    """The sentence for an error that nobody thought of."""
+    return f"This is a defect, please report it: {type(error).__name__}: {error}"

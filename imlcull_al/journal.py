@@ -2,12 +2,14 @@
 
 `stage_N_cull_journal.jsonl`, UTF-8, append-only:
 
-    {"v": 1, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "key": "a.jpg", "label": "keep", "before": null}
+    {"v": 1, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "key": "a.jpg", "label": "keep", "before": null,
+     "queue": "uncertain"}
 
-`do` is `answer`; `skip` (label and before null); `undo` (takes back the last answer or skip not yet taken back; label
-is what the photo went back to); `edit` (the labels CSV was changed by somebody else; label null is a removed row).
-The state is the journal folded from its first line. A line is flushed to the disk before `append` returns. A line that
-is no event, such as the torn last one of a killed writer, is passed over and said.
+`do` is `answer`; `skip` (label and before null); `undo` (takes back the photo's last answer or skip not yet taken back;
+label is what it went back to); `edit` (the labels CSV was changed by somebody else; label null is a removed row).
+`queue` says in which queue the photo was shown, null where it is not known. The state is the journal folded from its
+first line. A line is flushed to the disk before `append` returns. A line that is no event, such as the torn last one of
+a killed writer, is passed over and said.
 Knows nothing of the CSV, of photos or of order.
 """
 
@@ -40,19 +42,23 @@ class Answer(NamedTuple):
 
 @dataclass
 class State:
-    """A folded journal. `labels`: key → label, in the order of first answers; `skipped`: in order of skipping."""
+    """A folded journal. `labels`: key → label, in the order of first answers; `skipped`: in order of skipping;
+    `confirmed`: answered as before among the disagreements, so that they are none any more.
+    """
 
     labels: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, None] = field(default_factory=dict)
     undoable: list[Answer] = field(default_factory=list)
+    confirmed: set[str] = field(default_factory=set)
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Fold one event in."""
         do, key, label = event["do"], event["key"], event["label"]
         if do in ("answer", "skip"):
             self.undoable.append(Answer(key, label, self.labels.get(key)))
-        elif do == "undo" and self.undoable:
-            self.undoable.pop()
+        elif do == "undo":
+            self._take_back(key)
+        self._confirm(event)
         self.skipped.pop(key, None)
         if do == "skip":
             self.skipped[key] = None
@@ -61,11 +67,28 @@ class State:
         else:
             self.labels[key] = label
 
+    def last_of(self, key: str) -> Answer | None:
+        """The photo's last answer or skip not yet taken back."""
+        return next((each for each in reversed(self.undoable) if each.key == key), None)
 
-def event(do: str, key: str, label: str | None, before: str | None) -> dict[str, Any]:
+    def _take_back(self, key: str) -> None:
+        """Somebody else may have answered other photos since, so it need not be the last of all."""
+        for place in range(len(self.undoable) - 1, -1, -1):
+            if self.undoable[place].key == key:
+                del self.undoable[place]
+                return
+
+    def _confirm(self, event: Mapping[str, Any]) -> None:
+        self.confirmed.discard(event["key"])
+        is_same = event["label"] is not None and event["label"] == self.labels.get(event["key"])
+        if event["do"] == "answer" and event.get("queue") == "disagreements" and is_same:
+            self.confirmed.add(event["key"])
+
+
+def event(do: str, key: str, label: str | None, before: str | None, queue: str | None = None) -> dict[str, Any]:
     """A line of the journal, as of now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"v": VERSION, "at": now, "do": do, "key": key, "label": label, "before": before}
+    return {"v": VERSION, "at": now, "do": do, "key": key, "label": label, "before": before, "queue": queue}
 
 
 class Journal:

@@ -13,7 +13,7 @@ Knows nothing of photos, scores or order.
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -81,29 +81,54 @@ class Labels:
         with self._lock:
             return list(self._journal.state.skipped)
 
-    def answer(self, key: str, label: str) -> None:
+    def confirmed(self) -> set[str]:
+        """Keys whose answer was given again in the queue of disagreements."""
+        with self._lock:
+            return set(self._journal.state.confirmed)
+
+    def answer(self, key: str, label: str, queue: str | None = None) -> None:
         """Record an answer; when this returns it is on the disk. Raises `LabelsError`, `StorageError`."""
+        self.answer_all([key], label, queue)
+
+    def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
+        """Record the same answer for many photos, shown in this queue, with one write. Raises as `answer` does."""
         if label not in LABELS:
-            raise LabelsError(f"The label {label!r} of {key} is neither keep nor cull. Answer one of the two.")
+            raise LabelsError(f"The label {label!r} is neither keep nor cull. Answer one of the two.")
         with self._writing():
             self._refresh()
-            self._record("answer", key, label, self._labels.get(key))
+            self._journal.append([event("answer", key, label, self._labels.get(key), queue) for key in keys])
+            self._write_csv()
 
     def skip(self, key: str) -> None:
         """Put a photo off, unless it has an answer. Raises `LabelsError`, `StorageError`."""
         with self._writing():
             self._refresh()
             if key not in self._labels:
-                self._record("skip", key, None, None)
+                self._journal.append([event("skip", key, None, None)])
 
-    def undo(self) -> Answer | None:
-        """Take back the last answer or skip not yet taken back, or return None where there is none."""
+    def undo(self, key: str | None = None) -> Answer | None:
+        """Take back the last answer or skip not yet taken back, of this photo if one is named; None for none."""
+        if key is None:
+            return next(iter(self.undo_all([])), None)
         with self._writing():
             self._refresh()
-            if not self._journal.state.undoable:
-                return None
-            last = self._journal.state.undoable[-1]
-            self._record("undo", last.key, last.before, last.label)
+            last = self._journal.state.last_of(key)
+            if last:
+                self._journal.append([event("undo", key, last.before, last.label)])
+                self._write_csv()
+            return last
+
+    def undo_all(self, keys: Sequence[str]) -> list[Answer]:
+        """Take back the last answer or skip, and those before it as long as they are to other photos of `keys`.
+
+        That takes an `answer_all` back with one write, and no answer that somebody else gave meanwhile.
+        """
+        with self._writing():
+            self._refresh()
+            last = _latest(self._journal.state.undoable, keys)
+            if last:
+                self._journal.append([event("undo", each.key, each.before, each.label) for each in last])
+                self._write_csv()
             return last
 
     @contextmanager
@@ -120,11 +145,6 @@ class Labels:
     @property
     def _labels(self) -> dict[str, str]:
         return self._journal.state.labels
-
-    def _record(self, do: str, key: str, label: str | None, before: str | None) -> None:
-        self._journal.append([event(do, key, label, before)])
-        if do != "skip":
-            self._write_csv()
 
     def _read_csv(self) -> None:
         """Make differences between the CSV and the journal's state events of their own: somebody edited it."""
@@ -212,6 +232,18 @@ class Labels:
             self._csv_is_behind = True
             log.warning("The answers are safe in %s, but: %s", self._stage.journal, error)
         self._csv_stat = _stat(self._stage.labels)
+
+
+def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
+    """The last answers as long as each is to another photo of `keys`, but at least one; the last first."""
+    left = set(keys)
+    latest: list[Answer] = []
+    for each in reversed(answers):
+        if each.key not in left:
+            break
+        left.remove(each.key)
+        latest.append(each)
+    return latest or list(answers[-1:])
 
 
 def _dialect(columns: list[str], path: Path) -> Dialect:

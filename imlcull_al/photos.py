@@ -11,8 +11,9 @@ import logging
 import warnings
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from .errors import UnreadablePhoto
 
@@ -163,6 +164,36 @@ def preview(path: Path, max_side: int) -> bytes:
     image = load(path, max_side)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return as_jpeg(image)
+
+
+def exposure(path: Path) -> dict[str, str]:
+    """What the camera noted, for people: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            exif = image.getexif()
+            details = exif.get_ifd(ExifTags.IFD.Exif)
+            facts = {
+                "camera": exif.get(ExifTags.Base.Model),
+                "lens": details.get(ExifTags.Base.LensModel),
+                "shutter": _shutter(details.get(ExifTags.Base.ExposureTime)),
+                "aperture": _measure("f/{:g}", details.get(ExifTags.Base.FNumber)),
+                "ISO": details.get(ExifTags.Base.ISOSpeedRatings),
+                "focal length": _measure("{:g} mm", details.get(ExifTags.Base.FocalLength)),
+                "taken": details.get(ExifTags.Base.DateTimeOriginal),
+            }
+    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+        return {}
+    return {name: " ".join(str(fact).split())[:60] for name, fact in facts.items() if str(fact or "").strip()}
+
+
+def _shutter(seconds: Any) -> str | None:
+    if not seconds or float(seconds) <= 0:
+        return None
+    return f"1/{1 / float(seconds):.0f} s" if float(seconds) < 0.4 else f"{float(seconds):g} s"
+
+
+def _measure(form: str, number: Any) -> str | None:
+    return form.format(round(float(number), 1)) if number else None
 
 
 def as_jpeg(image: Image.Image) -> bytes:

@@ -7,6 +7,7 @@
       stage_1_cull_model.pth            best model by validation accuracy
       stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
       stage_1_cull_report/              plots and tables of the last training
+      stage_1_cull_unfinished.json      there while a training runs
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
 
@@ -76,6 +77,11 @@ class Stage:
     def report(self) -> Path:
         """Folder of plots and tables of the last training."""
         return self._beside("report")
+
+    @property
+    def unfinished(self) -> Path:
+        """There while a training runs."""
+        return self._beside("unfinished.json")
 
     @property
     def manifest(self) -> Path:

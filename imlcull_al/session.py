@@ -9,8 +9,11 @@ The page, the command line and scripts all use this object. Answers are on the d
     session.cull()
 """
 
+import secrets
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,17 +21,22 @@ from typing import Any
 
 import numpy as np
 
-from . import cull, embeddings, query, scores, train
+from . import cull, embeddings, head, photos, query, scores, train
 from .cull import Decision, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
 from .encoder import load_encoder
 from .epochs import Epoch, Options
-from .errors import ModelFileError, StageError
+from .errors import Cancelled, ModelFileError, StageError
 from .labels import KEEP, LABELS, Answer, Labels
+from .leases import Leases
+from .previews import Previews
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage, absolute, list_photos, open_stage
 from .scores import Source, choose_source
+from .train import Interrupted
 
+_PRESSES = 1000
+"""Of how many presses a visitor, and of how many visitors, it is remembered that they were taken."""
 _CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_CACHE_DIR = (
     _CHECKOUT / "cache" if (_CHECKOUT / "requirements.txt").exists() else Path("~/.cache/imlcull").expanduser()
@@ -61,6 +69,27 @@ class Counts:
     missing: int
 
 
+QUEUES = {
+    "uncertain": "most uncertain",
+    "audit": "audit",
+    "keepers": "likely keepers",
+    "culls": "likely culls",
+    "disagreements": "disagreements",
+    "files": "file order",
+}
+"""The queues a person can choose, and what they are called. `audit` is a blind, fixed shuffle; `disagreements` holds
+answered photos that the scores would decide otherwise; the others hold unlabeled photos."""
+
+
+@dataclass(frozen=True)
+class Similar:
+    """An answered photo that looks like another one. `similarity`: cosine of the embeddings, −1 … 1."""
+
+    key: str
+    label: str
+    similarity: float
+
+
 class Session:
     """The answers, scores and order of one stage. Threads may share it."""
 
@@ -79,7 +108,11 @@ class Session:
             self._source = choose_source(stage, model)
         self._model_is_new = self._source is None
         self._p_keep: dict[str, float] = {}
-        self._order: list[str] | None = None
+        self._queues: dict[str, list[str]] = {}
+        self._revision = secrets.token_hex(8)
+        self._leases = Leases()
+        self._presses: dict[str, deque[int]] = {}
+        self.previews = Previews(cache_dir / "previews")
 
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""
@@ -99,6 +132,11 @@ class Session:
     def prepared(self) -> bool:
         """Whether the embeddings are there, so that answers re-order the queue."""
         return self._seen is not None and not self._model_is_new
+
+    @property
+    def revision(self) -> str:
+        """Another text after every change of answers or scores, and in every process: what was seen then holds now."""
+        return self._revision
 
     def prepare(
         self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
@@ -121,24 +159,106 @@ class Session:
             self._changed()
         return seen
 
+    def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
+        """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""
+        with self._lock:
+            first = self._ranked("uncertain")
+        keys = dict.fromkeys([*first, *self.listing.keys])
+        self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
+
     def next(self) -> Photo | None:
         """The unlabeled photo to ask about now, skipped ones last; None when all are labeled."""
+        return next(iter(self.order(1)), None)
+
+    def offer(
+        self,
+        visitor: str,
+        queue: str = "uncertain",
+        count: int = 1,
+        first: Sequence[str] = (),
+        last: Sequence[str] = (),
+    ) -> list[Photo]:
+        """The first `count` photos of a queue that no other visitor is being shown; they are this visitor's now.
+
+        Those of `first` (loaded ahead) come before all others, those of `last` (looked past) behind. An answer ends
+        that, and so do two minutes without a new offer. Raises `StageError` for an unknown queue.
+        """
         with self._lock:
-            queue = self._queue()
-            return self.photo(queue[0]) if queue else None
+            ranked = self._ranked(queue)
+            known = set(ranked)
+            ordered = [*[key for key in first if key in known], *_last(ranked, last)]
+            keys = self._leases.take(visitor, dict.fromkeys(ordered), count, time.monotonic())
+            return self._photos(keys)
+
+    def visitors(self) -> int:
+        """How many people or tabs are being shown photos now."""
+        with self._lock:
+            return self._leases.visitors(time.monotonic())
+
+    def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
+        """`work()`, or None when it was done for this visitor's press before: one that is sent twice counts once."""
+        with self._lock:
+            done = self._presses.setdefault(visitor, deque(maxlen=_PRESSES))
+            if number in done:
+                return None
+            result = work()
+            done.append(number)
+            while len(self._presses) > _PRESSES:
+                del self._presses[next(iter(self._presses))]
+            return result
+
+    def unlike(self) -> Photo | None:
+        """The unlabeled photo least like those labeled; None while unprepared, and where there are none of either."""
+        with self._lock:
+            seen, labels = self._seen, self._labels.as_dict()
+            if seen is None:
+                return None
+            labeled = np.array([row for row, key in enumerate(seen.keys) if key in labels], np.intp)
+            others = np.array([row for row, key in enumerate(seen.keys) if key not in labels], np.intp)
+            if not (len(labeled) and len(others)):
+                return None
+            return self.photo(seen.keys[query.least_like(head.unit(seen.rows), labeled, others)])
+
+    def exposure(self, key: str) -> dict[str, str]:
+        """What the camera noted about a photo, for people; empty for nothing, and for a link out of the stage."""
+        self._check(key)
+        path = self.stage.path(key)
+        return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
+
+    def similar(self, key: str, count: int = 3) -> list[Similar]:
+        """Up to `count` kept and `count` culled photos most like this one, the closest first; none while unprepared."""
+        self._check(key)
+        seen, labels = self._seen, self._labels.as_dict()
+        if seen is None or key not in seen.keys:
+            return []
+        rows = [row for row, other in enumerate(seen.keys) if other in labels and other != key]
+        cosines = head.unit(seen.rows[rows]) @ head.unit(seen.rows[[seen.keys.index(key)]])[0]
+        closest = sorted(zip(-cosines, rows, strict=True))
+        found = [Similar(seen.keys[row], labels[seen.keys[row]], float(-minus)) for minus, row in closest]
+        return [each for label in LABELS for each in [one for one in found if one.label == label][:count]]
 
     def photo(self, key: str) -> Photo:
         """One photo with its score and its answer. Raises `StageError` for a key that the stage doesn't hold."""
         with self._lock:
             self._check(key)
-            self._queue()
-            return Photo(key, self.stage.path(key), self._p_keep.get(key), self._labels.as_dict().get(key))
+            self._ranked("uncertain")
+            return self._photos([key])[0]
 
-    def answer(self, key: str, label: str) -> None:
-        """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`."""
+    def answer(self, key: str, label: str, queue: str | None = None) -> None:
+        """Record `keep` or `cull`; the latest answer counts. `queue`: the one it was shown in, for the journal.
+
+        Raises `StageError`, `LabelsError`, `StorageError`.
+        """
+        self.answer_all([key], label, queue)
+
+    def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
+        """The same answer for many photos at once, all of them or none. Raises as `answer` does."""
         with self._lock:
-            self._check(key)
-            self._labels.answer(key, label)
+            for key in keys:
+                self._check(key)
+            self._labels.answer_all(keys, label, queue)
+            for key in keys:
+                self._leases.free(key)
             self._changed()
 
     def skip(self, key: str) -> None:
@@ -148,17 +268,38 @@ class Session:
             self._labels.skip(key)
             self._changed()
 
-    def undo(self) -> Answer | None:
-        """Take back the last answer or skip and return it, or None when there is none left."""
+    def undo(self, key: str | None = None) -> Answer | None:
+        """Take back the last answer or skip, of this photo if one is named, and return it; None when none is left."""
+        if key is None:
+            return next(iter(self.undo_all([])), None)
         with self._lock:
-            taken_back = self._labels.undo()
+            self._check(key)
+            taken_back = self._labels.undo(key)
+            self._changed()
+            return taken_back
+
+    def undo_all(self, keys: Sequence[str]) -> list[Answer]:
+        """Take back the last answer or skip, and those before it as long as they are to other photos of `keys`."""
+        with self._lock:
+            taken_back = self._labels.undo_all(keys)
             self._changed()
             return taken_back
 
     def order(self, n: int | None = None) -> list[Photo]:
         """The next `n` photos to label (all by default), most uncertain first."""
         with self._lock:
-            return [self.photo(key) for key in self._queue()[:n]]
+            return self._photos(self._ranked("uncertain")[:n])
+
+    def survey(self) -> list[Photo]:
+        """Every photo of the stage, in key order."""
+        with self._lock:
+            self._ranked("uncertain")
+            return self._photos(self.listing.keys)
+
+    def unreadable(self) -> dict[str, str]:
+        """Key → reason of the photos that can't be shown, as far as is known."""
+        seen = self._seen
+        return dict(seen.unreadable) if seen else {}
 
     def labels(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
@@ -225,7 +366,7 @@ class Session:
             )
         finally:  # a run that is stopped, or fails later on, may have replaced the model file
             self._model_is_new = True
-        if not stop():
+        with suppress(Cancelled):  # the training has ended well; its scores come with the next `prepare`
             self.prepare(progress=progress, stop=stop)
         return done
 
@@ -245,32 +386,77 @@ class Session:
         """Make the next stage from the kept photos and return it. Raises `CullRefused`; see `cull.apply`."""
         return cull.apply(self.plan_cull(threshold), link, progress=progress, stop=stop)
 
+    def interrupted_training(self) -> Interrupted | None:
+        """The training that was killed before its end; not meant to be asked while one runs here."""
+        return train.interrupted(self.stage)
+
+    def interrupted_cull(self) -> bool:
+        """Whether a cull was killed before its end; not meant to be asked while one runs here."""
+        return cull.interrupted(self.stage)
+
+    def cull_to_undo(self) -> Stage | None:
+        """The next stage, if a cull made it and nothing was written beside it since; a quick look."""
+        return self.stage.next if cull.seems_unchanged(self.stage.next) else None
+
+    def undo_cull(self) -> Path:
+        """Move the next stage aside and return where to. Raises `CullRefused` when it is not as the cull made it."""
+        return cull.undo(self.stage.next)
+
+    def _photos(self, keys: Sequence[str]) -> list[Photo]:
+        """As they stand at the last ranking."""
+        labels = self._labels.as_dict()
+        return [Photo(key, self.stage.path(key), self._p_keep.get(key), labels.get(key)) for key in keys]
+
     def _check(self, key: str) -> None:
         if key not in self._keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
     def _changed(self) -> None:
-        self._order = None
+        self._queues = {}
+        self._revision = secrets.token_hex(8)
 
-    def _queue(self) -> list[str]:
-        """Keys of the unlabeled photos in query order, the skipped ones behind."""
-        if self._labels.refresh() or self._order is None:  # another program, or an editor, may have answered
-            labels = self._labels.as_dict()
-            ranked = dict.fromkeys(self._ranked(labels))
-            skipped = [key for key in self._labels.skipped() if ranked.pop(key, key) is None]
-            self._order = [*ranked, *skipped]
-        return self._order
+    def _ranked(self, queue: str) -> list[str]:
+        """Keys in the order of a queue, worked out again after every change."""
+        if queue not in QUEUES:
+            raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
+        if self._labels.refresh():  # another program, or an editor, has answered
+            self._changed()
+        if "uncertain" not in self._queues:
+            self._rank_all()
+        return self._queues[queue]
 
-    def _ranked(self, labels: dict[str, str]) -> list[str]:
+    def _rank_all(self) -> None:
+        labels = self._labels.as_dict()
         seen, source = self._seen, self._source
         keys = seen.keys if seen else self.listing.keys
+        labeled = np.array([row for row, key in enumerate(keys) if key in labels], np.intp)
         unlabeled = np.array([row for row, key in enumerate(keys) if key not in labels], np.intp)
+        shuffled = query.shuffled(keys, unlabeled)
         p_keep = scores.p_keep(source, seen, labels) if seen and source else None
         if p_keep is None:
             self._p_keep = {}
-            return [keys[row] for row in query.shuffled(keys, unlabeled)]
-        self._p_keep = dict(zip(keys, p_keep.tolist(), strict=True))
-        return [keys[row] for row in query.most_uncertain_first(p_keep, unlabeled)]
+            orders = {"uncertain": shuffled, "keepers": shuffled, "culls": shuffled, "disagreements": labeled[:0]}
+        else:
+            self._p_keep = dict(zip(keys, p_keep.tolist(), strict=True))
+            confirmed = self._labels.confirmed()
+            open_ = np.array([row for row in labeled if keys[row] not in confirmed], np.intp)
+            is_keep = np.array([labels[keys[row]] == KEEP for row in open_], bool)
+            orders = {
+                "uncertain": query.most_uncertain_first(p_keep, unlabeled),
+                "keepers": query.likeliest_first(p_keep, unlabeled),
+                "culls": query.likeliest_first(1 - p_keep, unlabeled),
+                "disagreements": query.disagreements_first(p_keep, open_, is_keep),
+            }
+        orders |= {"audit": shuffled, "files": unlabeled}
+        skipped = self._labels.skipped()
+        self._queues = {name: _last([keys[row] for row in rows], skipped) for name, rows in orders.items()}
+
+
+def _last(keys: Sequence[str], skipped: Sequence[str]) -> list[str]:
+    """The keys, those that were skipped behind the others."""
+    ranked = dict.fromkeys(keys)
+    behind = [key for key in skipped if ranked.pop(key, key) is None]
+    return [*ranked, *behind]
 
 
 def open_session(

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import embeddings, head, photos, report, tables
+from . import embeddings, head, photos, report, tables, unfinished
 from .encoder import VisionEncoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
 from .errors import Cancelled, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .files import replacing
 from .labels import KEEP, LABELS
+from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 from .project import Stage
 
@@ -50,11 +51,42 @@ class Training:
     @property
     def summary(self) -> str:
         """How it ended and how good the saved epoch is, in two sentences."""
-        name = f"epoch {self.best.epoch}" if self.best.epoch else "the start"
+        name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
         return (
-            f"Ended after epoch {len(self.epochs)}: {self.ended}. Saved is {name}: {self.best.val_accuracy:.1%} of the "
+            f"Ended after epoch {len(self.epochs)}: {self.ended}. {name} is saved: {self.best.val_accuracy:.1%} of the "
             f"{len(self.validation_keys)} validation photos right."
         )
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A training that was killed: its options, the epochs it ended, and whether one of them is the model."""
+
+    options: Options
+    epochs: int
+    saved: bool
+
+
+def interrupted(stage: Stage) -> Interrupted | None:
+    """The training of this stage that was killed, or is run elsewhere; None while there is none."""
+    found = unfinished.read(stage.unfinished)
+    if found is None:
+        return None
+    try:
+        options = Options(**found)
+        options.check()
+    except (TypeError, TrainingError):  # edited, or of another version
+        options = Options()
+    begun = _written(stage.unfinished)
+    epochs = len(tables.read(stage.epoch_log)[1]) if _written(stage.epoch_log) > begun else 0
+    return Interrupted(options, epochs, _written(stage.model) > begun)
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return -1
 
 
 def train(
@@ -77,17 +109,18 @@ def train(
         raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
     run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop)
     run.options.check()
-    run.read()
-    earlier_log = stage.epoch_log.read_bytes() if stage.epoch_log.is_file() else None
-    best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
-    if not run.saved and earlier_log is not None:
-        with replacing(stage.epoch_log) as temporary:
-            temporary.write_bytes(earlier_log)  # the log stays that of the model beside it
-    if not run.saved and stop():
-        raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
-    if not run.saved:
-        raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
-    run.write_report()
+    with unfinished.noted(stage.unfinished, asdict(run.options)):
+        run.read()
+        earlier_log = stage.epoch_log.read_bytes() if stage.epoch_log.is_file() else None
+        best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
+        if not run.saved and earlier_log is not None:
+            with replacing(stage.epoch_log) as temporary:
+                temporary.write_bytes(earlier_log)  # the log stays that of the model beside it
+        if not run.saved and stop():
+            raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
+        if not run.saved:
+            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
+        run.write_report()
     sides = [tuple(run.keys[i] for i in side) for side in (run.train_side, run.validation_side)]
     return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.unreadable)
 
@@ -118,7 +151,7 @@ class _Run:
 
         pixels = []
         wanted = sorted(self.labels)
-        for done, found in enumerate(embeddings.in_order(self._pixels_of, wanted, ahead=32)):
+        for done, found in enumerate(in_order(self._pixels_of, wanted, ahead=32)):
             if self.stop():
                 raise Cancelled("Training was stopped while it read the photos; the earlier model is as it was.")
             if isinstance(found, str):

@@ -237,3 +237,40 @@ def test_nothing_to_keep_and_odd_options_are_refused(stage, plan):
     for threshold in (-0.1, 1.1, float("nan")):
         with pytest.raises(CullRefused, match="choose one between 0 and 1"):
             make_plan(stage, [], list_photos(stage), threshold, "m")
+
+
+def test_undo_moves_the_new_stage_aside(stage, plan):
+    new = apply(plan)
+    made = fingerprint_of(new.folder)
+    aside = cull.undo(new)
+    assert fingerprint_of(aside) == made
+    assert aside.name.startswith("stage_2_undone_")
+    assert not new.folder.exists()
+    assert not new.manifest.exists()
+    assert apply(plan).folder.is_dir()
+
+
+def test_a_stage_that_was_changed_is_not_undone(stage, plan):
+    new = apply(plan)
+
+    def refused(words):
+        before = fingerprint_of(stage.project)
+        with pytest.raises(CullRefused, match=words):
+            cull.undo(new)
+        assert fingerprint_of(stage.project) == before
+
+    photo = new.folder / "warm_01.jpg"
+    original = photo.read_bytes()
+    photo.write_bytes(original + b"edited")
+    refused(r"warm_01\.jpg was changed")
+    photo.unlink()
+    refused(r"warm_01\.jpg is missing")
+    photo.write_bytes(original)
+    (new.folder / "mine.jpg").write_text("mine")
+    refused(r"mine\.jpg is new")
+    (new.folder / "mine.jpg").unlink()
+    new.labels.write_text("image_name,label\n")
+    refused(r"stage_2_cull_labels\.csv was written")
+    new.labels.unlink()
+    new.manifest.unlink()
+    refused(r"stage_2_cull_manifest\.csv is missing")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
 
-from imlcull_al import embeddings, photos
+from imlcull_al import photos
 from imlcull_al.embeddings import ensure
 from imlcull_al.errors import Cancelled
+from imlcull_al.parallel import in_order
 
 
 def paths_of(folder):
@@ -134,7 +135,7 @@ def test_threads_stay_a_bounded_distance_ahead():
             started.append(item)
         return item
 
-    results = embeddings.in_order(work, range(100), ahead=5)
+    results = in_order(work, range(100), ahead=5)
     assert next(results) == 0
     assert max(started) < 6
     assert list(results) == list(range(1, 100))

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from imlcull_al.errors import Cancelled, StageError, TrainingError
-from imlcull_al.jobs import CANCELLED, DONE, FAILED, RUNNING, Jobs, seconds_left
+from imlcull_al.jobs import CANCELLED, DONE, FAILED, RUNNING, WAITING, Jobs, seconds_left
 
 
 class Clock:
@@ -15,11 +15,29 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "done", "remaining", "expected"),
-    [(10.0, 5, 20, 40.0), (10.0, 0, 20, None), (0.0, 5, 20, None), (10.0, 25, 0, 0.0), (3.0, 3, 1, 1.0)],
+    ("reports", "total", "expected"),
+    [
+        ([], 10, None),
+        ([(5, 3)], 10, None),
+        ([(0, 0), (10, 5)], 25, 40),
+        ([(0, 5), (10, 25)], 25, 0),
+        ([(0, 100), (10, 120)], 360, 120),  # a hundred came from the cache: they say nothing about the pace
+        ([(0, 0), (60, 1), (62, 2)], 12, 20),  # the first loaded the weights
+        ([(0, 0), (1, 1), (2, 2), (12, 3), (22, 4)], 6, 20),  # it has become slower
+        ([(0, 0), (0, 4)], 10, None),
+        ([(3, 7), (9, 7)], 10, None),
+    ],
 )
-def test_time_left_is_time_a_step_times_steps(seconds, done, remaining, expected):
-    assert seconds_left(seconds, done, remaining) == expected
+def test_time_left_goes_by_the_pace_of_the_later_half(reports, total, expected):
+    assert seconds_left(reports, total) == expected
+
+
+def test_time_left_forgets_a_slow_start_and_survives_batches():
+    now, reports = 0.0, [(0.0, 0)]
+    for done in range(1, 257):  # 32 at a time, half a second a photo, and half a minute for the weights
+        now += 0.001 + (16 if done % 32 == 0 else 0) + (30 if done == 32 else 0)
+        reports.append((now, done))
+    assert seconds_left(reports, 512) == pytest.approx(128, rel=0.05)
 
 
 def test_no_job_has_no_state():
@@ -157,3 +175,105 @@ def test_of_many_starts_at_once_one_wins():
     go_on.set()
     jobs.wait(5)
     assert sorted(outcomes) == ["refused"] * 7 + ["started"]
+
+
+class Filling:
+    """Work that yields: runs until it is stopped or told to end, and counts its runs."""
+
+    def __init__(self):
+        self.runs, self.running, self.enough = 0, threading.Event(), threading.Event()
+
+    def __call__(self, progress, stop):
+        self.runs += 1
+        self.running.set()
+        while not stop() and not self.enough.wait(0.001):
+            progress("making previews", 1, 2)
+        if stop():
+            self.running.clear()
+            raise Cancelled("Making previews was stopped.")
+
+
+def test_what_fills_the_time_yields_and_goes_on_afterwards():
+    jobs, filling = Jobs(), Filling()
+    jobs.start("previews", filling, yields=True)
+    assert filling.running.wait(5)
+    overlapped, go_on = [], threading.Event()
+
+    def training(progress, stop):
+        overlapped.append(filling.running.is_set())
+        go_on.wait(5)
+        return "model"
+
+    jobs.start("training", training)
+    assert (jobs.state().name, jobs.latest("previews").status) == ("training", WAITING)
+    with pytest.raises(StageError, match="training is still running"):
+        jobs.start("previews", filling, yields=True)
+    go_on.set()
+    assert jobs.wait(5).result == "model"
+    assert overlapped == [False]
+    assert filling.running.wait(5)
+    assert (jobs.state().name, jobs.state().running) == ("previews", True)
+    assert (jobs.latest("training").status, jobs.latest("training").result) == (DONE, "model")
+    filling.enough.set()
+    assert (jobs.wait(5).status, filling.runs) == (DONE, 2)
+
+
+def test_what_fills_the_time_begins_anew_after_every_other_job():
+    jobs, filling = Jobs(), Filling()
+    filling.enough.set()
+    jobs.start("previews", filling, yields=True)
+    jobs.wait(5)
+    for name in ("training", "cull"):
+        jobs.start(name, lambda progress, stop: None)
+        assert jobs.wait(5).name == name
+        jobs.wait(5)
+    assert filling.runs == 3
+
+
+def test_a_cancelled_filling_stays_away():
+    jobs, filling = Jobs(), Filling()
+    jobs.start("previews", filling, yields=True)
+    assert filling.running.wait(5)
+    jobs.cancel()
+    assert jobs.wait(5).status == CANCELLED
+    jobs.start("cull", lambda progress, stop: "made")
+    assert jobs.wait(5).result == "made"
+    assert (jobs.state().name, filling.runs) == ("cull", 1)
+
+
+def test_cancelling_a_job_lets_the_filling_go_on():
+    jobs, filling = Jobs(), Filling()
+    jobs.start("previews", filling, yields=True)
+
+    def training(progress, stop):
+        while not stop():
+            pass
+        raise Cancelled("Stopped.")
+
+    jobs.start("training", training)
+    filling.running.clear()
+    jobs.cancel()
+    assert filling.running.wait(5)
+    assert jobs.latest("training").error == "Stopped."
+    jobs.close()
+    jobs.wait(5)
+
+
+def test_nothing_starts_once_the_server_ends():
+    jobs, filling = Jobs(), Filling()
+    jobs.start("previews", filling, yields=True)
+    jobs.start("training", lambda progress, stop: [None for _ in iter(stop, True)])
+    jobs.close()
+    jobs.wait(5)
+    assert jobs.state().name == "training"
+    with pytest.raises(StageError, match="stopping"):
+        jobs.start("cull", lambda progress, stop: None)
+
+
+def test_a_page_sees_that_a_job_was_asked_to_stop():
+    jobs, go_on = Jobs(), threading.Event()
+    jobs.start("cull", lambda progress, stop: go_on.wait(5))
+    jobs.cancel()
+    assert jobs.state().stopping
+    go_on.set()
+    assert not jobs.wait(5).stopping

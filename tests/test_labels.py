@@ -45,7 +45,9 @@ def test_the_journal_is_as_written_down(stage):
     labels.undo()
     lines = stage.journal.read_text(encoding="utf-8").splitlines()
     at = json.loads(lines[0])["at"]
-    assert lines[0] == f'{{"v": 1, "at": "{at}", "do": "answer", "key": "b.jpg", "label": "cull", "before": null}}'
+    assert lines[0] == (
+        f'{{"v": 1, "at": "{at}", "do": "answer", "key": "b.jpg", "label": "cull", "before": null, "queue": null}}'
+    )
     assert at.endswith("+00:00")
     assert [(line["do"], line["key"], line["label"], line["before"]) for line in journal_of(stage)] == [
         ("answer", "b.jpg", "cull", None),

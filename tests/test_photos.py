@@ -140,3 +140,22 @@ def test_broken_exif_leaves_the_pixels_alone():
 
 def test_the_content_id_is_pinned():
     assert photos.content_id(b"imlcull") == "ce4f2dd234d24e11d51cfd6176fb8b19"
+
+
+def test_the_exposure_is_what_the_camera_noted(tmp_path):
+    exif = Image.Exif()
+    exif[0x0110] = "A camera"
+    details = exif.get_ifd(0x8769)
+    details.update({0x829A: 1 / 250, 0x829D: 2.8, 0x8827: 400, 0x920A: 35.0, 0x9003: "2025:05:17 09:00:00"})
+    half_red_half_blue().save(tmp_path / "a.jpg", exif=exif)
+    assert photos.exposure(tmp_path / "a.jpg") == {
+        "camera": "A camera",
+        "shutter": "1/250 s",
+        "aperture": "f/2.8",
+        "ISO": "400",
+        "focal length": "35 mm",
+        "taken": "2025:05:17 09:00:00",
+    }
+    half_red_half_blue().save(tmp_path / "b.jpg")
+    assert photos.exposure(tmp_path / "b.jpg") == {}
+    assert photos.exposure(tmp_path / "missing.jpg") == {}

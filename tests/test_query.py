@@ -32,3 +32,20 @@ def test_every_candidate_comes_once_and_uncertainty_never_rises(probabilities):
     order = query.most_uncertain_first(probability, np.arange(len(probability)))
     assert sorted(order) == list(range(len(probability)))
     assert (np.diff(query.uncertainty(probability[order])) <= 0).all()
+
+
+def test_likeliest_first_by_eye():
+    probability = np.array([0.9, 0.4, 0.9, 0.5])
+    assert query.likeliest_first(probability, np.array([3, 2, 1, 0])).tolist() == [0, 2, 3, 1]
+
+
+def test_disagreements_are_the_furthest_off_first():
+    probability = np.array([0.9, 0.4, 0.1, 0.5, 0.7])
+    target = np.array([False, True, True, True, True])
+    assert query.disagreements_first(probability, np.arange(5), target).tolist() == [0, 2, 1]
+
+
+def test_least_like_is_the_furthest_from_its_closest_neighbour():
+    rows = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0], [0, -1]], float)
+    assert query.least_like(rows, np.array([0]), np.arange(1, 5)) == 3
+    assert query.least_like(rows, np.array([0, 3]), np.array([4, 2, 1])) == 2  # a tie with 4

@@ -6,7 +6,7 @@ from conftest import fill_stage, label_of, save_photo
 
 from imlcull_al import model, open_session
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
-from imlcull_al.session import Counts, Session
+from imlcull_al.session import QUEUES, Counts, Session
 
 
 @pytest.fixture
@@ -223,3 +223,52 @@ def test_the_next_stage_goes_on_with_the_same_encoder(session, project, cache_di
     session.train(epochs=1)
     session.cull()
     assert open_session(project, cache_dir=cache_dir).prepare().computed == 0
+
+
+def test_every_queue_has_its_order(session):
+    for key in ("warm_00.jpg", "warm_01.jpg", "cold_00.jpg", "cold_01.jpg"):
+        session.answer(key, label_of(key))
+    session.answer("warm_02.jpg", "cull")
+    offered = {queue: [photo.key for photo in session.offer("me", queue, 99)] for queue in QUEUES}
+    unlabeled = sorted(set(session.listing.keys) - set(session.labels()))
+    assert offered["files"] == unlabeled
+    assert all(sorted(offered[queue]) == unlabeled for queue in ("uncertain", "audit", "keepers", "culls"))
+    assert offered["keepers"] == offered["culls"][::-1]
+    assert set(offered["disagreements"]) <= set(session.labels())
+    p_keep = [session.photo(key).p_keep for key in offered["keepers"]]
+    assert p_keep == sorted(p_keep, reverse=True)
+    with pytest.raises(StageError, match="There is no queue"):
+        session.offer("me", "nonsense")
+
+
+def test_two_visitors_are_never_shown_the_same_photo(session):
+    mine = {photo.key for photo in session.offer("me", "uncertain", 5)}
+    yours = {photo.key for photo in session.offer("you", "files", 5)}
+    assert len(mine) == len(yours) == 5
+    assert not mine & yours
+    assert session.visitors() == 2
+
+
+def test_many_photos_are_answered_at_once_or_not_at_all(session, project):
+    session.answer_all(["warm_00.jpg", "warm_01.jpg"], "keep", "files")
+    with pytest.raises(StageError):
+        session.answer_all(["warm_02.jpg", "nowhere.jpg"], "keep")
+    assert session.labels() == {"warm_00.jpg": "keep", "warm_01.jpg": "keep"}
+    assert '"queue": "files"' in (project / "stage_1_cull_journal.jsonl").read_text()
+
+
+def test_similar_photos_are_the_closest_of_both_kinds(session):
+    for key in ("warm_00.jpg", "warm_01.jpg", "cold_00.jpg"):
+        session.answer(key, label_of(key))
+    found = session.similar("warm_05.jpg", count=1)
+    assert [(each.label, each.key[:4]) for each in found] == [("keep", "warm"), ("cull", "cold")]
+    assert found[0].similarity > found[1].similarity
+    assert -1.001 <= found[1].similarity <= 1.001
+    assert [each.key for each in session.similar("warm_00.jpg")] == ["warm_01.jpg", "cold_00.jpg"]
+
+
+def test_the_survey_has_every_photo(session, project):
+    session.answer("warm_00.jpg", "keep")
+    survey = session.survey()
+    assert [photo.key for photo in survey] == list(session.listing.keys)
+    assert {photo.key: photo.label for photo in survey}["warm_00.jpg"] == "keep"

@@ -1,7 +1,11 @@
-"""The Cull screen: a dry run with its numbers and photos, then one button that makes the next stage."""
+"""The Cull screen: a dry run with its numbers and photos, one button that makes the next stage, and one that takes it
+back.
+"""
 
+import shlex
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,7 +20,7 @@ from .look import every_second, sentence
 from .serving import SMALL, photo_url
 from .telling import attempt
 
-DRY_RUN, CULL = "dry run", "cull"
+DRY_RUN, CULL, TAKE_BACK = "dry run", "cull", "taking back"
 SHEET = 36
 """Photos shown of each side."""
 
@@ -24,34 +28,44 @@ SHEET = 36
 def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
     """Put the screen into the page."""
     with gr.Column(elem_classes="screen"):
+        offer = gr.HTML()
         with gr.Row(equal_height=True):
-            threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold: keep from this score on")
-            link = gr.Radio(list(LINKS), value=LINKS[0], label="How files are placed")
+            threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold: keep from this score on", min_width=280)
+            link = gr.Radio(list(LINKS), value=LINKS[0], label="How files are placed", min_width=280)
         with gr.Row():
             dry_run = gr.Button("Dry run", variant="primary", scale=0, min_width=140)
-            make = gr.Button(f"Make {session.stage.next.name}", interactive=False, scale=0, min_width=330)
+            make = gr.Button(f"Make {session.stage.next.name}", interactive=False, scale=0, min_width=280)
+            take_back = gr.Button("Take the cull back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
     seen = gr.State(-1)
 
     def on_dry_run(threshold: float) -> str:
-        _, error = attempt(lambda: start_dry_run(session, jobs, threshold))
-        return sentence(error, "failed")
+        return sentence(attempt(lambda: start_dry_run(session, jobs, threshold))[1], "failed")
 
     def on_make(link: str) -> str:
-        _, error = attempt(lambda: start_cull(session, jobs, link))
-        return sentence(error, "failed")
+        return sentence(attempt(lambda: start_cull(session, jobs, link))[1], "failed")
+
+    def on_take_back() -> str:
+        return sentence(attempt(lambda: start_take_back(session, jobs))[1], "failed")
 
     def on_tick(seen: int) -> tuple[Any, ...]:
-        job = jobs.state()
-        revision = job.revision if job else 0
+        now = jobs.state()
+        revision = now.revision if now else 0
         if revision == seen:
-            return (gr.skip(),) * 3
-        return revision, outcome_html(session, job), make_button(session, job)
+            return (gr.skip(),) * 5
+        return (
+            revision,
+            outcome_html(session, jobs),
+            make_button(session, jobs),
+            gr.Button(visible=not _at_work(jobs) and session.cull_to_undo() is not None),
+            sentence(interrupted(session, jobs)),
+        )
 
     dry_run.click(on_dry_run, threshold, message, api_visibility="private")
     make.click(on_make, link, message, api_visibility="private")
-    every_second(timer, on_tick, seen, [seen, outcome, make])
+    take_back.click(on_take_back, None, message, api_visibility="private")
+    every_second(timer, on_tick, seen, [seen, outcome, make, take_back, offer], message)
 
 
 def start_dry_run(session: Session, jobs: Jobs, threshold: float) -> None:
@@ -67,41 +81,81 @@ def start_dry_run(session: Session, jobs: Jobs, threshold: float) -> None:
 
 def start_cull(session: Session, jobs: Jobs, link: str) -> None:
     """Make the next stage at the threshold of the dry run on the page; answers given since then count."""
-    plan = planned(jobs.state())
+    plan = planned(jobs)
     if plan is None:
         raise CullRefused("Make a dry run first.")
     jobs.start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
 
 
-def planned(job: Job | None) -> Plan | None:
-    """The plan of the latest job, if that was a dry run that ended well."""
-    return job.result if job and job.name == DRY_RUN and job.status == DONE else None
+def start_take_back(session: Session, jobs: Jobs) -> None:
+    """Move the next stage aside in the background: every file is compared with the manifest first."""
+    jobs.start(TAKE_BACK, lambda progress, stop: session.undo_cull())
 
 
-def make_button(session: Session, job: Job | None) -> gr.Button:
+def latest(jobs: Jobs) -> Job | None:
+    """The newest job of this screen; what fills the time between them is no news here."""
+    found = [job for name in (DRY_RUN, CULL, TAKE_BACK) if (job := jobs.latest(name))]
+    return max(found, key=lambda job: job.number, default=None)
+
+
+def planned(jobs: Jobs) -> Plan | None:
+    """The plan of the last dry run, if it ended well and neither a cull nor a training came after it."""
+    job, training = latest(jobs), jobs.latest("training")
+    if job is None or job.name != DRY_RUN or job.status != DONE or (training and training.number > job.number):
+        return None
+    plan: Plan = job.result
+    return plan
+
+
+def make_button(session: Session, jobs: Jobs) -> gr.Button:
     """The button says what it would do, and can be pressed once that is on the page."""
-    plan, name = planned(job), session.stage.next.name
+    plan, name = planned(jobs), session.stage.next.name
     if plan is None:
         return gr.Button(f"Make {name}", interactive=False)
     return gr.Button(f"Make {name} of {len(plan.kept)} kept photos", interactive=True)
 
 
-def outcome_html(session: Session, job: Job | None) -> str:
-    """What the dry run found, or what the cull made; nothing while the latest job is another."""
-    if job is None or job.name not in (DRY_RUN, CULL):
+def interrupted(session: Session, jobs: Jobs) -> str:
+    """The sentence about a cull that was killed; empty for none."""
+    if _at_work(jobs) or not session.interrupted_cull():
+        return ""
+    new = session.stage.next.name
+    return f"The cull of {session.stage.name} was interrupted; {new} was not made. Make a dry run to do it again."
+
+
+def outcome_html(session: Session, jobs: Jobs) -> str:
+    """What the newest of dry run, cull and taking back came to; nothing before the first."""
+    job = latest(jobs)
+    if job is None or job.running:
         return ""
     if job.status != DONE:
         return sentence(job.error, "failed")
-    return made_html(session, job.result) if job.name == CULL else plan_html(session, job.result)
+    if job.name == DRY_RUN:
+        return plan_html(session, job.result)
+    return made_html(session, job.result) if job.name == CULL else taken_back_html(session, job.result)
 
 
 def made_html(session: Session, made: Stage) -> str:
-    """Where the new stage is."""
+    """Where the new stage is, and how to go on with it: a page shows one stage for as long as its server runs."""
+    command = f"python -m imlcull_al label --project {shlex.quote(str(made.project))} --stage {made.number}"
+    return (
+        sentence(f"Made {made.folder} and {made.manifest.name}; {session.stage.name} is as it was.", "")
+        + f"<p>To go on with {escape(made.name)}, stop this server and run <code>{escape(command)}</code></p>"
+    )
+
+
+def taken_back_html(session: Session, aside: Path) -> str:
+    """Where the stage lies now."""
     return sentence(
-        f"Made {made.folder} and {made.manifest.name}; {session.stage.name} is as it was. "
-        f"Start the app again to go on with {made.name}.",
+        f"Took the cull back. What was {session.stage.next.name} is in {aside} now, its manifest beside it; "
+        "delete both when you don't need them.",
         "",
     )
+
+
+def _at_work(jobs: Jobs) -> bool:
+    job = latest(jobs)
+    return job is not None and job.running
 
 
 def plan_html(session: Session, plan: Plan) -> str:
@@ -131,7 +185,9 @@ def table_html(plan: Plan) -> str:
         for name, style, side in (("Kept", "keep", plan.kept), ("Culled", "cull", plan.culled))
     )
     heads = "".join(f"<th>{name}</th>" for name in ("", "Photos", "By label", "By score", "Unreadable"))
-    return f'<table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return (
+        f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def sheet_html(session: Session, title: str, side: Sequence[Decision]) -> str:

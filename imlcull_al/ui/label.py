@@ -1,96 +1,143 @@
-"""The Label screen: one large photo, keep or cull, by key or button.
+"""The Label screen: one large photo, keep or cull, by key, button or swipe.
 
-Which photo a visitor sees is known to their browser alone. Every press is sent with the key of the photo it was meant
-for; a photo takes one press, then the next is shown, from a list that came with the last reply. Answers are on the
-disk before `respond` returns.
+What a visitor sees is known to their browser alone, which holds the next photos of its queue and has them loaded
+before they are asked for. Every press is sent with the key of the photo it was meant for and a number: one that is
+sent twice, because its reply was lost, counts once. Answers are on the disk before `respond` returns.
 """
 
+import uuid
+from bisect import bisect_left
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from ..errors import StageError
-from ..jobs import Job, Jobs
-from ..session import Photo, Session
-from . import label_page
-from .look import every_second
-from .serving import LARGE, SMALL, photo_url
+from ..session import QUEUES, Photo, Session
+from .assets import asset
+from .serving import photo_id
 from .telling import attempt
 
-UPCOMING = 4
-"""Photos that the browser may show before the next reply; few, because each answer changes the order."""
-STRIP = 12
+AHEAD = 16
+"""Photos that a browser may hold, at most."""
+FOUND = 8
+"""Photos listed for what was searched, at most."""
+BLIND = "audit"
+"""The queue in which nothing is said about a photo, so that the answers can measure the scores."""
+_SCRIPTS = ("act.js", "label_outbox.js", "label_picture.js", "label.js")
+_LONGEST_LIST = 5000
 
 
-def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
-    """Put the screen into the page."""
-
-    def act(request: dict[str, Any]) -> dict[str, Any]:
-        return respond(session, request)
-
-    screen = gr.HTML(
+def build() -> None:
+    """Put the screen into the page. It asks `respond` by itself, every two seconds and at each press."""
+    options = "".join(f'<option value="{name}">{title.capitalize()}</option>' for name, title in QUEUES.items())
+    gr.HTML(
         value="",
-        html_template=label_page.HTML,
-        css_template=label_page.CSS,
-        js_on_load=label_page.SCRIPT,
-        server_functions=[act],
+        html_template=asset("label.html").replace("<!-- queues -->", options),
+        css_template=asset("label.css"),
+        js_on_load="\n".join(asset(script) for script in _SCRIPTS),
         elem_id="label-screen",
         apply_default_css=False,
     )
-    # A new value tells the script that scores are new; the template doesn't show it.
-    every_second(timer, lambda: scores_version(jobs.state()), None, screen)
-
-
-def scores_version(job: Job | None) -> str:
-    """Another text whenever a job has ended, because scores may be new then."""
-    return f"{job.number} {job.status}" if job else ""
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what was pressed and return what to show.
+    """Do what was asked and return what to show; with `error`, a sentence, when that failed.
 
-    `request`: `do` is look | answer | skip | undo, `key` the photo it was meant for, `label` keep | cull.
-    Returns `view`; with `error`, a sentence, when nothing was done.
+    `request`: `do` is look | leave | about | find | unlike, `visitor` a UUID that the page made. What else each takes
+    and returns is in the function of its name.
     """
-    shown, error = attempt(lambda: _do(session, request))
-    if error or not _photo(session, shown):
-        asked = request.get("key")  # back to the photo whose answer was not taken, if it is still there
-        shown = str(asked) if _photo(session, asked) else None
-    return {**view(session, shown), "error": error}
+    acts = {"look": look, "leave": leave, "about": about, "find": find, "unlike": unlike}
+    do = request.get("do")
+    act = acts.get(do) if isinstance(do, str) else None
+    if act is None:
+        return {"error": "The page asked for what there is not. Reload it."}
+    reply, error = attempt(lambda: act(session, request))
+    return {**(reply or {}), "error": error or (reply or {}).get("error", "")}
 
 
-def _do(session: Session, request: Mapping[str, Any]) -> str | None:
-    """Act; the key of the photo to show, or None for the next of the queue."""
-    do, key = request.get("do"), request.get("key")
-    if do == "undo":
-        taken_back = session.undo()
-        if taken_back is None:
-            raise StageError("There is nothing to undo.")
-        return taken_back.key
-    if do == "look":
-        return session.photo(str(key)).key if key else None
-    if do == "answer":
-        session.answer(str(key), str(request.get("label")))
-    elif do == "skip":
-        session.skip(str(key))
-    else:
-        raise StageError(f"The page asked for {do!r}, which there is not. Reload it.")
-    return None
+def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Take `presses`, then show the queue.
+
+    Each press: `number`, counted by the page; `do` answer | skip | undo; `key`, of the photo it is for (undo: null for
+    the last of anybody); `label` keep | cull; `queue` it was shown in. `queue`: the one to show; `held`: keys loaded
+    ahead, which stay in front; `passed`: keys looked past, which come last; `current`: the photo on screen.
+    Returns `view`, and of the presses `refused` (number, key, error) and `undone` (number, photo): all others count.
+    """
+    visitor = _visitor(request)
+    taken = _take(session, visitor, request.get("presses"))
+    shown, error = attempt(lambda: view(session, visitor, request))
+    return {**taken, **(shown or {}), "error": error}
 
 
-def view(session: Session, key: str | None) -> dict[str, Any]:
-    """Everything the screen shows: `photo` (None: the next of the queue), `upcoming`, `labeled`, counts and words."""
-    upcoming = [_shown(session, photo) for photo in session.order(UPCOMING)]
-    labeled = [photo for known in list(session.labels())[-STRIP:] if (photo := _photo(session, known))]
+def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The page is closed: take its last `presses`, and let others have its photos."""
+    visitor = _visitor(request)
+    taken = _take(session, visitor, request.get("presses"))
+    session.offer(visitor, count=0)
+    return taken
+
+
+def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`photo` by its `key`, its exposure, and the answered photos most like it; not those where `queue` is blind."""
+    key = str(request.get("key"))
+    similar = [] if request.get("queue") == BLIND else session.similar(key)
     return {
-        "photo": _shown(session, session.photo(key)) if key else None,
-        "upcoming": upcoming,
-        "labeled": [_shown(session, photo) for photo in labeled],
+        "photo": _shown(session, session.photo(key), None),
+        "exposure": session.exposure(key),
+        "similar": [
+            {"key": each.key, "id": photo_id(session, each.key), "label": each.label, "similarity": each.similarity}
+            for each in similar
+        ],
+    }
+
+
+def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`found`: the photo with the number `text` in file order, then those whose names hold it, in file order."""
+    text = request.get("text")
+    if not isinstance(text, str):
+        raise StageError("Search for a part of a name, or for a number.")
+    keys, wanted = session.listing.keys, text.strip().casefold()
+    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else 0
+    numbered = [keys[number - 1]] if 1 <= number <= len(keys) else []
+    named = [key for key in keys if wanted and wanted in key.casefold()]
+    found = list(dict.fromkeys([*numbered, *named]))
+    return {"found": [_shown(session, session.photo(key), None) for key in found[:FOUND]], "total": len(found)}
+
+
+def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`photo`: the unlabeled one least like those labeled, held for this visitor unless somebody else is shown it."""
+    visitor = _visitor(request)
+    photo = session.unlike()
+    if photo is None:
+        raise StageError("There is no such photo yet: the photos are still being embedded, or all are labeled.")
+    held = [photo.key, *_keys(request, "held")]
+    offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"))
+    return {"photo": _shown(session, offered[0], "uncertain") if offered else None}
+
+
+def view(session: Session, visitor: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`upcoming` photos of the queue, `current` as it stands now, counts and words."""
+    queue = str(request.get("queue"))
+    now = session.counts()
+    left = now.photos - now.keep - now.cull
+    # A fair share, so that somebody who comes later to a small rest finds photos too.
+    count = min(AHEAD, max(3, left // (session.visitors() + 1)))
+    upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"))
+    current = request.get("current")
+    visitors = session.visitors()
+    return {
+        "upcoming": [_shown(session, photo, queue) for photo in upcoming],
+        "current": _shown(session, session.photo(current), queue) if isinstance(current, str) else None,
+        "labeled": now.keep + now.cull,
+        "photos": now.photos,
         "counts": counts(session),
+        "visitors": f"{visitors} people labeling" if visitors > 1 else "",
         "advice": advice(session),
+        "nothing": "" if upcoming else nothing(session, queue),
+        "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
         "notice": session.notice,
-        "error": "",
     }
 
 
@@ -104,26 +151,102 @@ def counts(session: Session) -> str:
 def advice(session: Session) -> str:
     """A sentence where the answers so far need one."""
     now = session.counts()
-    if session.next() is None:
-        but = f" but {now.unreadable} that can't be read; these are kept" if now.unreadable else ""
-        return f"All photos are labeled{but}. Train next, or cull."
     if now.keep and not now.cull:
         return "Only keep so far. Scores start with the first cull."
     if now.cull and not now.keep:
         return "Only cull so far. Scores start with the first keep."
+    if now.keep and not session.prepared:
+        return "Scores start when all photos have been embedded."
     return ""
 
 
-def _photo(session: Session, key: Any) -> Photo | None:
-    """A photo, or None for a key that the stage doesn't hold (labels may name such)."""
-    return attempt(lambda: session.photo(str(key)))[0]
+def nothing(session: Session, queue: str) -> str:
+    """Why a queue has nothing to show, and what to do next."""
+    now = session.counts()
+    if session.next() is None:
+        but = f" but {now.unreadable} that can't be read; these are kept" if now.unreadable else ""
+        done = f"All photos are labeled{but}. Train next, or cull."
+        return done if queue != "disagreements" else f"No answer of yours disagrees with the scores. {done}"
+    if queue != "disagreements":
+        return "The last photos are being shown to somebody else. Look at the disagreements meanwhile."
+    if now.keep and now.cull and session.prepared:
+        return "No answer of yours disagrees with the scores. Choose another queue."
+    return "There are no scores yet that could disagree. Label some photos to keep and some to cull first."
 
 
-def _shown(session: Session, photo: Photo) -> dict[str, Any]:
+def _take(session: Session, visitor: str, presses: Any) -> dict[str, Any]:
+    """Do the presses in order. One that is refused doesn't hold up the others: they are for other photos."""
+    refused: list[dict[str, Any]] = []
+    undone: list[dict[str, Any]] = []
+    for press in _list(presses):
+        number = press.get("number") if isinstance(press, dict) else None
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise StageError("The page sent a press without a number. Reload it.")
+        work = partial(_do, session, press)
+        photo, error = attempt(partial(session.once, visitor, number, work))
+        if error:
+            refused.append({"number": number, "key": press.get("key"), "error": error})
+        elif photo:
+            undone.append({"number": number, "photo": photo})
+    return {"refused": refused, "undone": undone}
+
+
+def _do(session: Session, press: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Act; what was undone, or None."""
+    do, key, queue = press.get("do"), press.get("key"), press.get("queue")
+    if queue is not None and queue not in tuple(QUEUES):
+        raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
+    if do == "undo":
+        return _undo(session, key)
+    if do == "answer":
+        session.answer(str(key), str(press.get("label")), queue)
+    elif do == "skip":
+        session.skip(str(key))
+    else:
+        raise StageError(f"The page asked for {do!r}, which there is not. Reload it.")
+    return None
+
+
+def _undo(session: Session, key: Any) -> dict[str, Any] | None:
+    if key is None and session.visitors() > 1:
+        raise StageError("There is nothing of yours to undo here, and what came before may be somebody else's.")
+    taken_back = session.undo(None if key is None else str(key))
+    if taken_back is None:
+        raise StageError("There is nothing to undo.")
+    known, _ = attempt(lambda: _shown(session, session.photo(taken_back.key), None))
+    return known  # None for a label of a photo that is no longer there
+
+
+def _shown(session: Session, photo: Photo, queue: str | None) -> dict[str, Any]:
     return {
         "key": photo.key,
-        "large": photo_url(session, photo.key, LARGE),
-        "small": photo_url(session, photo.key, SMALL),
-        "p_keep": None if photo.p_keep is None else f"{photo.p_keep:.0%}",
+        "id": photo_id(session, photo.key),
+        "p_keep": None if queue == BLIND and not photo.label else photo.p_keep,
         "label": photo.label,
+        "queue": queue,
+        "number": bisect_left(session.listing.keys, photo.key) + 1,
     }
+
+
+def _visitor(request: Mapping[str, Any]) -> str:
+    """Who asks: a UUID as browsers write it. Raises `StageError` for anything else."""
+    text = request.get("visitor")
+    try:
+        if isinstance(text, str) and str(uuid.UUID(text)) == text:
+            return text
+    except ValueError:
+        pass
+    raise StageError("The page did not say which one it is. Reload it.")
+
+
+def _keys(request: Mapping[str, Any], name: str) -> list[str]:
+    return [key for key in _list(request.get(name)) if isinstance(key, str)]
+
+
+def _list(value: Any) -> list[Any]:
+    """A list as it was sent, none for nothing. Raises `StageError` for what no page sends."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > _LONGEST_LIST:
+        raise StageError("The page sent something that is no list of photos. Reload it.")
+    return value

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ..jobs import Job
+from .telling import attempt
 
 _TEAL = gr.themes.Color(
     "#eef7f6", "#d3ebe9", "#a9d7d3", "#77bdb7", "#479f98", "#2b8c85", "#1b7f79", "#176a65", "#135450", "#0f403d",
@@ -30,7 +31,7 @@ THEME = gr.themes.Base(
     button_primary_background_fill="*primary_600",
     button_primary_background_fill_hover="*primary_700",
     button_primary_background_fill_dark="*primary_600",
-    button_primary_background_fill_hover_dark="*primary_500",
+    button_primary_background_fill_hover_dark="*primary_700",
 )
 
 CSS = """
@@ -62,14 +63,65 @@ footer { display: none !important; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .5rem; }
 .sheet figure { margin: 0; font-size: .75rem; }
 .sheet img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--surround); display: block; }
-.report { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; align-items: start; }
-.report img { width: 100%; background: white; display: block; }
+.report { columns: 2 24rem; column-gap: 1.5rem; }
+.report figure { margin: 0 0 1.6rem; break-inside: avoid; }
+.report img { width: 100%; background: white; display: block; border-radius: 3px; }
+.report figcaption { font-size: .9rem; padding-top: .5rem; line-height: 1.45; }
+.report a:focus-visible, .screen summary:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 3px; }
+.screen button.lg { font-size: .95rem; font-weight: 600; padding: .55rem 1.1rem; white-space: nowrap; }
+.screen .form { align-items: flex-end; }
+.screen .block:has(> .html-container > .prose:empty) { display: none; }
+.screen p { margin: .3rem 0; line-height: 1.5; overflow-wrap: anywhere; }
+.screen code { font-size: .85rem; padding: .1rem .35rem; border-radius: 3px;
+               background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary);
+               overflow-wrap: anywhere; }
+.screen details { margin: .6rem 0; } .screen summary { cursor: pointer; font-size: .9rem; width: fit-content; }
+.scroll { overflow-x: auto; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1rem 2rem;
+          margin: .8rem 0; }
+.chart { width: 100%; height: auto; display: block; font-family: inherit; }
+.chart text { fill: var(--body-text-color-subdued); font-size: 12px; font-variant-numeric: tabular-nums; }
+.chart .title { fill: var(--body-text-color); font-size: 13px; font-weight: 600; }
+.chart .grid { stroke: var(--border-color-primary); stroke-width: 1; }
+.chart .best { stroke: var(--body-text-color-subdued); stroke-width: 1; stroke-dasharray: 3 4; }
+.chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.chart .line.firm { stroke: var(--keep-ink); } .chart .line.soft { stroke: var(--body-text-color-subdued); }
+.chart circle.firm, .chart tspan.firm { fill: var(--keep-ink); }
+.chart circle.soft, .chart tspan.soft { fill: var(--body-text-color-subdued); }
+.chart .legend { font-weight: 600; }
+@media (max-width: 40rem) {
+  .gradio-container > main { padding: .5rem .9rem !important; }
+  .heading { flex-wrap: wrap; gap: .1rem 1rem; } .heading .bar { width: 4rem; margin-right: .4rem; }
+  .top { position: relative; } .top > .block:first-child { min-width: 100% !important; }
+  .top > button { position: absolute; right: 0; top: .1rem; }
+  .heading > span { min-width: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+  .screen :is(th, td) { padding-right: .8rem !important; }
+  .chart text, .chart .title { font-size: 15px; }
+}
 """
 
 
-def every_second(timer: gr.Timer, function: Callable[..., Any], inputs: Any, outputs: Any) -> None:
-    """Call a function that only looks: past the queue, and without a sign of work on the page."""
-    timer.tick(function, inputs, outputs, queue=False, show_progress="hidden", api_visibility="private")
+def every_second(
+    timer: gr.Timer, function: Callable[..., Any], inputs: Any, outputs: Any, message: gr.HTML | None = None
+) -> None:
+    """Call a function that only looks: past the queue, and without a sign of work on the page.
+
+    Where it fails, the page stays as it is, and the sentence goes to `message`.
+    """
+    listed = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+    def look(*values: Any) -> Any:
+        seen, error = attempt(lambda: function(*values))
+        if error:
+            shown: tuple[Any, ...] = (gr.skip(),) * len(listed)
+        else:
+            shown = tuple(seen) if len(listed) > 1 else (seen,)  # type: ignore[arg-type]  # as many as `listed`
+        if message is not None:
+            return (*shown, sentence(error, "failed") if error else gr.skip())
+        return shown if len(listed) > 1 else shown[0]
+
+    wanted = [*listed, message] if message is not None else listed
+    timer.tick(look, inputs, wanted, queue=False, show_progress="hidden", api_visibility="private")
 
 
 def heading(project: str, status: str) -> str:
@@ -83,6 +135,8 @@ def status(job: Job | None) -> str:
         return ""
     if not job.running:
         return f'<span class="subdued">{escape(job.name.capitalize())} {job.status}</span>'
+    if job.stopping:
+        return f'<span class="subdued">{escape(job.name.capitalize())} stops</span>'
     share = job.done / job.total if job.total else 0
     bar = f'<span class="bar"><i style="width:{share:.0%}"></i></span>'
     return f'<span class="subdued numbers">{bar}{escape(progress_line(job))}</span>'
@@ -92,7 +146,7 @@ def progress_line(job: Job) -> str:
     """`Embedding · 120 of 360 · about 0:40 left`."""
     if not job.what:
         return f"{job.name.capitalize()} starts"
-    left = "" if not job.seconds_left else f" · about {minutes(job.seconds_left)} left"
+    left = f" · about {minutes(job.seconds_left)} left" if job.seconds_left and job.seconds_left >= 1 else ""
     return f"{job.what.capitalize()} · {job.done} of {job.total}{left}"
 
 

@@ -2,31 +2,63 @@
 
     /photos/{id}/{size}     JPEG, longest side `size`; id is a hash of the photo's path
     /report/{name}          a PNG of the last training
+    /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one
 
-Also who may ask: a page of another site must not press buttons here. Knows nothing of the screens.
+Also who may ask, and for what: a page of another site must not press buttons here, a password covers every route, and
+of Gradio's routes only those that the page needs answer. Knows nothing of the screens.
 """
 
+import base64
 import hashlib
+import hmac
+import ipaddress
+import json
+import os
+import socket
 import textwrap
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from PIL import Image, ImageDraw, ImageFont
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import photos
-from ..errors import UnreadablePhoto
+from ..errors import ServerError, UnreadablePhoto
 from ..session import Session
+from .telling import attempt
 
 LARGE, SMALL = 1600, 320
-_PREVIEWS_KEPT = 96
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+FULL = 6000
+"""For a look at single pixels: made when it is asked for, and not kept on the disk."""
+_SIZES = (FULL, LARGE, SMALL)
+_LONGEST_REQUEST = 4_000_000  # bytes; a range of 10,000 long names fits
+Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+AUTH_VARIABLE = "IMLCULL_AUTH"
+_GRADIO = "/gradio_api/"
+_PATHS = frozenset((
+    "/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
+    *(_GRADIO + name for name in (
+        "startup-events", "queue/join", "queue/data", "cancel", "reset", "reset/", "info", "info/", "app_id",
+        "theme.css",
+    )),
+))  # fmt: skip
+_FOLDERS = (
+    "/photos/", "/report/", "/act/", "/assets/", "/static/", "/svelte/",
+    *(_GRADIO + name for name in ("run/", "call/", "heartbeat/")),
+)  # fmt: skip
+"""What is served at all. Gradio's other routes (file, upload, proxy, stream, component_server, …) stay shut."""
 # Private: photos must not stay in a proxy. Ten minutes, because a file may be replaced by another of its name.
 _HEADERS = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff"}
 
@@ -50,34 +82,76 @@ def report_urls(session: Session) -> dict[str, str]:
     return urls
 
 
-def routes(session: Session) -> list[Route]:
-    """The routes of one session. Plain functions: they run in threads, so decoding blocks nobody."""
+def routes(session: Session, screens: Mapping[str, Respond]) -> list[Route]:
+    """The routes of one session. Photos are plain functions: they run in threads, so decoding blocks nobody."""
+    few_at_once = threading.BoundedSemaphore(2)  # each takes a few hundred megabytes while it is decoded
 
     @lru_cache(maxsize=1)
     def by_id(listing: tuple[str, ...]) -> dict[str, str]:
         return {photo_id(session, key): key for key in listing}
 
-    @lru_cache(maxsize=_PREVIEWS_KEPT)
     def preview(key: str, size: int) -> bytes:
         try:
-            return photos.preview(session.stage.path(key), size)
+            if size == FULL:
+                with few_at_once:
+                    return photos.preview(session.stage.path(key), FULL)
+            return session.previews.get(session.stage.path(key), size, LARGE)
         except UnreadablePhoto as error:
             return placeholder(str(error), size)
 
     def photo(request: Request) -> Response:
         key, size = by_id(session.listing.keys).get(request.path_params["id"]), request.path_params["size"]
-        if key is None or size not in (LARGE, SMALL):
+        if key is None or size not in _SIZES or not _is_inside(session.stage.path(key), session.stage.folder):
             return PlainTextResponse("There is no such photo.", 404)
         return Response(preview(key, size), media_type="image/jpeg", headers=_HEADERS)
 
     def report(request: Request) -> Response:
-        pictures = {path.name: path for path in session.stage.report.glob("*.png")}
+        pictures = {path.name: path for path in session.stage.report.glob("*.png") if not path.is_symlink()}
         path = pictures.get(request.path_params["name"])
         if path is None:
             return PlainTextResponse("There is no such picture.", 404)
         return FileResponse(path, media_type="image/png", headers=_HEADERS)
 
-    return [Route("/photos/{id}/{size:int}", photo), Route("/report/{name}", report)]
+    async def act(request: Request) -> Response:
+        respond = screens.get(request.path_params["screen"])
+        if respond is None:
+            return PlainTextResponse("There is no such screen.", 404)
+        # Only this type: a form of another site can't send it.
+        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+            return PlainTextResponse("Send a JSON object.", 415)
+        asked = _parsed(await _body(request))
+        if not isinstance(asked, dict):
+            return PlainTextResponse("Send a JSON object.", 400)
+        reply, error = await run_in_threadpool(attempt, lambda: JSONResponse(dict(respond(session, asked))))
+        return reply or JSONResponse({"error": error.encode("utf-8", "replace").decode()})
+
+    return [
+        Route("/photos/{id}/{size:int}", photo),
+        Route("/report/{name}", report),
+        Route("/act/{screen}", act, methods=["POST"]),
+    ]
+
+
+async def _body(request: Request) -> bytes:
+    """What was sent; nothing when it is longer than any page would send."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST_REQUEST:
+            return b""
+    return body
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a file still lies in the folder; it may have become a link since it was listed."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def placeholder(reason: str, size: int) -> bytes:
@@ -90,30 +164,115 @@ def placeholder(reason: str, size: int) -> bytes:
     return photos.as_jpeg(image)
 
 
-def guards(host: str) -> list[Middleware]:
-    """The middleware that turns other sites away."""
-    return [Middleware(_SameSite, hosts=_LOOPBACK if host in _LOOPBACK else ())]
+def check_auth(auth: str | None) -> None:
+    """Raise `ServerError` for what is no `user:password`."""
+    user, colon, password = (auth or "user:password").partition(":")
+    if not (user and colon and password):
+        raise ServerError(f"--auth and {AUTH_VARIABLE} take user:password, such as --auth anna:a-long-sentence.")
 
 
-class _SameSite:
-    """Refuses requests for another host name (DNS rebinding) and from pages of another origin.
+def guards(host: str, auth: str | None = None) -> list[Middleware]:
+    """The middleware that every request passes. `auth`: `user:password`, or None for none."""
+    return [Middleware(_Guard, hosts=known_hosts(host), is_shared=host not in LOOPBACK, auth=auth)]
+
+
+def known_hosts(host: str) -> frozenset[str]:
+    """The names by which the page may be asked for, when it listens on `host`."""
+    if host in LOOPBACK:
+        return frozenset(LOOPBACK)
+    name = socket.gethostname().lower()
+    return frozenset({*LOOPBACK, host.lower(), name, f"{name}.local", os.environ.get("SPACE_HOST", name)})
+
+
+class _Guard:
+    """Refuses requests without the password, for another host name (DNS rebinding), from pages of another origin, and
+    for routes that the page doesn't need.
 
     Gradio keeps other origins from reading answers; a press of a button is done before its answer is kept back.
     """
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], is_shared: bool, auth: str | None) -> None:
         self._app = app
         self._hosts = hosts
+        self._is_shared = is_shared
+        self._auth = auth
+        self._launched = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._welcome(Headers(scope=scope)):
-            await PlainTextResponse("This page answers only to itself.", 403)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        refusal = self._refusal(scope) if scope["type"] == "http" else PlainTextResponse("There is no such page.", 404)
+        return await (refusal or self._app)(scope, receive, send)
 
-    def _welcome(self, headers: Headers) -> bool:
-        host = headers.get("host", "")
-        if self._hosts and urlsplit(f"//{host}").hostname not in self._hosts:
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers, path = Headers(scope=scope), scope["path"]
+        if not self._named(headers.get("host", "")) or not _from_here(headers):
+            return PlainTextResponse("This page answers only to itself.", 403)
+        if not self._is_launch(path) and not self._knows(headers.get("authorization", "")):
+            return PlainTextResponse("Name and password, please.", 401, {"WWW-Authenticate": 'Basic realm="imlcull"'})
+        if not _is_needed(path):
+            return PlainTextResponse("There is no such page.", 404)
+        return None
+
+    def _named(self, host: str) -> bool:
+        name = _host_name(host)
+        if name in self._hosts:
+            return True
+        # A page of another site can take our address under its own name, but then it has no password of ours.
+        return self._is_shared and name is not None and (self._auth is not None or _is_address(name))
+
+    def _is_launch(self, path: str) -> bool:
+        """Whether this is the one request with which Gradio's `launch` asks whether the server is up."""
+        if self._launched or path != f"{_GRADIO}startup-events":
             return False
-        origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == host
+        self._launched = True
+        return True
+
+    def _knows(self, authorization: str) -> bool:
+        if self._auth is None:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        try:
+            decoded = base64.b64decode(given, validate=True) if scheme.lower() == "basic" else b""
+        except ValueError:
+            decoded = b""
+        return hmac.compare_digest(decoded, self._auth.encode())
+
+
+def _is_needed(path: str) -> bool:
+    """Whether the page needs a route, of this project or of Gradio's: not those for files, uploads and proxies."""
+    if ".." in path.replace("\\", "/").split("/"):
+        return False
+    return path in _PATHS or path.startswith(_FOLDERS)
+
+
+def _from_here(headers: Headers) -> bool:
+    """Whether a request comes from this page, or from no page at all."""
+    origin = headers.get("origin")
+    if origin is not None and _netloc(origin) != headers.get("host", ""):
+        return False
+    # A picture in a page of another site has no origin; browsers say in this header where it stands.
+    foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    return not foreign or headers.get("sec-fetch-mode") == "navigate"
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,8 +1,14 @@
-"""The Train screen: options, start and stop, the epochs as they come, and the report of the last training."""
+"""The Train screen: cost, options, start and stop, the epochs as they come, and the report of the last training.
 
+What a training did is in the notes of its job, one `Lap` an epoch.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -10,44 +16,93 @@ from ..epochs import Epoch, Options
 from ..errors import TrainingError
 from ..jobs import DONE, Job, Jobs
 from ..progress import Progress, Stop
-from ..session import Session
-from .look import every_second, sentence
+from ..session import Counts, Session
+from ..train import Interrupted, Training
+from .curves import curves_svg
+from .look import every_second, minutes, sentence
 from .serving import report_urls
 from .telling import attempt
 
 JOB = "training"
 _STEPS = {"learning_rate": 0.00001, "validation_split": 0.05}
+_MEANINGS = {
+    "epochs": "Passes over the photos, at most",
+    "batch_size": "Photos in a step",
+    "learning_rate": "Adam's step size",
+    "patience": "Epochs to wait for a better one",
+    "validation_split": "Share of the labels set apart",
+    "seed": "The same seed, the same training",
+}
+REPORT = {
+    "curves": "Loss and accuracy by epoch. The epoch with the best validation accuracy is the model; where the two "
+    "losses part, it only learned your labels by heart.",
+    "confusion matrix": "How often the model agreed with you on validation photos, and which way it erred.",
+    "reliability": "How many of the photos with a score you kept. On the diagonal a score means what it says.",
+    "mistakes lost keepers": "What you kept and the model would cull, the worst first. Look here before you trust it.",
+    "mistakes kept culls": "What you culled and the model would keep, the worst first. These cost disk, not photos.",
+}
+"""The pictures in the order of the page, and what each shows."""
+
+
+class Lap(NamedTuple):
+    """An epoch of a running training, whether it was the best so far, and how long it took."""
+
+    epoch: Epoch
+    best: bool
+    seconds: float
 
 
 def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
     """Put the screen into the page."""
     with gr.Column(elem_classes="screen"):
+        price = gr.HTML()
         with gr.Row():
             numbers = [_number(name, default) for name, default in asdict(Options()).items()]
+        offer = gr.HTML()
         with gr.Row():
             start = gr.Button("Start training", variant="primary", scale=0, min_width=180)
-            stop = gr.Button("Stop", interactive=False, scale=0, min_width=100)
+            again = gr.Button("Start again", visible=False, scale=0, min_width=140)
+            stop = gr.Button("Stop training", interactive=False, scale=0, min_width=140)
         message = gr.HTML()
         course = gr.HTML()
         report = gr.HTML()
-    seen = gr.State(-1)
+    seen, cost_seen = gr.State(-1), gr.State("")
 
     def on_start(*values: float | None) -> str:
-        _, error = attempt(lambda: start_training(session, jobs, options(values)))
-        return sentence(error, "failed")
+        return sentence(attempt(lambda: start_training(session, jobs, options(values)))[1], "failed")
+
+    def on_again() -> str:
+        return sentence(attempt(lambda: start_again(session, jobs))[1], "failed")
+
+    def on_stop() -> None:
+        attempt(lambda: stop_training(jobs))
 
     def on_tick(seen: int) -> tuple[Any, ...]:
-        job = jobs.state()
-        revision = job.revision if job else 0
+        now, job = jobs.state(), jobs.latest(JOB)
+        revision = now.revision if now else 0
         if revision == seen:
-            return (gr.skip(),) * 4
-        report = gr.skip() if job and job.running else report_html(session)
-        stoppable = job is not None and job.running and job.name == JOB
-        return revision, training_html(session, job), report, gr.Button(interactive=stoppable)
+            return (gr.skip(),) * 7
+        running = job is not None and job.running
+        lost = None if running else session.interrupted_training()
+        return (
+            revision,
+            training_html(session, job),
+            gr.skip() if running else report_html(session),
+            sentence(offer_again(session, lost)),
+            gr.Button(interactive=not running),
+            gr.Button(visible=lost is not None),
+            gr.Button(interactive=running and not (job and job.stopping)),
+        )
+
+    def on_cost(shown: str, epochs: float | None) -> tuple[Any, Any]:
+        words = cost(session.counts(), pace(jobs.latest(JOB)), epochs)
+        return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
     start.click(on_start, numbers, message, api_visibility="private")
-    stop.click(jobs.cancel, None, None, api_visibility="private")
-    every_second(timer, on_tick, seen, [seen, course, report, stop])
+    again.click(on_again, None, message, api_visibility="private")
+    stop.click(on_stop, None, None, api_visibility="private")
+    every_second(timer, on_tick, seen, [seen, course, report, offer, start, again, stop], message)
+    every_second(timer, on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
 
 
 def options(values: tuple[float | None, ...]) -> Options:
@@ -60,53 +115,131 @@ def options(values: tuple[float | None, ...]) -> Options:
     return chosen
 
 
-def start_training(session: Session, jobs: Jobs, chosen: Options) -> None:
+def start_training(session: Session, jobs: Jobs, chosen: Options, clock: Callable[[], float] = time.monotonic) -> None:
     """Train in the background; each epoch becomes a note of the job."""
 
-    def work(progress: Progress, stop: Stop) -> Any:
-        return session.train(
-            chosen, progress=progress, on_epoch=lambda epoch, best: jobs.note((epoch, best)), stop=stop
-        )
+    def work(progress: Progress, stop: Stop) -> Training:
+        since = clock()
+
+        def on_epoch(epoch: Epoch, best: bool) -> None:
+            nonlocal since
+            now = clock()
+            jobs.note(Lap(epoch, best, now - since))
+            since = now
+
+        return session.train(chosen, progress=progress, on_epoch=on_epoch, stop=stop)
 
     jobs.start(JOB, work)
 
 
+def start_again(session: Session, jobs: Jobs) -> None:
+    """Begin the training that was interrupted anew, as it was asked for. Raises `TrainingError` when there is none."""
+    lost = session.interrupted_training()
+    if lost is None:
+        raise TrainingError("No training was interrupted. Start a new one.")
+    start_training(session, jobs, lost.options)
+
+
+def stop_training(jobs: Jobs) -> None:
+    """Stop the training, and nothing else."""
+    job = jobs.state()
+    if job and job.name == JOB:
+        jobs.cancel()
+
+
+def pace(job: Job | None) -> float | None:
+    """Seconds per epoch of a training, running or ended; None while no epoch is done. The start is no epoch."""
+    measured = [lap.seconds for lap in job.notes if lap.epoch.epoch > 0] if job else []
+    return statistics.median(measured) if measured else None
+
+
+def cost(counts: Counts, seconds: float | None, epochs: float | None) -> str:
+    """What a training takes: photos, seconds per epoch once that was measured, and how long `epochs` of them are."""
+    photos = counts.keep + counts.cull
+    labeled = f"{photos} labeled photo{'' if photos == 1 else 's'} ({counts.keep} keep, {counts.cull} cull)"
+    if seconds is None:
+        return f"{labeled}. Seconds per epoch: unknown until the first epoch is done."
+    whole = isinstance(epochs, int | float) and 1 <= epochs < float("inf")
+    most = f"; {epochs:.0f} epochs take {minutes(seconds * epochs)} at the longest" if whole and epochs else ""
+    return f"{labeled}. An epoch took {seconds:.2g} s{most}."
+
+
+def offer_again(session: Session, lost: Interrupted | None) -> str:
+    """The sentence about a training that was killed; empty for none."""
+    if lost is None:
+        return ""
+    when = f"after epoch {lost.epochs}" if lost.epochs else "before its first epoch was done"
+    kept = "its best epoch is saved" if lost.saved else "no model was changed"
+    return f"The training of {session.stage.name} was interrupted {when}; {kept}. Start it again with its own options."
+
+
 def training_html(session: Session, job: Job | None) -> str:
-    """The course of the training, running or ended; nothing while the latest job is another."""
-    if job is None or job.name != JOB:
+    """The course of the training, running or ended; nothing before the first."""
+    if job is None:
         return ""
     words = sentence(job.error, "failed")
+    if job.running:
+        words = sentence(standing(job))
     if job.status == DONE:
         words = sentence(job.result.summary, "") + sentence(session.notice)
     return words + (epochs_html(job.notes) if job.notes else "")
 
 
-def epochs_html(notes: tuple[tuple[Epoch, bool], ...]) -> str:
-    """A table of the epochs, the latest first."""
+def standing(job: Job) -> str:
+    """Where a running training is, and what a stop would keep."""
+    saved = [lap.epoch for lap in job.notes if lap.best and lap.epoch.epoch > 0]
+    if job.stopping:
+        return "Stopping after this step."
+    if not job.notes:
+        return "Reading the photos."
+    if not saved:
+        return "No epoch was better than the start so far; a stop would change no model."
+    return f"Epoch {saved[-1].epoch} is the best so far, {saved[-1].val_accuracy:.1%}; a stop keeps it."
+
+
+def epochs_html(laps: Sequence[Lap]) -> str:
+    """The curves, and behind them a table of the epochs, the latest first; epoch 0 is the start."""
+    saved = [lap.epoch.epoch for lap in laps if lap.best and lap.epoch.epoch > 0]
     rows = "".join(
-        f"<tr><td>{epoch.epoch}</td><td>{epoch.train_loss:.4f}</td><td>{epoch.val_loss:.4f}</td>"
-        f'<td>{epoch.val_accuracy:.1%}</td><td class="keep">{"saved" if best else ""}</td></tr>'
-        for epoch, best in reversed(notes)
+        f"<tr><td>{epoch.epoch or 'Start'}</td><td>{epoch.train_loss:.4f}</td><td>{epoch.val_loss:.4f}</td>"
+        f'<td>{epoch.val_accuracy:.1%}</td><td>{seconds:.1f}</td><td class="keep">'
+        f"{'saved' if best and epoch.epoch else ''}</td></tr>"
+        for epoch, best, seconds in reversed(laps)
     )
-    heads = "".join(
-        f"<th>{name}</th>" for name in ("Epoch", "Train loss", "Validation loss", "Validation accuracy", "")
+    names = ("Epoch", "Train loss", "Validation loss", "Validation accuracy", "Seconds", "")
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    return (
+        curves_svg([lap.epoch for lap in laps], saved[-1] if saved else None)
+        + "<details><summary>All epochs in numbers</summary>"
+        + f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        + "</div></details>"
     )
-    return f'<table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def report_html(session: Session) -> str:
-    """The pictures of the last training, if there was one."""
-    pictures = "".join(
-        f'<a href="{escape(url)}" target="_blank"><img src="{escape(url)}" alt="{escape(name)}" loading="lazy"></a>'
-        for name, url in report_urls(session).items()
+    """The pictures of the last training with a sentence each, if there was one."""
+    urls = report_urls(session)
+    figures = "".join(_figure(name, urls[name], words) for name, words in REPORT.items() if name in urls)
+    return f'<h3>Report of the last training</h3><div class="report">{figures}</div>' if figures else ""
+
+
+def _figure(name: str, url: str, words: str) -> str:
+    return (
+        f'<figure><a href="{escape(url)}" target="_blank" rel="noopener"><img src="{escape(url)}" '
+        f'alt="{escape(name.capitalize())}" loading="lazy"></a>'
+        f'<figcaption class="subdued">{escape(words)}</figcaption></figure>'
     )
-    return f'<h3>Report of the last training</h3><div class="report">{pictures}</div>' if pictures else ""
 
 
 def _number(name: str, default: float) -> gr.Number:
     whole = isinstance(default, int)
     return gr.Number(
-        default, label=_title(name), precision=0 if whole else None, step=_STEPS.get(name, 1), min_width=130
+        default,
+        label=_title(name),
+        info=_MEANINGS[name],
+        precision=0 if whole else None,
+        step=_STEPS.get(name, 1),
+        min_width=150,
     )
 
 

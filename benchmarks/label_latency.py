@@ -1,0 +1,195 @@
+"""How long after a key the next photo is painted on the Label screen: 24-megapixel JPEGs in headless Chromium.
+
+    python benchmarks/label_latency.py [FOLDER] [--job embedding|training|none] [--keys 40] [--model stand-in]
+
+Makes a stage of different 6000 × 4000 JPEGs, or copies the JPEGs of FOLDER, makes the previews as the app does ahead
+(`--cold`: leaves them out, so that they are made while the keys are pressed), starts the app with real work in the
+background, presses K and C in turn, and measures inside the page: from the key's event to the second animation frame
+after the photo was drawn, which is a frame later than the photo is seen; to the end of the frame that shows it; and by
+the browser's own clock to the paint that follows the event (Event Timing, in steps of 8 ms). Prints n, median, p95 and
+max, what ran meanwhile, and whether the journal holds every press in order.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from imlcull_al import embeddings, ui
+from imlcull_al.encoder import load_encoder
+from imlcull_al.epochs import Options
+from imlcull_al.jobs import Jobs
+from imlcull_al.parallel import in_order
+from imlcull_al.progress import Progress, Stop
+from imlcull_al.session import Session, open_session
+from imlcull_al.ui.serving import LARGE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDTH, HEIGHT = 6000, 4000
+LABELED = 8
+MEASURE = """() => {
+  window.spent = []; window.handed = []; window.events = [];
+  let at = 0;
+  document.addEventListener('keydown', (event) => { at = event.timeStamp; }, true);
+  document.querySelector('#label-screen').addEventListener('drawn', (drawn) => {
+    if (!at) return; // drawn again, for a page of another size
+    const from = at;
+    at = 0;
+    requestAnimationFrame(() => {
+      const after = new MessageChannel(); // comes once the frame's own work is done
+      after.port1.onmessage = () => { window.handed.push(performance.now() - from); };
+      after.port2.postMessage(0);
+      requestAnimationFrame(() => { window.spent.push(performance.now() - from); });
+    });
+  });
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+    if (entry.name === 'keydown') window.events.push(entry.duration);
+  })).observe({ type: 'event', durationThreshold: 16 });
+}"""
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _parser().parse_args()
+    if CHROMIUM is None:
+        raise SystemExit("There is no Chromium on this machine.")
+    with tempfile.TemporaryDirectory() as folder:
+        session = make_session(Path(folder), options)
+        jobs = Jobs()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        page = ui.serve(session, jobs, "127.0.0.1", port)
+        try:
+            if options.job != "none":
+                jobs.start(options.job, work(session, options, Path(folder)))
+            measured = press(page.local_url, session, jobs, options)
+        finally:
+            jobs.cancel()
+            page.close(verbose=False)
+            jobs.wait(60)
+    print(json.dumps(measured, indent=1))
+
+
+def make_session(folder: Path, options: argparse.Namespace) -> Session:
+    """A stage with some answers, embedded, its previews made unless they are to be made under way."""
+    stage = folder / "project" / "stage_1"
+    stage.mkdir(parents=True)
+    since = time.perf_counter()
+    if options.folder:
+        for path in sorted(options.folder.glob("*.jp*g")):
+            shutil.copy(path, stage)
+    else:
+        make_photos(stage, options.photos)
+    session = open_session(folder / "project", model=options.model, cache_dir=folder / "cache")
+    if not options.cold:
+        session.make_previews(LARGE)
+    for number, photo in enumerate(session.order(LABELED)):
+        session.answer(photo.key, "keep" if number % 2 else "cull")
+    print(f"{len(session.listing.keys)} photos made, embedded and answered in {time.perf_counter() - since:.0f} s")
+    return session
+
+
+def make_photos(stage: Path, count: int) -> None:
+    """Blurred colours under grain: every photo another one, and as dear to decode as one from a camera."""
+    chance = np.random.default_rng(0)
+    grain = Image.fromarray(chance.integers(90, 166, (HEIGHT // 2, WIDTH // 2, 3), dtype=np.uint8))
+    grain = grain.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    seeds = [chance.integers(0, 256, (20, 30, 3), dtype=np.uint8) for _ in range(count)]
+
+    def make(number: int) -> None:
+        colours = Image.fromarray(seeds[number]).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+        Image.blend(colours, grain, 0.25).save(stage / f"IMG_{number:04}.jpg", quality=88)
+
+    for _ in in_order(make, range(count), ahead=3):
+        pass
+
+
+def work(session: Session, options: argparse.Namespace, folder: Path) -> Callable[[Progress, Stop], None]:
+    """The background job: all photos embedded again and again into fresh caches, or trainings one after another."""
+
+    def embed(progress: Progress, stop: Stop) -> None:
+        paths = {key: session.stage.path(key) for key in session.listing.keys}
+        for turn in range(1000):
+            encoder = load_encoder(options.model)
+            embeddings.ensure(paths, encoder, folder / f"again_{turn}", progress=progress, stop=stop)
+
+    def train(progress: Progress, stop: Stop) -> None:
+        for _ in range(1000):
+            session.train(Options(epochs=256, patience=256), progress=progress, stop=stop)
+            if stop():
+                return
+
+    return embed if options.job == "embedding" else train
+
+
+def press(address: str, session: Session, jobs: Jobs, options: argparse.Namespace) -> dict[str, Any]:
+    """Press the keys and read what the page measured."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        tab = browser.new_page(viewport={"width": 1440, "height": 900})
+        tab.goto(address)
+        tab.locator("#label-screen .stage[data-shown]").wait_for(timeout=60_000)
+        tab.evaluate(MEASURE)
+        tab.wait_for_timeout(2000)
+        asked = []
+        for number in range(min(options.keys, len(session.listing.keys) - LABELED - 1)):
+            asked.append([tab.locator("#label-screen .name").inner_text(), "cull" if number % 2 else "keep"])
+            tab.keyboard.press("kc"[number % 2])
+            tab.wait_for_timeout(options.pause + 13 * (number % 5))  # another moment of the frame each time
+        tab.wait_for_timeout(2000)
+        spent, handed, events = tab.evaluate("() => [window.spent, window.handed, window.events]")
+        background = jobs.state()
+        browser.close()
+    lines = [json.loads(line) for line in session.stage.journal.read_text().splitlines()][LABELED:]
+    return {
+        "key to second frame after the draw, ms": summary(spent),
+        "key to the end of the frame that shows it, ms": summary(handed),
+        "key to next paint by Event Timing, those of 16 ms and more": summary(events),
+        "background": f"{background.name}: {background.what} {background.done} of {background.total}"
+        if background
+        else "nothing",
+        "background was running": bool(background and background.running),
+        "previews": "made while pressing" if options.cold else "made ahead",
+        "journal holds every press in order": [[line["key"], line["label"]] for line in lines] == asked,
+    }
+
+
+def summary(milliseconds: list[float]) -> dict[str, float]:
+    """n, median, p95, max."""
+    if not milliseconds:
+        return {"n": 0}
+    median, high = np.percentile(milliseconds, [50, 95])
+    return {
+        "n": len(milliseconds),
+        "median": round(float(median), 1),
+        "p95": round(float(high), 1),
+        "max": round(max(milliseconds), 1),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="JPEGs to use instead of made ones")
+    parser.add_argument("--job", choices=("embedding", "training", "none"), default="embedding")
+    parser.add_argument("--keys", type=int, default=40)
+    parser.add_argument("--pause", type=int, default=300, help="milliseconds between keys, at least")
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--model", default="stand-in")
+    parser.add_argument("--cold", action="store_true", help="make no previews ahead")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""How fast the Review screen follows the threshold, and how it scrolls: 10,000 photos in headless Chromium.
+
+    python benchmarks/review_redraw.py [--photos 10000] [--moves 100]
+
+Makes a stage of tiny photos, answers some, opens the page, and measures inside it: from the slider's input event to
+the second animation frame after it, when the redrawn page is on the screen; then the frames of a scroll. Prints n,
+median, p95 and max, and what the table costs the server.
+"""
+
+import argparse
+import io
+import json
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from imlcull_al import ui
+from imlcull_al.jobs import Jobs
+from imlcull_al.session import Session, open_session
+from imlcull_al.ui import review
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DIFFERENT = 400
+"""Photos with pixels of their own; the others are copies, which the cache embeds once."""
+
+MOVE = """async (moves) => {
+  const slider = document.querySelector('#review-screen .threshold'), spent = [];
+  const frame = () => new Promise(requestAnimationFrame);
+  for (let move = 0; move < moves; move += 1) {
+    await new Promise((done) => setTimeout(done, 40 + 13 * (move % 5)));
+    slider.value = 5 + (move * 37) % 91;
+    const start = performance.now();
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    await frame(); await frame();
+    spent.push(performance.now() - start);
+  }
+  return spent;
+}"""
+SCROLL = """async ({ frames, step }) => {
+  const cells = document.querySelector('#review-screen .cells'), spent = [];
+  let most = 0;
+  cells.scrollTop = 0;
+  let last = await new Promise(requestAnimationFrame);
+  for (let number = 0; number < frames; number += 1) {
+    cells.scrollTop += step;
+    const now = await new Promise(requestAnimationFrame);
+    spent.push(now - last);
+    last = now;
+    most = Math.max(most, cells.querySelectorAll('.cell').length);
+  }
+  return [spent, most];
+}"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, default=10_000)
+    parser.add_argument("--moves", type=int, default=100)
+    arguments = parser.parse_args()
+    if CHROMIUM is None:
+        raise SystemExit("There is no Chromium on this machine.")
+    with tempfile.TemporaryDirectory() as folder:
+        session = a_session(Path(folder), arguments.photos)
+        table_cost(session)
+        measure(session, arguments.moves)
+
+
+def a_session(folder: Path, photos: int) -> Session:
+    """A prepared session of `photos` tiny photos, 60 of them answered by their brightness."""
+    stage = folder / "project" / "stage_1"
+    stage.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    jpegs, bright = [], []
+    for _ in range(DIFFERENT):
+        pixels = chance.integers(0, 255, (4, 6, 3), dtype=np.uint8)
+        jpeg = io.BytesIO()
+        Image.fromarray(pixels).resize((96, 64)).save(jpeg, "JPEG")
+        jpegs.append(jpeg.getvalue())
+        bright.append(pixels.mean() > 127)
+    for number in range(photos):
+        (stage / f"IMG_{number:05}.jpg").write_bytes(jpegs[number % DIFFERENT])
+    session = open_session(stage.parent, model="stand-in", cache_dir=folder / "cache")
+    for label, wanted in (("keep", True), ("cull", False)):
+        session.answer_all([key for key, is_bright in zip(session.listing.keys[:60], bright, strict=False)
+                            if is_bright == wanted], label)  # fmt: skip
+    return session
+
+
+def table_cost(session: Session) -> None:
+    """How long the table takes and how large it is, whole and after an answer."""
+    review.respond(session, {"do": "look"})
+    for name, known in (("whole table", {}), ("scores and answers only", {"listing": review._digest(session)})):
+        started = time.perf_counter()
+        text = json.dumps(review.respond(session, {"do": "look", **known}), separators=(",", ":"))
+        print(f"{name}: {len(text) / 1000:.0f} kB in {1000 * (time.perf_counter() - started):.0f} ms")
+
+
+def measure(session: Session, moves: int) -> None:
+    """Open the page and print the times of threshold and scroll."""
+    from playwright.sync_api import sync_playwright
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    page = ui.serve(session, Jobs(), "127.0.0.1", port)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        tab = browser.new_page(viewport={"width": 1280, "height": 800})
+        tab.goto(page.local_url)
+        tab.get_by_role("tab", name="Review").click()
+        tab.locator("#review-screen .cell").first.wait_for()
+        tab.wait_for_timeout(1500)
+        tab.evaluate(MOVE, 10)
+        tell("threshold to redraw, by score", tab.evaluate(MOVE, moves))
+        tab.get_by_role("button", name="Kept", exact=True).click()
+        tell("threshold to redraw, kept only", tab.evaluate(MOVE, moves))
+        tab.get_by_role("button", name="All", exact=True).click()
+        for name, step in (("scroll by hand, 60 px a frame", 60), ("scroll in flight, 2000 px a frame", 2000)):
+            spent, most = tab.evaluate(SCROLL, {"frames": 240, "step": step})
+            tell(name, spent)
+            print(f"    at most {most} cells in the page; {sum(each > 25 for each in spent)} frames over 25 ms")
+        browser.close()
+    page.close(verbose=False)
+
+
+def tell(name: str, milliseconds: list[Any]) -> None:
+    """One line of figures."""
+    median, p95 = np.percentile(milliseconds, [50, 95])
+    print(f"{name}: n {len(milliseconds)}, median {median:.1f} ms, p95 {p95:.1f} ms, max {max(milliseconds):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

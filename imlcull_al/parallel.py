@@ -1,0 +1,26 @@
+"""Work on many items by threads that stay a bounded distance ahead of whoever takes the results."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+    """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,103 @@
+"""JPEGs for the screen, made ahead and kept on the disk: at most so many bytes, the least recently used go first.
+
+`<folder>/<32 hexadecimal digits>-<longer side>.jpg`, named after path, size and time of the photo, so that a changed
+photo has another preview. Safe to delete at any moment. Knows nothing of stages or pages.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from . import photos
+from .errors import Cancelled, StorageError, UnreadablePhoto
+from .files import replacing
+from .parallel import in_order
+from .progress import Progress, Stop, never, silent
+
+log = logging.getLogger(__name__)
+LIMIT = 4 << 30
+"""Bytes on the disk; at 1600 pixels about 10,000 previews."""
+
+
+class Previews:
+    """The previews in one folder. Threads may share it."""
+
+    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
+        """Nothing is read until the first preview is written."""
+        self.folder = folder
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._bytes: int | None = None
+
+    def get(self, path: Path, side: int, larger: int | None = None) -> bytes:
+        """The preview of a photo, longer side at most `side` pixels, made when it is not there yet.
+
+        It is made from the preview of the side `larger`, where that is there: a tenth of the work. Raises
+        `UnreadablePhoto`. A disk that refuses is logged; the preview is given all the same.
+        """
+        place = self._place(path, side)
+        try:
+            data = place.read_bytes()
+            with suppress(OSError):
+                os.utime(place)  # used now, so it is dropped last
+            return data
+        except OSError:
+            data = photos.preview(self._source(path, side, larger), side)
+        self._keep(place, data)
+        return data
+
+    def _source(self, path: Path, side: int, larger: int | None) -> Path:
+        place = self._place(path, larger) if larger and larger > side else path
+        return place if place.exists() else path
+
+    def make(self, paths: Iterable[Path], side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
+        """Make those that are not there yet, in this order. Raises `Cancelled`; what was made by then stays."""
+        missing = [path for path in paths if not self._place(path, side).exists()]
+        for done, _ in enumerate(in_order(lambda path: self._make(path, side), missing, ahead=4)):
+            progress("making previews", done + 1, len(missing))
+            if stop():
+                raise Cancelled("Making previews was stopped; what was made is kept.")
+
+    def _make(self, path: Path, side: int) -> None:
+        with suppress(UnreadablePhoto):  # its reason is shown in its place when somebody looks
+            self.get(path, side)
+
+    def _place(self, path: Path, side: int) -> Path:
+        try:
+            status = path.stat()
+            what = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
+        except (OSError, ValueError):
+            what = str(path)
+        name = hashlib.blake2b(what.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+        return self.folder / f"{name}-{side}.jpg"
+
+    def _keep(self, place: Path, data: bytes) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(place, durable=False) as temporary:
+                temporary.write_bytes(data)
+            with self._lock:
+                self._bytes = self._used() if self._bytes is None else self._bytes + len(data)
+                if self._bytes > self.limit:
+                    self._bytes = self._drop_oldest()
+        except (OSError, StorageError) as error:
+            log.warning("Previews are not kept: %s", error)
+
+    def _used(self) -> int:
+        return sum(entry.stat().st_size for entry in os.scandir(self.folder))
+
+    def _drop_oldest(self) -> int:
+        """Go down to nine tenths of the limit, so that this is rare; the bytes that are left."""
+        files = sorted((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(self.folder))
+        left = sum(size for _, size, _ in files)
+        for _, size, name in files:
+            if left <= 0.9 * self.limit:
+                break
+            with suppress(OSError):
+                Path(name).unlink()
+                left -= size
+        return left

@@ -1,0 +1,112 @@
+// A grid of which only the rows in sight are elements. Knows positions and cells; what is in a cell is the caller's.
+//   make() → an element whose `image` is an <img>; draw(cell, position); address(position) → the image's, '' for none
+function makeGrid(viewport, space, { make, draw, address }) {
+  const GAP = 8, CAPTION = 24, SHAPE = 0.8, AHEAD = 1; // AHEAD: rows above and below those in sight
+  const REST = 140, FRAME = 16, AT_ONCE = 8; // milliseconds after a leap before images are asked for, and so many then
+  const cells = new Map();   // position → element
+  const spare = [];
+  let count = 0, columns = 1, width = 0, rowHeight = 1, high = 0, version = 0, asked = 0, resting = 0, lastTop = 0;
+
+  function measure() {
+    const room = space.clientWidth;
+    if (!room) return; // in a hidden tab
+    high = viewport.clientHeight;
+    columns = Math.max(Math.floor((room + GAP) / ((room < 600 ? 96 : 152) + GAP)), 1);
+    width = Math.floor((room + GAP) / columns) - GAP;
+    rowHeight = Math.round(width * SHAPE) + CAPTION + GAP;
+    space.style.height = Math.ceil(count / columns) * rowHeight + 'px';
+    space.style.setProperty('--width', width + 'px');
+    space.style.setProperty('--height', rowHeight - GAP + 'px');
+  }
+
+  function inSight(top) {
+    const first = Math.max(Math.floor(top / rowHeight) - AHEAD, 0) * columns;
+    const rows = Math.ceil(high / rowHeight) + 2 * AHEAD + 1;
+    return [first, Math.min(first + rows * columns, count)];
+  }
+
+  function put(cell, position) {
+    const x = (position % columns) * (width + GAP), y = Math.floor(position / columns) * rowHeight;
+    cell.position = position;
+    cell.drawn = 0;
+    cell.style.transform = `translate(${x}px, ${y}px)`;
+    cells.set(position, cell);
+    if (!cell.isConnected) space.append(cell);
+  }
+
+  function fill(cell) {
+    if (cell.drawn === version) return;
+    cell.drawn = version;
+    draw(cell, cell.position);
+    const wanted = address(cell.position);
+    if (cell.wanted === wanted) return;
+    cell.wanted = wanted;
+    cell.image.removeAttribute('src'); // a load that is under way is dropped
+  }
+
+  // A few images a frame, so that a hand that moves on finds the page free.
+  function load() {
+    const missing = [...cells.values()].filter((cell) => cell.wanted && !cell.image.hasAttribute('src'));
+    missing.slice(0, AT_ONCE).forEach((cell) => { cell.image.src = cell.wanted; });
+    resting = missing.length > AT_ONCE ? setTimeout(load, FRAME) : 0;
+  }
+
+  // Put cells where there are none yet; those out of sight give theirs. Draw what is not drawn.
+  function place() {
+    asked = 0;
+    const top = viewport.scrollTop, [first, last] = inSight(top);
+    cells.forEach((cell, position) => {
+      if (position < first || position >= last) { cells.delete(position); spare.push(cell); }
+    });
+    for (let position = first; position < last; position += 1) {
+      if (!cells.has(position)) put(spare.pop() || make(), position);
+    }
+    spare.forEach((cell) => cell.remove());
+    cells.forEach(fill);
+    loadUnlessFlying(top);
+  }
+
+  // Rows that fly past ask for no image.
+  function loadUnlessFlying(top) {
+    const isFlying = Math.abs(top - lastTop) > high / 2;
+    if (top === lastTop && resting) return;
+    lastTop = top;
+    clearTimeout(resting);
+    if (isFlying) resting = setTimeout(load, REST); else load();
+  }
+
+  function soon() { if (!asked) asked = requestAnimationFrame(place); }
+
+  // Other photos, or another width: every cell is placed anew.
+  function restart(newCount = count) {
+    count = newCount;
+    measure();
+    spare.push(...cells.values());
+    cells.clear();
+    redraw();
+  }
+
+  function redraw() {
+    version += 1;
+    place();
+  }
+
+  // Bring a position into sight, or into the middle; the caller redraws.
+  function scrollTo(position, middle) {
+    const top = Math.floor(position / columns) * rowHeight, now = viewport.scrollTop;
+    if (middle) viewport.scrollTop = top - (high - rowHeight) / 2;
+    else if (top < now) viewport.scrollTop = top;
+    else if (top + rowHeight > now + high) viewport.scrollTop = top + rowHeight - high;
+  }
+
+  viewport.addEventListener('scroll', soon, { passive: true });
+  new ResizeObserver(() => { if (viewport.clientWidth) restart(); }).observe(viewport);
+  return {
+    restart,
+    scrollTo,
+    redraw,
+    cell: (position) => cells.get(position),
+    columns: () => columns,
+    rows: () => Math.max(Math.floor(high / rowHeight), 1),
+  };
+}

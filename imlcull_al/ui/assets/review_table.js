@@ -1,0 +1,60 @@
+// Arithmetic on the table that the server sent: columns by row, a row for each photo, in the order of names. A score is
+// a whole number of 1/STEPS, rounded down (review.py), so whole numbers decide here as p_keep does on the server.
+const STEPS = 10000, BINS = 50;
+const KEEP = 1, CULL = 2;
+
+// As cull.decide: a label beats the score, an unreadable photo is kept. 0 while nothing is known.
+function decide(table, row, threshold) {
+  if (table.labels[row]) return table.labels[row];
+  if (table.scores[row] >= 0) return table.scores[row] >= threshold ? KEEP : CULL;
+  return row in table.unreadable ? KEEP : 0;
+}
+
+function countSides(table, threshold) {
+  const found = { kept: 0, culled: 0, labeled: 0, unreadable: 0, open: 0 };
+  for (let row = 0; row < table.labels.length; row += 1) {
+    const side = decide(table, row, threshold);
+    if (side === KEEP) found.kept += 1;
+    else if (side === CULL) found.culled += 1;
+    else found.open += 1;
+    if (table.labels[row]) found.labeled += 1;
+    else if (row in table.unreadable) found.unreadable += 1;
+  }
+  return found;
+}
+
+const FILTERS = {
+  all: () => true,
+  labeled: (table, row) => table.labels[row] > 0,
+  unlabeled: (table, row) => table.labels[row] === 0,
+  kept: (table, row, threshold) => decide(table, row, threshold) === KEEP,
+  culled: (table, row, threshold) => decide(table, row, threshold) === CULL,
+  unreadable: (table, row) => row in table.unreadable,
+};
+
+// Ties stay in the order of names; photos without a score come last either way. Bursts get their place here.
+const SORTS = {
+  score: (table) => (one, other) => table.scores[other] - table.scores[one],
+  worst: (table) => {
+    const rank = (row) => (table.scores[row] < 0 ? STEPS + 1 : table.scores[row]);
+    return (one, other) => rank(one) - rank(other);
+  },
+  name: () => (one, other) => one - other,
+};
+
+function arrangeRows(table, filter, sort, threshold) {
+  const rows = [];
+  for (let row = 0; row < table.labels.length; row += 1) {
+    if (FILTERS[filter](table, row, threshold)) rows.push(row);
+  }
+  return sort === 'name' ? rows : rows.sort(SORTS[sort](table));
+}
+
+// Photos by bin of the score: [unlabeled, keep, cull], each an array of BINS.
+function histogram(table) {
+  const counts = [0, KEEP, CULL].map(() => new Array(BINS).fill(0));
+  table.scores.forEach((score, row) => {
+    if (score >= 0) counts[table.labels[row]][Math.min(Math.floor(score * BINS / STEPS), BINS - 1)] += 1;
+  });
+  return counts;
+}

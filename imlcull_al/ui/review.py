@@ -1,0 +1,134 @@
+"""The Review screen: all photos of the stage in a grid, and where the threshold parts them.
+
+The browser holds the table that `respond` gave it and draws from that; a threshold moves without a request. Names and
+addresses of the photos are sent once, scores and answers whenever the session's revision is another one.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from ..errors import StageError
+from ..labels import LABELS
+from ..session import Photo, Session
+from .assets import asset
+from .look import every_second
+from .serving import photo_id
+from .telling import attempt
+
+STEPS = 10_000
+"""A score is sent as a whole number of these, rounded down: p_keep ≥ k / STEPS exactly where the number is ≥ k."""
+_EDGES = np.arange(STEPS + 1) / STEPS
+_SCRIPTS = ("act.js", "review_table.js", "review_grid.js", "review.js")
+
+
+def build(session: Session, timer: gr.Timer) -> None:
+    """Put the screen into the page."""
+    screen = gr.HTML(
+        value="",
+        html_template=asset("review.html"),
+        css_template=asset("review.css"),
+        js_on_load="\n".join(asset(script) for script in _SCRIPTS),
+        elem_id="review-screen",
+        apply_default_css=False,
+    )
+    # A new value tells the script to look again; the template doesn't show it.
+    every_second(timer, lambda: session.revision, None, screen)
+
+
+def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what was asked and return what to show; with `error`, a sentence, when nothing was done.
+
+    `request`: `do` is look (`revision` and `listing` are those that the page has, if any), answer (`keys`, `label`:
+    keep | cull) or undo (`keys`: of the press to take back). `view` is `look`'s, or `undone`: key and label of what
+    was taken back; None after an answer or an error.
+    """
+    shown, error = attempt(lambda: _do(session, request))
+    return {"view": shown, "error": error}
+
+
+def threshold_name(session: Session) -> str:
+    """Under what the browser's localStorage holds the threshold that was chosen here; the folder is part of it."""
+    return f"imlcull threshold {photo_id(session, '')}"
+
+
+def _do(session: Session, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    do = request.get("do")
+    if do == "look":
+        return look(session, request.get("revision"), request.get("listing"))
+    if do == "answer":
+        session.answer_all(_keys(request), str(request.get("label")))
+        return None
+    if do == "undo":
+        taken_back = session.undo_all(_keys(request))
+        if not taken_back:
+            raise StageError("There is nothing to undo.")
+        return {"undone": [[each.key, each.label] for each in taken_back]}
+    raise StageError(f"The page asked for {do!r}, which there is not. Reload it.")
+
+
+def _keys(request: Mapping[str, Any]) -> list[str]:
+    """The photos of a request, each once. Raises `StageError` for anything else than a list of names."""
+    keys = request.get("keys")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise StageError("The page named no photos. Reload it.")
+    return list(dict.fromkeys(keys))
+
+
+def look(session: Session, revision: Any = None, listing: Any = None) -> dict[str, Any]:
+    """The table as columns, in key order, or only `revision` when that is still the page's.
+
+    `scores`: p_keep in steps, −1 for none; `labels`: 0 for none, 1 keep, 2 cull; `unreadable`: row → reason;
+    `advice`: why there are no scores. `photos`, sent where `listing` is not the page's: `names`, `ids`, `threshold`.
+    """
+    now = session.revision  # before the survey: what changes meanwhile is seen at the next look
+    if revision == now:
+        return {"revision": now}
+    survey, reasons = session.survey(), session.unreadable()
+    table = {
+        "revision": now,
+        "scores": in_steps([photo.p_keep for photo in survey]),
+        "labels": [LABELS.index(photo.label) + 1 if photo.label else 0 for photo in survey],
+        "unreadable": {row: reasons[photo.key] for row, photo in enumerate(survey) if photo.key in reasons},
+        "notice": session.notice,
+        "advice": advice(session, survey),
+    }
+    names = _digest(session)
+    return table if listing == names else {**table, "photos": _photos(session, names)}
+
+
+def in_steps(p_keep: Sequence[float | None]) -> list[int]:
+    """Scores as whole numbers of 1 / `STEPS`, rounded down; −1 for None."""
+    known = np.array([-1.0 if score is None else score for score in p_keep])
+    # Not `floor(p_keep * STEPS)`: 0.29 * 10000 is 2899.9999.
+    steps: list[int] = (np.searchsorted(_EDGES, known, side="right") - 1).tolist()
+    return steps
+
+
+def advice(session: Session, survey: Sequence[Photo]) -> str:
+    """Why there are no scores; empty where there are some."""
+    if any(photo.p_keep is not None for photo in survey):
+        return ""
+    if not session.prepared:
+        return "Scores start when all photos have been embedded and both kinds have an answer."
+    return "Scores start when both kinds have an answer: a keep and a cull."
+
+
+def _digest(session: Session) -> str:
+    """A short text that is another one for other photos."""
+    names = "\0".join([str(session.stage.folder), *session.listing.keys])
+    return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
+
+
+def _photos(session: Session, listing: str) -> dict[str, Any]:
+    """What stays as long as the stage's listing does."""
+    keys = session.listing.keys
+    return {
+        "listing": listing,
+        "threshold": threshold_name(session),
+        "names": list(keys),
+        "ids": [photo_id(session, key) for key in keys],
+    }

@@ -1,0 +1,485 @@
+"""The Label screen: what it answers, then the keys, buttons and fingers of a person in real Chromium."""
+
+import json
+import shutil
+import socket
+import uuid
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imlcull_al import tables, ui
+from imlcull_al.jobs import Jobs
+from imlcull_al.session import open_session
+from imlcull_al.ui import label, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PHOTOS = 30
+ME, YOU = (str(uuid.UUID(int=number)) for number in (1, 2))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Fifteen bright and fifteen dark photos."""
+    stage = tmp_path / "holiday" / "stage_1"
+    stage.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    for number in range(PHOTOS):
+        level = 200 if number % 2 == 0 else 30
+        pixels = chance.integers(level, level + 40, (1200, 1800, 3) if number == 0 else (60, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(stage / f"{number:02}.jpg")
+    return stage.parent
+
+
+@pytest.fixture
+def session(project, tmp_path):
+    return open_session(project, model="stand-in", cache_dir=tmp_path / "cache", prepare=False)
+
+
+def answers(session) -> dict[str, str]:
+    """What the labels file says."""
+    if not session.stage.labels.exists():
+        return {}
+    _, rows = tables.read(session.stage.labels)
+    return {row.values["image_name"]: row.values["label"] for row in rows}
+
+
+def journal(session) -> list[dict]:
+    if not session.stage.journal.exists():
+        return []
+    return [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
+
+
+def look(session, *presses, visitor=ME, queue="uncertain", **more):
+    return label.respond(session, {"do": "look", "visitor": visitor, "queue": queue, "presses": list(presses), **more})
+
+
+def answer(number, key, answer, queue="uncertain"):
+    return {"number": number, "do": "answer", "key": key, "label": answer, "queue": queue}
+
+
+class TestRespond:
+    def test_looking_shows_the_queue_and_writes_nothing(self, session):
+        view = look(session)
+        order = [photo.key for photo in session.order(len(view["upcoming"]))]
+        assert [photo["key"] for photo in view["upcoming"]] == order
+        assert view["counts"] == "0 of 30 labeled · 0 keep · 0 cull"
+        assert (view["error"], journal(session)) == ("", [])
+
+    def test_an_answer_is_on_the_disk_with_its_queue_when_the_reply_comes(self, session):
+        view = look(session, answer(1, "03.jpg", "cull", "files"))
+        assert answers(session) == {"03.jpg": "cull"}
+        assert [line["queue"] for line in journal(session)] == ["files"]
+        assert view["refused"] == []
+        assert "03.jpg" not in [photo["key"] for photo in view["upcoming"]]
+
+    def test_a_press_that_is_sent_twice_counts_once(self, session):
+        press = answer(1, "03.jpg", "cull")
+        look(session, press)
+        look(session, press, answer(2, "04.jpg", "keep"))
+        look(session, answer(1, "05.jpg", "keep"), visitor=YOU)  # another page counts for itself
+        assert [line["key"] for line in journal(session)] == ["03.jpg", "04.jpg", "05.jpg"]
+
+    def test_a_refused_press_holds_up_no_other_and_may_be_sent_again(self, session):
+        view = look(session, answer(1, "nowhere.jpg", "cull"), answer(2, "04.jpg", "keep"))
+        assert [(each["number"], each["key"]) for each in view["refused"]] == [(1, "nowhere.jpg")]
+        assert "no photo" in view["refused"][0]["error"]
+        assert answers(session) == {"04.jpg": "keep"}
+        assert len(look(session, answer(1, "nowhere.jpg", "cull"))["refused"]) == 1
+
+    def test_undo_is_of_ones_own_answer(self, session):
+        look(session, answer(1, "03.jpg", "cull"))
+        look(session, answer(1, "04.jpg", "keep"), visitor=YOU)
+        look(session, {"number": 2, "do": "undo", "key": "03.jpg", "queue": None})
+        assert answers(session) == {"04.jpg": "keep"}
+        refused = look(session, {"number": 3, "do": "undo", "key": None})["refused"]
+        assert "somebody else" in refused[0]["error"]
+        label.respond(session, {"do": "leave", "visitor": YOU})
+        view = look(session, {"number": 4, "do": "undo", "key": None})
+        assert view["undone"][0]["photo"]["key"] == "04.jpg"
+        assert answers(session) == {}
+        again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)
+        assert again.labels() == {}
+
+    def test_what_is_held_stays_in_front_and_what_was_passed_comes_last(self, session):
+        order = [photo.key for photo in session.order()]
+        view = look(session, held=[order[9], order[5]], passed=[order[0]])
+        keys = [photo["key"] for photo in view["upcoming"]]
+        assert keys[:3] == [order[9], order[5], order[1]]
+        assert order[0] not in keys
+
+    def test_nobody_is_shown_what_somebody_else_is(self, session):
+        mine = {photo["key"] for photo in look(session)["upcoming"]}
+        view = look(session, visitor=YOU)
+        assert mine
+        assert not mine & {photo["key"] for photo in view["upcoming"]}
+        assert view["visitors"] == "2 people labeling"
+
+    def test_the_last_press_of_a_closed_page_counts_and_its_photos_are_free(self, session):
+        first = look(session)["upcoming"][0]["key"]
+        label.respond(session, {"do": "leave", "visitor": ME, "presses": [answer(1, "03.jpg", "keep")]})
+        assert answers(session) == {"03.jpg": "keep"}
+        assert look(session, visitor=YOU)["upcoming"][0]["key"] == first
+        assert session.visitors() == 1
+
+    def test_audit_photos_are_blind(self, session):
+        session.prepare()
+        look(session, answer(1, "00.jpg", "keep"), answer(2, "01.jpg", "cull"))
+        assert all(photo["p_keep"] is not None for photo in look(session)["upcoming"])
+        assert all(photo["p_keep"] is None for photo in look(session, queue="audit")["upcoming"])
+        assert label.respond(session, {"do": "about", "key": "02.jpg", "queue": "audit"})["similar"] == []
+        about = label.respond(session, {"do": "about", "key": "02.jpg", "queue": "uncertain"})
+        assert [(each["key"], each["label"]) for each in about["similar"]] == [("00.jpg", "keep"), ("01.jpg", "cull")]
+
+    def test_a_confirmed_disagreement_is_none_any_more_until_it_is_undone(self, session):
+        session.prepare()
+        bright = [f"{number:02}.jpg" for number in range(0, 12, 2)]
+        dark = [f"{number:02}.jpg" for number in range(1, 12, 2)]
+        session.answer_all(bright, "keep")
+        session.answer_all([*dark, "12.jpg"], "cull")  # 12 is bright
+        assert [photo["key"] for photo in look(session, queue="disagreements")["upcoming"]] == ["12.jpg"]
+        view = look(session, answer(1, "12.jpg", "cull", "disagreements"), queue="disagreements")
+        assert view["upcoming"] == []
+        assert "Choose another queue" in view["nothing"]
+        view = look(session, {"number": 2, "do": "undo", "key": "12.jpg"}, queue="disagreements")
+        assert [photo["key"] for photo in view["upcoming"]] == ["12.jpg"]
+
+    def test_search_by_number_and_by_name(self, session):
+        found = label.respond(session, {"do": "find", "text": " 13 "})
+        assert [(photo["key"], photo["number"]) for photo in found["found"]] == [("12.jpg", 13), ("13.jpg", 14)]
+        found = label.respond(session, {"do": "find", "text": "JPG"})
+        assert (len(found["found"]), found["total"]) == (label.FOUND, PHOTOS)
+        assert label.respond(session, {"do": "find", "text": "zebra"})["found"] == []
+
+    def test_with_one_class_something_unlike_is_offered(self, session):
+        session.prepare()
+        assert not look(session)["offer_unlike"]
+        session.answer_all([f"{number:02}.jpg" for number in range(0, 10, 2)], "keep")  # bright ones
+        view = look(session)
+        assert view["offer_unlike"]
+        assert "first cull" in view["advice"]
+        photo = label.respond(session, {"do": "unlike", "visitor": ME})["photo"]
+        assert int(photo["key"][:2]) % 2 == 1  # a dark one
+        assert photo["key"] not in [each["key"] for each in look(session, visitor=YOU)["upcoming"]]
+
+    def test_at_the_end_it_says_so(self, session):
+        session.answer_all(session.listing.keys, "keep")
+        assert look(session)["nothing"].startswith("All photos are labeled. Train")
+
+    def test_at_the_end_unreadable_photos_are_mentioned(self, session):
+        session.stage.path("00.jpg").write_bytes(b"no photo")
+        session.prepare()
+        session.answer_all(session.listing.keys[1:], "keep")
+        says = look(session)["nothing"]
+        assert says == "All photos are labeled but 1 that can't be read; these are kept. Train next, or cull."
+
+    def test_the_label_of_an_absent_photo_can_be_undone(self, session):
+        session.answer("00.jpg", "keep")
+        session.stage.path("00.jpg").unlink()
+        again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)
+        view = look(again, {"number": 1, "do": "undo", "key": None})
+        assert (view["undone"], view["refused"], again.labels()) == ([], [], {})
+
+    @pytest.mark.parametrize(
+        ("request_", "says"),
+        [
+            ({}, "Reload"),
+            ({"do": ["look"]}, "Reload"),
+            ({"do": "look"}, "which one it is"),
+            ({"do": "look", "visitor": "me"}, "which one it is"),
+            ({"do": "look", "visitor": 7}, "which one it is"),
+            ({"do": "look", "visitor": ME}, "no queue"),
+            ({"do": "look", "visitor": ME, "queue": {}}, "no queue"),
+            ({"do": "look", "visitor": ME, "queue": "files", "presses": 7}, "no list"),
+            ({"do": "look", "visitor": ME, "queue": "files", "presses": ["k"]}, "without a number"),
+            ({"do": "look", "visitor": ME, "queue": "files", "presses": [{"number": True}]}, "without a number"),
+            ({"do": "look", "visitor": ME, "queue": "files", "current": "../secret.jpg"}, "no photo"),
+            ({"do": "about", "key": "../secret.jpg"}, "no photo"),
+            ({"do": "about", "key": ["00.jpg"]}, "no photo"),
+            ({"do": "find", "text": ["00.jpg"]}, "part of a name"),
+            ({"do": "unlike", "visitor": ME}, "no such photo yet"),
+        ],
+    )
+    def test_nonsense_gets_a_sentence_and_changes_nothing(self, session, request_, says):
+        reply = label.respond(session, request_)
+        assert says in reply["error"]
+        json.dumps(reply)
+        assert journal(session) == []
+
+    @pytest.mark.parametrize(
+        ("press", "says"),
+        [
+            ({"number": 1}, "which there is not"),
+            ({"number": 1, "do": "answer", "key": ["03.jpg"], "label": "keep"}, "no photo"),
+            ({"number": 1, "do": "answer", "key": "03.jpg", "label": "perhaps"}, "neither keep nor cull"),
+            ({"number": 1, "do": "answer", "key": "03.jpg", "label": "keep", "queue": ["files"]}, "no queue"),
+            ({"number": 1, "do": "undo", "key": "03.jpg"}, "nothing to undo"),
+            ({"number": 1, "do": "undo", "key": None}, "nothing to undo"),
+            ({"number": 1, "do": "skip", "key": "\ud800"}, "no photo"),
+        ],
+    )
+    def test_a_nonsense_press_is_refused_with_a_sentence(self, session, press, says):
+        reply = look(session, press)
+        assert says in reply["refused"][0]["error"]
+        json.dumps(reply["refused"][0]["error"]).encode()
+        assert journal(session) == []
+
+
+@pytest.fixture
+def served(session):
+    """A running page: its address and its session."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    jobs = Jobs()
+    page = ui.serve(session, jobs, "127.0.0.1", port)
+    yield page.local_url, session
+    page.close(verbose=False)
+    jobs.close()
+
+
+@pytest.fixture
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, served):
+    """Opens tabs on the page, and fails the test for a request elsewhere or an error in a script."""
+    address, _ = served
+    strangers, defects = [], []
+
+    def open_page(query: str = "", **options):
+        tab = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}).new_page()
+        tab.set_default_timeout(10_000)
+        tab.on("request", lambda request: strangers.append(request.url))
+        tab.on("pageerror", lambda error: defects.append(str(error)))
+        tab.goto(address + query)
+        tab.locator("#label-screen .stage[data-shown]").wait_for()
+        return tab
+
+    yield open_page
+    assert [url for url in strangers if not url.startswith((address, "data:", "blob:"))] == []
+    assert defects == []
+
+
+def counts(tab, labeled: int) -> None:
+    """Wait until the page shows so many labeled."""
+    tab.locator("#label-screen .counts", has_text=f"{labeled} of {PHOTOS} labeled").wait_for()
+
+
+def shown(tab) -> str:
+    """The photo that is painted."""
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    return tab.locator("#label-screen .stage").get_attribute("data-shown")
+
+
+def wait_for(tab, key: str) -> None:
+    tab.locator(f'#label-screen .stage[data-shown="{key}"]').wait_for()
+
+
+def test_keys_undo_skip_next_and_reload(open_page, served):
+    _, session = served
+    tab, expected = open_page(), {}
+    for number, key in enumerate(["k", "c", "ArrowRight", "ArrowLeft", "p", "x"]):
+        photo = shown(tab)
+        assert photo not in expected
+        expected[photo] = "keep" if number % 2 == 0 else "cull"
+        tab.keyboard.press(key)
+        counts(tab, number + 1)
+        assert answers(session) == expected
+
+    for photo in list(expected)[::-1][:3]:
+        tab.keyboard.press("u")
+        wait_for(tab, photo)
+        del expected[photo]
+    counts(tab, 3)
+    assert answers(session) == expected
+
+    left = shown(tab)
+    tab.keyboard.press("Space")  # looked past, not answered
+    tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{left}"])').wait_for()
+    tab.keyboard.press("ArrowUp")
+    wait_for(tab, left)
+    tab.keyboard.press("s")
+    tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{left}"])').wait_for()
+    tab.wait_for_timeout(300)
+    assert session.order()[-1].key == left
+    assert answers(session) == expected
+
+    tab.get_by_role("tab", name="Train").click()
+    tab.keyboard.press("k")  # on another tab keys mean nothing
+    tab.get_by_role("tab", name="Label").click()
+    tab.wait_for_timeout(200)
+    assert answers(session) == expected
+
+    tab.reload()
+    counts(tab, 3)
+    assert shown(tab) not in expected
+    last = list(expected)[-1]
+    for _ in range(2):  # a new page knows no presses of its own: the skip, then the last answer
+        tab.keyboard.press("u")
+        tab.wait_for_timeout(300)
+    wait_for(tab, last)
+    counts(tab, 2)
+    assert last not in answers(session)
+
+
+def test_twenty_presses_at_60_ms_are_twenty_answers_in_order(open_page, served):
+    _, session = served
+    session.prepare()
+    tab = open_page()
+    tab.evaluate("""() => { window.painted = []; document.querySelector('#label-screen')
+        .addEventListener('drawn', (event) => window.painted.push(event.detail)); }""")
+    first = shown(tab)
+    for number in range(20):
+        tab.keyboard.press("kc"[number % 2])
+        tab.wait_for_timeout(60)
+    counts(tab, 20)
+    lines = journal(session)
+    assert [line["label"] for line in lines] == ["keep", "cull"] * 10
+    assert len({line["key"] for line in lines}) == 20
+    painted = [first, *tab.evaluate("window.painted")]
+    assert [line["key"] for line in lines] == painted[:20]  # each was on the screen, in this order
+    assert len(answers(session)) == 20
+
+
+def test_answers_survive_a_server_that_does_not_answer_and_a_page_that_is_closed(open_page, served):
+    _, session = served
+    tab = open_page()
+    tab.route("**/act/label", lambda route: route.abort())
+    photo = shown(tab)
+    tab.keyboard.press("k")
+    tab.locator("#label-screen .error", has_text="not saved yet").wait_for()
+    assert answers(session) == {}
+    tab.unroute("**/act/label")
+    counts(tab, 1)
+    assert answers(session) == {photo: "keep"}
+    assert tab.locator("#label-screen .error").inner_text() == ""
+
+    tab.route("**/act/label", lambda route: None)  # under way for ever
+    second = shown(tab)
+    tab.keyboard.press("c")
+    tab.wait_for_timeout(100)
+    tab.unroute("**/act/label")
+    tab.goto("about:blank")  # the beacon brings it
+    for _ in range(40):
+        if second in answers(session):
+            break
+        tab.wait_for_timeout(50)
+    assert answers(session) == {photo: "keep", second: "cull"}
+    assert len(journal(session)) == 2
+
+
+def test_zoom_search_queues_and_legend(open_page, served):
+    _, session = served
+    session.prepare()
+    session.answer("02.jpg", "keep")
+    session.answer("03.jpg", "cull")
+    tab = open_page()
+    tab.locator("#label-screen .score", has_text="Score: ").wait_for()
+    assert tab.locator("#label-screen .notice").inner_text() == session.notice
+    tab.locator("#label-screen .likes img").nth(1).wait_for()
+
+    tab.keyboard.press("/")
+    tab.keyboard.type("00")
+    tab.locator("#label-screen .found button").first.wait_for()
+    tab.keyboard.press("Enter")
+    wait_for(tab, "00.jpg")
+    tab.mouse.move(300, 300)
+    tab.keyboard.press("z")
+    tab.locator("#label-screen .badge", has_text="100 %").and_(
+        tab.locator("#label-screen .badge:not(:has-text('Loading'))")
+    ).wait_for()
+    image = tab.locator("#label-screen .pixels")
+    box = image.bounding_box()
+    assert (box["width"], box["height"]) == (1800, 1200)
+    tab.mouse.down()
+    tab.mouse.move(260, 280)
+    tab.mouse.up()
+    moved = image.bounding_box()
+    assert (box["x"] - moved["x"], box["y"] - moved["y"]) == (40, 20)
+    tab.keyboard.press("z")
+    image.wait_for(state="hidden")
+
+    tab.locator("#label-screen .queue select").select_option("audit")
+    tab.locator("#label-screen .answer", has_text="Blind").wait_for()
+    assert tab.locator("#label-screen .score").inner_text() == ""
+    tab.keyboard.press("k")
+    counts(tab, 3)
+    assert journal(session)[-1]["queue"] == "audit"
+
+    tab.keyboard.press("?")
+    tab.get_by_role("dialog", name="Keys").wait_for()
+    tab.keyboard.press("k")  # means nothing here
+    tab.keyboard.press("Escape")
+    tab.get_by_role("dialog", name="Keys").wait_for(state="hidden")
+    assert len(answers(session)) == 3
+
+
+def test_two_tabs_share_the_work(open_page, served):
+    _, session = served
+    one, two = open_page(), open_page()
+    one.locator("#label-screen .visitors", has_text="2 people labeling").wait_for()
+    for _ in range(4):
+        assert shown(one) != shown(two)
+        for tab, key in ((one, "k"), (two, "c")):
+            before = shown(tab)
+            tab.keyboard.press(key)
+            tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{before}"])').wait_for()
+    counts(one, 8)
+    counts(two, 8)
+    keys = [line["key"] for line in journal(session)]
+    assert len(set(keys)) == len(keys) == 8
+    mine = [line["key"] for line in journal(session) if line["label"] == "keep"]
+    one.keyboard.press("u")  # its own, though the other tab answered last
+    wait_for(one, mine[-1])
+    counts(two, 7)
+    assert mine[-1] not in answers(session)
+
+
+def swipe(tab, distance: int) -> None:
+    """A finger over the photo."""
+    box = tab.locator("#label-screen .stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = tab.context.new_cdp_session(tab)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 6):
+        point = {"x": x + distance * step / 5, "y": y}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_swipes_on_a_dark_phone(open_page, served):
+    _, session = served
+    tab = open_page("?__theme=dark", viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
+    expected = {}
+    for distance, answer_ in ((120, "keep"), (-120, "cull")):
+        expected[shown(tab)] = answer_
+        swipe(tab, distance)
+        counts(tab, len(expected))
+    swipe(tab, 20)  # too short to be meant
+    tab.wait_for_timeout(300)
+    assert answers(session) == expected
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    surround = tab.locator("#label-screen .stage").evaluate("stage => getComputedStyle(stage).backgroundColor")
+    assert surround == "rgb(38, 38, 38)"
+    assert tab.get_by_role("button", name="Keep").bounding_box()["height"] >= 44
+
+
+def test_the_full_size_is_not_kept_on_the_disk(served):
+    import urllib.request
+
+    address, session = served
+    url = address + serving.photo_url(session, "00.jpg", serving.FULL)
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        assert reply.read(2) == b"\xff\xd8"
+    assert not list(session.previews.folder.glob("*")) if session.previews.folder.exists() else True

@@ -1,0 +1,416 @@
+"""The Review screen: its functions as functions, then its hands in a real browser."""
+
+import shutil
+import socket
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imlcull_al import tables, ui
+from imlcull_al.jobs import Jobs
+from imlcull_al.session import open_session
+from imlcull_al.ui import review, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PHOTOS = 60
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Photos from dark to bright, one that is none, and a name that means harm."""
+    stage = tmp_path_factory.mktemp("photos") / "stage_1"
+    stage.mkdir()
+    chance = np.random.default_rng(0)
+    for number in range(PHOTOS):
+        pixels = chance.integers(0, 40, (30, 40, 3)) + number * 3
+        Image.fromarray(pixels.astype(np.uint8)).save(stage / f"{number:03}.jpg")
+    (stage / "<b onmouseover=alert(1)>.jpg").write_bytes((stage / "030.jpg").read_bytes() + b"another")
+    (stage / "broken.jpg").write_bytes(b"no photo")
+    cache = stage.parent / "cache"
+    open_session(stage.parent, model="stand-in", cache_dir=cache)
+    return stage.parent
+
+
+@pytest.fixture
+def session(photos, tmp_path):
+    """A prepared session on a copy; the two darkest are culled, the two brightest kept."""
+    project = tmp_path / "project"
+    shutil.copytree(photos / "stage_1", project / "stage_1")
+    session = open_session(project, model="stand-in", cache_dir=photos / "cache")
+    session.answer_all(["000.jpg", "001.jpg"], "cull")
+    session.answer_all(["058.jpg", "059.jpg"], "keep")
+    return session
+
+
+@pytest.fixture
+def served(session):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    jobs = Jobs()
+    page = ui.serve(session, jobs, "127.0.0.1", port)
+    yield page.local_url
+    page.close(verbose=False)
+    jobs.cancel()
+    jobs.wait(10)
+
+
+def answers(session) -> dict[str, str]:
+    """What the labels file says."""
+    return {row.values["image_name"]: row.values["label"] for row in tables.read(session.stage.labels)[1]}
+
+
+def sides(session, threshold: float) -> tuple[int, int, int, int]:
+    """Kept, culled, by label and unreadable, as a cull at this threshold would decide."""
+    decisions = session.scores(threshold)
+    kept = sum(each.decision == "keep" for each in decisions)
+    reasons = [each.reason.partition(":")[0] for each in decisions]
+    return kept, len(decisions) - kept, reasons.count("label"), reasons.count("unreadable")
+
+
+class TestLook:
+    def test_the_table_has_a_row_for_every_photo(self, session):
+        view = review.respond(session, {"do": "look"})["view"]
+        names = view["photos"]["names"]
+        assert names == list(session.listing.keys)
+        assert view["photos"]["ids"][3] == serving.photo_id(session, names[3])
+        assert len(view["scores"]) == len(view["labels"]) == len(names)
+        assert [view["labels"][names.index(key)] for key in ("059.jpg", "000.jpg", "030.jpg")] == [1, 2, 0]
+        row = names.index("broken.jpg")
+        assert list(view["unreadable"]) == [row]
+        assert view["scores"][row] == -1
+        assert view["notice"] == session.notice != ""
+        assert view["advice"] == ""
+
+    def test_nothing_is_sent_twice(self, session):
+        view = review.respond(session, {"do": "look"})["view"]
+        known = {"do": "look", "revision": view["revision"], "listing": view["photos"]["listing"]}
+        assert review.respond(session, known)["view"] == {"revision": view["revision"]}
+        session.answer("030.jpg", "keep")
+        later = review.respond(session, known)["view"]
+        assert later["revision"] != view["revision"]
+        assert "photos" not in later
+        assert sum(label > 0 for label in later["labels"]) == 5
+
+    def test_a_restarted_server_has_another_revision(self, session):
+        again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)
+        assert again.revision != session.revision
+
+    @pytest.mark.parametrize("hundredths", [0, 29, 50, 57, 58, 100])
+    def test_rounding_never_changes_a_side(self, hundredths):
+        at = hundredths / 100
+        scores = [np.nextafter(at, 0), at, np.nextafter(at, 1), None]
+        steps = review.in_steps(scores)
+        assert [step >= hundredths * review.STEPS // 100 for step in steps[:3]] == [score >= at for score in scores[:3]]
+        assert steps[3] == -1
+
+    def test_without_scores_it_says_when_they_start(self, photos, tmp_path):
+        shutil.copytree(photos / "stage_1", tmp_path / "stage_1")
+        session = open_session(tmp_path, model="stand-in", cache_dir=photos / "cache", prepare=False)
+        assert "embedded" in review.respond(session, {"do": "look"})["view"]["advice"]
+        session.prepare()
+        view = review.respond(session, {"do": "look"})["view"]
+        assert view["advice"].startswith("Scores start when both kinds have an answer")
+        assert set(view["scores"]) == {-1}
+
+
+class TestAnswer:
+    def test_a_range_is_on_the_disk_when_the_reply_comes_and_undo_takes_it_back_whole(self, session):
+        before, keys = answers(session), ["030.jpg", "000.jpg", "031.jpg"]
+        assert review.respond(session, {"do": "answer", "keys": keys, "label": "keep"}) == {"view": None, "error": ""}
+        assert answers(session) == {**before, "000.jpg": "keep", "030.jpg": "keep", "031.jpg": "keep"}
+        undone = review.respond(session, {"do": "undo", "keys": keys})["view"]["undone"]
+        assert sorted(key for key, _ in undone) == sorted(keys)
+        assert answers(session) == before
+
+    def test_undo_takes_back_a_later_answer_of_somebody_else_first(self, session):
+        before = answers(session)
+        review.respond(session, {"do": "answer", "keys": ["030.jpg", "031.jpg"], "label": "keep"})
+        session.answer("040.jpg", "cull")
+        undo = {"do": "undo", "keys": ["030.jpg", "031.jpg"]}
+        assert review.respond(session, undo)["view"]["undone"] == [["040.jpg", "cull"]]
+        assert len(review.respond(session, undo)["view"]["undone"]) == 2
+        assert answers(session) == before
+
+    @pytest.mark.parametrize(
+        ("request_", "says"),
+        [
+            ({}, "Reload"),
+            ({"do": ["look"]}, "Reload"),
+            ({"do": "explode"}, "Reload"),
+            ({"do": "answer"}, "named no photos"),
+            ({"do": "answer", "keys": "030.jpg", "label": "keep"}, "named no photos"),
+            ({"do": "answer", "keys": [["030.jpg"]], "label": "keep"}, "named no photos"),
+            ({"do": "answer", "keys": {"030.jpg": 1}, "label": "keep"}, "named no photos"),
+            ({"do": "answer", "keys": ["030.jpg", "../secret.jpg"], "label": "keep"}, "no photo '../secret.jpg'"),
+            ({"do": "answer", "keys": ["\ud800"], "label": "keep"}, "no photo"),
+            ({"do": "answer", "keys": ["030.jpg"], "label": "perhaps"}, "neither keep nor cull"),
+            ({"do": "answer", "keys": ["030.jpg"], "label": None}, "neither keep nor cull"),
+            ({"do": "undo", "keys": 7}, "named no photos"),
+        ],
+    )
+    def test_nonsense_gets_a_sentence_and_changes_nothing(self, session, request_, says):
+        before = answers(session)
+        reply = review.respond(session, request_)
+        assert says in reply["error"]
+        assert reply["view"] is None
+        assert answers(session) == before
+
+    def test_any_revision_is_taken_for_an_old_one(self, session):
+        for nonsense in (None, 7, [], {"a": 1}, "x" * 1000):
+            assert review.respond(session, {"do": "look", "revision": nonsense, "listing": nonsense})["view"]["photos"]
+
+    def test_nothing_to_undo_is_said(self, photos, tmp_path):
+        shutil.copytree(photos / "stage_1", tmp_path / "stage_1")
+        session = open_session(tmp_path, model="stand-in", cache_dir=photos / "cache", prepare=False)
+        assert "nothing to undo" in review.respond(session, {"do": "undo", "keys": []})["error"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, served):
+    """Open the screen in a new tab; the test fails for a request elsewhere or an error in a script."""
+    strangers, defects, contexts = [], [], []
+
+    def open_tab(**options):
+        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
+        tab = contexts[-1].new_page()
+        tab.set_default_timeout(8_000)
+        tab.on("request", lambda request: strangers.append(request.url))
+        tab.on("pageerror", lambda error: defects.append(str(error)))
+        tab.goto(served)
+        tab.get_by_role("tab", name="Review").click()
+        tab.locator("#review-screen .cell").first.wait_for()
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert [url for url in strangers if not url.startswith((served, "data:", "blob:"))] == []
+    assert defects == []
+
+
+def words(numbers: tuple[int, int, int, int]) -> str:
+    kept, culled, labeled, unreadable = numbers
+    return f"{kept} kept · {culled} culled, {labeled} by label, {unreadable} unreadable"
+
+
+def parted(tab, text: str) -> None:
+    """Wait until the counts say this."""
+    tab.wait_for_function(
+        "text => document.querySelector('#review-screen .sides').textContent.replace(/\\s+/g, ' ').trim() === text",
+        arg=text,
+    )
+
+
+def focused(tab) -> str:
+    return tab.locator("#review-screen .cell.focused .file").inner_text()
+
+
+def by_name(tab) -> None:
+    """Sort by name, and go to the first photo."""
+    tab.get_by_label("Sort").select_option("name")
+    tab.get_by_role("listbox", name="Photos").focus()
+    tab.keyboard.press("Home")
+
+
+def until(tab, condition) -> None:
+    """Wait for something on the server's side."""
+    for _ in range(80):
+        if condition():
+            return
+        tab.wait_for_timeout(50)
+    raise AssertionError("it never came")
+
+
+def test_the_threshold_parts_keep_from_cull_as_a_cull_would(visit, session):
+    tab = visit()
+    parted(tab, words(sides(session, 0.5)))
+    slider = tab.get_by_role("slider", name="Threshold")
+    slider.focus()
+    seen = set()
+    for _ in range(6):
+        for _ in range(5):
+            tab.keyboard.press("ArrowRight")
+        at = int(slider.input_value())
+        parted(tab, words(sides(session, at / 100)))
+        seen.add(sides(session, at / 100))
+    assert len(seen) > 2
+    slider.evaluate("slider => slider.value = 37")
+    slider.dispatch_event("input")
+    parted(tab, words(sides(session, 0.37)))
+
+    box = slider.bounding_box()  # a hand on the histogram
+    tab.mouse.move(box["x"] + box["width"] * 0.37, box["y"] + 30)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 30, steps=4)
+    tab.mouse.up()
+    at = int(slider.input_value())
+    assert 55 <= at <= 65
+    parted(tab, words(sides(session, at / 100)))
+
+    tab.reload()
+    tab.get_by_role("tab", name="Review").click()
+    parted(tab, words(sides(session, at / 100)))
+    assert tab.evaluate("name => localStorage.getItem(name)", review.threshold_name(session)) == str(at / 100)
+
+
+def test_answers_by_key_by_click_and_for_a_range_reach_the_disk(visit, session):
+    tab = visit()
+    grid = tab.get_by_role("listbox", name="Photos")
+    best = focused(tab)
+    steps = review.in_steps([photo.p_keep for photo in session.survey()])
+    assert best == session.listing.keys[steps.index(max(steps))]
+    tab.keyboard.press("c")
+    until(tab, lambda: answers(session).get(best) == "cull")
+    assert grid.locator(".cell.focused.labeled.culled").count() == 1
+    tab.keyboard.press("u")
+    until(tab, lambda: answers(session).get(best) != "cull")
+    grid.locator(".cell.focused:not(.culled)").wait_for()
+
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowDown")
+    second = focused(tab)
+    tab.locator(".cell.focused").hover()
+    tab.locator(".cell.focused .pick[data-answer=cull]").click()
+    until(tab, lambda: answers(session).get(second) == "cull")
+
+    before = answers(session)
+    by_name(tab)
+    cells = grid.locator(".cell")
+    cells.filter(has_text="010.jpg").click()
+    cells.filter(has_text="014.jpg").click(modifiers=["Shift"])
+    tab.keyboard.press("Shift+ArrowRight")
+    tab.get_by_text("6 selected").wait_for()
+    tab.keyboard.press("k")
+    expected = {**before, **{f"{number:03}.jpg": "keep" for number in range(10, 16)}}
+    until(tab, lambda: answers(session) == expected)
+    tab.keyboard.press("u")  # the whole range
+    until(tab, lambda: answers(session) == before)
+
+    tab.get_by_role("button", name="Unlabeled").click()
+    tab.keyboard.press("Control+a")
+    tab.get_by_role("button", name="Keep all").click()
+    until(tab, lambda: len(answers(session)) == len(session.listing.keys))
+    assert set(before.items()) <= set(answers(session).items())
+    assert tab.locator("#review-screen .error").inner_text() == ""
+
+
+def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(visit, session):
+    tab = visit()
+    grid = tab.locator("#review-screen .cells")
+
+    def names(button):
+        tab.get_by_role("button", name=button, exact=True).click()
+        grid.evaluate("cells => { cells.scrollTop = 0; }")
+        tab.wait_for_timeout(100)
+        return grid.locator(".cell .file").all_inner_texts()
+
+    assert sorted(names("Labeled")) == ["000.jpg", "001.jpg", "058.jpg", "059.jpg"]
+    assert names("Unreadable") == ["broken.jpg"]
+    assert grid.locator(".cell .why").inner_text() == session.unreadable()["broken.jpg"]
+    decided = {each.key: each.decision for each in session.scores(0.5)}
+    assert {decided[name] for name in names("Kept")} == {"keep"}
+    culled = names("Culled")
+    assert {decided[name] for name in culled} == {"cull"}
+
+    names("Unlabeled")
+    tab.keyboard.press("Home")
+    first = focused(tab)
+    tab.keyboard.press("k")
+    until(tab, lambda: answers(session).get(first) == "keep")
+    assert focused(tab) == first  # stays until asked
+    tab.get_by_role("button", name="Update list").click()
+    until(tab, lambda: first not in grid.locator(".cell .file").all_inner_texts())
+
+
+def test_the_large_view_goes_on_by_arrows_and_takes_answers(visit, session):
+    tab = visit()
+    by_name(tab)
+    tab.keyboard.press("Enter")
+    view = tab.get_by_role("dialog", name="Large view")
+    name = view.locator(".file")
+    assert name.inner_text() == session.listing.keys[0]
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowRight")
+    assert name.inner_text() == session.listing.keys[2]
+    assert view.locator("img").get_attribute("src").endswith("/1600")
+    tab.keyboard.press("k")
+    until(tab, lambda: answers(session).get(session.listing.keys[2]) == "keep")
+    assert "your answer: keep" in view.locator(".facts").inner_text()
+    view.get_by_role("button", name="Cull").click()
+    until(tab, lambda: answers(session).get(session.listing.keys[2]) == "cull")
+    tab.keyboard.press("End")
+    assert "can't be read" in view.locator(".why").inner_text()
+    tab.keyboard.press("Escape")
+    view.wait_for(state="hidden")
+    assert focused(tab) == "broken.jpg"
+
+
+def test_another_tabs_answer_shows_up(visit, session):
+    one, other = visit(), visit()
+    for tab in (one, other):
+        by_name(tab)
+    one.locator(".cell", has_text="005.jpg").click()
+    one.keyboard.press("k")
+    other.locator(".cell.labeled.kept", has_text="005.jpg").wait_for()
+    parted(other, words(sides(session, 0.5)))
+
+
+def test_only_what_is_in_sight_is_in_the_page_and_dark_is_dark(visit, session):
+    tab = visit(viewport={"width": 700, "height": 600}, color_scheme="dark")
+    cells = tab.locator("#review-screen .cell")
+    assert cells.count() < PHOTOS
+    tab.keyboard.press("End")
+    assert focused(tab) == "broken.jpg"  # no score, so the last
+    assert cells.count() < PHOTOS
+    ink, ground = tab.evaluate(
+        """() => [document.querySelector('#review-screen .sides'), document.body].map((element) => {
+             const property = element === document.body ? 'backgroundColor' : 'color';
+             return getComputedStyle(element)[property].match(/[0-9]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0);
+           })"""
+    )
+    assert ink > 500
+    assert ground < 150
+
+
+def test_on_a_phone_a_tap_opens_the_photo_and_a_button_answers(visit, session):
+    tab = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    cell = tab.locator("#review-screen .cell").nth(4)
+    name = cell.locator(".file").inner_text()
+    cell.tap()
+    view = tab.get_by_role("dialog", name="Large view")
+    assert view.locator(".file").inner_text() == name
+    view.get_by_role("button", name="Cull").tap()
+    until(tab, lambda: answers(session).get(name) == "cull")
+    view.get_by_role("button", name="Close").tap()
+    view.wait_for(state="hidden")
+
+
+def test_it_is_calm_without_scores(visit, session):
+    while session.undo():
+        pass
+    tab = visit()
+    tab.get_by_text("Scores start when both kinds have an answer").wait_for()
+    assert not tab.get_by_role("slider", name="Threshold").is_visible()
+    tab.keyboard.press("k")
+    until(tab, lambda: len(session.labels()) == 1)
+    tab.keyboard.press("End")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("c")
+    until(tab, lambda: len(session.labels()) == 2)
+    parted(tab, words(sides(session, 0.5)))  # scores came, with no reload
+    assert tab.get_by_role("slider", name="Threshold").is_visible()

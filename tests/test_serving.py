@@ -1,0 +1,309 @@
+"""Who may ask the server for what: real requests, and the guard's rules as functions."""
+
+import base64
+import http.client
+import json
+import shutil
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from imlcull_al import ui
+from imlcull_al.errors import ServerError
+from imlcull_al.jobs import Jobs
+from imlcull_al.session import open_session
+from imlcull_al.ui import serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SECRET = "a secret outside"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """Two photos, a link out of the stage, labels, a journal, a report, and a picture that is none of it."""
+    root = tmp_path_factory.mktemp("serving")
+    stage = root / "project" / "stage_1"
+    stage.mkdir(parents=True)
+    for name in ("00.jpg", "01.jpg", "02.jpg"):
+        Image.new("RGB", (40, 30), "red").save(stage / name)
+    Image.new("RGB", (40, 30), "blue").save(root / "secret.jpg")
+    (root / "secret.txt").write_text(SECRET)
+    (stage / "link.jpg").symlink_to(root / "secret.jpg")
+    found = open_session(stage.parent, model="stand-in", cache_dir=root / "cache", prepare=False)
+    (stage / "02.jpg").unlink()
+    (stage / "02.jpg").symlink_to(root / "secret.jpg")  # a photo when it was listed
+    found.answer("00.jpg", "keep")
+    found.stage.report.mkdir()
+    Image.new("RGB", (4, 3)).save(found.stage.report / "curves.png")
+    (found.stage.report / "link.png").symlink_to(root / "secret.txt")
+    return found
+
+
+def served(session, auth=None):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    return ui.serve(session, Jobs(), "127.0.0.1", port, auth)
+
+
+@pytest.fixture(scope="module")
+def address(session):
+    page = served(session)
+    yield page.local_url
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def locked(session):
+    page = served(session, "anna:pass:wörd")
+    yield page.local_url
+    page.close(verbose=False)
+
+
+def ask(address, path, method="GET", body=None, **headers):
+    """Status and body; the path goes out as it is, unlike urllib's."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    reply = connection.getresponse()
+    return reply.status, reply.read(100_000)
+
+
+def basic(pair):
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def act(address, body, screen="label", **headers):
+    return ask(address, f"/act/{screen}", "POST", body, **{"Content-Type": "application/json", **headers})
+
+
+class TestRoutes:
+    def test_what_the_page_needs_answers(self, address, session):
+        for path in (
+            "/",
+            "/config",
+            "/theme.css",
+            "/gradio_api/info",
+            "/report/curves.png",
+            f"/{serving.photo_url(session, '00.jpg', serving.SMALL)}",
+        ):
+            assert ask(address, path)[0] == 200, path
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/gradio_api/file={labels}",
+            "/gradio_api/file={journal}",
+            "/gradio_api/file={photo}",
+            "/gradio_api/file/{labels}",
+            "/gradio_api/file=http://127.0.0.1:1/",
+            "/gradio_api/proxy=http://127.0.0.1:1/",
+            "/gradio_api/proxy=https://a.hf.space/",
+            "/gradio_api/upload_progress?upload_id=1",
+            "/gradio_api/stream/a/0/1/playlist.m3u8",
+            "/gradio_api/custom_component/a/b/c/d",
+            "/gradio_api/openapi.json",
+            "/gradio_api/deep_link",
+            "/gradio_api/token",
+            "/gradio_api/runs",
+            "/monitoring",
+            "/file={labels}",
+            "/login",
+            "/docs",
+            "/openapi.json",
+            "/assets/../../../../../../etc/passwd",
+            "/static/..%2f..%2f..%2f..%2fetc%2fpasswd",
+            "/static/..\\..\\etc\\passwd",
+            "//etc/passwd",
+        ],
+    )
+    def test_gradio_s_other_routes_stay_shut(self, address, session, path):
+        stage = session.stage
+        path = path.format(labels=stage.labels, journal=stage.journal, photo=stage.path("00.jpg"))
+        assert ask(address, path)[0] == 404
+
+    @pytest.mark.parametrize(
+        "path", ["/gradio_api/upload", "/gradio_api/component_server", "/gradio_api/component_server/"]
+    )
+    def test_nothing_can_be_uploaded_or_called(self, address, path):
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
+        assert ask(address, path, "POST", body, Content_Type="multipart/form-data; boundary=x")[0] == 404
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../stage_1_cull_labels.csv",
+            "..%2fstage_1_cull_labels.csv",
+            "%2e%2e%2fsecret.txt",
+            "link.png",
+            "curves.csv",
+            ".",
+        ],
+    )
+    def test_the_report_gives_its_pictures_only(self, address, name):
+        status, body = ask(address, f"/report/{name}")
+        assert status == 404
+        assert SECRET.encode() not in body
+
+    @pytest.mark.parametrize(
+        "path", ["00.jpg/320", "../stage_1/00.jpg/320", "..%2f..%2fsecret.jpg/320", "{id}/321", "{id}/1e3"]
+    )
+    def test_photos_go_by_their_id_and_two_sizes(self, address, session, path):
+        path = path.format(id=serving.photo_id(session, "00.jpg"))
+        assert ask(address, f"/photos/{path}")[0] == 404
+
+    @pytest.mark.parametrize("key", ["link.jpg", "02.jpg"])
+    def test_a_link_out_of_the_stage_leads_nowhere(self, address, session, key):
+        assert ask(address, f"/{serving.photo_url(session, key, serving.SMALL)}")[0] == 404
+
+
+class TestScreens:
+    @pytest.mark.parametrize(
+        "body",
+        ["", "no json", "[]", "3", "null", "[" * 100_000, '"' + "x" * serving._LONGEST_REQUEST + '"', b"\xff\xfe"],
+    )
+    def test_what_is_no_object_is_refused(self, address, body):
+        assert act(address, body)[0] == 400
+
+    def test_a_form_is_refused(self, address):
+        assert act(address, "{}", **{"Content-Type": "text/plain"})[0] == 415
+
+    @pytest.mark.parametrize("screen", ["train", "..%2flabel", "Label"])
+    def test_other_screens_there_are_not(self, address, screen):
+        assert act(address, "{}", screen)[0] == 404
+
+    @pytest.mark.parametrize("key", ["\ud800", "../../secret.txt", "\0", {"a": [1]}, 1e308, None, "x" * 10_000])
+    def test_nonsense_gets_an_object_with_a_sentence(self, address, key):
+        status, body = act(address, json.dumps({"do": "answer", "key": key, "label": "keep"}))
+        assert status == 200
+        assert isinstance(json.loads(body)["error"], str)
+        assert b"Traceback" not in body
+
+    @pytest.mark.parametrize("reply", [None, {"p_keep": float("nan")}, {"key": "\ud800"}, {"key": object()}])
+    def test_a_defect_is_a_sentence_too(self, session, reply, caplog):
+        screens = {"broken": lambda session, request: reply}
+        client = TestClient(Starlette(routes=serving.routes(session, screens)))
+        answer = client.post("/act/broken", json={})
+        assert answer.status_code == 200
+        assert answer.json()["error"].startswith("This is a defect, please report it: ")
+        assert "Traceback" in caplog.text
+
+
+class TestOtherSites:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Host": "evil.example"},
+            {"Host": "127.0.0.1.evil.example"},
+            {"Host": ""},
+            {"Host": "[::1"},
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Origin": "http://["},
+            {"Origin": "http://127.0.0.1:1"},
+            {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
+            {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "cors"},
+        ],
+    )
+    @pytest.mark.parametrize(
+        "path", ["/", "/photos/x/320", "/gradio_api/queue/join", "/act/label", "/gradio_api/run/predict"]
+    )
+    def test_are_turned_away_everywhere(self, address, session, path, headers):
+        before = session.stage.journal.read_bytes()
+        body = '{"do": "undo", "data": [], "fn_index": 0, "session_hash": "a"}'
+        assert ask(address, path, "POST", body, Content_Type="application/json", **headers)[0] == 403
+        assert session.stage.journal.read_bytes() == before
+
+    def test_a_link_to_the_page_may_be_followed(self, address):
+        assert ask(address, "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
+
+    def test_the_page_itself_is_welcome(self, address):
+        own = address.rstrip("/")
+        assert ask(address, "/config", Origin=own, Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors")[0] == 200
+
+    @pytest.mark.parametrize(
+        ("name", "is_shared", "auth", "welcome"),
+        [
+            ("localhost:7860", False, None, True),
+            ("[::1]:7860", False, None, True),
+            ("192.168.1.7:7860", False, None, False),
+            ("192.168.1.7:7860", True, None, True),
+            ("[fe80::1]:7860", True, None, True),
+            (f"{socket.gethostname()}:7860", True, None, True),
+            ("evil.example", True, None, False),
+            ("photos.example", True, "anna:secret", True),  # behind a proxy, under its name
+            ("photos.example", False, "anna:secret", False),
+            ("", True, "anna:secret", False),
+        ],
+    )
+    def test_by_which_names_the_page_is_found(self, name, is_shared, auth, welcome):
+        host = "0.0.0.0" if is_shared else "127.0.0.1"
+        guard = serving._Guard(None, serving.known_hosts(host), is_shared, auth)
+        assert guard._named(name) is welcome
+
+
+class TestPassword:
+    PATHS = ("/", "/config", "/theme.css", "/report/curves.png", "/photos/x/320", "/assets/x.js", "/gradio_api/info",
+             "/gradio_api/startup-events", "/gradio_api/heartbeat/x", "/gradio_api/file=x", "/nonsense")  # fmt: skip
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_every_route_asks_for_it(self, locked, path):
+        assert ask(locked, path)[0] == 401
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/act/label", "/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/call/x", "/gradio_api/upload"],
+    )
+    def test_every_press_does(self, locked, path):
+        assert ask(locked, path, "POST", "{}", Content_Type="application/json")[0] == 401
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            "",
+            "Basic",
+            "Basic !",
+            "Basic é",
+            "Bearer x",
+            basic("anna:wrong"),
+            basic("anna:"),
+            basic(":pass:wörd"),
+            basic(""),
+        ],
+    )
+    def test_a_wrong_one_is_refused(self, locked, given):
+        assert ask(locked, "/", Authorization=given.encode("latin-1"))[0] == 401
+
+    def test_the_right_one_opens(self, locked):
+        assert ask(locked, "/", Authorization=basic("anna:pass:wörd"))[0] == 200
+        assert ask(locked, "/gradio_api/file=x", Authorization=basic("anna:pass:wörd"))[0] == 404
+
+    @pytest.mark.parametrize("auth", ["anna", "anna:", ":secret", ":"])
+    def test_what_is_no_pair_is_said_at_the_start(self, auth):
+        with pytest.raises(ServerError, match="user:password"):
+            serving.check_auth(auth)
+
+    def test_the_environment_is_asked_too(self, monkeypatch, session):
+        monkeypatch.setenv(serving.AUTH_VARIABLE, "anna")
+        with pytest.raises(ServerError, match="IMLCULL_AUTH"):
+            ui.launch(session.stage.project)
+
+    @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+    def test_a_browser_that_knows_it_sees_the_page_live(self, locked):
+        from playwright.sync_api import sync_playwright
+
+        refused = []
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            known = {"username": "anna", "password": "pass:wörd"}
+            tab = browser.new_context(http_credentials=known).new_page()
+            tab.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
+            tab.goto(locked)
+            tab.get_by_role("tab", name="Train").click()
+            tab.get_by_text("1 labeled photo (").wait_for(timeout=15_000)  # from the timer
+            browser.close()
+        assert [url for url in refused if "/photos/" not in url] == []

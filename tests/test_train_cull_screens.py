@@ -1,0 +1,457 @@
+"""The Train and Cull screens: as functions with numbers, then in Chromium on a real server with a real training."""
+
+import math
+import re
+import shutil
+import socket
+import time
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imlcull_al import ui, unfinished
+from imlcull_al.cull import Decision
+from imlcull_al.epochs import Epoch, Options
+from imlcull_al.errors import CullRefused, StorageError, TrainingError
+from imlcull_al.jobs import CANCELLED, DONE, Job, Jobs
+from imlcull_al.session import Counts, open_session
+from imlcull_al.train import Interrupted
+from imlcull_al.ui import cull, curves, look, telling, train
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture
+def session(tmp_path):
+    """Ten bright and ten dark photos of which four are labeled, and one that is none."""
+    stage = tmp_path / "holiday at home" / "stage_1"
+    stage.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    for number in range(20):
+        level = 200 if number % 2 == 0 else 30
+        pixels = chance.integers(level, level + 40, (60, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(stage / f"{number:02}.jpg")
+    (stage / "broken.jpg").write_bytes(b"no photo")
+    found = open_session(stage.parent, model="stand-in", cache_dir=tmp_path / "cache", prepare=False)
+    for number in range(8):
+        found.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
+    return found
+
+
+def epoch(number, train_loss=0.7, val_loss=0.6, val_accuracy=0.5):
+    return Epoch(number, train_loss, 0.5, val_loss, val_accuracy)
+
+
+def finish(jobs, name, seconds=60):
+    """The job of this name once it has ended; others may run after it."""
+    until = time.monotonic() + seconds
+    while (job := jobs.latest(name)) is None or job.running:
+        assert time.monotonic() < until, job
+        time.sleep(0.01)
+    return job
+
+
+class TestCurves:
+    def drawn(self, *epochs, best=None):
+        return [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", curves.curves_svg(epochs, best), re.DOTALL)]
+
+    def test_no_epochs_are_no_drawing(self):
+        assert curves.curves_svg([]) == ""
+
+    def test_two_drawings_with_axis_names_units_and_words(self):
+        loss, accuracy = self.drawn(epoch(0, 0.8), epoch(1, 0.4, 0.5, 0.75))
+        texts = [each.text for each in loss.iter("text")]
+        assert "Epoch" in texts
+        assert "Cross-entropy (nats)" in texts
+        assert "Photos right (%)" in [each.text for each in accuracy.iter("text")]
+        assert loss.get("role") == "img"
+        assert loss.get("aria-label") == "Loss, epochs 0 to 1: Training from 0.8 to 0.4; Validation from 0.6 to 0.5"
+
+    def test_points_lie_where_the_axes_say(self):
+        _, accuracy = self.drawn(epoch(0, val_accuracy=0.0), epoch(1, val_accuracy=0.5), epoch(2, val_accuracy=1.0))
+        line = next(path for path in accuracy.iter("path") if "line" in path.get("class"))
+        points = [tuple(map(float, point.split())) for point in re.split("[ML]", line.get("d"))[1:]]
+        left, top = curves._LEFT, curves._TOP
+        right, bottom = curves.WIDTH - curves._RIGHT, curves.HEIGHT - curves._BOTTOM
+        assert points == [(left, bottom), ((left + right) / 2, (top + bottom) / 2), (right, top)]
+
+    def test_the_best_epoch_is_marked(self):
+        assert not [path for path in self.drawn(epoch(0))[0].iter("path") if path.get("class") == "best"]
+        (rule,) = [p for p in self.drawn(epoch(0), epoch(2), best=2)[0].iter("path") if p.get("class") == "best"]
+        assert rule.get("d").startswith(f"M{curves.WIDTH - curves._RIGHT:.1f} ")
+
+    @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+    def test_a_loss_that_is_no_number_breaks_the_line_and_nothing_else(self, odd):
+        loss, _ = self.drawn(epoch(0), epoch(1, train_loss=odd), epoch(2))
+        soft = next(path for path in loss.iter("path") if path.get("class") == "line soft")
+        assert soft.get("d").count("M") == 2
+        assert "nan" not in curves.curves_svg([epoch(0, odd, odd)]).split("aria-label")[0]
+
+    def test_losses_of_nothing_can_be_drawn(self):
+        assert len(self.drawn(epoch(0, 0.0, 0.0, 0.0))) == 2
+
+    @pytest.mark.parametrize(
+        ("low", "high", "whole", "expected"),
+        [
+            (0, 1, False, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+            (0, 0.69, False, [0, 0.2, 0.4, 0.6, 0.8]),
+            (0, 100, False, [0, 20, 40, 60, 80, 100]),
+            (0, 1, True, [0, 1]),
+            (0, 7, True, [0, 2, 4, 6, 8]),
+            (0, 256, True, [0, 100, 200, 300]),
+        ],
+    )
+    def test_ticks_are_round(self, low, high, whole, expected):
+        assert curves.ticks(low, high, whole=whole) == expected
+
+
+class TestTrain:
+    def test_fields_become_options(self):
+        assert train.options((256, 64, 1e-4, 8, 0.25, 0)) == Options()
+
+    @pytest.mark.parametrize(
+        ("values", "says"),
+        [
+            ((256, None, 1e-4, 8, 0.25, 0), "Batch size is empty"),
+            ((0, 64, 1e-4, 8, 0.25, 0), "epochs is 0"),
+            ((256, 64, 1e-4, 8, 1.5, 0), "validation_split is 1.5"),
+        ],
+    )
+    def test_what_can_not_be_trained_with_is_named(self, values, says):
+        with pytest.raises(TrainingError, match=says):
+            train.options(values)
+
+    def test_the_cost_is_photos_and_seconds_once_known(self):
+        counts = Counts(photos=360, keep=30, cull=50, unreadable=0, missing=0)
+        assert train.cost(counts, None, 256) == (
+            "80 labeled photos (30 keep, 50 cull). Seconds per epoch: unknown until the first epoch is done."
+        )
+        assert train.cost(counts, 2.04, 30) == (
+            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; 30 epochs take 1:01 at the longest."
+        )
+        for nonsense in (None, "many", math.nan, math.inf, -1, [3]):
+            assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
+
+    def test_the_pace_leaves_the_start_out(self):
+        laps = (train.Lap(epoch(0), True, 60.0), train.Lap(epoch(1), True, 2.0), train.Lap(epoch(2), False, 3.0))
+        assert train.pace(None) is None
+        assert train.pace(Job(1, 1, train.JOB, notes=laps[:1])) is None
+        assert train.pace(Job(1, 1, train.JOB, notes=laps)) == 2.5
+
+    def test_without_labels_the_job_fails_with_a_sentence(self, session):
+        while session.undo():
+            pass
+        jobs = Jobs()
+        train.start_training(session, jobs, Options())
+        job = jobs.wait(30)
+        assert "no labels yet" in job.error
+        assert "no labels yet" in train.training_html(session, job)
+
+    def test_epochs_are_curves_and_a_table_latest_first(self):
+        laps = (
+            train.Lap(epoch(0), True, 9.0),
+            train.Lap(epoch(1), True, 1.0),
+            train.Lap(epoch(2, 0.1, 0.1, 0.75), False, 1.0),
+        )
+        html = train.epochs_html(laps)
+        table = html[html.index("<table") :]
+        assert html.count("<svg") == 2
+        assert table.index("75.0%") < table.index("50.0%") < table.index("Start")
+        assert table.count("saved") == 1  # the start is no epoch that could be saved
+
+    def test_what_a_stop_would_keep_is_said(self):
+        none_yet = Job(1, 1, train.JOB, notes=(train.Lap(epoch(0), True, 1.0),))
+        assert "would change no model" in train.standing(none_yet)
+        one = Job(1, 1, train.JOB, notes=(train.Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
+        assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; a stop keeps it."
+
+    def test_stop_means_the_training_and_nothing_else(self):
+        jobs, asked = Jobs(), []
+        jobs.start("cull", lambda progress, stop: (train.stop_training(jobs), asked.append(stop())))
+        jobs.wait(5)
+        assert asked == [False]
+
+    def test_every_picture_of_the_report_has_its_sentence(self, session, monkeypatch):
+        monkeypatch.setattr(train, "report_urls", lambda session: {"curves": "report/curves.png?1", "other": "x"})
+        html = train.report_html(session)
+        assert html.count("<img") == 1
+        assert 'alt="Curves"' in html
+
+
+class TestInterrupted:
+    def leave(self, session, options=None):
+        """What a killed training leaves."""
+        facts = vars(Options(epochs=3, batch_size=4)) if options is None else options
+        with pytest.raises(StorageError), unfinished.noted(session.stage.unfinished, facts):
+            kept = session.stage.unfinished.read_text()
+            raise StorageError("killed")
+        session.stage.unfinished.write_text(kept)
+
+    def test_nothing_was_interrupted(self, session):
+        assert session.interrupted_training() is None
+        with pytest.raises(TrainingError, match="No training was interrupted"):
+            train.start_again(session, Jobs())
+
+    def test_the_note_is_these_bytes(self, session):
+        with unfinished.noted(session.stage.unfinished, {"epochs": 3}):
+            assert session.stage.unfinished.read_bytes() == b'{"version": 1, "options": {"epochs": 3}}\n'
+        assert not session.stage.unfinished.exists()
+
+    def test_a_killed_training_is_noticed_with_its_options(self, session):
+        self.leave(session)
+        lost = session.interrupted_training()
+        assert lost == Interrupted(Options(epochs=3, batch_size=4), 0, False)
+        assert train.offer_again(session, lost) == (
+            "The training of stage_1 was interrupted before its first epoch was done; no model was changed. "
+            "Start it again with its own options."
+        )
+
+    def test_its_epochs_are_counted_but_not_those_of_an_earlier_one(self, session):
+        log = "epoch,train_loss,val_loss,val_accuracy\n1,0.5,0.5,0.5\n2,0.5,0.5,0.5\n"
+        session.stage.epoch_log.write_text(log)
+        time.sleep(0.02)
+        self.leave(session)
+        assert session.interrupted_training().epochs == 0
+        time.sleep(0.02)
+        session.stage.epoch_log.write_text(log)
+        session.stage.model.write_bytes(b"a model")
+        assert train.offer_again(session, session.interrupted_training()) == (
+            "The training of stage_1 was interrupted after epoch 2; its best epoch is saved. "
+            "Start it again with its own options."
+        )
+
+    @pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": "x"}, {"other": 1}])
+    def test_a_note_of_another_hand_gives_the_defaults(self, session, options):
+        self.leave(session, options)
+        assert session.interrupted_training().options == Options()
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "options": {}}', '{"version": 1, "options": 3}'])
+    def test_a_damaged_note_too(self, session, text):
+        session.stage.unfinished.write_text(text)
+        assert session.interrupted_training().options == Options()
+
+    def test_a_killed_cull_is_noticed(self, session):
+        jobs = Jobs()
+        assert cull.interrupted(session, jobs) == ""
+        (session.stage.project / ".imlcull-stage_2.partial").mkdir()
+        assert "was interrupted; stage_2 was not made" in cull.interrupted(session, jobs)
+
+
+class TestCull:
+    def dry_run(self, session, threshold=0.5):
+        jobs = Jobs()
+        cull.start_dry_run(session, jobs, threshold)
+        finish(jobs, cull.DRY_RUN)
+        return jobs
+
+    def test_a_dry_run_embeds_first_then_counts_and_writes_nothing(self, session):
+        before = sorted(session.stage.project.iterdir())
+        jobs = self.dry_run(session)
+        plan = cull.planned(jobs)
+        assert session.prepared
+        html = cull.outcome_html(session, jobs)
+        assert len(plan.kept) + len(plan.culled) == 21
+        assert f"<td>{len(plan.kept)}</td><td>4</td>" in html
+        assert html.count("<img") == 21
+        assert "unreadable" in html
+        assert session.notice[:20] in html
+        assert sorted(session.stage.project.iterdir()) == before
+
+    def test_without_a_dry_run_nothing_is_made(self, session):
+        _, says = telling.attempt(lambda: cull.start_cull(session, Jobs(), "copy"))
+        assert says == "Make a dry run first."
+
+    def test_a_training_makes_a_dry_run_old_and_previews_do_not(self, session):
+        jobs = self.dry_run(session)
+        jobs.start(ui.EMBEDDING, lambda progress, stop: None, yields=True)
+        jobs.wait(5)
+        assert cull.planned(jobs) is not None
+        jobs.start(train.JOB, lambda progress, stop: None)
+        finish(jobs, train.JOB)
+        assert cull.planned(jobs) is None
+
+    def test_too_few_labels_are_a_sentence(self, session):
+        while session.undo():
+            pass
+        assert "no labels yet" in cull.outcome_html(session, self.dry_run(session))
+
+    def test_a_cull_can_be_taken_back_until_its_stage_is_changed(self, session):
+        jobs = self.dry_run(session)
+        assert session.cull_to_undo() is None
+        cull.start_cull(session, jobs, "copy")
+        made = finish(jobs, cull.CULL).result
+        assert session.cull_to_undo() == made
+        html = cull.outcome_html(session, jobs)
+        assert f"label --project &#x27;{made.project}&#x27; --stage 2</code>" in html
+
+        first = sorted(made.folder.iterdir())[0]
+        original = first.read_bytes()
+        first.write_bytes(original + b"edited")
+        cull.start_take_back(session, jobs)
+        finish(jobs, cull.TAKE_BACK)
+        assert "was changed" in cull.outcome_html(session, jobs)
+        assert made.folder.exists()
+
+        first.write_bytes(original)
+        cull.start_take_back(session, jobs)
+        aside = finish(jobs, cull.TAKE_BACK).result
+        assert not made.folder.exists()
+        assert (aside / first.name).exists()
+        assert str(aside) in cull.outcome_html(session, jobs)
+        assert session.cull_to_undo() is None
+
+    def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):
+        jobs = self.dry_run(session)
+        cull.start_cull(session, jobs, "copy")
+        made = finish(jobs, cull.CULL).result
+        made.labels.write_text("image_name,label\n")
+        assert session.cull_to_undo() is None
+        with pytest.raises(CullRefused, match=r"stage_2_cull_labels\.csv was written"):
+            session.undo_cull()
+
+    def test_a_folder_that_no_cull_made_is_not_taken_back(self, session):
+        session.stage.next.folder.mkdir()
+        assert session.cull_to_undo() is None
+        with pytest.raises(CullRefused, match="manifest"):
+            session.undo_cull()
+
+    def test_names_cannot_smuggle_html(self, session):
+        html = cull.sheet_html(session, "Kept", [Decision('<b onload="x">.jpg', "keep", "label", None)])
+        assert "<b" not in html
+
+
+class TestLook:
+    def test_less_than_a_second_left_is_not_worth_words(self):
+        job = Job(1, 1, "training", what="epoch 3", done=4, total=8, seconds_left=0.4)
+        assert look.progress_line(job) == "Epoch 3 · 4 of 8"
+
+    def test_a_job_that_was_asked_to_stop_says_so(self):
+        assert "Training stops" in look.status(Job(1, 1, "training", what="epoch 3", stopping=True))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def served(session):
+    """A running page: its address, its session and its jobs."""
+    jobs = Jobs()
+    page = ui.serve(session, jobs, "127.0.0.1", free_port())
+    yield page.local_url, session, jobs
+    page.close(verbose=False)
+    jobs.close()
+    jobs.wait(20)
+
+
+@pytest.fixture
+def tab(served):
+    """A browser tab on the page; fails the test for a request elsewhere or an error in a script."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    address, _, _ = served
+    strangers, defects = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
+        tab = browser.new_page(viewport={"width": 1280, "height": 800})
+        tab.set_default_timeout(15_000)
+        tab.on("request", lambda request: strangers.append(request.url))
+        tab.on("pageerror", lambda error: defects.append(str(error)))
+        tab.goto(address)
+        yield tab
+        browser.close()
+    assert [url for url in strangers if not url.startswith((address, "data:", "blob:"))] == []
+    assert defects == []
+
+
+def opened(tab, name):
+    tab.get_by_role("tab", name=name).click()
+
+
+def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, served):
+    _, session, jobs = served
+    opened(tab, "Train")
+    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Seconds per epoch: unknown").wait_for()
+    for label, value in (("Epochs", 500), ("Patience", 500), ("Batch size", 2)):
+        tab.get_by_label(label).first.fill(str(value))
+    tab.get_by_role("button", name="Start training").click()
+    tab.locator("svg.chart").nth(1).wait_for()
+    tab.get_by_text("is the best so far").wait_for()
+    tab.get_by_text("An epoch took").wait_for()
+
+    tab.reload()
+    opened(tab, "Train")
+    tab.locator("svg.chart").first.wait_for()
+    assert jobs.latest(train.JOB).running
+    tab.get_by_role("status").get_by_text("of at most 500").wait_for()
+    second = tab.context.browser.new_page()
+    second.goto(served[0])
+    second.get_by_role("status").get_by_text("of at most 500").wait_for()
+    second.close()
+
+    tab.get_by_role("button", name="Stop training").click()
+    tab.get_by_text("stopped on request").wait_for()
+    assert jobs.latest(train.JOB).status == DONE
+    best = jobs.latest(train.JOB).result.best.epoch
+    tab.get_by_text(f"Epoch {best} is saved").wait_for()
+    tab.locator(".report figure figcaption").nth(len(train.REPORT) - 1).wait_for()
+    assert session.stage.model.exists()
+    assert not session.stage.unfinished.exists()
+
+
+def test_dry_run_then_cull_then_take_back(tab, served):
+    _, session, _ = served
+    opened(tab, "Cull")
+    back = tab.get_by_role("button", name="Take the cull back")
+    assert not back.is_visible()
+    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("heading", name="Kept").wait_for()
+    tab.get_by_role("heading", name="Culled").wait_for()
+    assert not session.stage.next.folder.exists()
+    tab.get_by_role("button", name="kept photos").click()
+    tab.get_by_text("To go on with stage_2").wait_for()
+    back.click()
+    tab.get_by_text("Took the cull back.").wait_for()
+    assert not session.stage.next.folder.exists()
+    assert session.stage.folder.exists()
+    tab.wait_for_timeout(1200)
+    assert not back.is_visible()
+
+
+def test_errors_are_sentences_in_the_page(tab, served, monkeypatch):
+    _, session, _ = served
+    opened(tab, "Train")
+    tab.get_by_label("Epochs").first.fill("0")
+    tab.get_by_role("button", name="Start training").click()
+    tab.get_by_text("epochs is 0; choose 1 or more.").wait_for()
+
+    def defective(*anything):
+        raise ZeroDivisionError("one by nothing")
+
+    monkeypatch.setattr(train, "start_training", defective)
+    tab.get_by_label("Epochs").first.fill("3")
+    tab.get_by_role("button", name="Start training").click()
+    tab.get_by_text("This is a defect, please report it: ZeroDivisionError: one by nothing").wait_for()
+    monkeypatch.setattr(session, "counts", defective)  # in what the page asks for by itself, too
+    tab.wait_for_timeout(1500)
+    assert tab.locator(".toast-wrap .toast-body").count() == 0
+    assert tab.locator("[data-testid='status-tracker'] .error").count() == 0
+
+
+def test_a_killed_training_is_offered_again(session, tab, served):
+    _, _, jobs = served
+    with unfinished.noted(session.stage.unfinished, vars(Options(epochs=2))):
+        note = session.stage.unfinished.read_text()
+    session.stage.unfinished.write_text(note)
+    tab.reload()
+    opened(tab, "Train")
+    tab.get_by_text("was interrupted before its first epoch was done").wait_for()
+    tab.get_by_role("button", name="Start again").click()
+    tab.get_by_text("was interrupted").wait_for(state="hidden")
+    assert finish(jobs, train.JOB).status != CANCELLED
