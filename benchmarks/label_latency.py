@@ -1,6 +1,6 @@
 """How long after a key the next photo is painted on the Label screen: 24-megapixel JPEGs in headless Chromium.
 
-    python benchmarks/label_latency.py [FOLDER] [--job embedding|training|none] [--keys 40] [--model stand-in]
+    python -m benchmarks.label_latency [FOLDER] [--job embedding|training|none] [--keys 40] [--model stand-in]
 
 Makes a stage of different 6000 × 4000 JPEGs, or copies the JPEGs of FOLDER, makes the previews as the app does ahead
 (`--cold`: leaves them out, so that they are made while the keys are pressed), starts the app with real work in the

@@ -1,6 +1,6 @@
 """How fast the Review screen follows the threshold, and how it scrolls: 10,000 photos in headless Chromium.
 
-    python benchmarks/review_redraw.py [--photos 10000] [--moves 100]
+    python -m benchmarks.review_redraw [--photos 10000] [--moves 100]
 
 Makes a stage of tiny photos, answers some, opens the page, and measures inside it: from the slider's input event to
 the second animation frame after it, when the redrawn page is on the screen; then the frames of a scroll. Prints n,
