@@ -191,7 +191,7 @@ def test_scores_appear_then_dry_run_and_cull(page, served):
     page.get_by_role("button", name="Dry run").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert not session.stage.next.folder.exists()
-    make = page.get_by_role("button", name="kept photos")
+    make = page.get_by_role("button", name="Make stage_2 of")
     kept = int("".join(filter(str.isdigit, make.inner_text().split(" of ")[1])))
     make.click()
     page.get_by_text("Made ").wait_for()

@@ -414,7 +414,7 @@ def test_dry_run_then_cull_then_take_back(tab, served):
     tab.get_by_role("heading", name="Kept").wait_for()
     tab.get_by_role("heading", name="Culled").wait_for()
     assert not session.stage.next.folder.exists()
-    tab.get_by_role("button", name="kept photos").click()
+    tab.get_by_role("button", name="Make stage_2 of").click()
     tab.get_by_text("To go on with stage_2").wait_for()
     back.click()
     tab.get_by_text("Took the cull back.").wait_for()

@@ -34,7 +34,7 @@ def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
             link = gr.Radio(list(LINKS), value=LINKS[0], label="How files are placed", min_width=280)
         with gr.Row():
             dry_run = gr.Button("Dry run", variant="primary", scale=0, min_width=140)
-            make = gr.Button(f"Make {session.stage.next.name}", interactive=False, scale=0, min_width=280)
+            make = gr.Button(f"Make {session.stage.next.name}", interactive=False, scale=0, min_width=300)
             take_back = gr.Button("Take the cull back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
@@ -112,7 +112,7 @@ def make_button(session: Session, jobs: Jobs) -> gr.Button:
     plan, name = planned(jobs), session.stage.next.name
     if plan is None:
         return gr.Button(f"Make {name}", interactive=False)
-    return gr.Button(f"Make {name} of {len(plan.kept)} kept photos", interactive=True)
+    return gr.Button(f"Make {name} of {len(plan.kept)} photos", interactive=True)
 
 
 def interrupted(session: Session, jobs: Jobs) -> str:
