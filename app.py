@@ -1,23 +1,33 @@
-"""The Gradio app: `python app.py --project FOLDER`. Also the entry of a Hugging Face Space."""
+"""The Gradio app: `python app.py --project FOLDER`.
+
+On a Hugging Face Space, where nobody gives arguments, a page on which every visitor has a workspace of their own.
+"""
 
 import argparse
+import importlib
+import importlib.util
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from imlcull_al.errors import ImlcullError
 from imlcull_al.terminal import say
 
+DATA_VARIABLE = "IMLCULL_DATA"
+"""Names the folder of a public page's workspaces."""
+_SPACE_VARIABLE = "SPACE_ID"  # set by Hugging Face
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        from imlcull_al.ui import launch
-
-        launch(
-            options.project, options.stage, options.model, options.cache_dir, options.host, options.port, options.auth
-        )
+        if options.project is None and _SPACE_VARIABLE in os.environ:
+            _serve_visitors(options)
+        else:
+            _serve_project(options)
     except ImlcullError as error:
         say(f"Error: {error}")
         return 1
@@ -26,17 +36,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _serve_project(options: argparse.Namespace) -> None:
+    from imlcull_al.ui import launch
+
+    launch(
+        options.project or Path(),
+        options.stage,
+        options.model,
+        options.cache_dir,
+        options.host or "127.0.0.1",
+        options.port,
+        options.auth,
+        mcp=options.mcp,
+    )
+
+
+def _serve_visitors(options: argparse.Namespace) -> None:
+    if importlib.util.find_spec("spaces"):  # a ZeroGPU Space doesn't start without a function for its GPU
+        importlib.import_module("spaces").GPU(_nothing)
+    from imlcull_al.ui import launch_public
+
+    folder = os.environ.get(DATA_VARIABLE) or Path(tempfile.gettempdir()) / "imlcull"
+    launch_public(folder, options.model, options.host or "0.0.0.0", options.port)
+
+
+def _nothing() -> None:
+    """What a ZeroGPU's GPU is asked to do: work of minutes doesn't fit its slices of one."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Label, train and cull in the browser.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--project", type=Path, default=Path(), help="folder that holds stage_1")
+    parser.add_argument("--project", type=Path, help="folder that holds stage_1; this folder without it")
     parser.add_argument("--stage", type=int, help="number of the stage; the latest without it")
     parser.add_argument("--model", help="Hugging Face id or local folder of a vision transformer")
     parser.add_argument("--cache-dir", type=Path, help="folder of the embedding cache; cache/ without it")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
+    parser.add_argument("--host", help="address to listen on, 127.0.0.1 without it; 0.0.0.0 lets others in")
     parser.add_argument("--port", type=int, default=7860, help="port of the page")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")
+    parser.add_argument("--mcp", action="store_true", help='offer the API to MCP clients; needs "gradio[mcp]"')
     return parser
 
 

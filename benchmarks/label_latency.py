@@ -24,13 +24,14 @@ import numpy as np
 from PIL import Image
 
 from imlcull_al import embeddings, ui
+from imlcull_al.desk import Desk
 from imlcull_al.encoder import load_encoder
 from imlcull_al.epochs import Options
 from imlcull_al.jobs import Jobs
 from imlcull_al.parallel import in_order
+from imlcull_al.previews import SCREEN
 from imlcull_al.progress import Progress, Stop
 from imlcull_al.session import Session, open_session
-from imlcull_al.ui.serving import LARGE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTH, HEIGHT = 6000, 4000
@@ -66,7 +67,7 @@ def main() -> None:
         jobs = Jobs()
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        page = ui.serve(session, jobs, "127.0.0.1", port)
+        page = ui.serve(Desk(session, jobs), "127.0.0.1", port)
         try:
             if options.job != "none":
                 jobs.start(options.job, work(session, options, Path(folder)))
@@ -90,7 +91,7 @@ def make_session(folder: Path, options: argparse.Namespace) -> Session:
         make_photos(stage, options.photos)
     session = open_session(folder / "project", model=options.model, cache_dir=folder / "cache")
     if not options.cold:
-        session.make_previews(LARGE)
+        session.make_previews(SCREEN)
     for number, photo in enumerate(session.order(LABELED)):
         session.answer(photo.key, "keep" if number % 2 else "cull")
     print(f"{len(session.listing.keys)} photos made, embedded and answered in {time.perf_counter() - since:.0f} s")

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from imlcull_al import ui
-from imlcull_al.jobs import Jobs
+from imlcull_al.desk import Desk
 from imlcull_al.session import Session, open_session
 from imlcull_al.ui import review
 
@@ -108,7 +108,7 @@ def measure(session: Session, moves: int) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    page = ui.serve(session, Jobs(), "127.0.0.1", port)
+    page = ui.serve(Desk(session), "127.0.0.1", port)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

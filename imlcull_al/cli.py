@@ -54,7 +54,16 @@ def label(options: argparse.Namespace) -> None:
     """Open the app on a project."""
     from .ui import launch
 
-    launch(options.project, options.stage, options.model, options.cache_dir, options.host, options.port, options.auth)
+    launch(
+        options.project,
+        options.stage,
+        options.model,
+        options.cache_dir,
+        options.host,
+        options.port,
+        options.auth,
+        mcp=options.mcp,
+    )
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -198,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
     sub.add_argument("--port", type=int, default=5000, help="port of the page on this machine")
     sub.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")
+    sub.add_argument("--mcp", action="store_true", help='offer the API to MCP clients; needs "gradio[mcp]"')
 
     sub = command(embed, "fill the embedding cache")
     _add_project(sub)

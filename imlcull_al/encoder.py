@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 from PIL import Image
@@ -43,6 +44,10 @@ _POOLER_MODELS = (
 _FIRST_TOKEN_MODELS = (
     "vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vit_msn", "vit_mae",
 )  # fmt: skip
+
+
+_loading = threading.Lock()
+_runners: "WeakValueDictionary[str, Runner]" = WeakValueDictionary()
 
 
 class Encoder(Protocol):
@@ -131,8 +136,16 @@ class VisionEncoder:
         pixels = np.stack([self.architecture.preprocessing(image) for image in images])
         with self._lock:
             if self._runner is None:
-                self._runner = self._load()
+                self._runner = self._shared()
             return self._runner(torch.from_numpy(pixels)).numpy()
+
+    def _shared(self) -> "Runner":
+        """The weights of this fingerprint, loaded once however many sessions use them."""
+        with _loading:
+            runner = _runners.get(self.fingerprint)
+            if runner is None:
+                runner = _runners[self.fingerprint] = self._load()
+            return runner
 
     def _load(self) -> "Runner":
         import torch

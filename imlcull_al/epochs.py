@@ -27,6 +27,12 @@ class Options:
 
     def check(self) -> None:
         """Raise `TrainingError` for a value that can't be trained with."""
+        for name in ("epochs", "batch_size", "patience", "seed"):
+            if not isinstance(getattr(self, name), int) or isinstance(getattr(self, name), bool):
+                raise TrainingError(f"{name} is {getattr(self, name)!r}; choose a whole number.")
+        for name in ("learning_rate", "validation_split"):
+            if not isinstance(getattr(self, name), int | float):
+                raise TrainingError(f"{name} is {getattr(self, name)!r}; choose a number.")
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; choose 1 or more.")

@@ -57,5 +57,13 @@ class ServerError(ImlcullError):
     """The page can't be served."""
 
 
+class NoWorkspace(ImlcullError):
+    """A visitor of a public page has no workspace, or had one that expired."""
+
+
+class UploadRefused(ImlcullError):
+    """What a visitor sent is no photo, no archive of photos, or too much; nothing of it was kept."""
+
+
 class Cancelled(ImlcullError):
     """Work was stopped on request; what was finished before is kept."""

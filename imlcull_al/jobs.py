@@ -21,6 +21,7 @@ from .progress import Progress, Stop
 log = logging.getLogger(__name__)
 RUNNING, DONE, FAILED, CANCELLED, WAITING = "running", "done", "failed", "cancelled", "waiting"
 Work = Callable[[Progress, Stop], Any]
+_SECONDS_BETWEEN_LOOKS = 0.2
 _REPORTS = 512
 """How many of its last steps a job remembers for its pace; enough for several batches of photos."""
 
@@ -71,13 +72,15 @@ class _Task:
 class Jobs:
     """Runs at most one job at a time and remembers the latest of each name. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """No job yet."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic, turns: threading.Semaphore | None = None) -> None:
+        """No job yet. `turns`: as many jobs of all that share it run at once; the others wait."""
         self._clock = clock
+        self._turns = turns
         self._lock = threading.RLock()
         self._task: _Task | None = None
         self._job: Job | None = None
         self._latest: dict[str, Job] = {}
+        self._tasks: dict[str, _Task] = {}
         self._filling: tuple[str, Work] | None = None
         self._closed = False
 
@@ -101,7 +104,7 @@ class Jobs:
         refused, and it begins anew after every other job, until somebody cancels it.
         """
         with self._lock:
-            self._make_room(yields)
+            self._make_room()
             if yields:
                 self._filling = name, work
             self._begin(name, work, yields)
@@ -128,21 +131,21 @@ class Jobs:
             assert self._task and self._job  # only the work comes here
             self._change(self._task, notes=(*self._job.notes, value))
 
-    def wait(self, timeout: float | None = None) -> Job | None:
-        """The present job once it has ended, or as it stands after `timeout` seconds."""
-        task = self._task
+    def wait(self, timeout: float | None = None, name: str | None = None) -> Job | None:
+        """The present job, or the last of this name, once it has ended, or as it stands after `timeout` seconds."""
+        task = self._tasks.get(name) if name else self._task
         if task is None or task.thread is None:
             return None
         task.thread.join(timeout)
         return self.latest(task.name)
 
-    def _make_room(self, yields: bool) -> None:
+    def _make_room(self) -> None:
         """Stop what yields; refuse while anything else runs."""
         if self._closed:
             raise StageError("The server is stopping. Start it again first.")
         if not (self._task and self._job and self._job.running):
             return
-        if yields or not self._task.yields:
+        if not self._task.yields:
             raise StageError(f"The {self._job.name} is still running. Wait until it is done, or stop it first.")
         self._task.stop.set()
         self._change(self._task, status=WAITING, seconds_left=None)
@@ -152,19 +155,32 @@ class Jobs:
         number, revision = (self._job.number, self._job.revision) if self._job else (0, 0)
         self._job = self._latest[name] = Job(number + 1, revision + 1, name)
         task = self._task = _Task(name, work, yields, self._clock(), threading.Event(), deque(maxlen=_REPORTS))
+        self._tasks[name] = task
         task.thread = threading.Thread(target=self._run, args=(task, before), name=name, daemon=True)
         task.thread.start()
 
     def _run(self, task: _Task, before: threading.Thread | None) -> None:
         if before:
             before.join()  # two at once would share the processor, and the cache
-        ending = self._outcome(task)
+        ending = self._in_turn(task)
         with self._lock:
             if task is not self._task:
                 return  # it made room; what it has to say is not news
             self._change(task, **ending, seconds=self._clock() - task.started, seconds_left=None, stopping=False)
             if self._filling and not task.yields and not self._closed:
                 self._begin(*self._filling, yields=True)
+
+    def _in_turn(self, task: _Task) -> dict[str, Any]:
+        if self._turns is None:
+            return self._outcome(task)
+        while not self._turns.acquire(timeout=_SECONDS_BETWEEN_LOOKS):
+            self._progress(task, "waiting for others", 0, 1)
+            if task.stop.is_set():
+                return {"status": CANCELLED, "error": "Stopped before it began."}
+        try:
+            return self._outcome(task)
+        finally:
+            self._turns.release()
 
     def _outcome(self, task: _Task) -> dict[str, Any]:
         """Do the work; how it ended."""

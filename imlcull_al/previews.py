@@ -19,6 +19,8 @@ from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 
 log = logging.getLogger(__name__)
+SCREEN = 1600
+"""Pixels of the longer side of a preview that fills a screen."""
 LIMIT = 4 << 30
 """Bytes on the disk; at 1600 pixels about 10,000 previews."""
 

@@ -216,9 +216,9 @@ def _pair(files: list[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     A sidecar goes to the photo whose full name it extends, else to every photo with its stem; upper and lower
     case are one. A RAW file with no such photo is a photo itself.
     """
-    photos = [key for key in files if _suffix(key) in DECODABLE_SUFFIXES]
+    photos = [key for key in files if photo_suffix(key) in DECODABLE_SUFFIXES]
     owners = _owners(photos)
-    lone_raws = [key for key in files if _suffix(key) in RAW_SUFFIXES and not _owned_by(key, owners)]
+    lone_raws = [key for key in files if photo_suffix(key) in RAW_SUFFIXES and not _owned_by(key, owners)]
     photos += lone_raws
     owners = _owners(photos)
     companions: dict[str, list[str]] = {}
@@ -246,5 +246,6 @@ def _owned_by(key: str, owners: dict[str, list[str]]) -> list[str]:
     return []
 
 
-def _suffix(key: str) -> str:
+def photo_suffix(key: str) -> str:
+    """By which a photo is told: in lower case, with its dot."""
     return PurePosixPath(key.rstrip()).suffix.lower()  # a name may end in a space, and is a photo all the same

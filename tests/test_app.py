@@ -12,8 +12,9 @@ from PIL import Image
 
 import app
 from imlcull_al import tables, ui
+from imlcull_al.desk import Desk
 from imlcull_al.errors import NotEnoughLabels, StageError
-from imlcull_al.jobs import Jobs
+from imlcull_al.previews import SCREEN
 from imlcull_al.session import open_session
 from imlcull_al.ui import look, serving, telling
 
@@ -42,13 +43,13 @@ def session(project, tmp_path):
 
 @pytest.fixture
 def served(session):
-    """A running page: its address, its session and its jobs."""
-    jobs = Jobs()
-    page = ui.serve(session, jobs, "127.0.0.1", free_port())
-    yield page.local_url, session, jobs
+    """A running page: its address and its desk."""
+    desk = Desk(session)
+    page = ui.serve(desk, "127.0.0.1", free_port())
+    yield page.local_url, desk
     page.close(verbose=False)
-    jobs.cancel()
-    jobs.wait(10)
+    desk.jobs.cancel()
+    desk.jobs.wait(10)
 
 
 def free_port() -> int:
@@ -89,7 +90,7 @@ class TestLook:
 
 class TestServing:
     def test_photos_by_id_only(self, served):
-        address, session, _ = served
+        address, session = served[0], served[1].session
         good = get(address + serving.photo_url(session, "00.jpg", serving.SMALL))
         assert (good.status, good.headers["Content-Type"]) == (200, "image/jpeg")
         assert good.headers["X-Content-Type-Options"] == "nosniff"
@@ -100,18 +101,18 @@ class TestServing:
             assert get(address + path).status == 404, path
 
     def test_an_unreadable_photo_has_a_picture_of_its_reason(self, served):
-        address, session, _ = served
-        reply = get(address + serving.photo_url(session, "broken.jpg", serving.LARGE))
+        address, session = served[0], served[1].session
+        reply = get(address + serving.photo_url(session, "broken.jpg", SCREEN))
         assert (reply.status, reply.headers["Content-Type"]) == (200, "image/jpeg")
 
     def test_files_are_not_served_by_path(self, served):
-        address, session, _ = served
+        address, session = served[0], served[1].session
         session.answer("00.jpg", "keep")
         for file in (session.stage.path("00.jpg"), session.stage.labels):
             assert get(f"{address}gradio_api/file={file}").status in (403, 404)
 
     def test_report_pictures_by_name_only(self, served):
-        address, session, _ = served
+        address, session = served[0], served[1].session
         session.stage.report.mkdir()
         Image.new("RGB", (2, 2)).save(session.stage.report / "curves.png")
         assert get(address + serving.report_urls(session)["curves"]).headers["Content-Type"] == "image/png"
@@ -137,7 +138,7 @@ class TestEntry:
         assert "Traceback" not in said
 
     def test_ctrl_c_is_quiet(self, monkeypatch):
-        def interrupted(*arguments):
+        def interrupted(*arguments, **named):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(ui, "launch", interrupted)
@@ -148,12 +149,12 @@ class TestEntry:
         assert subprocess.run([sys.executable, "-c", code], cwd=Path(app.__file__).parent, check=False).returncode == 0
 
     def test_a_second_embedding_is_refused(self, session):
-        jobs = Jobs()
-        jobs.start("training", lambda progress, stop: [progress("epoch 1", 1, 2) for _ in iter(stop, True)])
+        desk = Desk(session)
+        desk.jobs.start("training", lambda progress, stop: [progress("epoch 1", 1, 2) for _ in iter(stop, True)])
         with pytest.raises(StageError, match="training is still running"):
-            ui.embed(session, jobs)
-        jobs.cancel()
-        jobs.wait(5)
+            desk.embed()
+        desk.jobs.cancel()
+        desk.jobs.wait(5)
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def page(served):
         pytest.skip("there is no Chromium on this machine")
     from playwright.sync_api import sync_playwright
 
-    address, _, _ = served
+    address, _ = served
     strangers, defects = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
@@ -180,10 +181,11 @@ def page(served):
 
 
 def test_scores_appear_then_dry_run_and_cull(page, served):
-    _, session, jobs = served
+    _, desk = served
+    session = desk.session
     for number, photo in enumerate(session.listing.keys[:4]):
         session.answer(photo, "keep" if number % 2 == 0 else "cull")
-    ui.embed(session, jobs)
+    desk.embed()
     page.locator("#label-screen .score", has_text="Score: ").wait_for()  # without a press or a reload
     assert page.locator("#label-screen .notice").inner_text() == session.notice
 

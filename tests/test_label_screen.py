@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from imlcull_al import tables, ui
+from imlcull_al.desk import Desk
 from imlcull_al.jobs import Jobs
 from imlcull_al.session import open_session
 from imlcull_al.ui import label, serving
@@ -233,7 +234,7 @@ def served(session):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     jobs = Jobs()
-    page = ui.serve(session, jobs, "127.0.0.1", port)
+    page = ui.serve(Desk(session, jobs), "127.0.0.1", port)
     yield page.local_url, session
     page.close(verbose=False)
     jobs.close()

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from imlcull_al import ui
+from imlcull_al.desk import Desk
 from imlcull_al.errors import ServerError
-from imlcull_al.jobs import Jobs
 from imlcull_al.session import open_session
 from imlcull_al.ui import serving
 
@@ -46,7 +46,7 @@ def session(tmp_path_factory):
 def served(session, auth=None):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    return ui.serve(session, Jobs(), "127.0.0.1", port, auth)
+    return ui.serve(Desk(session), "127.0.0.1", port, auth)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ class TestScreens:
     @pytest.mark.parametrize("reply", [None, {"p_keep": float("nan")}, {"key": "\ud800"}, {"key": object()}])
     def test_a_defect_is_a_sentence_too(self, session, reply, caplog):
         screens = {"broken": lambda session, request: reply}
-        client = TestClient(Starlette(routes=serving.routes(session, screens)))
+        client = TestClient(Starlette(routes=serving.routes(lambda request: Desk(session), screens)))
         answer = client.post("/act/broken", json={})
         assert answer.status_code == 200
         assert answer.json()["error"].startswith("This is a defect, please report it: ")
@@ -242,7 +242,7 @@ class TestOtherSites:
     )
     def test_by_which_names_the_page_is_found(self, name, is_shared, auth, welcome):
         host = "0.0.0.0" if is_shared else "127.0.0.1"
-        guard = serving._Guard(None, serving.known_hosts(host), is_shared, auth)
+        guard = serving._Guard(None, serving.known_hosts(host), is_shared, auth, frozenset())
         assert guard._named(name) is welcome
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from imlcull_al import ui, unfinished
 from imlcull_al.cull import Decision
+from imlcull_al.desk import CULL, DRY_RUN, EMBEDDING, TAKE_BACK, TRAINING, Desk, Lap
 from imlcull_al.epochs import Epoch, Options
 from imlcull_al.errors import CullRefused, StorageError, TrainingError
 from imlcull_al.jobs import CANCELLED, DONE, Job, Jobs
@@ -122,7 +123,7 @@ class TestTrain:
     )
     def test_what_can_not_be_trained_with_is_named(self, values, says):
         with pytest.raises(TrainingError, match=says):
-            train.options(values)
+            train.options(values).check()
 
     def test_the_cost_is_photos_and_seconds_once_known(self):
         counts = Counts(photos=360, keep=30, cull=50, unreadable=0, missing=0)
@@ -136,25 +137,25 @@ class TestTrain:
             assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
 
     def test_the_pace_leaves_the_start_out(self):
-        laps = (train.Lap(epoch(0), True, 60.0), train.Lap(epoch(1), True, 2.0), train.Lap(epoch(2), False, 3.0))
+        laps = (Lap(epoch(0), True, 60.0), Lap(epoch(1), True, 2.0), Lap(epoch(2), False, 3.0))
         assert train.pace(None) is None
-        assert train.pace(Job(1, 1, train.JOB, notes=laps[:1])) is None
-        assert train.pace(Job(1, 1, train.JOB, notes=laps)) == 2.5
+        assert train.pace(Job(1, 1, TRAINING, notes=laps[:1])) is None
+        assert train.pace(Job(1, 1, TRAINING, notes=laps)) == 2.5
 
     def test_without_labels_the_job_fails_with_a_sentence(self, session):
         while session.undo():
             pass
-        jobs = Jobs()
-        train.start_training(session, jobs, Options())
-        job = jobs.wait(30)
+        desk = Desk(session)
+        desk.train(Options())
+        job = desk.jobs.wait(30)
         assert "no labels yet" in job.error
         assert "no labels yet" in train.training_html(session, job)
 
     def test_epochs_are_curves_and_a_table_latest_first(self):
         laps = (
-            train.Lap(epoch(0), True, 9.0),
-            train.Lap(epoch(1), True, 1.0),
-            train.Lap(epoch(2, 0.1, 0.1, 0.75), False, 1.0),
+            Lap(epoch(0), True, 9.0),
+            Lap(epoch(1), True, 1.0),
+            Lap(epoch(2, 0.1, 0.1, 0.75), False, 1.0),
         )
         html = train.epochs_html(laps)
         table = html[html.index("<table") :]
@@ -163,15 +164,15 @@ class TestTrain:
         assert table.count("saved") == 1  # the start is no epoch that could be saved
 
     def test_what_a_stop_would_keep_is_said(self):
-        none_yet = Job(1, 1, train.JOB, notes=(train.Lap(epoch(0), True, 1.0),))
+        none_yet = Job(1, 1, TRAINING, notes=(Lap(epoch(0), True, 1.0),))
         assert "would change no model" in train.standing(none_yet)
-        one = Job(1, 1, train.JOB, notes=(train.Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
+        one = Job(1, 1, TRAINING, notes=(Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
         assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; a stop keeps it."
 
     def test_stop_means_the_training_and_nothing_else(self):
-        jobs, asked = Jobs(), []
-        jobs.start("cull", lambda progress, stop: (train.stop_training(jobs), asked.append(stop())))
-        jobs.wait(5)
+        desk, asked = Desk(None), []
+        desk.jobs.start("cull", lambda progress, stop: (desk.stop_training(), asked.append(stop())))
+        desk.jobs.wait(5)
         assert asked == [False]
 
     def test_every_picture_of_the_report_has_its_sentence(self, session, monkeypatch):
@@ -193,7 +194,7 @@ class TestInterrupted:
     def test_nothing_was_interrupted(self, session):
         assert session.interrupted_training() is None
         with pytest.raises(TrainingError, match="No training was interrupted"):
-            train.start_again(session, Jobs())
+            Desk(session).train_again()
 
     def test_the_note_is_these_bytes(self, session):
         with unfinished.noted(session.stage.unfinished, {"epochs": 3}):
@@ -234,25 +235,25 @@ class TestInterrupted:
         assert session.interrupted_training().options == Options()
 
     def test_a_killed_cull_is_noticed(self, session):
-        jobs = Jobs()
-        assert cull.interrupted(session, jobs) == ""
+        desk = Desk(session)
+        assert cull.interrupted(desk) == ""
         (session.stage.project / ".imlcull-stage_2.partial").mkdir()
-        assert "was interrupted; stage_2 was not made" in cull.interrupted(session, jobs)
+        assert "was interrupted; stage_2 was not made" in cull.interrupted(desk)
 
 
 class TestCull:
     def dry_run(self, session, threshold=0.5):
-        jobs = Jobs()
-        cull.start_dry_run(session, jobs, threshold)
-        finish(jobs, cull.DRY_RUN)
-        return jobs
+        desk = Desk(session)
+        desk.dry_run(threshold)
+        finish(desk.jobs, DRY_RUN)
+        return desk
 
     def test_a_dry_run_embeds_first_then_counts_and_writes_nothing(self, session):
         before = sorted(session.stage.project.iterdir())
-        jobs = self.dry_run(session)
-        plan = cull.planned(jobs)
+        desk = self.dry_run(session)
+        plan = desk.planned()
         assert session.prepared
-        html = cull.outcome_html(session, jobs)
+        html = cull.outcome_html(desk)
         assert len(plan.kept) + len(plan.culled) == 21
         assert f"<td>{len(plan.kept)}</td><td>4</td>" in html
         assert html.count("<img") == 21
@@ -261,52 +262,52 @@ class TestCull:
         assert sorted(session.stage.project.iterdir()) == before
 
     def test_without_a_dry_run_nothing_is_made(self, session):
-        _, says = telling.attempt(lambda: cull.start_cull(session, Jobs(), "copy"))
+        _, says = telling.attempt(lambda: Desk(session).cull())
         assert says == "Make a dry run first."
 
     def test_a_training_makes_a_dry_run_old_and_previews_do_not(self, session):
-        jobs = self.dry_run(session)
-        jobs.start(ui.EMBEDDING, lambda progress, stop: None, yields=True)
-        jobs.wait(5)
-        assert cull.planned(jobs) is not None
-        jobs.start(train.JOB, lambda progress, stop: None)
-        finish(jobs, train.JOB)
-        assert cull.planned(jobs) is None
+        desk = self.dry_run(session)
+        desk.jobs.start(EMBEDDING, lambda progress, stop: None, yields=True)
+        desk.jobs.wait(5)
+        assert desk.planned() is not None
+        desk.jobs.start(TRAINING, lambda progress, stop: None)
+        finish(desk.jobs, TRAINING)
+        assert desk.planned() is None
 
     def test_too_few_labels_are_a_sentence(self, session):
         while session.undo():
             pass
-        assert "no labels yet" in cull.outcome_html(session, self.dry_run(session))
+        assert "no labels yet" in cull.outcome_html(self.dry_run(session))
 
     def test_a_cull_can_be_taken_back_until_its_stage_is_changed(self, session):
-        jobs = self.dry_run(session)
+        desk = self.dry_run(session)
         assert session.cull_to_undo() is None
-        cull.start_cull(session, jobs, "copy")
-        made = finish(jobs, cull.CULL).result
+        desk.cull()
+        made = finish(desk.jobs, CULL).result
         assert session.cull_to_undo() == made
-        html = cull.outcome_html(session, jobs)
-        assert f"label --project &#x27;{made.project}&#x27; --stage 2</code>" in html
+        html = cull.outcome_html(desk)
+        assert "Made stage_2 and stage_2_cull_manifest.csv in holiday at home" in html
 
         first = sorted(made.folder.iterdir())[0]
         original = first.read_bytes()
         first.write_bytes(original + b"edited")
-        cull.start_take_back(session, jobs)
-        finish(jobs, cull.TAKE_BACK)
-        assert "was changed" in cull.outcome_html(session, jobs)
+        desk.take_back()
+        finish(desk.jobs, TAKE_BACK)
+        assert "was changed" in cull.outcome_html(desk)
         assert made.folder.exists()
 
         first.write_bytes(original)
-        cull.start_take_back(session, jobs)
-        aside = finish(jobs, cull.TAKE_BACK).result
+        desk.take_back()
+        aside = finish(desk.jobs, TAKE_BACK).result
         assert not made.folder.exists()
         assert (aside / first.name).exists()
-        assert str(aside) in cull.outcome_html(session, jobs)
+        assert aside.name in cull.outcome_html(desk)
         assert session.cull_to_undo() is None
 
     def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):
-        jobs = self.dry_run(session)
-        cull.start_cull(session, jobs, "copy")
-        made = finish(jobs, cull.CULL).result
+        desk = self.dry_run(session)
+        desk.cull()
+        made = finish(desk.jobs, CULL).result
         made.labels.write_text("image_name,label\n")
         assert session.cull_to_undo() is None
         with pytest.raises(CullRefused, match=r"stage_2_cull_labels\.csv was written"):
@@ -341,7 +342,7 @@ def free_port() -> int:
 def served(session):
     """A running page: its address, its session and its jobs."""
     jobs = Jobs()
-    page = ui.serve(session, jobs, "127.0.0.1", free_port())
+    page = ui.serve(Desk(session, jobs), "127.0.0.1", free_port())
     yield page.local_url, session, jobs
     page.close(verbose=False)
     jobs.close()
@@ -388,7 +389,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, served):
     tab.reload()
     opened(tab, "Train")
     tab.locator("svg.chart").first.wait_for()
-    assert jobs.latest(train.JOB).running
+    assert jobs.latest(TRAINING).running
     tab.get_by_role("status").get_by_text("of at most 500").wait_for()
     second = tab.context.browser.new_page()
     second.goto(served[0])
@@ -397,8 +398,8 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, served):
 
     tab.get_by_role("button", name="Stop training").click()
     tab.get_by_text("stopped on request").wait_for()
-    assert jobs.latest(train.JOB).status == DONE
-    best = jobs.latest(train.JOB).result.best.epoch
+    assert jobs.latest(TRAINING).status == DONE
+    best = jobs.latest(TRAINING).result.best.epoch
     tab.get_by_text(f"Epoch {best} is saved").wait_for()
     tab.locator(".report figure figcaption").nth(len(train.REPORT) - 1).wait_for()
     assert session.stage.model.exists()
@@ -415,7 +416,7 @@ def test_dry_run_then_cull_then_take_back(tab, served):
     tab.get_by_role("heading", name="Culled").wait_for()
     assert not session.stage.next.folder.exists()
     tab.get_by_role("button", name="Make stage_2 of").click()
-    tab.get_by_text("To go on with stage_2").wait_for()
+    tab.get_by_role("button", name="Go on with stage_2").wait_for()
     back.click()
     tab.get_by_text("Took the cull back.").wait_for()
     assert not session.stage.next.folder.exists()
@@ -434,7 +435,7 @@ def test_errors_are_sentences_in_the_page(tab, served, monkeypatch):
     def defective(*anything):
         raise ZeroDivisionError("one by nothing")
 
-    monkeypatch.setattr(train, "start_training", defective)
+    monkeypatch.setattr(Desk, "train", defective)
     tab.get_by_label("Epochs").first.fill("3")
     tab.get_by_role("button", name="Start training").click()
     tab.get_by_text("This is a defect, please report it: ZeroDivisionError: one by nothing").wait_for()
@@ -454,4 +455,4 @@ def test_a_killed_training_is_offered_again(session, tab, served):
     tab.get_by_text("was interrupted before its first epoch was done").wait_for()
     tab.get_by_role("button", name="Start again").click()
     tab.get_by_text("was interrupted").wait_for(state="hidden")
-    assert finish(jobs, train.JOB).status != CANCELLED
+    assert finish(jobs, TRAINING).status != CANCELLED

@@ -1,42 +1,46 @@
 """The page: a tab for each screen, the line above them, and the server.
 
-    label.py    one large photo at a time
-    review.py   all photos in a grid, and where the threshold parts them
-    train.py    options, cost, progress and report
-    curves.py   the course of a training as a drawing
-    cull.py     dry run, then the next stage, and back
-    look.py     colours, type, words that screens share
-    telling.py  an error becomes a sentence
-    serving.py  photos by id, the screens' requests, and who may ask
-    assets/     HTML, style and script of the screens that talk to the server themselves
+    visitors.py  on a public page: send photos, take the outcome home
+    label.py     one large photo at a time
+    review.py    all photos in a grid, and where the threshold parts them
+    train.py     options, cost, progress and report
+    curves.py    the course of a training as a drawing
+    cull.py      dry run, then the next stage, and back
+    api.py       the same actions for scripts
+    look.py      colours, type, words that screens share
+    telling.py   an error becomes a sentence
+    serving.py   photos by id, the screens' requests, and who may ask
+    assets/      HTML, style and script of the screens that talk to the server themselves
 
 Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
-is in their browser.
+is in their browser. Whose desk a request is for is told by its cookies: on this machine there is one desk for all.
 """
 
+import importlib.util
 import os
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
+from ..desk import EMBEDDING, Desk
 from ..errors import ServerError
-from ..jobs import Jobs
-from ..progress import Progress, Stop
-from ..session import Session, open_session
+from ..session import open_session
 from ..terminal import say
-from . import cull, label, review, train
-from .look import CSS, THEME, every_second, heading, sentence, status
-from .serving import AUTH_VARIABLE, LARGE, LOOPBACK, check_auth, guards, routes
-from .telling import attempt
+from ..workspaces import Workspaces
+from . import api, cull, label, review, train, visitors
+from .look import CSS, THEME, every_second, heading, on_press, sentence, status
+from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
 
-EMBEDDING = "embedding"
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
 SCREENS = {"label": label.respond, "review": review.respond}
 """The screens that talk to the server themselves, through `/act/{screen}`."""
 _SECONDS_TO_STOP = 10
+_SECONDS_BETWEEN_SWEEPS = 300
+_MCP_PATHS = ("/gradio_api/mcp", "/gradio_api/mcp/")
 
 
 def launch(
@@ -47,50 +51,71 @@ def launch(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     auth: str | None = None,
+    *,
+    mcp: bool = False,
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`.
 
     `auth`: `user:password`, asked for on every route; the environment variable IMLCULL_AUTH where it is not given.
+    `mcp`: offer the API to MCP clients too.
     """
     auth = auth or os.environ.get(AUTH_VARIABLE) or None
     check_auth(auth)
+    _check_mcp(mcp)
     _check_port(host, port)
-    session, jobs = open_session(project, stage, model, cache_dir, prepare=False), Jobs()
-    embed(session, jobs)
-    page = serve(session, jobs, host, port, auth)
-    say(f"{session.stage.folder} is on {page.local_url}. Stop with Ctrl-C.")
+    desk = Desk(open_session(project, stage, model, cache_dir, prepare=False))
+    desk.embed()
+    page = serve(desk, host, port, auth, mcp=mcp)
+    say(f"{desk.session.stage.folder} is on {page.local_url}. Stop with Ctrl-C.")
     if host not in LOOPBACK and auth is None:
         say("Whoever reaches this machine sees the photos and can answer; --auth user:password asks for a password.")
     try:
         threading.Event().wait()
     finally:
-        jobs.close()
+        desk.jobs.close()
         page.close(verbose=False)
-        jobs.wait(_SECONDS_TO_STOP)
+        desk.jobs.wait(_SECONDS_TO_STOP)
 
 
-def embed(session: Session, jobs: Jobs) -> None:
-    """Compute missing embeddings, then previews, while nobody asks for anything else.
+def launch_public(
+    folder: str | Path,
+    model: str | None = None,
+    host: str = "0.0.0.0",
+    port: int = DEFAULT_PORT,
+) -> None:
+    """Serve a page on which every visitor has a workspace of their own below `folder`, until Ctrl-C.
 
-    Raises `StageError` while another job runs.
+    Raises `ImlcullError`.
     """
+    _check_port(host, port)
+    workspaces = Workspaces(Path(folder), model)
+    page = serve(workspaces, host, port)
+    say(f"Workspaces are in {workspaces.folder}; the page is on {page.local_url}. Stop with Ctrl-C.")
+    try:
+        while not threading.Event().wait(_SECONDS_BETWEEN_SWEEPS):
+            workspaces.sweep()
+    finally:
+        page.close(verbose=False)
+        workspaces.close()
 
-    def work(progress: Progress, stop: Stop) -> None:
-        session.prepare(progress=progress, stop=stop)
-        session.make_previews(LARGE, progress=progress, stop=stop)
 
-    jobs.start(EMBEDDING, work, yields=True)
+def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = None, *, mcp: bool = False) -> gr.Blocks:
+    """Start the server in the background and return the page, whose `close` ends it.
 
-
-def serve(session: Session, jobs: Jobs, host: str, port: int, auth: str | None = None) -> gr.Blocks:
-    """Start the server in the background and return the page, whose `close` ends it."""
-    page = build(session, jobs)
+    `place`: the one desk of this machine, or the workspaces of a public page.
+    """
+    find, page = _finder(place), build(place)
+    is_public = isinstance(place, Workspaces)
+    paths = (*(visitors.PATHS if is_public else ()), *(_MCP_PATHS if mcp else ()))
     page.launch(
         server_name=host,
         server_port=port,
         prevent_thread_lock=True,
         # Routes given here come before Gradio's own.
-        app_kwargs={"routes": routes(session, SCREENS), "middleware": guards(host, auth)},
+        app_kwargs={
+            "routes": routes(find, SCREENS) + (visitors.routes(place) if isinstance(place, Workspaces) else []),
+            "middleware": guards(host, auth, paths),
+        },
         theme=THEME,
         css=CSS,
         share=False,
@@ -99,54 +124,76 @@ def serve(session: Session, jobs: Jobs, host: str, port: int, auth: str | None =
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        mcp_server=False,
+        mcp_server=mcp,
         inbrowser=False,
     )
     return page
 
 
-def build(session: Session, jobs: Jobs) -> gr.Blocks:
-    """The page of one session."""
-    with gr.Blocks(title=f"{session.stage.name} · imlcull", analytics_enabled=False, fill_width=True) as page:
+def build(place: Desk | Workspaces) -> gr.Blocks:
+    """The page."""
+    find, is_public = _finder(place), isinstance(place, Workspaces)
+    title = "imlcull" if isinstance(place, Workspaces) else f"{place.session.stage.project.name} · imlcull"
+    with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as page:
         timer = gr.Timer(1)
         with gr.Row(elem_classes="top"):
-            line = gr.HTML(_line(session, jobs))
+            line = gr.HTML(heading("imlcull", "") if is_public else _line(find(None)))
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             again = gr.Button("Embed again", size="sm", scale=0, min_width=110, visible=False)
         with gr.Tabs():
-            with gr.Tab("Label"):
+            if isinstance(place, Workspaces):
+                with gr.Tab("Photos"):
+                    visitors.build(place)
+            # A visitor without photos has nothing to do there.
+            with gr.Tab("Label", visible=not is_public) as label_tab:
                 label.build()
-            with gr.Tab("Review"):
-                review.build(session, timer)
-            with gr.Tab("Train"):
-                train.build(session, jobs, timer)
-            with gr.Tab("Cull"):
-                cull.build(session, jobs, timer)
+            with gr.Tab("Review", visible=not is_public) as review_tab:
+                review.build(find, timer)
+            with gr.Tab("Train", visible=not is_public) as train_tab:
+                train.build(find, timer)
+            with gr.Tab("Cull", visible=not is_public) as cull_tab:
+                cull.build(find, timer)
 
-        def on_tick() -> tuple[str, gr.Button, gr.Button]:
-            job = jobs.state()
+        def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
+            job = desk.jobs.state()
             running = job is not None and job.running
-            idle_unprepared = not running and not session.prepared
+            idle_unprepared = not running and not desk.session.prepared
             return (
-                _line(session, jobs),
+                _line(desk),
                 gr.Button(visible=running, interactive=not (job and job.stopping)),
                 gr.Button(visible=idle_unprepared),
             )
 
-        def on_again() -> None:
-            attempt(lambda: embed(session, jobs))  # another visitor was faster: the line shows that job
+        every_second(timer, find, on_tick, None, [line, stop, again])
+        if is_public:
+            tabs = [label_tab, review_tab, train_tab, cull_tab]
+            seen = gr.State(value=False)
 
-        every_second(timer, on_tick, None, [line, stop, again])
-        stop.click(jobs.cancel, None, None, api_visibility="private")
-        again.click(on_again, None, None, api_visibility="private")
+            def on_photos(desk: Desk, seen: bool) -> tuple[Any, ...]:
+                return (gr.skip(),) * 5 if seen else (True, *(gr.Tab(visible=True) for _ in tabs))
+
+            every_second(timer, find, on_photos, seen, [seen, *tabs])
+        on_press(stop, find, lambda desk: desk.jobs.cancel(), None, None)
+        on_press(again, find, lambda desk: desk.embed(), None, None)  # another was faster: the line shows that job
+        api.build(find)
     return page
 
 
-def _line(session: Session, jobs: Jobs) -> str:
-    job = jobs.state()
+def _finder(place: Desk | Workspaces) -> Find:
+    """Whose desk a request is for."""
+    return visitors.finder(place) if isinstance(place, Workspaces) else lambda request: place
+
+
+def _line(desk: Desk) -> str:
+    job, stage = desk.jobs.state(), desk.session.stage
     # Embedding has no screen of its own, so its error is said here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
-    return heading(f"{session.stage.project.name} / {session.stage.name}", words)
+    return heading(f"{stage.project.name} / {stage.name}", words)
+
+
+def _check_mcp(wanted: bool) -> None:
+    if wanted and importlib.util.find_spec("mcp") is None:
+        raise ServerError('MCP needs one more package. Run: python -m pip install "gradio[mcp]"')
 
 
 def _check_port(host: str, port: int) -> None:

@@ -2,7 +2,6 @@
 back.
 """
 
-import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,21 +10,18 @@ from typing import Any
 import gradio as gr
 
 from ..cull import LINKS, Decision, Plan
-from ..errors import CullRefused
-from ..jobs import DONE, Job, Jobs
-from ..progress import Progress, Stop
+from ..desk import CULL, DRY_RUN, Desk
+from ..jobs import DONE
 from ..project import Stage
 from ..session import Session
-from .look import every_second, sentence
-from .serving import SMALL, photo_url
-from .telling import attempt
+from .look import every_second, on_press, sentence
+from .serving import SMALL, Find, photo_url
 
-DRY_RUN, CULL, TAKE_BACK = "dry run", "cull", "taking back"
 SHEET = 36
 """Photos shown of each side."""
 
 
-def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
+def build(find: Find, timer: gr.Timer) -> None:
     """Put the screen into the page."""
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
@@ -34,98 +30,54 @@ def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
             link = gr.Radio(list(LINKS), value=LINKS[0], label="How files are placed", min_width=280)
         with gr.Row():
             dry_run = gr.Button("Dry run", variant="primary", scale=0, min_width=140)
-            make = gr.Button(f"Make {session.stage.next.name}", interactive=False, scale=0, min_width=300)
+            make = gr.Button("Make the next stage", interactive=False, scale=0, min_width=300)
+            go_on = gr.Button("Go on", variant="primary", visible=False, scale=0, min_width=180)
             take_back = gr.Button("Take the cull back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
     seen = gr.State(-1)
 
-    def on_dry_run(threshold: float) -> str:
-        return sentence(attempt(lambda: start_dry_run(session, jobs, threshold))[1], "failed")
-
-    def on_make(link: str) -> str:
-        return sentence(attempt(lambda: start_cull(session, jobs, link))[1], "failed")
-
-    def on_take_back() -> str:
-        return sentence(attempt(lambda: start_take_back(session, jobs))[1], "failed")
-
-    def on_tick(seen: int) -> tuple[Any, ...]:
-        now = jobs.state()
+    def on_tick(desk: Desk, seen: int) -> tuple[Any, ...]:
+        now = desk.jobs.state()
         revision = now.revision if now else 0
         if revision == seen:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
+        made = None if _at_work(desk) else desk.session.cull_to_undo()
         return (
             revision,
-            outcome_html(session, jobs),
-            make_button(session, jobs),
-            gr.Button(visible=not _at_work(jobs) and session.cull_to_undo() is not None),
-            sentence(interrupted(session, jobs)),
+            outcome_html(desk),
+            make_button(desk),
+            gr.Button(f"Go on with {made.name}" if made else "Go on", visible=made is not None),
+            gr.Button(visible=made is not None),
+            sentence(interrupted(desk)),
         )
 
-    dry_run.click(on_dry_run, threshold, message, api_visibility="private")
-    make.click(on_make, link, message, api_visibility="private")
-    take_back.click(on_take_back, None, message, api_visibility="private")
-    every_second(timer, on_tick, seen, [seen, outcome, make, take_back, offer], message)
+    on_press(dry_run, find, lambda desk, threshold: desk.dry_run(threshold), threshold, message)
+    on_press(make, find, lambda desk, link: desk.cull(link), link, message)
+    on_press(take_back, find, lambda desk: desk.take_back(), None, message)
+    on_press(go_on, find, lambda desk: desk.go_on(), None, message)
+    every_second(timer, find, on_tick, seen, [seen, outcome, make, go_on, take_back, offer], message)
 
 
-def start_dry_run(session: Session, jobs: Jobs, threshold: float) -> None:
-    """Plan in the background; embeddings that are missing come first."""
-
-    def work(progress: Progress, stop: Stop) -> Plan:
-        if not session.prepared:
-            session.prepare(progress=progress, stop=stop)
-        return session.plan_cull(threshold)
-
-    jobs.start(DRY_RUN, work)
-
-
-def start_cull(session: Session, jobs: Jobs, link: str) -> None:
-    """Make the next stage at the threshold of the dry run on the page; answers given since then count."""
-    plan = planned(jobs)
-    if plan is None:
-        raise CullRefused("Make a dry run first.")
-    jobs.start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
-
-
-def start_take_back(session: Session, jobs: Jobs) -> None:
-    """Move the next stage aside in the background: every file is compared with the manifest first."""
-    jobs.start(TAKE_BACK, lambda progress, stop: session.undo_cull())
-
-
-def latest(jobs: Jobs) -> Job | None:
-    """The newest job of this screen; what fills the time between them is no news here."""
-    found = [job for name in (DRY_RUN, CULL, TAKE_BACK) if (job := jobs.latest(name))]
-    return max(found, key=lambda job: job.number, default=None)
-
-
-def planned(jobs: Jobs) -> Plan | None:
-    """The plan of the last dry run, if it ended well and neither a cull nor a training came after it."""
-    job, training = latest(jobs), jobs.latest("training")
-    if job is None or job.name != DRY_RUN or job.status != DONE or (training and training.number > job.number):
-        return None
-    plan: Plan = job.result
-    return plan
-
-
-def make_button(session: Session, jobs: Jobs) -> gr.Button:
+def make_button(desk: Desk) -> gr.Button:
     """The button says what it would do, and can be pressed once that is on the page."""
-    plan, name = planned(jobs), session.stage.next.name
+    plan, name = desk.planned(), desk.session.stage.next.name
     if plan is None:
         return gr.Button(f"Make {name}", interactive=False)
     return gr.Button(f"Make {name} of {len(plan.kept)} photos", interactive=True)
 
 
-def interrupted(session: Session, jobs: Jobs) -> str:
+def interrupted(desk: Desk) -> str:
     """The sentence about a cull that was killed; empty for none."""
-    if _at_work(jobs) or not session.interrupted_cull():
+    if _at_work(desk) or not desk.session.interrupted_cull():
         return ""
-    new = session.stage.next.name
-    return f"The cull of {session.stage.name} was interrupted; {new} was not made. Make a dry run to do it again."
+    stage = desk.session.stage
+    return f"The cull of {stage.name} was interrupted; {stage.next.name} was not made. Make a dry run to do it again."
 
 
-def outcome_html(session: Session, jobs: Jobs) -> str:
+def outcome_html(desk: Desk) -> str:
     """What the newest of dry run, cull and taking back came to; nothing before the first."""
-    job = latest(jobs)
+    job, session = desk.latest_cull(), desk.session
     if job is None or job.running:
         return ""
     if job.status != DONE:
@@ -136,25 +88,26 @@ def outcome_html(session: Session, jobs: Jobs) -> str:
 
 
 def made_html(session: Session, made: Stage) -> str:
-    """Where the new stage is, and how to go on with it: a page shows one stage for as long as its server runs."""
-    command = f"python -m imlcull_al label --project {shlex.quote(str(made.project))} --stage {made.number}"
-    return (
-        sentence(f"Made {made.folder} and {made.manifest.name}; {session.stage.name} is as it was.", "")
-        + f"<p>To go on with {escape(made.name)}, stop this server and run <code>{escape(command)}</code></p>"
+    """What there is now, and how to go on with it."""
+    return sentence(
+        f"Made {made.name} and {made.manifest.name} in {made.project.name}; {session.stage.name} is as it was. "
+        f"Go on with {made.name} to label and cull what was kept; {session.stage.name} can be opened again at any time "
+        f"(--stage {session.stage.number}).",
+        "",
     )
 
 
 def taken_back_html(session: Session, aside: Path) -> str:
     """Where the stage lies now."""
     return sentence(
-        f"Took the cull back. What was {session.stage.next.name} is in {aside} now, its manifest beside it; "
-        "delete both when you don't need them.",
+        f"Took the cull back. What was {session.stage.next.name} is in the folder {aside.name} now, its manifest "
+        "beside it; delete both when you don't need them.",
         "",
     )
 
 
-def _at_work(jobs: Jobs) -> bool:
-    job = latest(jobs)
+def _at_work(desk: Desk) -> bool:
+    job = desk.latest_cull()
     return job is not None and job.running
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from ..errors import NoWorkspace
 from ..jobs import Job
+from .serving import Find
 from .telling import attempt
 
 _TEAL = gr.themes.Color(
@@ -102,26 +104,49 @@ footer { display: none !important; }
 
 
 def every_second(
-    timer: gr.Timer, function: Callable[..., Any], inputs: Any, outputs: Any, message: gr.HTML | None = None
+    timer: gr.Timer,
+    find: Find,
+    function: Callable[..., Any],
+    inputs: Any,
+    outputs: Any,
+    message: gr.HTML | None = None,
 ) -> None:
-    """Call a function that only looks: past the queue, and without a sign of work on the page.
+    """Call `function(desk, *inputs)`, which only looks: past the queue, and without a sign of work on the page.
 
-    Where it fails, the page stays as it is, and the sentence goes to `message`.
+    Where it fails, the page stays as it is, and the sentence goes to `message`. A visitor without a desk sees nothing.
     """
     listed = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
-    def look(*values: Any) -> Any:
-        seen, error = attempt(lambda: function(*values))
-        if error:
+    def look(request: gr.Request, *values: Any) -> Any:
+        seen, error = attempt(lambda: _look(find, request, function, values))
+        if seen is None:
             shown: tuple[Any, ...] = (gr.skip(),) * len(listed)
         else:
-            shown = tuple(seen) if len(listed) > 1 else (seen,)  # type: ignore[arg-type]  # as many as `listed`
+            shown = tuple(seen) if len(listed) > 1 else (seen,)  # as many as `listed`
         if message is not None:
             return (*shown, sentence(error, "failed") if error else gr.skip())
         return shown if len(listed) > 1 else shown[0]
 
     wanted = [*listed, message] if message is not None else listed
     timer.tick(look, inputs, wanted, queue=False, show_progress="hidden", api_visibility="private")
+
+
+def on_press(button: gr.Button, find: Find, function: Callable[..., Any], inputs: Any, message: gr.HTML | None) -> None:
+    """Call `function(desk, *inputs)` when the button is pressed; the sentence of its error goes to `message`."""
+
+    def press(request: gr.Request, *values: Any) -> str | None:
+        _, error = attempt(lambda: function(find(request), *values))
+        return sentence(error, "failed") if message is not None else None
+
+    button.click(press, inputs, message, api_visibility="private")
+
+
+def _look(find: Find, request: gr.Request, function: Callable[..., Any], values: Any) -> Any:
+    try:
+        desk = find(request)
+    except NoWorkspace:
+        return None
+    return function(desk, *values)
 
 
 def heading(project: str, status: str) -> str:

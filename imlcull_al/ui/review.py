@@ -16,7 +16,7 @@ from ..labels import LABELS
 from ..session import Photo, Session
 from .assets import asset
 from .look import every_second
-from .serving import photo_id
+from .serving import Find, photo_id
 from .telling import attempt
 
 STEPS = 10_000
@@ -25,7 +25,7 @@ _EDGES = np.arange(STEPS + 1) / STEPS
 _SCRIPTS = ("act.js", "review_table.js", "review_grid.js", "review.js")
 
 
-def build(session: Session, timer: gr.Timer) -> None:
+def build(find: Find, timer: gr.Timer) -> None:
     """Put the screen into the page."""
     screen = gr.HTML(
         value="",
@@ -36,7 +36,7 @@ def build(session: Session, timer: gr.Timer) -> None:
         apply_default_css=False,
     )
     # A new value tells the script to look again; the template doesn't show it.
-    every_second(timer, lambda: session.revision, None, screen)
+    every_second(timer, find, lambda desk: desk.session.revision, None, screen)
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import os
 import socket
 import textwrap
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -34,16 +34,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import photos
-from ..errors import ServerError, UnreadablePhoto
+from ..desk import Desk
+from ..errors import NoWorkspace, ServerError, UnreadablePhoto
+from ..previews import SCREEN
+from ..project import Stage
 from ..session import Session
 from .telling import attempt
 
-LARGE, SMALL = 1600, 320
+SMALL = 320
 FULL = 6000
 """For a look at single pixels: made when it is asked for, and not kept on the disk."""
-_SIZES = (FULL, LARGE, SMALL)
+_SIZES = (FULL, SCREEN, SMALL)
 _LONGEST_REQUEST = 4_000_000  # bytes; a range of 10,000 long names fits
 Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
+Find = Callable[[Any], Desk]
+"""The desk of whoever sent a request, told by its cookies. Raises `NoWorkspace` for a visitor who has none."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 AUTH_VARIABLE = "IMLCULL_AUTH"
 _GRADIO = "/gradio_api/"
@@ -65,7 +70,11 @@ _HEADERS = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "
 
 def photo_id(session: Session, key: str) -> str:
     """What a photo is called in an address. The folder is part of it: browsers remember photos across projects."""
-    return hashlib.blake2b(str(session.stage.path(key)).encode(), digest_size=16).hexdigest()
+    return _id(session.stage.path(key))
+
+
+def _id(path: Path) -> str:
+    return hashlib.blake2b(str(path).encode(), digest_size=16).hexdigest()
 
 
 def photo_url(session: Session, key: str, size: int) -> str:
@@ -82,32 +91,41 @@ def report_urls(session: Session) -> dict[str, str]:
     return urls
 
 
-def routes(session: Session, screens: Mapping[str, Respond]) -> list[Route]:
-    """The routes of one session. Photos are plain functions: they run in threads, so decoding blocks nobody."""
+def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
+    """The routes of all screens. Photos are plain functions: they run in threads, so decoding blocks nobody."""
     few_at_once = threading.BoundedSemaphore(2)  # each takes a few hundred megabytes while it is decoded
 
-    @lru_cache(maxsize=1)
-    def by_id(listing: tuple[str, ...]) -> dict[str, str]:
-        return {photo_id(session, key): key for key in listing}
+    @lru_cache(maxsize=4)
+    def by_id(folder: Path, listing: tuple[str, ...]) -> dict[str, str]:
+        return {_id(folder / key): key for key in listing}
 
-    def preview(key: str, size: int) -> bytes:
+    def preview(session: Session, key: str, size: int) -> bytes:
         try:
             if size == FULL:
                 with few_at_once:
                     return photos.preview(session.stage.path(key), FULL)
-            return session.previews.get(session.stage.path(key), size, LARGE)
+            return session.previews.get(session.stage.path(key), size, SCREEN)
         except UnreadablePhoto as error:
             return placeholder(str(error), size)
 
+    def session_of(request: Request) -> Session | None:
+        try:
+            return find(request).session
+        except NoWorkspace:
+            return None
+
     def photo(request: Request) -> Response:
-        key, size = by_id(session.listing.keys).get(request.path_params["id"]), request.path_params["size"]
-        if key is None or size not in _SIZES or not _is_inside(session.stage.path(key), session.stage.folder):
+        session, size = session_of(request), request.path_params["size"]
+        keys = by_id(session.stage.folder, session.listing.keys) if session else {}
+        key = keys.get(request.path_params["id"])
+        if session is None or key is None or size not in _SIZES or not _is_inside(session.stage, key):
             return PlainTextResponse("There is no such photo.", 404)
-        return Response(preview(key, size), media_type="image/jpeg", headers=_HEADERS)
+        return Response(preview(session, key, size), media_type="image/jpeg", headers=_HEADERS)
 
     def report(request: Request) -> Response:
-        pictures = {path.name: path for path in session.stage.report.glob("*.png") if not path.is_symlink()}
-        path = pictures.get(request.path_params["name"])
+        session = session_of(request)
+        found = session.stage.report.glob("*.png") if session else ()
+        path = {path.name: path for path in found if not path.is_symlink()}.get(request.path_params["name"])
         if path is None:
             return PlainTextResponse("There is no such picture.", 404)
         return FileResponse(path, media_type="image/png", headers=_HEADERS)
@@ -122,7 +140,15 @@ def routes(session: Session, screens: Mapping[str, Respond]) -> list[Route]:
         asked = _parsed(await _body(request))
         if not isinstance(asked, dict):
             return PlainTextResponse("Send a JSON object.", 400)
-        reply, error = await run_in_threadpool(attempt, lambda: JSONResponse(dict(respond(session, asked))))
+
+        def work() -> Response:
+            session = find(request).session
+            stage = session.stage.name
+            if asked.get("stage", stage) != stage:  # a press meant for a photo of the stage before
+                return JSONResponse({"stage": stage, "error": f"The page shows another stage than {stage}. Reload it."})
+            return JSONResponse({**respond(session, asked), "stage": stage})
+
+        reply, error = await run_in_threadpool(attempt, work)
         return reply or JSONResponse({"error": error.encode("utf-8", "replace").decode()})
 
     return [
@@ -149,9 +175,9 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether a file still lies in the folder; it may have become a link since it was listed."""
-    return path.resolve().is_relative_to(folder.resolve())
+def _is_inside(stage: Stage, key: str) -> bool:
+    """Whether a photo still lies in the stage; it may have become a link since it was listed."""
+    return stage.path(key).resolve().is_relative_to(stage.folder.resolve())
 
 
 def placeholder(reason: str, size: int) -> bytes:
@@ -171,9 +197,14 @@ def check_auth(auth: str | None) -> None:
         raise ServerError(f"--auth and {AUTH_VARIABLE} take user:password, such as --auth anna:a-long-sentence.")
 
 
-def guards(host: str, auth: str | None = None) -> list[Middleware]:
-    """The middleware that every request passes. `auth`: `user:password`, or None for none."""
-    return [Middleware(_Guard, hosts=known_hosts(host), is_shared=host not in LOOPBACK, auth=auth)]
+def guards(host: str, auth: str | None = None, paths: Collection[str] = ()) -> list[Middleware]:
+    """The middleware that every request passes. `auth`: `user:password`, or None for none.
+
+    `paths`: further ones that are served, or with a / at their end, the beginnings of such.
+    """
+    return [
+        Middleware(_Guard, hosts=known_hosts(host), is_shared=host not in LOOPBACK, auth=auth, paths=frozenset(paths))
+    ]
 
 
 def known_hosts(host: str) -> frozenset[str]:
@@ -191,11 +222,15 @@ class _Guard:
     Gradio keeps other origins from reading answers; a press of a button is done before its answer is kept back.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], is_shared: bool, auth: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str], is_shared: bool, auth: str | None, paths: frozenset[str]
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._is_shared = is_shared
         self._auth = auth
+        self._paths = _PATHS | paths
+        self._folders = (*_FOLDERS, *(path for path in paths if path.endswith("/")))
         self._launched = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,7 +245,7 @@ class _Guard:
             return PlainTextResponse("This page answers only to itself.", 403)
         if not self._is_launch(path) and not self._knows(headers.get("authorization", "")):
             return PlainTextResponse("Name and password, please.", 401, {"WWW-Authenticate": 'Basic realm="imlcull"'})
-        if not _is_needed(path):
+        if not self._is_needed(path):
             return PlainTextResponse("There is no such page.", 404)
         return None
 
@@ -228,6 +263,12 @@ class _Guard:
         self._launched = True
         return True
 
+    def _is_needed(self, path: str) -> bool:
+        """Whether the page needs a route, of this project or of Gradio's: not those for files and proxies."""
+        if ".." in path.replace("\\", "/").split("/"):
+            return False
+        return path in self._paths or path.startswith(self._folders)
+
     def _knows(self, authorization: str) -> bool:
         if self._auth is None:
             return True
@@ -237,13 +278,6 @@ class _Guard:
         except ValueError:
             decoded = b""
         return hmac.compare_digest(decoded, self._auth.encode())
-
-
-def _is_needed(path: str) -> bool:
-    """Whether the page needs a route, of this project or of Gradio's: not those for files, uploads and proxies."""
-    if ".." in path.replace("\\", "/").split("/"):
-        return False
-    return path in _PATHS or path.startswith(_FOLDERS)
 
 
 def _from_here(headers: Headers) -> bool:

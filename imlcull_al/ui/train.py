@@ -4,26 +4,23 @@ What a training did is in the notes of its job, one `Lap` an epoch.
 """
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
-from ..epochs import Epoch, Options
+from ..desk import TRAINING, Desk, Lap
+from ..epochs import Options
 from ..errors import TrainingError
-from ..jobs import DONE, Job, Jobs
-from ..progress import Progress, Stop
+from ..jobs import DONE, Job
 from ..session import Counts, Session
-from ..train import Interrupted, Training
+from ..train import Interrupted
 from .curves import curves_svg
-from .look import every_second, minutes, sentence
-from .serving import report_urls
-from .telling import attempt
+from .look import every_second, minutes, on_press, sentence
+from .serving import Find, report_urls
 
-JOB = "training"
 _STEPS = {"learning_rate": 0.00001, "validation_split": 0.05}
 _MEANINGS = {
     "epochs": "Passes over the photos, at most",
@@ -44,15 +41,7 @@ REPORT = {
 """The pictures in the order of the page, and what each shows."""
 
 
-class Lap(NamedTuple):
-    """An epoch of a running training, whether it was the best so far, and how long it took."""
-
-    epoch: Epoch
-    best: bool
-    seconds: float
-
-
-def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
+def build(find: Find, timer: gr.Timer) -> None:
     """Put the screen into the page."""
     with gr.Column(elem_classes="screen"):
         price = gr.HTML()
@@ -68,41 +57,32 @@ def build(session: Session, jobs: Jobs, timer: gr.Timer) -> None:
         report = gr.HTML()
     seen, cost_seen = gr.State(-1), gr.State("")
 
-    def on_start(*values: float | None) -> str:
-        return sentence(attempt(lambda: start_training(session, jobs, options(values)))[1], "failed")
-
-    def on_again() -> str:
-        return sentence(attempt(lambda: start_again(session, jobs))[1], "failed")
-
-    def on_stop() -> None:
-        attempt(lambda: stop_training(jobs))
-
-    def on_tick(seen: int) -> tuple[Any, ...]:
-        now, job = jobs.state(), jobs.latest(JOB)
+    def on_tick(desk: Desk, seen: int) -> tuple[Any, ...]:
+        now, job = desk.jobs.state(), desk.latest(TRAINING)
         revision = now.revision if now else 0
         if revision == seen:
             return (gr.skip(),) * 7
         running = job is not None and job.running
-        lost = None if running else session.interrupted_training()
+        lost = None if running else desk.session.interrupted_training()
         return (
             revision,
-            training_html(session, job),
-            gr.skip() if running else report_html(session),
-            sentence(offer_again(session, lost)),
+            training_html(desk.session, job),
+            gr.skip() if running else report_html(desk.session),
+            sentence(offer_again(desk.session, lost)),
             gr.Button(interactive=not running),
             gr.Button(visible=lost is not None),
             gr.Button(interactive=running and not (job and job.stopping)),
         )
 
-    def on_cost(shown: str, epochs: float | None) -> tuple[Any, Any]:
-        words = cost(session.counts(), pace(jobs.latest(JOB)), epochs)
+    def on_cost(desk: Desk, shown: str, epochs: float | None) -> tuple[Any, Any]:
+        words = cost(desk.session.counts(), pace(desk.latest(TRAINING)), epochs)
         return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
-    start.click(on_start, numbers, message, api_visibility="private")
-    again.click(on_again, None, message, api_visibility="private")
-    stop.click(on_stop, None, None, api_visibility="private")
-    every_second(timer, on_tick, seen, [seen, course, report, offer, start, again, stop], message)
-    every_second(timer, on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
+    on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message)
+    on_press(again, find, lambda desk: desk.train_again(), None, message)
+    on_press(stop, find, lambda desk: desk.stop_training(), None, None)
+    every_second(timer, find, on_tick, seen, [seen, course, report, offer, start, again, stop], message)
+    every_second(timer, find, on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
 
 
 def options(values: tuple[float | None, ...]) -> Options:
@@ -110,41 +90,7 @@ def options(values: tuple[float | None, ...]) -> Options:
     named = dict(zip((field.name for field in fields(Options)), values, strict=True))
     if empty := [name for name, value in named.items() if value is None]:
         raise TrainingError(f"{_title(empty[0])} is empty; enter a number.")
-    chosen = Options(**named)  # type: ignore[arg-type]  # none is None
-    chosen.check()
-    return chosen
-
-
-def start_training(session: Session, jobs: Jobs, chosen: Options, clock: Callable[[], float] = time.monotonic) -> None:
-    """Train in the background; each epoch becomes a note of the job."""
-
-    def work(progress: Progress, stop: Stop) -> Training:
-        since = clock()
-
-        def on_epoch(epoch: Epoch, best: bool) -> None:
-            nonlocal since
-            now = clock()
-            jobs.note(Lap(epoch, best, now - since))
-            since = now
-
-        return session.train(chosen, progress=progress, on_epoch=on_epoch, stop=stop)
-
-    jobs.start(JOB, work)
-
-
-def start_again(session: Session, jobs: Jobs) -> None:
-    """Begin the training that was interrupted anew, as it was asked for. Raises `TrainingError` when there is none."""
-    lost = session.interrupted_training()
-    if lost is None:
-        raise TrainingError("No training was interrupted. Start a new one.")
-    start_training(session, jobs, lost.options)
-
-
-def stop_training(jobs: Jobs) -> None:
-    """Stop the training, and nothing else."""
-    job = jobs.state()
-    if job and job.name == JOB:
-        jobs.cancel()
+    return Options(**named)  # type: ignore[arg-type]  # none is None
 
 
 def pace(job: Job | None) -> float | None:

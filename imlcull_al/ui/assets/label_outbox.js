@@ -41,7 +41,7 @@ function makeOutbox({ visitor, describe, receive, tell }) {
     isFailing: () => failures > 0,
     // The page goes: what is under way may be cut off, so it goes once more, in a request that outlives the page.
     leave() {
-      const body = JSON.stringify({ do: 'leave', visitor, presses: pending });
+      const body = JSON.stringify({ do: 'leave', visitor, presses: pending, stage: knownStage });
       navigator.sendBeacon('act/label', new Blob([body], { type: 'application/json' }));
     },
   };

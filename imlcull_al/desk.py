@@ -1,0 +1,142 @@
+"""One project at work: the session of a stage, and the long work beside it.
+
+    desk = Desk(open_session("project", prepare=False))
+    desk.embed()
+    desk.train(Options())
+    desk.dry_run(0.5)
+    desk.cull()
+
+A button of the page and a call from a script start the same job here. Knows nothing of pages.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .cull import Plan
+from .epochs import Epoch, Options
+from .errors import CullRefused, StageError, TrainingError
+from .jobs import DONE, Job, Jobs
+from .previews import SCREEN
+from .progress import Progress, Stop
+from .session import Session
+from .train import Training
+
+EMBEDDING, TRAINING, DRY_RUN, CULL, TAKE_BACK = "embedding", "training", "dry run", "cull", "taking back"
+
+
+class Lap(NamedTuple):
+    """An epoch of a running training, whether it was the best so far, and how long it took."""
+
+    epoch: Epoch
+    best: bool
+    seconds: float
+
+
+class Desk:
+    """A session and its jobs; `session` is another one after `go_on`. Threads may share it.
+
+    What starts a job raises `StageError` while another one runs that somebody asked for.
+    """
+
+    def __init__(self, session: Session, jobs: Jobs | None = None) -> None:
+        """No job runs yet."""
+        self.session = session
+        self.jobs = jobs or Jobs()
+        self._turned = 0  # number of the last job of the stage before
+
+    def embed(self) -> None:
+        """Compute missing embeddings, then previews, while nobody asks for anything else."""
+        session = self.session
+
+        def work(progress: Progress, stop: Stop) -> None:
+            session.prepare(progress=progress, stop=stop)
+            session.make_previews(SCREEN, progress=progress, stop=stop)
+
+        self.jobs.start(EMBEDDING, work, yields=True)
+
+    def train(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
+        """Train in the background; each epoch becomes a note of the job, a `Lap`. Raises `TrainingError`."""
+        options.check()
+        session = self.session
+
+        def work(progress: Progress, stop: Stop) -> Training:
+            since = clock()
+
+            def on_epoch(epoch: Epoch, best: bool) -> None:
+                nonlocal since
+                now = clock()
+                self.jobs.note(Lap(epoch, best, now - since))
+                since = now
+
+            return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop)
+
+        self.jobs.start(TRAINING, work)
+
+    def train_again(self) -> None:
+        """Begin the training that was killed anew, as it was asked for. Raises `TrainingError` when there is none."""
+        lost = self.session.interrupted_training()
+        if lost is None:
+            raise TrainingError("No training was interrupted. Start a new one.")
+        self.train(lost.options)
+
+    def stop_training(self) -> None:
+        """Stop the training, and nothing else."""
+        job = self.jobs.state()
+        if job and job.name == TRAINING:
+            self.jobs.cancel()
+
+    def dry_run(self, threshold: float) -> None:
+        """Plan a cull in the background; embeddings that are missing come first."""
+        session = self.session
+
+        def work(progress: Progress, stop: Stop) -> Plan:
+            if not session.prepared:
+                session.prepare(progress=progress, stop=stop)
+            return session.plan_cull(threshold)
+
+        self.jobs.start(DRY_RUN, work)
+
+    def cull(self, link: str = "copy") -> None:
+        """Make the next stage at the threshold of the last dry run; answers given since then count.
+
+        Raises `CullRefused` when no dry run can be relied on.
+        """
+        plan, session = self.planned(), self.session
+        if plan is None:
+            raise CullRefused("Make a dry run first.")
+        self.jobs.start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
+
+    def take_back(self) -> None:
+        """Move the next stage aside in the background: every file is compared with the manifest first."""
+        session = self.session
+        self.jobs.start(TAKE_BACK, lambda progress, stop: session.undo_cull())
+
+    def latest(self, name: str) -> Job | None:
+        """The last job of this name on this stage."""
+        job = self.jobs.latest(name)
+        return job if job and job.number > self._turned else None
+
+    def latest_cull(self) -> Job | None:
+        """The newest job of dry run, cull and taking back; what fills the time between them is no news here."""
+        found = [job for name in (DRY_RUN, CULL, TAKE_BACK) if (job := self.latest(name))]
+        return max(found, key=lambda job: job.number, default=None)
+
+    def planned(self) -> Plan | None:
+        """The plan of the last dry run, if it ended well and neither a cull nor a training came after it."""
+        job, training = self.latest_cull(), self.latest(TRAINING)
+        if job is None or job.name != DRY_RUN or job.status != DONE or (training and training.number > job.number):
+            return None
+        plan: Plan = job.result
+        return plan
+
+    def go_on(self) -> None:
+        """Turn to the stage that a cull made, and embed what it lacks. Raises `StageError` where there is none yet."""
+        new = self.session.stage.next
+        if not new.manifest.exists():
+            raise StageError(f"There is no {new.name} yet. Cull {self.session.stage.name} first.")
+        job = self.jobs.state()
+        if job and job.running and job.name != EMBEDDING:
+            raise StageError(f"The {job.name} is still running. Wait until it is done, or stop it first.")
+        self.session, self._turned = self.session.at(new), job.number if job else 0
+        self.embed()
