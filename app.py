@@ -57,7 +57,7 @@ def _serve_visitors(options: argparse.Namespace) -> None:
     from imlcull_al.ui import launch_public
 
     folder = os.environ.get(DATA_VARIABLE) or Path(tempfile.gettempdir()) / "imlcull"
-    launch_public(folder, options.model, options.host or "0.0.0.0", options.port)
+    launch_public(folder, options.model, options.host or "0.0.0.0", options.port, options.auth)
 
 
 def _nothing() -> None:

@@ -6,11 +6,13 @@
     content_id   (N, 16) uint8, written after its row: the shorter of the two counts
     unreadable_id (M, 16) uint8, unreadable_reason (M,) UTF-8; attribute decoder: who found them so
 
-`content_ids.h5`, which file had which content:
-    attributes   format = "imlcull content ids", version = 1
+`content_ids.h5`, which file had which content, and what its camera noted:
+    attributes   format = "imlcull content ids", version = 2
     path_id      (N, 16) uint8, BLAKE2b of the absolute path
     stat         (N, 3) int64: size in bytes, mtime in ns, inode
     content_id   (N, 16) uint8
+    taken        (N,) float64, seconds by the camera's clock; NaN for unknown
+    compensation (N,) float32, exposure compensation in EV; NaN for unknown
 
 A file that can't be read is set aside as `*.damaged-<time>` and begun anew; a folder that can't be written is said
 once and done without. The only module that imports h5py; knows nothing of photos or encoders but their ids.
@@ -23,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 EMBEDDINGS_FORMAT = "imlcull embeddings"
 CONTENT_IDS_FORMAT = "imlcull content ids"
 VERSION = 1
+CONTENT_IDS_VERSION = 2
 LOCK_PATIENCE = 10.0  # seconds to wait for another process that is writing
 _CHUNK_ROWS = 256
 _DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError)  # what h5py raises on a broken file
@@ -128,48 +131,63 @@ class EmbeddingCache:
                 raise ValueError(f"its {name} is {file.attrs[name]}, not {self._attributes[name]}")
 
 
+class Content(NamedTuple):
+    """What a file held when it was last read: its id, and when and how it was taken, NaN for unknown."""
+
+    content_id: str
+    taken: float
+    compensation: float
+
+
 class ContentIds:
-    """Which file had which content id when it was last read; trusted while size, mtime and inode are the same."""
+    """Which file had which content when it was last read; trusted while size, mtime and inode are the same."""
 
     def __init__(self, folder: Path) -> None:
         """Read `content_ids.h5` in `folder`, where there is one."""
         self.path = folder / "content_ids.h5"
-        self._known: dict[bytes, tuple[tuple[int, int, int], str]] = {}
+        self._known: dict[bytes, tuple[tuple[int, int, int], Content]] = {}
         self._changed = False
         if self.path.exists():
             self._known = _reading(self.path, self._load) or {}
 
-    def get(self, path: Path) -> str | None:
-        """The content id of an unchanged file, else None. One `stat`, no read."""
+    def get(self, path: Path) -> Content | None:
+        """What an unchanged file holds, else None. One `stat`, no read."""
         known = self._known.get(_path_id(path))
         return known[1] if known and known[0] == stat_of(path) else None
 
-    def put(self, path: Path, stat: tuple[int, int, int], content_id: str) -> None:
+    def put(self, path: Path, stat: tuple[int, int, int], content: Content) -> None:
         """Remember what `path`, whose `stat_of` was taken before reading, holds."""
-        self._known[_path_id(path)] = (stat, content_id)
+        self._known[_path_id(path)] = (stat, content)
         self._changed = True
 
     def save(self) -> None:
         """Replace the file, if anything was put. A disk that refuses is logged; work goes on."""
         if not self._changed:
             return
+        contents = [content for _, content in self._known.values()]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.path) as temporary, _opened(temporary, "w") as file:
-                file.attrs.update({"format": CONTENT_IDS_FORMAT, "version": VERSION})
+                file.attrs.update({"format": CONTENT_IDS_FORMAT, "version": CONTENT_IDS_VERSION})
                 file["path_id"] = np.frombuffer(b"".join(self._known), np.uint8).reshape(-1, 16)
                 file["stat"] = np.array([stat for stat, _ in self._known.values()], np.int64)
-                file["content_id"] = _as_bytes([content_id for _, content_id in self._known.values()])
+                file["content_id"] = _as_bytes([content.content_id for content in contents])
+                file["taken"] = np.array([content.taken for content in contents], np.float64)
+                file["compensation"] = np.array([content.compensation for content in contents], np.float32)
             self._changed = False
         except (*_DAMAGE, StorageError) as error:
             log.warning("Content ids are not kept: %s can't be written (%s). The work goes on.", self.path, error)
 
-    def _load(self, file: "h5py.File") -> dict[bytes, tuple[tuple[int, int, int], str]]:
-        if file.attrs["format"] != CONTENT_IDS_FORMAT or file.attrs["version"] != VERSION:
+    def _load(self, file: "h5py.File") -> dict[bytes, tuple[tuple[int, int, int], Content]]:
+        if file.attrs["format"] != CONTENT_IDS_FORMAT or file.attrs["version"] not in (1, CONTENT_IDS_VERSION):
             raise ValueError(f"its format is {file.attrs['format']} {file.attrs['version']}")
+        if file.attrs["version"] == 1:  # before moments were noted: the files are read once more
+            return {}
         paths = [row.tobytes() for row in file["path_id"][:]]
         stats = [(size, mtime, inode) for size, mtime, inode in file["stat"][:].tolist()]
-        return dict(zip(paths, zip(stats, _as_hex(file["content_id"][:]), strict=True), strict=True))
+        columns = (_as_hex(file["content_id"][:]), file["taken"][:].tolist(), file["compensation"][:].tolist())
+        contents = [Content(*each) for each in zip(*columns, strict=True)]
+        return dict(zip(paths, zip(stats, contents, strict=True), strict=True))
 
 
 def stat_of(path: Path) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from .errors import CullRefused, StageError, TrainingError
 from .jobs import DONE, Job, Jobs
 from .previews import SCREEN
 from .progress import Progress, Stop
+from .project import Stage
 from .session import Session
 from .train import Training
 
@@ -34,7 +35,7 @@ class Lap(NamedTuple):
 
 
 class Desk:
-    """A session and its jobs; `session` is another one after `go_on`. Threads may share it.
+    """A session and its jobs; `session` is another one after `go_on` and `go_back`. Threads may share it.
 
     What starts a job raises `StageError` while another one runs that somebody asked for.
     """
@@ -131,12 +132,23 @@ class Desk:
         return plan
 
     def go_on(self) -> None:
-        """Turn to the stage that a cull made, and embed what it lacks. Raises `StageError` where there is none yet."""
+        """Turn to the stage that a cull made. Raises `StageError` where there is none."""
         new = self.session.stage.next
         if not new.manifest.exists():
             raise StageError(f"There is no {new.name} yet. Cull {self.session.stage.name} first.")
+        self._turn(new)
+
+    def go_back(self) -> None:
+        """Turn to the stage before. Raises `StageError` where there is none."""
+        old = self.session.stage.previous
+        if not old.folder.exists():
+            raise StageError(f"There is no stage before {self.session.stage.name}.")
+        self._turn(old)
+
+    def _turn(self, stage: Stage) -> None:
+        """Work on another stage from now on, and embed what it lacks."""
         job = self.jobs.state()
         if job and job.running and job.name != EMBEDDING:
             raise StageError(f"The {job.name} is still running. Wait until it is done, or stop it first.")
-        self.session, self._turned = self.session.at(new), job.number if job else 0
+        self.session, self._turned = self.session.at(stage), job.number if job else 0
         self.embed()

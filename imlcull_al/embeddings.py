@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from . import photos
-from .cache import ContentIds, EmbeddingCache, stat_of
+from .cache import Content, ContentIds, EmbeddingCache, stat_of
 from .encoder import Encoder
 from .errors import Cancelled, UnreadablePhoto
 from .parallel import in_order
@@ -28,6 +28,8 @@ class Embeddings:
     """What the encoder sees of a set of photos.
 
     `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
+    `taken`: (N,) float64, when each was taken, in seconds by the camera's clock; `compensation`: (N,) float64, exposure
+    compensation in EV; NaN for unknown.
     `found`: photos whose row was in the cache; `computed`: rows that the encoder made in this run.
     """
 
@@ -36,14 +38,16 @@ class Embeddings:
     unreadable: dict[str, str]
     found: int
     computed: int
+    taken: np.ndarray
+    compensation: np.ndarray
 
 
 class _Read(NamedTuple):
-    """One file as a reading thread leaves it; exactly one of image and reason where the id is new."""
+    """One file as a reading thread leaves it; exactly one of image and reason where the content is new."""
 
     key: str
     stat: tuple[int, int, int]
-    content_id: str | None
+    content: Content | None
     image: Image.Image | None
     reason: str | None
 
@@ -64,11 +68,11 @@ def ensure(
     work = _Work(encoder, cache_dir, batch_size)
     new = {}
     for key, path in paths.items():
-        content_id = work.files.get(path)
-        if content_id is None or not work.knows(content_id):
+        content = work.files.get(path)
+        if content is None or not work.knows(content.content_id):
             new[key] = path
         else:
-            work.content[key] = content_id
+            work.content[key] = content
     try:
         for done, read in enumerate(_read_ahead(new, encoder.side, work.knows, ahead=2 * batch_size)):
             if stop():
@@ -95,7 +99,7 @@ class _Work:
         ids, self.cached_rows, self.reasons = self.cache.read()
         self.position = {content_id: row for row, content_id in enumerate(ids)}
         self.computed: dict[str, np.ndarray] = {}
-        self.content: dict[str, str] = {}
+        self.content: dict[str, Content] = {}
         self.unreadable: dict[str, str] = {}
         self.batch: dict[str, Image.Image] = {}
         self.unsaved: list[str] = []
@@ -107,15 +111,16 @@ class _Work:
 
     def take(self, read: _Read, path: Path) -> None:
         """Take over one file as it was read."""
-        if read.content_id is None:
+        if read.content is None:
             self.unreadable[read.key] = read.reason or ""
             return
-        self.files.put(path, read.stat, read.content_id)
-        self.content[read.key] = read.content_id
+        self.files.put(path, read.stat, read.content)
+        self.content[read.key] = read.content
+        content_id = read.content.content_id
         if read.reason is not None:
-            self._fail(read.content_id, read.reason)
-        elif read.image is not None and not self.knows(read.content_id):
-            self.batch[read.content_id] = read.image
+            self._fail(content_id, read.reason)
+        elif read.image is not None and not self.knows(content_id):
+            self.batch[content_id] = read.image
             if len(self.batch) >= self.batch_size:
                 self.encode()
 
@@ -143,20 +148,21 @@ class _Work:
 
     def result(self, keys: list[str]) -> Embeddings:
         """Rows in the order of `keys`."""
-        readable = []
+        readable: dict[str, Content] = {}
         for key in keys:
-            content_id = self.content.get(key)
-            if content_id in self.reasons:
-                self.unreadable[key] = self.reasons[content_id]
-            elif content_id is not None:
-                readable.append(key)
+            content = self.content.get(key)
+            if content and content.content_id in self.reasons:
+                self.unreadable[key] = self.reasons[content.content_id]
+            elif content:
+                readable[key] = content
         rows = np.empty((len(readable), self.encoder.dim), np.float32)
-        for row, key in enumerate(readable):
-            content_id = self.content[key]
-            cached = self.position.get(content_id)
-            rows[row] = self.computed[content_id] if cached is None else self.cached_rows[cached]
-        found = sum(self.content[key] in self.position for key in readable)
-        return Embeddings(tuple(readable), rows, self.unreadable, found, len(self.computed))
+        for row, content in enumerate(readable.values()):
+            cached = self.position.get(content.content_id)
+            rows[row] = self.computed[content.content_id] if cached is None else self.cached_rows[cached]
+        found = sum(content.content_id in self.position for content in readable.values())
+        taken = np.array([content.taken for content in readable.values()], np.float64)
+        compensation = np.array([content.compensation for content in readable.values()], np.float64)
+        return Embeddings(tuple(readable), rows, self.unreadable, found, len(self.computed), taken, compensation)
 
     def _fail(self, content_id: str, reason: str) -> None:
         self.reasons[content_id] = self.unsaved_reasons[content_id] = reason
@@ -166,13 +172,13 @@ def _read_ahead(paths: Mapping[str, Path], side: int, known: Callable[[str], boo
     def read(item: tuple[str, Path]) -> _Read:
         key, path = item
         stat = stat_of(path)
-        content_id = None
+        content = None
         try:
             data = photos.read(path)
-            content_id = photos.content_id(data)
-            image = None if known(content_id) else photos.decode(data, side)
-            return _Read(key, stat, content_id, image, None)
+            content = Content(photos.content_id(data), *photos.moment(data))
+            image = None if known(content.content_id) else photos.decode(data, side)
+            return _Read(key, stat, content, image, None)
         except UnreadablePhoto as error:
-            return _Read(key, stat, content_id if error.lasting else None, None, str(error))
+            return _Read(key, stat, content if error.lasting else None, None, str(error))
 
     return in_order(read, paths.items(), ahead)

@@ -8,10 +8,12 @@ Knows nothing of stages, models or caches.
 import hashlib
 import io
 import logging
+import math
 import warnings
+from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
@@ -184,6 +186,49 @@ def exposure(path: Path) -> dict[str, str]:
     except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
         return {}
     return {name: " ".join(str(fact).split())[:60] for name, fact in facts.items() if str(fact or "").strip()}
+
+
+class Moment(NamedTuple):
+    """When and how a frame was taken, as far as the camera noted it; NaN for what it did not.
+
+    `taken`: seconds with fractions by the camera's own clock, whose zone is unknown: only differences mean anything.
+    `compensation`: exposure compensation in EV.
+    """
+
+    taken: float
+    compensation: float
+
+
+UNKNOWN = Moment(math.nan, math.nan)
+
+
+def moment(data: bytes) -> Moment:
+    """The moment of a photo's bytes, from DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            details = image.getexif().get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+        return UNKNOWN
+    text = f"{details.get(ExifTags.Base.DateTimeOriginal)}"
+    fraction = f"{details.get(ExifTags.Base.SubsecTimeOriginal)}".strip(" \0")
+    return Moment(_seconds(text, fraction), _finite(details.get(ExifTags.Base.ExposureBiasValue)))
+
+
+def _seconds(text: str, fraction: str) -> float:
+    """`2024:05:01 12:30:05` and `42` → seconds; NaN for what is no time."""
+    try:
+        whole = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return math.nan
+    return whole + (float(f"0.{fraction}") if fraction.isascii() and fraction.isdigit() else 0.0)
+
+
+def _finite(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _shutter(seconds: Any) -> str | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cull, embeddings, head, photos, query, scores, train
+from . import bursts, cull, embeddings, head, photos, query, scores, train
 from .cull import Decision, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
 from .encoder import load_encoder
@@ -104,6 +104,7 @@ class Session:
         self._labels = Labels(stage)
         self._source: Source | None = None
         self._seen: Embeddings | None = None
+        self._bursts = np.empty(0, np.intp)
         with suppress(ModelFileError):  # said by `prepare`; it must not stop the training that replaces the file
             self._source = choose_source(stage, model)
         self._model_is_new = self._source is None
@@ -153,9 +154,11 @@ class Session:
         seen = embeddings.ensure(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
+        found = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
         with self._lock:  # scores, photos and embeddings change together
             self.listing, self._keys = listing, frozenset(listing.keys)
             self._source, self._seen, self._model_is_new = source, seen, False
+            self._bursts = found
             self._changed()
         return seen
 
@@ -253,6 +256,8 @@ class Session:
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
         """The same answer for many photos at once, all of them or none. Raises as `answer` does."""
+        if queue is not None:
+            _check_queue(queue)
         with self._lock:
             for key in keys:
                 self._check(key)
@@ -295,6 +300,16 @@ class Session:
         with self._lock:
             self._ranked("uncertain")
             return self._photos(self.listing.keys)
+
+    def moments(self) -> dict[str, tuple[int, float]]:
+        """Photo → number of its burst, in the order of time, and when it was taken (seconds; NaN for unknown).
+
+        Readable photos only; none while unprepared.
+        """
+        with self._lock:
+            seen = self._seen
+            pairs = zip(self._bursts.tolist(), seen.taken.tolist(), strict=True) if seen else ()
+            return dict(zip(seen.keys, pairs, strict=True)) if seen else {}
 
     def unreadable(self) -> dict[str, str]:
         """Key → reason of the photos that can't be shown, as far as is known."""
@@ -417,8 +432,7 @@ class Session:
 
     def _ranked(self, queue: str) -> list[str]:
         """Keys in the order of a queue, worked out again after every change."""
-        if queue not in QUEUES:
-            raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
+        _check_queue(queue)
         if self._labels.refresh():  # another program, or an editor, has answered
             self._changed()
         if "uncertain" not in self._queues:
@@ -450,6 +464,11 @@ class Session:
         orders |= {"audit": shuffled, "files": unlabeled}
         skipped = self._labels.skipped()
         self._queues = {name: _last([keys[row] for row in rows], skipped) for name, rows in orders.items()}
+
+
+def _check_queue(queue: str) -> None:
+    if queue not in tuple(QUEUES):  # a tuple: a page may send what has no hash
+        raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
 
 
 def _last(keys: Sequence[str], skipped: Sequence[str]) -> list[str]:

@@ -1,9 +1,9 @@
 """A project of their own for each visitor of a public page, which nobody else can see and which expires.
 
-    <folder>/<hash of a token>/project/stage_1/     what the visitor sent
-                              /project/…            what came of it
+    <folder>/<hash of a token>/photos/stage_1/      what the visitor sent
+                              /photos/…             what came of it
                               /cache/               embeddings and previews
-                              /incoming-…           a file on its way
+                              /.imlcull-….tmp       a file on its way
 
 The token is the only key to a workspace: it is given to the visitor once, and not stored. Whatever a workspace holds
 is deleted `SECONDS` after its last use.
@@ -15,18 +15,18 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import archives
-from .archives import Added, Limits
+from .archives import Added, Limits, usage
 from .desk import Desk
-from .errors import NoWorkspace, UploadRefused
-from .files import temporary_sibling, unwritable
+from .errors import CullRefused, NoWorkspace, StageError, UploadRefused
+from .files import TEMPORARY_PREFIX, temporary_sibling, unwritable
 from .jobs import Jobs
-from .project import absolute
-from .session import open_session
+from .project import Stage, absolute, open_stage
+from .session import Session, open_session
 
 SECONDS = 24 * 60 * 60.0
 MOST = 100
@@ -35,12 +35,16 @@ AT_ONCE = 2
 """Jobs of all visitors that run at once; a free Space has two processors."""
 FREE = 4 << 30
 """Bytes of the disk that are left alone."""
+_STAGES = 3
+"""A project may take so many times the room for photos: a cull copies them."""
+_UPLOADS = 2  # at once by one visitor
 _SECONDS_TO_STOP = 5
 _MOST_OPEN = 12  # desks in memory; the others are on the disk
+_GONE = "There are no photos of yours here, or not any more. Send some first."
 
 
 class Workspace:
-    """One visitor's project; what is done in it goes through its desk."""
+    """One visitor's project; what is done in it goes through its desk. Threads may share it."""
 
     def __init__(self, folder: Path, model: str | None, limits: Limits, turns: threading.Semaphore) -> None:
         """The folder must be there."""
@@ -48,46 +52,107 @@ class Workspace:
         self.limits = limits
         self._model = model
         self._turns = turns
-        self._lock = threading.RLock()
+        # Two locks: a look at the desk must not wait until a large archive is unpacked.
+        self._opening, self._adding = threading.RLock(), threading.Lock()
         self._desk: Desk | None = None
+        self._uploads = 0
+        self._closed = False
 
     @property
-    def photos(self) -> Path:
-        """Where photos that are sent go."""
-        return self.folder / "project" / "stage_1"
+    def project(self) -> Path:
+        """What the visitor has, all of it."""
+        return self.folder / "photos"
 
-    def incoming(self) -> Path:
-        """A free name for a file on its way."""
-        return temporary_sibling(self.folder / "incoming")
+    @property
+    def stage(self) -> Stage:
+        """The stage at which the visitor is: photos that are sent go there."""
+        return self._desk.session.stage if self._desk else self.latest
+
+    @property
+    def latest(self) -> Stage:
+        """The stage that the last cull made, or the first."""
+        try:
+            return open_stage(self.project)
+        except StageError:
+            return Stage(self.project, 1)
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """A free name for a file on its way. What is still there at the end is deleted. Raises `UploadRefused`."""
+        with self._opening:
+            if self._uploads >= _UPLOADS:
+                raise UploadRefused("Other photos of yours are on their way. Wait until they are here.")
+            self._uploads += 1
+        sent = temporary_sibling(self.folder / "incoming")
+        try:
+            yield sent
+        finally:
+            with suppress(OSError):
+                sent.unlink(missing_ok=True)
+            with self._opening:
+                self._uploads -= 1
+
+    def check_room(self) -> None:
+        """Raise `UploadRefused` where the disk is nearly full."""
+        _check_disk(self.folder, FREE)
 
     def add(self, sent: Path, name: str) -> Added:
-        """Take in a photo or an archive of photos. Raises `UploadRefused`, `StorageError`."""
-        with self._lock:
-            return archives.add(sent, name, self.photos, self.limits)
+        """Take in a photo or an archive of photos. Raises `UploadRefused`, `StorageError`, `NoWorkspace`."""
+        with self._adding:
+            if self._closed:
+                raise NoWorkspace(_GONE)
+            self.check_room()
+            return archives.add(sent, name, self.stage.folder, self.limits)
 
     @property
     def desk(self) -> Desk:
         """The desk, opened when it is first asked for. Raises `NoWorkspace` before the first photo was sent."""
-        with self._lock:
+        with self._opening:
+            if self._closed:
+                raise NoWorkspace(_GONE)
             if self._desk is None:
-                if not self.photos.exists() or not any(self.photos.iterdir()):
+                if not usage(self.stage.folder)[1]:
                     raise NoWorkspace("Send photos first.")
-                session = open_session(self.photos.parent, None, self._model, self.folder / "cache", prepare=False)
-                self._desk = Desk(session, Jobs(turns=self._turns))
+                session = open_session(self.project, None, self._model, self.folder / "cache", prepare=False)
+                self._desk = _VisitorsDesk(session, Jobs(turns=self._turns), _STAGES * self.limits.total)
                 self._desk.embed()
             return self._desk
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job runs."""
+        """Whether a job runs, or photos are on their way."""
         job = self._desk.jobs.state() if self._desk else None
-        return job is not None and job.running
+        return self._uploads > 0 or (job is not None and job.running)
 
-    def close(self) -> None:
-        """Stop what runs; everything is on the disk."""
+    def stop(self) -> None:
+        """Ask what runs to stop, and start nothing any more."""
+        self._closed = True
         if self._desk:
             self._desk.jobs.close()
-            self._desk.jobs.wait(_SECONDS_TO_STOP)
+
+    def close(self) -> None:
+        """Stop, and wait until that is done; everything is on the disk."""
+        self.stop()
+        with self._adding, self._opening:
+            self.stop()  # what was opened just now, too
+            if self._desk:
+                self._desk.jobs.wait(_SECONDS_TO_STOP)
+
+
+class _VisitorsDesk(Desk):
+    """A desk in bounded room."""
+
+    def __init__(self, session: Session, jobs: Jobs, room: int) -> None:
+        """`room`: bytes that the project may take."""
+        super().__init__(session, jobs)
+        self._room = room
+
+    def cull(self, link: str = "copy") -> None:
+        """As `Desk.cull`. Raises `CullRefused` where a further stage would take too much room."""
+        stage = self.session.stage
+        if usage(stage.project)[0] + usage(stage.folder)[0] > self._room:
+            raise CullRefused("There is no room for another stage. Download what you have, delete it, and start anew.")
+        super().cull(link)
 
 
 class Workspaces:
@@ -108,6 +173,7 @@ class Workspaces:
         self._lock = threading.RLock()
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._open: dict[str, Workspace] = {}
+        self._removed: dict[str, Workspace] = {}  # a job of theirs may still be at its last step
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -117,8 +183,9 @@ class Workspaces:
         """Make an empty workspace and return its token. Raises `UploadRefused` while there is no room for another."""
         self.sweep()
         with self._lock:
-            if len(self._folders()) >= MOST or shutil.disk_usage(self.folder).free < FREE + self.limits.total:
+            if len(self._folders()) >= MOST:
                 raise UploadRefused("Too many people are here at the moment. Come back later.")
+            _check_disk(self.folder, FREE + self.limits.total)
             token = secrets.token_urlsafe(24)
             try:
                 (self.folder / _name(token)).mkdir(mode=0o700)
@@ -131,37 +198,51 @@ class Workspaces:
         name = _name(token)
         with self._lock:
             folder = self.folder / name
-            if not folder.is_dir():
-                raise NoWorkspace("There are no photos of yours here, or not any more. Send some first.")
+            if name in self._removed or not folder.is_dir():
+                raise NoWorkspace(_GONE)
             found = self._open.pop(name, None) or Workspace(folder, self._model, self.limits, self._turns)
             self._open[name] = found  # the last one used is the last in the list
             self._touch(folder)
-            self._put_away()
-            return found
+            idle = [self._open.pop(each) for each in list(self._open)[:-_MOST_OPEN] if not self._open[each].is_busy]
+        for workspace in idle:  # opened again when its visitor comes back
+            workspace.close()
+        return found
 
     def remove(self, token: str) -> None:
         """Delete a workspace now. Raises `NoWorkspace`."""
-        self._remove(self.find(token).folder)
-
-    def expires(self, token: str) -> float:
-        """Seconds until a workspace is deleted, when nobody comes back."""
-        return self.find(token).folder.stat().st_mtime + SECONDS - self._clock()
+        with self._lock:
+            workspace = self.find(token)
+            self._forget(workspace)
+        _delete(workspace)
 
     def sweep(self) -> None:
-        """Delete what expired; a workspace in which a job runs stays."""
+        """Delete what expired, and what is left of what was deleted; a workspace in which something runs stays."""
+        expired = []
         for folder in self._folders():
-            with self._lock:
-                known = self._open.get(folder.name)
-                if known and known.is_busy:
+            with self._lock, suppress(OSError):  # it is gone
+                workspace = self._open.get(folder.name)
+                if workspace and workspace.is_busy:
                     self._touch(folder)
-                elif folder.exists() and folder.stat().st_mtime + SECONDS < self._clock():
-                    self._remove(folder)
+                elif folder.name not in self._removed and folder.stat().st_mtime + SECONDS < self._clock():
+                    expired.append(workspace or Workspace(folder, self._model, self.limits, self._turns))
+                    self._forget(expired[-1])
+        for workspace in expired:
+            _delete(workspace)
+        for name, workspace in list(self._removed.items()):
+            if not workspace.is_busy:
+                shutil.rmtree(workspace.folder, ignore_errors=True)
+                self._removed.pop(name, None)
+        for aside in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
+            shutil.rmtree(aside, ignore_errors=True)
 
     def close(self) -> None:
         """Stop all jobs: the server ends."""
         with self._lock:
-            for workspace in self._open.values():
-                workspace.close()
+            opened = list(self._open.values())
+        for workspace in opened:
+            workspace.stop()
+        for workspace in opened:
+            workspace.close()
 
     def _folders(self) -> list[Path]:
         return [each for each in self.folder.iterdir() if each.is_dir() and len(each.name) == len(_name(""))]
@@ -170,21 +251,27 @@ class Workspaces:
         now = self._clock()
         os.utime(folder, (now, now))
 
-    def _put_away(self) -> None:
-        """Forget what was used least recently and is idle: it is opened again when its visitor comes back."""
-        for name in list(self._open)[:-_MOST_OPEN]:
-            if not self._open[name].is_busy:
-                self._open.pop(name).close()
+    def _forget(self, workspace: Workspace) -> None:
+        """From here on its token leads nowhere."""
+        self._open.pop(workspace.folder.name, None)
+        self._removed[workspace.folder.name] = workspace
 
-    def _remove(self, folder: Path) -> None:
-        with self._lock:
-            workspace = self._open.pop(folder.name, None)
-            if workspace:
-                workspace.close()
-            aside = temporary_sibling(folder)
-            with suppress(OSError):  # from here on its token leads nowhere
-                folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+
+def _delete(workspace: Workspace) -> None:
+    workspace.close()
+    aside = temporary_sibling(workspace.folder)
+    with suppress(OSError):
+        workspace.folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check_disk(folder: Path, wanted: int) -> None:
+    try:
+        is_full = shutil.disk_usage(folder).free < wanted
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if is_full:
+        raise UploadRefused("This server has no room left at the moment. Come back later.")
 
 
 def _name(token: str) -> str:

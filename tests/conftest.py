@@ -7,8 +7,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no tes
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,3 +127,66 @@ def run(cache_dir: Path, tiny_model: Path, capsys: pytest.CaptureFixture) -> Cal
         return code, out, err
 
     return run
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., str]]:
+    """`serve(place)` starts the page of a desk, or of workspaces, and returns its address."""
+    from imlcull_al import ui
+    from imlcull_al.desk import Desk
+
+    pages = []
+
+    def serve(place: Any, auth: str | None = None, **options: Any) -> str:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        pages.append((ui.serve(place, "127.0.0.1", port, auth, **options), place))
+        return pages[-1][0].local_url
+
+    yield serve
+    for page, place in pages:
+        page.close(verbose=False)
+        if isinstance(place, Desk):
+            place.jobs.close()
+            place.jobs.wait(20)
+        else:
+            place.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, as far as this machine has it."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`visit(address)` opens a tab; the test fails for a request elsewhere or an error in a script."""
+    addresses, strangers, defects, contexts = [], [], [], []
+
+    def visit(address: str, **options: Any) -> Any:
+        addresses.append(address.partition("?")[0])
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
+        tab = contexts[-1].new_page()
+        tab.set_default_timeout(15_000)
+        tab.on("request", lambda request: strangers.append(request.url))
+        tab.on("pageerror", lambda error: defects.append(str(error)))
+        tab.goto(address)
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert [url for url in strangers if not url.startswith((*addresses, "data:", "blob:"))] == []
+    assert defects == []

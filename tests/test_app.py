@@ -1,4 +1,3 @@
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,9 +16,6 @@ from imlcull_al.errors import NotEnoughLabels, StageError
 from imlcull_al.previews import SCREEN
 from imlcull_al.session import open_session
 from imlcull_al.ui import look, serving, telling
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture
@@ -42,14 +38,10 @@ def session(project, tmp_path):
 
 
 @pytest.fixture
-def served(session):
+def served(session, serve):
     """A running page: its address and its desk."""
     desk = Desk(session)
-    page = ui.serve(desk, "127.0.0.1", free_port())
-    yield page.local_url, desk
-    page.close(verbose=False)
-    desk.jobs.cancel()
-    desk.jobs.wait(10)
+    return serve(desk), desk
 
 
 def free_port() -> int:
@@ -157,31 +149,9 @@ class TestEntry:
         desk.jobs.wait(5)
 
 
-@pytest.fixture
-def page(served):
-    """A browser on the running page that fails the test for a request elsewhere or an error in a script."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    address, _ = served
-    strangers, defects = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
-        tab = browser.new_page(viewport={"width": 1280, "height": 800})
-        tab.set_default_timeout(10_000)
-        tab.on("request", lambda request: strangers.append(request.url))
-        tab.on("pageerror", lambda error: defects.append(str(error)))
-        tab.goto(address)
-        tab.locator("#label-screen .stage[data-shown]").wait_for()
-        yield tab
-        browser.close()
-    assert [url for url in strangers if not url.startswith((address, "data:", "blob:"))] == []
-    assert defects == []
-
-
-def test_scores_appear_then_dry_run_and_cull(page, served):
-    _, desk = served
+def test_scores_appear_then_dry_run_and_cull(visit, served):
+    address, desk = served
+    page = visit(address)
     session = desk.session
     for number, photo in enumerate(session.listing.keys[:4]):
         session.answer(photo, "keep" if number % 2 == 0 else "cull")

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from imlcull_al.cache import ContentIds, EmbeddingCache, stat_of
+from imlcull_al.cache import Content, ContentIds, EmbeddingCache, stat_of
 
 A, B = "00" * 15 + "0a", "ff" * 15 + "0b"
 
@@ -127,10 +127,10 @@ def test_content_ids_hold_while_the_file_is_unchanged(tmp_path):
     photo.write_bytes(b"one")
     files = ContentIds(tmp_path / "cache")
     assert files.get(photo) is None
-    files.put(photo, stat_of(photo), A)
+    files.put(photo, stat_of(photo), Content(A, 12.5, -1.0))
     files.save()
     again = ContentIds(tmp_path / "cache")
-    assert again.get(photo) == A
+    assert again.get(photo) == Content(A, 12.5, -1.0)
     photo.write_bytes(b"other")
     assert again.get(photo) is None
     photo.unlink()
@@ -141,16 +141,28 @@ def test_the_content_id_file_is_as_written_down(tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"one")
     files = ContentIds(tmp_path)
-    files.put(photo, stat_of(photo), A)
+    files.put(photo, stat_of(photo), Content(A, 12.5, float("nan")))
     files.save()
     with h5py.File(tmp_path / "content_ids.h5") as file:
-        assert dict(file.attrs) == {"format": "imlcull content ids", "version": 1}
+        assert dict(file.attrs) == {"format": "imlcull content ids", "version": 2}
         assert {name: (data.dtype.str, data.shape) for name, data in file.items()} == {
             "path_id": ("|u1", (1, 16)),
             "stat": ("<i8", (1, 3)),
             "content_id": ("|u1", (1, 16)),
+            "taken": ("<f8", (1,)),
+            "compensation": ("<f4", (1,)),
         }
+        assert file["taken"][0] == 12.5
+        assert np.isnan(file["compensation"][0])
         assert file["stat"][0, 0] == 3
+
+
+def test_content_ids_without_moments_are_read_again_and_not_called_damaged(tmp_path, caplog):
+    with h5py.File(tmp_path / "content_ids.h5", "w") as file:
+        file.attrs.update({"format": "imlcull content ids", "version": 1})
+    assert ContentIds(tmp_path).get(tmp_path / "a.jpg") is None
+    assert caplog.text == ""
+    assert (tmp_path / "content_ids.h5").exists()
 
 
 def test_damaged_content_ids_are_set_aside(tmp_path):

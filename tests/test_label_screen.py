@@ -1,22 +1,17 @@
 """The Label screen: what it answers, then the keys, buttons and fingers of a person in real Chromium."""
 
 import json
-import shutil
-import socket
 import uuid
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imlcull_al import tables, ui
+from imlcull_al import tables
 from imlcull_al.desk import Desk
-from imlcull_al.jobs import Jobs
 from imlcull_al.session import open_session
 from imlcull_al.ui import label, serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHOTOS = 30
 ME, YOU = (str(uuid.UUID(int=number)) for number in (1, 2))
 
@@ -229,47 +224,21 @@ class TestRespond:
 
 
 @pytest.fixture
-def served(session):
+def served(session, serve):
     """A running page: its address and its session."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    jobs = Jobs()
-    page = ui.serve(Desk(session, jobs), "127.0.0.1", port)
-    yield page.local_url, session
-    page.close(verbose=False)
-    jobs.close()
+    return serve(Desk(session)), session
 
 
 @pytest.fixture
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser, served):
-    """Opens tabs on the page, and fails the test for a request elsewhere or an error in a script."""
-    address, _ = served
-    strangers, defects = [], []
+def open_page(visit, served):
+    """Opens tabs on the page, with its first photo."""
 
     def open_page(query: str = "", **options):
-        tab = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}).new_page()
-        tab.set_default_timeout(10_000)
-        tab.on("request", lambda request: strangers.append(request.url))
-        tab.on("pageerror", lambda error: defects.append(str(error)))
-        tab.goto(address + query)
+        tab = visit(served[0] + query, **options)
         tab.locator("#label-screen .stage[data-shown]").wait_for()
         return tab
 
-    yield open_page
-    assert [url for url in strangers if not url.startswith((address, "data:", "blob:"))] == []
-    assert defects == []
+    return open_page
 
 
 def counts(tab, labeled: int) -> None:

@@ -1,6 +1,7 @@
 """Golden photos: tiny ones of every kind, with the pixels that must come out."""
 
 import io
+import math
 import struct
 import zlib
 
@@ -159,3 +160,26 @@ def test_the_exposure_is_what_the_camera_noted(tmp_path):
     half_red_half_blue().save(tmp_path / "b.jpg")
     assert photos.exposure(tmp_path / "b.jpg") == {}
     assert photos.exposure(tmp_path / "missing.jpg") == {}
+
+
+@pytest.mark.parametrize(
+    ("notes", "moment"),
+    [
+        ({0x9003: "2025:05:17 09:00:01", 0x9291: "25", 0x9204: -0.7}, (1747472401.25, -0.7)),
+        ({0x9003: "2025:05:17 09:00:01"}, (1747472401.0, math.nan)),
+        ({0x9003: "2025:05:17 09:00:01", 0x9291: "x"}, (1747472401.0, math.nan)),
+        ({0x9003: "2025:05:17 09:00:01", 0x9291: "٣"}, (1747472401.0, math.nan)),
+        ({0x9003: "0000:00:00 00:00:00", 0x9204: 0.0}, (math.nan, 0.0)),
+        ({0x9003: "yesterday"}, (math.nan, math.nan)),
+        ({}, (math.nan, math.nan)),
+    ],
+)
+def test_the_moment_is_time_with_its_fraction_and_compensation(notes, moment):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update(notes)
+    found = photos.moment(encoded(half_red_half_blue(), "JPEG", exif=exif))
+    assert found == pytest.approx(moment, nan_ok=True)
+
+
+def test_bytes_without_notes_have_no_moment():
+    assert all(math.isnan(value) for value in photos.moment(b"no photo"))

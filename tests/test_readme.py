@@ -4,12 +4,16 @@ import re
 import shlex
 from pathlib import Path
 
+import gradio
 import pytest
 
 from imlcull_al import sample
 from imlcull_al.cli import main
+from imlcull_al.desk import Desk
+from imlcull_al.encoder import DEFAULT_MODEL
 from imlcull_al.labels import Labels
 from imlcull_al.project import Stage
+from imlcull_al.session import open_session
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,11 +47,32 @@ def test_the_commands_run(my_project, capsys):
 
 def test_the_python_runs(my_project):
     truth = sample.truth(my_project)
-    (code,) = blocks("python")
+    code = blocks("python")[0]
     scope = {"looks_good": lambda path: truth[path.name]}
     exec(compile(code, "README.md", "exec"), scope)
     assert scope["new_stage"].folder == my_project / "stage_2"
     assert scope["new_stage"].folder.is_dir()
+
+
+def test_the_client_runs(my_project, serve, capsys):
+    desk = Desk(open_session(my_project, model="stand-in"))
+    desk.session.answer(desk.session.order(1)[0].key, "cull")
+    code = blocks("python")[1].replace("http://127.0.0.1:5000", serve(desk))
+    scope = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    assert (desk.session.counts().keep, desk.session.counts().cull) == (5, 1)
+
+
+def test_the_front_matter_is_that_of_this_space():
+    front = dict(re.findall(r"^(\w+): (.*)$", README.split("---\n")[1], re.MULTILINE))
+    pins = (ROOT / "requirements.txt").read_text()
+    assert f"gradio=={front['sdk_version']} " in pins
+    assert f"gradio[mcp]=={front['sdk_version']} " in (ROOT / "tests" / "requirements.txt").read_text()
+    assert gradio.__version__ == front["sdk_version"]
+    assert (front["sdk"], front["license"]) == ("gradio", "mit")
+    assert (ROOT / front["app_file"]).is_file()
+    assert len(front["short_description"]) <= 60
+    assert DEFAULT_MODEL in README.split("---\n")[1]
 
 
 def test_the_make_targets_exist():

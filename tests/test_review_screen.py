@@ -1,20 +1,16 @@
 """The Review screen: its functions as functions, then its hands in a real browser."""
 
 import shutil
-import socket
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imlcull_al import tables, ui
+from imlcull_al import tables
 from imlcull_al.desk import Desk
-from imlcull_al.jobs import Jobs
 from imlcull_al.session import open_session
 from imlcull_al.ui import review, serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHOTOS = 60
 
 
@@ -46,15 +42,8 @@ def session(photos, tmp_path):
 
 
 @pytest.fixture
-def served(session):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    jobs = Jobs()
-    page = ui.serve(Desk(session, jobs), "127.0.0.1", port)
-    yield page.local_url
-    page.close(verbose=False)
-    jobs.cancel()
-    jobs.wait(10)
+def served(session, serve):
+    return serve(Desk(session))
 
 
 def answers(session) -> dict[str, str]:
@@ -168,39 +157,17 @@ class TestAnswer:
         assert "nothing to undo" in review.respond(session, {"do": "undo", "keys": []})["error"]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(chromium, served):
-    """Open the screen in a new tab; the test fails for a request elsewhere or an error in a script."""
-    strangers, defects, contexts = [], [], []
+def review_tab(visit, served):
+    """Opens the screen in a new tab."""
 
-    def open_tab(**options):
-        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
-        tab = contexts[-1].new_page()
-        tab.set_default_timeout(8_000)
-        tab.on("request", lambda request: strangers.append(request.url))
-        tab.on("pageerror", lambda error: defects.append(str(error)))
-        tab.goto(served)
+    def review_tab(**options):
+        tab = visit(served, **options)
         tab.get_by_role("tab", name="Review").click()
         tab.locator("#review-screen .cell").first.wait_for()
         return tab
 
-    yield open_tab
-    for context in contexts:
-        context.close()
-    assert [url for url in strangers if not url.startswith((served, "data:", "blob:"))] == []
-    assert defects == []
+    return review_tab
 
 
 def words(numbers: tuple[int, int, int, int]) -> str:
@@ -229,15 +196,15 @@ def by_name(tab) -> None:
 
 def until(tab, condition) -> None:
     """Wait for something on the server's side."""
-    for _ in range(80):
+    for _ in range(300):
         if condition():
             return
         tab.wait_for_timeout(50)
     raise AssertionError("it never came")
 
 
-def test_the_threshold_parts_keep_from_cull_as_a_cull_would(visit, session):
-    tab = visit()
+def test_the_threshold_parts_keep_from_cull_as_a_cull_would(review_tab, session):
+    tab = review_tab()
     parted(tab, words(sides(session, 0.5)))
     slider = tab.get_by_role("slider", name="Threshold")
     slider.focus()
@@ -268,8 +235,8 @@ def test_the_threshold_parts_keep_from_cull_as_a_cull_would(visit, session):
     assert tab.evaluate("name => localStorage.getItem(name)", review.threshold_name(session)) == str(at / 100)
 
 
-def test_answers_by_key_by_click_and_for_a_range_reach_the_disk(visit, session):
-    tab = visit()
+def test_answers_by_key_by_click_and_for_a_range_reach_the_disk(review_tab, session):
+    tab = review_tab()
     grid = tab.get_by_role("listbox", name="Photos")
     best = focused(tab)
     steps = review.in_steps([photo.p_keep for photo in session.survey()])
@@ -309,8 +276,8 @@ def test_answers_by_key_by_click_and_for_a_range_reach_the_disk(visit, session):
     assert tab.locator("#review-screen .error").inner_text() == ""
 
 
-def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(visit, session):
-    tab = visit()
+def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(review_tab, session):
+    tab = review_tab()
     grid = tab.locator("#review-screen .cells")
 
     def names(button):
@@ -337,8 +304,8 @@ def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(visit, sessio
     until(tab, lambda: first not in grid.locator(".cell .file").all_inner_texts())
 
 
-def test_the_large_view_goes_on_by_arrows_and_takes_answers(visit, session):
-    tab = visit()
+def test_the_large_view_goes_on_by_arrows_and_takes_answers(review_tab, session):
+    tab = review_tab()
     by_name(tab)
     tab.keyboard.press("Enter")
     view = tab.get_by_role("dialog", name="Large view")
@@ -360,8 +327,8 @@ def test_the_large_view_goes_on_by_arrows_and_takes_answers(visit, session):
     assert focused(tab) == "broken.jpg"
 
 
-def test_another_tabs_answer_shows_up(visit, session):
-    one, other = visit(), visit()
+def test_another_tabs_answer_shows_up(review_tab, session):
+    one, other = review_tab(), review_tab()
     for tab in (one, other):
         by_name(tab)
     one.locator(".cell", has_text="005.jpg").click()
@@ -370,8 +337,8 @@ def test_another_tabs_answer_shows_up(visit, session):
     parted(other, words(sides(session, 0.5)))
 
 
-def test_only_what_is_in_sight_is_in_the_page_and_dark_is_dark(visit, session):
-    tab = visit(viewport={"width": 700, "height": 600}, color_scheme="dark")
+def test_only_what_is_in_sight_is_in_the_page_and_dark_is_dark(review_tab, session):
+    tab = review_tab(viewport={"width": 700, "height": 600}, color_scheme="dark")
     cells = tab.locator("#review-screen .cell")
     assert cells.count() < PHOTOS
     tab.keyboard.press("End")
@@ -387,8 +354,8 @@ def test_only_what_is_in_sight_is_in_the_page_and_dark_is_dark(visit, session):
     assert ground < 150
 
 
-def test_on_a_phone_a_tap_opens_the_photo_and_a_button_answers(visit, session):
-    tab = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+def test_on_a_phone_a_tap_opens_the_photo_and_a_button_answers(review_tab, session):
+    tab = review_tab(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     cell = tab.locator("#review-screen .cell").nth(4)
     name = cell.locator(".file").inner_text()
@@ -401,10 +368,10 @@ def test_on_a_phone_a_tap_opens_the_photo_and_a_button_answers(visit, session):
     view.wait_for(state="hidden")
 
 
-def test_it_is_calm_without_scores(visit, session):
+def test_it_is_calm_without_scores(review_tab, session):
     while session.undo():
         pass
-    tab = visit()
+    tab = review_tab()
     tab.get_by_text("Scores start when both kinds have an answer").wait_for()
     assert not tab.get_by_role("slider", name="Threshold").is_visible()
     tab.keyboard.press("k")
@@ -415,3 +382,71 @@ def test_it_is_calm_without_scores(visit, session):
     until(tab, lambda: len(session.labels()) == 2)
     parted(tab, words(sides(session, 0.5)))  # scores came, with no reload
     assert tab.get_by_role("slider", name="Threshold").is_visible()
+
+
+@pytest.fixture
+def shoot(tmp_path, serve):
+    """Three bursts of three photos each, taken in the other order than their names, and one photo without a time."""
+    stage = tmp_path / "shoot" / "stage_1"
+    stage.mkdir(parents=True)
+    chance = np.random.default_rng(1)
+    for burst in range(3):
+        scene = chance.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        for frame in range(3):
+            exif = Image.Exif()
+            exif.get_ifd(0x8769).update({0x9003: f"2025:05:17 09:{30 - burst * 10:02}:{frame:02}"})
+            image = Image.fromarray(scene).resize((160, 120), Image.Resampling.BICUBIC)
+            image.save(stage / f"{burst}{frame}.jpg", exif=exif, quality=80 + frame)
+    Image.new("RGB", (60, 40), "white").save(stage / "99.jpg")
+    session = open_session(stage.parent, model="stand-in", cache_dir=tmp_path / "cache")
+    session.answer_all(["00.jpg", "10.jpg"], "keep")
+    session.answer("22.jpg", "cull")
+    return session
+
+
+def files(tab) -> list[str]:
+    """The names in the order of the grid."""
+    cells = tab.locator("#review-screen .cell").evaluate_all(
+        "cells => cells.map((cell) => [cell.ariaPosInSet, cell.querySelector('.file').textContent])"
+    )
+    return [name for _, name in sorted(cells, key=lambda cell: int(cell[0]))]
+
+
+def test_by_time_bursts_lie_together_earliest_first(shoot, serve, visit):
+    view = review.respond(shoot, {"do": "look"})["view"]
+    assert view["sequence"]["bursts"] == [2, 2, 2, 1, 1, 1, 0, 0, 0, 3]
+    assert view["sequence"]["ranks"] == [6, 7, 8, 3, 4, 5, 0, 1, 2, 9]
+    known = {"do": "look", "listing": view["photos"]["listing"], "moments": view["sequence"]["moments"]}
+    assert "sequence" not in review.respond(shoot, known)["view"]
+
+    tab = visit(serve(Desk(shoot)))
+    tab.get_by_role("tab", name="Review").click()
+    tab.locator("#review-screen .cell").first.wait_for()
+    tab.get_by_label("Sort").select_option("time")
+    tab.locator("#review-screen .cell.begins").nth(2).wait_for()
+    assert files(tab) == [f"{burst}{frame}.jpg" for burst in (2, 1, 0) for frame in range(3)] + ["99.jpg"]
+    assert tab.locator("#review-screen .cell.ends").count() == 3
+    tab.get_by_label("Sort").select_option("burst")
+    scores = {each.key: each.p_keep for each in shoot.survey()}
+    order = files(tab)
+    assert [name[0] for name in order] == ["2"] * 3 + ["1"] * 3 + ["0"] * 3 + ["9"]
+    assert all(sorted(order[at : at + 3], key=lambda key: -scores[key]) == order[at : at + 3] for at in (0, 3, 6))
+
+
+def test_a_resting_finger_begins_a_range_and_a_tap_ends_it(review_tab, session):
+    tab = review_tab(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    by_name(tab)
+    cells = tab.locator("#review-screen .cell")
+    first = cells.filter(has_text="003.jpg").bounding_box()
+    client = tab.context.new_cdp_session(tab)
+    point = {"x": first["x"] + 30, "y": first["y"] + 30}
+    client.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+    tab.get_by_text("1 selected; tap the last one").wait_for()
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    cells.filter(has_text="006.jpg").tap()
+    tab.get_by_text("4 selected").wait_for()
+    before = answers(session)
+    tab.get_by_role("button", name="Cull all").tap()
+    until(tab, lambda: answers(session) == {**before, **{f"{n:03}.jpg": "cull" for n in range(3, 7)}})
+    cells.filter(has_text="006.jpg").tap()  # afterwards a tap shows one large again
+    tab.get_by_role("dialog", name="Large view").wait_for()

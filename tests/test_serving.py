@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import shutil
 import socket
 from urllib.parse import urlsplit
 
@@ -18,7 +17,6 @@ from imlcull_al.errors import ServerError
 from imlcull_al.session import open_session
 from imlcull_al.ui import serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECRET = "a secret outside"
 
 
@@ -43,24 +41,14 @@ def session(tmp_path_factory):
     return found
 
 
-def served(session, auth=None):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    return ui.serve(Desk(session), "127.0.0.1", port, auth)
+@pytest.fixture(scope="module")
+def address(session, serve):
+    return serve(Desk(session))
 
 
 @pytest.fixture(scope="module")
-def address(session):
-    page = served(session)
-    yield page.local_url
-    page.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def locked(session):
-    page = served(session, "anna:pass:wörd")
-    yield page.local_url
-    page.close(verbose=False)
+def locked(session, serve):
+    return serve(Desk(session), "anna:pass:wörd")
 
 
 def ask(address, path, method="GET", body=None, **headers):
@@ -292,18 +280,11 @@ class TestPassword:
         with pytest.raises(ServerError, match="IMLCULL_AUTH"):
             ui.launch(session.stage.project)
 
-    @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-    def test_a_browser_that_knows_it_sees_the_page_live(self, locked):
-        from playwright.sync_api import sync_playwright
-
+    def test_a_browser_that_knows_it_sees_the_page_live(self, locked, browser):
         refused = []
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            known = {"username": "anna", "password": "pass:wörd"}
-            tab = browser.new_context(http_credentials=known).new_page()
-            tab.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
-            tab.goto(locked)
-            tab.get_by_role("tab", name="Train").click()
-            tab.get_by_text("1 labeled photo (").wait_for(timeout=15_000)  # from the timer
-            browser.close()
+        tab = browser.new_context(http_credentials={"username": "anna", "password": "pass:wörd"}).new_page()
+        tab.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
+        tab.goto(locked)
+        tab.get_by_role("tab", name="Train").click()
+        tab.get_by_text("1 labeled photo (").wait_for(timeout=15_000)  # from the timer
         assert [url for url in refused if "/photos/" not in url] == []

@@ -2,8 +2,6 @@
 
 import math
 import re
-import shutil
-import socket
 import time
 import xml.etree.ElementTree as ET
 
@@ -11,18 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imlcull_al import ui, unfinished
+from imlcull_al import unfinished
 from imlcull_al.cull import Decision
 from imlcull_al.desk import CULL, DRY_RUN, EMBEDDING, TAKE_BACK, TRAINING, Desk, Lap
 from imlcull_al.epochs import Epoch, Options
 from imlcull_al.errors import CullRefused, StorageError, TrainingError
-from imlcull_al.jobs import CANCELLED, DONE, Job, Jobs
+from imlcull_al.jobs import CANCELLED, DONE, Job
 from imlcull_al.session import Counts, open_session
 from imlcull_al.train import Interrupted
 from imlcull_al.ui import cull, curves, look, telling, train
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture
@@ -333,50 +328,27 @@ class TestLook:
         assert "Training stops" in look.status(Job(1, 1, "training", what="epoch 3", stopping=True))
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+@pytest.fixture
+def desk(session):
+    return Desk(session)
 
 
 @pytest.fixture
-def served(session):
-    """A running page: its address, its session and its jobs."""
-    jobs = Jobs()
-    page = ui.serve(Desk(session, jobs), "127.0.0.1", free_port())
-    yield page.local_url, session, jobs
-    page.close(verbose=False)
-    jobs.close()
-    jobs.wait(20)
+def address(desk, serve):
+    return serve(desk)
 
 
 @pytest.fixture
-def tab(served):
-    """A browser tab on the page; fails the test for a request elsewhere or an error in a script."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    address, _, _ = served
-    strangers, defects = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
-        tab = browser.new_page(viewport={"width": 1280, "height": 800})
-        tab.set_default_timeout(15_000)
-        tab.on("request", lambda request: strangers.append(request.url))
-        tab.on("pageerror", lambda error: defects.append(str(error)))
-        tab.goto(address)
-        yield tab
-        browser.close()
-    assert [url for url in strangers if not url.startswith((address, "data:", "blob:"))] == []
-    assert defects == []
+def tab(visit, address):
+    return visit(address)
 
 
 def opened(tab, name):
     tab.get_by_role("tab", name=name).click()
 
 
-def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, served):
-    _, session, jobs = served
+def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session):
+    jobs = desk.jobs
     opened(tab, "Train")
     tab.get_by_text("8 labeled photos (4 keep, 4 cull). Seconds per epoch: unknown").wait_for()
     for label, value in (("Epochs", 500), ("Patience", 500), ("Batch size", 2)):
@@ -392,7 +364,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, served):
     assert jobs.latest(TRAINING).running
     tab.get_by_role("status").get_by_text("of at most 500").wait_for()
     second = tab.context.browser.new_page()
-    second.goto(served[0])
+    second.goto(address)
     second.get_by_role("status").get_by_text("of at most 500").wait_for()
     second.close()
 
@@ -406,8 +378,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, served):
     assert not session.stage.unfinished.exists()
 
 
-def test_dry_run_then_cull_then_take_back(tab, served):
-    _, session, _ = served
+def test_dry_run_then_cull_then_take_back(tab, session):
     opened(tab, "Cull")
     back = tab.get_by_role("button", name="Take the cull back")
     assert not back.is_visible()
@@ -425,8 +396,7 @@ def test_dry_run_then_cull_then_take_back(tab, served):
     assert not back.is_visible()
 
 
-def test_errors_are_sentences_in_the_page(tab, served, monkeypatch):
-    _, session, _ = served
+def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
     opened(tab, "Train")
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()
@@ -445,8 +415,7 @@ def test_errors_are_sentences_in_the_page(tab, served, monkeypatch):
     assert tab.locator("[data-testid='status-tracker'] .error").count() == 0
 
 
-def test_a_killed_training_is_offered_again(session, tab, served):
-    _, _, jobs = served
+def test_a_killed_training_is_offered_again(session, tab, desk):
     with unfinished.noted(session.stage.unfinished, vars(Options(epochs=2))):
         note = session.stage.unfinished.read_text()
     session.stage.unfinished.write_text(note)
@@ -455,4 +424,48 @@ def test_a_killed_training_is_offered_again(session, tab, served):
     tab.get_by_text("was interrupted before its first epoch was done").wait_for()
     tab.get_by_role("button", name="Start again").click()
     tab.get_by_text("was interrupted").wait_for(state="hidden")
-    assert finish(jobs, TRAINING).status != CANCELLED
+    assert finish(desk.jobs, TRAINING).status != CANCELLED
+
+
+def test_go_on_with_the_next_stage_and_back(tab, desk, visit, address):
+    first = desk.session
+    other = visit(address)
+    other.locator("#label-screen .counts", has_text="8 of 21 labeled").wait_for()
+    opened(tab, "Cull")
+    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("button", name="Make stage_2 of").click()
+    tab.get_by_role("button", name="Go on with stage_2").click()
+    tab.get_by_role("heading", name="holiday at home / stage_2").wait_for()
+    tab.get_by_role("button", name="Make stage_3").wait_for()
+    kept = len(desk.session.listing.keys)
+    assert desk.session.stage == first.stage.next
+    # The other tab had photos of stage_1 in hand; a key there never answers a photo of stage_2 by mistake.
+    other.locator("#label-screen .counts", has_text=f"0 of {kept} labeled").wait_for()
+    assert desk.session.labels() == {}
+    tab.get_by_role("button", name="Back to stage_1").click()
+    tab.get_by_role("heading", name="holiday at home / stage_1").wait_for()
+    tab.get_by_role("button", name="Take the cull back").wait_for()
+
+
+def test_a_press_for_the_stage_before_is_refused(desk, address):
+    import json
+    import urllib.request
+
+    def act(stage):
+        press = {"number": 1, "do": "answer", "key": "10.jpg", "label": "keep", "queue": "files"}
+        body = {"do": "look", "visitor": "11111111-1111-4111-8111-111111111111", "presses": [press], "queue": "files"}
+        request = urllib.request.Request(f"{address}act/label", json.dumps({**body, "stage": stage}).encode())
+        request.add_header("Content-Type", "application/json")
+        return json.load(urllib.request.urlopen(request, timeout=10))
+
+    assert act("stage_0")["error"] == "The page shows another stage than stage_1. Reload it."
+    assert "10.jpg" not in desk.session.labels()
+    assert act("stage_1")["stage"] == "stage_1"
+    assert desk.session.labels()["10.jpg"] == "keep"
+
+
+def test_a_reload_comes_back_to_its_tab(tab):
+    opened(tab, "Train")
+    tab.get_by_role("button", name="Start training").wait_for()
+    tab.reload()
+    tab.get_by_role("button", name="Start training").wait_for()

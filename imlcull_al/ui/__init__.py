@@ -31,6 +31,7 @@ from ..session import open_session
 from ..terminal import say
 from ..workspaces import Workspaces
 from . import api, cull, label, review, train, visitors
+from .assets import asset
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
 from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
 
@@ -59,8 +60,7 @@ def launch(
     `auth`: `user:password`, asked for on every route; the environment variable IMLCULL_AUTH where it is not given.
     `mcp`: offer the API to MCP clients too.
     """
-    auth = auth or os.environ.get(AUTH_VARIABLE) or None
-    check_auth(auth)
+    auth = _checked_auth(auth)
     _check_mcp(mcp)
     _check_port(host, port)
     desk = Desk(open_session(project, stage, model, cache_dir, prepare=False))
@@ -82,14 +82,16 @@ def launch_public(
     model: str | None = None,
     host: str = "0.0.0.0",
     port: int = DEFAULT_PORT,
+    auth: str | None = None,
 ) -> None:
     """Serve a page on which every visitor has a workspace of their own below `folder`, until Ctrl-C.
 
-    Raises `ImlcullError`.
+    `auth` as in `launch`. Raises `ImlcullError`.
     """
+    auth = _checked_auth(auth)
     _check_port(host, port)
     workspaces = Workspaces(Path(folder), model)
-    page = serve(workspaces, host, port)
+    page = serve(workspaces, host, port, auth)
     say(f"Workspaces are in {workspaces.folder}; the page is on {page.local_url}. Stop with Ctrl-C.")
     try:
         while not threading.Event().wait(_SECONDS_BETWEEN_SWEEPS):
@@ -175,6 +177,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             every_second(timer, find, on_photos, seen, [seen, *tabs])
         on_press(stop, find, lambda desk: desk.jobs.cancel(), None, None)
         on_press(again, find, lambda desk: desk.embed(), None, None)  # another was faster: the line shows that job
+        page.load(None, js=asset("tabs.js"), api_visibility="private")
         api.build(find)
     return page
 
@@ -189,6 +192,12 @@ def _line(desk: Desk) -> str:
     # Embedding has no screen of its own, so its error is said here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
     return heading(f"{stage.project.name} / {stage.name}", words)
+
+
+def _checked_auth(auth: str | None) -> str | None:
+    auth = auth or os.environ.get(AUTH_VARIABLE) or None
+    check_auth(auth)
+    return auth
 
 
 def _check_mcp(wanted: bool) -> None:

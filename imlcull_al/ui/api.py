@@ -236,8 +236,8 @@ def _shown(session: Session, photo: Photo, queue: str) -> dict[str, Any]:
 
 
 def _visitor(request: gr.Request) -> str:
-    """Who asks: one client has one."""
-    return f"api {request.session_hash}"
+    """Who asks: one client of the API has one; all MCP clients are one."""
+    return f"api {getattr(request, 'session_hash', None)}"
 
 
 def _is_whole(value: Any) -> bool:

@@ -33,6 +33,7 @@ def build(find: Find, timer: gr.Timer) -> None:
             make = gr.Button("Make the next stage", interactive=False, scale=0, min_width=300)
             go_on = gr.Button("Go on", variant="primary", visible=False, scale=0, min_width=180)
             take_back = gr.Button("Take the cull back", visible=False, scale=0, min_width=180)
+            go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
     seen = gr.State(-1)
@@ -41,7 +42,7 @@ def build(find: Find, timer: gr.Timer) -> None:
         now = desk.jobs.state()
         revision = now.revision if now else 0
         if revision == seen:
-            return (gr.skip(),) * 6
+            return (gr.skip(),) * 7
         made = None if _at_work(desk) else desk.session.cull_to_undo()
         return (
             revision,
@@ -49,6 +50,7 @@ def build(find: Find, timer: gr.Timer) -> None:
             make_button(desk),
             gr.Button(f"Go on with {made.name}" if made else "Go on", visible=made is not None),
             gr.Button(visible=made is not None),
+            back_button(desk),
             sentence(interrupted(desk)),
         )
 
@@ -56,7 +58,8 @@ def build(find: Find, timer: gr.Timer) -> None:
     on_press(make, find, lambda desk, link: desk.cull(link), link, message)
     on_press(take_back, find, lambda desk: desk.take_back(), None, message)
     on_press(go_on, find, lambda desk: desk.go_on(), None, message)
-    every_second(timer, find, on_tick, seen, [seen, outcome, make, go_on, take_back, offer], message)
+    on_press(go_back, find, lambda desk: desk.go_back(), None, message)
+    every_second(timer, find, on_tick, seen, [seen, outcome, make, go_on, take_back, go_back, offer], message)
 
 
 def make_button(desk: Desk) -> gr.Button:
@@ -65,6 +68,12 @@ def make_button(desk: Desk) -> gr.Button:
     if plan is None:
         return gr.Button(f"Make {name}", interactive=False)
     return gr.Button(f"Make {name} of {len(plan.kept)} photos", interactive=True)
+
+
+def back_button(desk: Desk) -> gr.Button:
+    """The way to the stage before, where there is one."""
+    old = desk.session.stage.previous
+    return gr.Button(f"Back to {old.name}", visible=not _at_work(desk) and old.folder.exists())
 
 
 def interrupted(desk: Desk) -> str:
@@ -91,8 +100,7 @@ def made_html(session: Session, made: Stage) -> str:
     """What there is now, and how to go on with it."""
     return sentence(
         f"Made {made.name} and {made.manifest.name} in {made.project.name}; {session.stage.name} is as it was. "
-        f"Go on with {made.name} to label and cull what was kept; {session.stage.name} can be opened again at any time "
-        f"(--stage {session.stage.number}).",
+        f"Go on with {made.name} to label and cull what was kept; there is a way back to {session.stage.name}.",
         "",
     )
 
@@ -137,7 +145,7 @@ def table_html(plan: Plan) -> str:
         + "</tr>"
         for name, style, side in (("Kept", "keep", plan.kept), ("Culled", "cull", plan.culled))
     )
-    heads = "".join(f"<th>{name}</th>" for name in ("", "Photos", "By label", "By score", "Unreadable"))
+    heads = "".join(f"<th>{name}</th>" for name in ("Side", "Photos", "By label", "By score", "Unreadable"))
     return (
         f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
@@ -151,7 +159,7 @@ def sheet_html(session: Session, title: str, side: Sequence[Decision]) -> str:
         for each in side[:SHEET]
     )
     more = f", {SHEET} of {len(side)}" if len(side) > SHEET else ""
-    return f'<h3>{title}, nearest to the threshold first{more}</h3><div class="sheet">{figures}</div>' if side else ""
+    return f'<h2>{title}, nearest to the threshold first{more}</h2><div class="sheet">{figures}</div>' if side else ""
 
 
 def _caption(decision: Decision) -> str:

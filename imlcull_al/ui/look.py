@@ -44,6 +44,7 @@ CSS = """
 .form { background: transparent !important; border: 0 !important; gap: 1rem !important; }
 .form .block { padding: 0 !important; }
 footer { display: none !important; }
+button[role=tab].selected { color: var(--keep-ink) !important; }
 .heading { display: flex; gap: 1rem; align-items: baseline; padding: .25rem 0; }
 .heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; }
 .subdued { color: var(--body-text-color-subdued); font-size: .9rem; }
@@ -55,7 +56,7 @@ footer { display: none !important; }
 .bar i { display: block; height: 100%; background: var(--keep); }
 .screen { max-width: 64rem; }
 .html-container { padding: 0 !important; }
-.screen h3 { font-size: 1rem; font-weight: 600; margin: 1.2rem 0 .5rem; }
+.screen h2 { font-size: 1rem; font-weight: 600; margin: 1.2rem 0 .5rem; }
 .screen table { border-collapse: collapse; font-size: .9rem; }
 .screen :is(table, tr, th, td) { border: 0 !important; }
 .screen :is(th, td) { padding: .25rem 1.6rem .25rem 0 !important; text-align: right;

@@ -5,6 +5,7 @@ addresses of the photos are sent once, scores and answers whenever the session's
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,9 +43,9 @@ def build(find: Find, timer: gr.Timer) -> None:
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Do what was asked and return what to show; with `error`, a sentence, when nothing was done.
 
-    `request`: `do` is look (`revision` and `listing` are those that the page has, if any), answer (`keys`, `label`:
-    keep | cull) or undo (`keys`: of the press to take back). `view` is `look`'s, or `undone`: key and label of what
-    was taken back; None after an answer or an error.
+    `request`: `do` is look (`revision`, `listing` and `moments` are those that the page has, if any), answer (`keys`,
+    `label`: keep | cull) or undo (`keys`: of the press to take back). `view` is `look`'s, or `undone`: key and label
+    of what was taken back; None after an answer or an error.
     """
     shown, error = attempt(lambda: _do(session, request))
     return {"view": shown, "error": error}
@@ -58,7 +59,7 @@ def threshold_name(session: Session) -> str:
 def _do(session: Session, request: Mapping[str, Any]) -> dict[str, Any] | None:
     do = request.get("do")
     if do == "look":
-        return look(session, request.get("revision"), request.get("listing"))
+        return look(session, request.get("revision"), request.get("listing"), request.get("moments"))
     if do == "answer":
         session.answer_all(_keys(request), str(request.get("label")))
         return None
@@ -78,11 +79,12 @@ def _keys(request: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def look(session: Session, revision: Any = None, listing: Any = None) -> dict[str, Any]:
+def look(session: Session, revision: Any = None, listing: Any = None, moments: Any = None) -> dict[str, Any]:
     """The table as columns, in key order, or only `revision` when that is still the page's.
 
     `scores`: p_keep in steps, −1 for none; `labels`: 0 for none, 1 keep, 2 cull; `unreadable`: row → reason;
     `advice`: why there are no scores. `photos`, sent where `listing` is not the page's: `names`, `ids`, `threshold`.
+    `sequence`, sent where `moments` is not the page's: `bursts` and `ranks` in the order of time, −1 for unknown.
     """
     now = session.revision  # before the survey: what changes meanwhile is seen at the next look
     if revision == now:
@@ -96,8 +98,12 @@ def look(session: Session, revision: Any = None, listing: Any = None) -> dict[st
         "notice": session.notice,
         "advice": advice(session, survey),
     }
-    names = _digest(session)
-    return table if listing == names else {**table, "photos": _photos(session, names)}
+    names, sequence = _digest(session), _sequence(session)
+    if listing != names:
+        table["photos"] = _photos(session, names)
+    if moments != sequence["moments"]:
+        table["sequence"] = sequence
+    return table
 
 
 def in_steps(p_keep: Sequence[float | None]) -> list[int]:
@@ -121,6 +127,19 @@ def _digest(session: Session) -> str:
     """A short text that is another one for other photos."""
     names = "\0".join([str(session.stage.folder), *session.listing.keys])
     return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
+
+
+def _sequence(session: Session) -> dict[str, Any]:
+    """Bursts and the order of time by row."""
+    known = session.moments()
+    ordered = sorted(known, key=lambda key: (known[key][0], not known[key][1] < math.inf, known[key][1], key))
+    rank = {key: number for number, key in enumerate(ordered)}
+    rows = session.listing.keys
+    columns = {
+        "bursts": [known[key][0] if key in known else -1 for key in rows],
+        "ranks": [rank.get(key, -1) for key in rows],
+    }
+    return {"moments": hashlib.blake2b(repr(columns).encode(), digest_size=8).hexdigest(), **columns}
 
 
 def _photos(session: Session, listing: str) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def epochs_html(laps: Sequence[Lap]) -> str:
         f"{'saved' if best and epoch.epoch else ''}</td></tr>"
         for epoch, best, seconds in reversed(laps)
     )
-    names = ("Epoch", "Train loss", "Validation loss", "Validation accuracy", "Seconds", "")
+    names = ("Epoch", "Train loss", "Validation loss", "Validation accuracy", "Seconds", "Model")
     heads = "".join(f"<th>{name}</th>" for name in names)
     return (
         curves_svg([lap.epoch for lap in laps], saved[-1] if saved else None)
@@ -166,7 +166,7 @@ def report_html(session: Session) -> str:
     """The pictures of the last training with a sentence each, if there was one."""
     urls = report_urls(session)
     figures = "".join(_figure(name, urls[name], words) for name, words in REPORT.items() if name in urls)
-    return f'<h3>Report of the last training</h3><div class="report">{figures}</div>' if figures else ""
+    return f'<h2>Report of the last training</h2><div class="report">{figures}</div>' if figures else ""
 
 
 def _figure(name: str, url: str, words: str) -> str:

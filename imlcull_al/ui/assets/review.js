@@ -4,6 +4,7 @@ const closer = find('.closer'), cellsBox = find('.cells'), slider = find('.thres
 const SIDES = ['open', 'kept', 'culled'], WORDS = ['', 'keep', 'cull'], CODES = { keep: KEEP, cull: CULL };
 const percent = (steps) => Math.floor(steps * 100 / STEPS) + '%';
 let photos = null;    // names and ids by row
+let sequence = null;  // bursts and ranks in the order of time by row
 let table = null;     // scores, labels, unreadable by row; answers under way are laid over it
 let threshold = STEPS / 2;
 let filter = 'all';
@@ -14,6 +15,8 @@ let underway = [];           // answers sent and not yet acknowledged
 let presses = [];            // names of each press here, for Undo
 let replies = Promise.resolve(); // one request at a time, so that the journal has the order of the presses
 let isLooking = false, lookingSoon = 0;
+let isPicking = false, isHeld = false, holding = 0; // by touch
+const HOLD = 450; // milliseconds
 
 const grid = makeGrid(cellsBox, find('.space'), { make: makeCell, draw: drawCell, address: addressOf });
 
@@ -42,7 +45,8 @@ function drawCell(cell, position) {
   const side = decide(table, row, threshold);
   const isOverruled = label && score >= 0 && (score >= threshold) !== (label === KEEP);
   const look = `cell ${SIDES[side]}${label ? ' labeled' : ''}${isOverruled ? ' overruled' : ''}`
-    + `${position === focus ? ' focused' : ''}${picked.has(row) ? ' chosen' : ''}`;
+    + `${position === focus ? ' focused' : ''}${picked.has(row) ? ' chosen' : ''}`
+    + (isByTime() ? placeInBurst(table, shown, position) : '');
   if (cell.className !== look) cell.className = look;
   write(cell.mark, label ? (label === KEEP ? '✓' : '✕') : '');
   write(cell.why, table.unreadable[row] || '');
@@ -55,6 +59,7 @@ function drawCell(cell, position) {
   describe(cell, 'ariaSetSize', String(shown.length));
 }
 
+function isByTime() { return sorting.value === 'time' || sorting.value === 'burst'; }
 function describe(cell, name, text) { if (cell[name] !== text) cell[name] = text; }
 function write(place, text) { if (place.textContent !== text) place.textContent = text; }
 
@@ -105,7 +110,7 @@ function part(value) {
   drawParting();
   if (filter === 'kept' || filter === 'culled') { arrange(); return; }
   const edge = shown.findIndex((row) => isPast(table.scores[row]));
-  if (edge >= 0 && sorting.value !== 'name') grid.scrollTo(edge, true); // the photos that it is about
+  if (edge >= 0 && (sorting.value === 'score' || sorting.value === 'worst')) grid.scrollTo(edge, true); // the photos that it is about
   grid.redraw();
 }
 
@@ -147,8 +152,9 @@ function drawFocus() {
   const cell = grid.cell(focus);
   if (cell) cellsBox.setAttribute('aria-activedescendant', cell.id);
   else cellsBox.removeAttribute('aria-activedescendant');
-  find('.picked').hidden = picked.size < 2;
-  write(find('.how-many'), `${picked.size.toLocaleString('en')} selected`);
+  isPicking = isPicking && picked.size > 0;
+  find('.picked').hidden = picked.size < 2 && !isPicking;
+  write(find('.how-many'), `${picked.size.toLocaleString('en')} selected${isPicking && picked.size === 1 ? '; tap the last one' : ''}`);
   if (closer.open) drawLarge();
 }
 
@@ -194,7 +200,8 @@ function look() {
   isLooking = true;
   replies = replies.then(() => {
     isLooking = false;
-    return act('review', { do: 'look', revision: table && table.revision, listing: photos && photos.listing });
+    return act('review', { do: 'look', revision: table && table.revision, listing: photos && photos.listing,
+      moments: sequence && sequence.moments });
   }).then(
     (reply) => { if (reply.error) write(find('.error'), reply.error); else receive(reply.view); },
     () => write(find('.error'), 'The app does not answer. Start it again, then reload this page.'));
@@ -206,7 +213,8 @@ function receive(view) {
   if (!view.scores) return;
   const isNew = Boolean(view.photos), had = table && table.scores.some((score) => score >= 0);
   if (isNew) photos = view.photos;
-  table = view;
+  if (view.sequence) sequence = view.sequence;
+  table = { ...view, bursts: sequence.bursts, ranks: sequence.ranks };
   underway.forEach(({ rows, code }) => rows.forEach((row) => { table.labels[row] = code; }));
   if (isNew) { threshold = remembered(); picked = new Set(); presses = []; focus = 0; shown = []; }
   const has = table.scores.some((score) => score >= 0);
@@ -233,7 +241,7 @@ function answer(label) {
   rows.forEach((row) => { table.labels[row] = sent.code; });
   underway.push(sent);
   presses.push(keys);
-  if (!closer.open) picked = new Set();
+  if (!closer.open) { picked = new Set(); isPicking = false; }
   drawAll();
   enqueue({ do: 'answer', keys, label }, (_, error) => {
     underway = underway.filter((each) => each !== sent);
@@ -314,8 +322,27 @@ element.addEventListener('click', (event) => {
   else if (cell) clickCell(cell.position, event);
 });
 
+// A finger that rests on a photo begins a range there; the next tap ends it.
+cellsBox.addEventListener('pointerdown', (event) => {
+  const cell = event.target.closest('.cell');
+  clearTimeout(holding);
+  isHeld = false;
+  if (event.pointerType !== 'touch' || !cell) return;
+  holding = setTimeout(() => {
+    isHeld = isPicking = true;
+    focus = anchor = cell.position;
+    pickRange();
+    drawFocus();
+  }, HOLD);
+});
+['pointerup', 'pointercancel', 'pointerleave'].forEach((name) => cellsBox.addEventListener(name, () => clearTimeout(holding)));
+cellsBox.addEventListener('scroll', () => clearTimeout(holding), { passive: true });
+cellsBox.addEventListener('contextmenu', (event) => { if (isHeld || isPicking) event.preventDefault(); });
+
 function clickCell(position, event) {
   const pick = event.target.dataset.answer;
+  if (isHeld) { isHeld = false; return; }
+  if (isPicking && event.pointerType === 'touch') { moveTo(position, true); return; }
   if (event.shiftKey) moveTo(position, true);
   else if (event.ctrlKey || event.metaKey) toggle(position);
   else moveTo(position);

@@ -32,13 +32,20 @@ const FILTERS = {
   unreadable: (table, row) => row in table.unreadable,
 };
 
-// Ties stay in the order of names; photos without a score come last either way. Bursts get their place here.
+// Ties stay in the order of names; photos without a score, or without a time, come last either way.
+const last = (value) => (value < 0 ? Infinity : value);
+const burstsFirst = (table, within) => (one, other) => {
+  const apart = last(table.bursts[one]) - last(table.bursts[other]);
+  return (Number.isNaN(apart) ? 0 : apart) || within(one, other);
+};
 const SORTS = {
   score: (table) => (one, other) => table.scores[other] - table.scores[one],
   worst: (table) => {
     const rank = (row) => (table.scores[row] < 0 ? STEPS + 1 : table.scores[row]);
     return (one, other) => rank(one) - rank(other);
   },
+  time: (table) => burstsFirst(table, (one, other) => table.ranks[one] - table.ranks[other]),
+  burst: (table) => burstsFirst(table, (one, other) => table.scores[other] - table.scores[one]),
   name: () => (one, other) => one - other,
 };
 
@@ -48,6 +55,16 @@ function arrangeRows(table, filter, sort, threshold) {
     if (FILTERS[filter](table, row, threshold)) rows.push(row);
   }
   return sort === 'name' ? rows : rows.sort(SORTS[sort](table));
+}
+
+// How a photo lies in its burst, where the list is by time: '' for one alone, else begins, goes-on or ends.
+function placeInBurst(table, shown, position) {
+  const burst = table.bursts[shown[position]];
+  if (burst < 0) return '';
+  const before = position > 0 && table.bursts[shown[position - 1]] === burst;
+  const after = position + 1 < shown.length && table.bursts[shown[position + 1]] === burst;
+  if (!before) return after ? ' begins' : '';
+  return after ? ' goes-on' : ' ends';
 }
 
 // Photos by bin of the score: [unlabeled, keep, cull], each an array of BINS.

@@ -1,34 +1,40 @@
 // The Photos screen of a public page: files go to the server one by one, as they are.
 const find = (name) => element.querySelector('.' + name);
 const MOST_ERRORS = 8;
-let isStopped = false, underway = null;
+const limits = find('visitors').dataset;
+let isSending = false, isStopped = false, isKept = false, underway = null;
 
 async function ask(path, method = 'GET') {
-  const reply = await fetch(path, { method });
-  return reply.ok ? reply.json() : { error: await reply.text() };
+  try {
+    const reply = await fetch(path, { method });
+    return reply.ok ? reply.json() : { error: await reply.text() };
+  } catch { return { error: 'The server does not answer. Try again in a moment.' }; }
 }
 
 // XMLHttpRequest, because fetch doesn't say how much of a body has been sent.
 function send(file, name, onProgress) {
+  const most = Number(/\.zip$/i.test(name) ? limits.total : limits.photo);
+  if (file.size > most) return Promise.resolve({ error: `It is larger than ${limit(most)}. Leave it out.` });
   return new Promise((resolve) => {
     const request = underway = new XMLHttpRequest();
     request.open('POST', `upload?name=${encodeURIComponent(name)}`);
     request.setRequestHeader('Content-Type', 'application/octet-stream');
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
-      try { resolve(JSON.parse(request.responseText)); } catch { resolve({ error: `${name}: ${request.responseText || request.status}` }); }
+      try { resolve(JSON.parse(request.responseText)); } catch { resolve({ error: request.responseText || `The server answered ${request.status}.` }); }
     };
-    request.onerror = () => resolve({ error: `${name} could not be sent: the connection broke off. Try again.` });
+    request.onerror = () => resolve({ error: 'The connection broke off. Try again.' });
     request.onabort = () => resolve({ error: '' });
     request.send(file);
   });
 }
 
 async function sendAll(files) {
-  if (underway || !files.length) return;
+  if (isSending || !files.length) return;
   const all = files.reduce((sum, { file }) => sum + file.size, 0), began = performance.now();
   const sums = { new: 0, known: 0, passed_over: 0 };
   let before = 0;
+  isSending = true;
   isStopped = false;
   find('errors').replaceChildren();
   find('outcome').textContent = '';
@@ -37,10 +43,17 @@ async function sendAll(files) {
     const reply = await send(file, name, (sent) => tell(number + 1, files.length, before + sent, all, began));
     before += file.size;
     tell(number + 1, files.length, before, all, began);
-    if (reply.error) complain(reply.error);
-    Object.keys(sums).forEach((name) => { sums[name] += reply[name] || 0; });
-    if (isStopped) break;
+    if (reply.error) complain(reply.error.includes(name) ? reply.error : `${name}: ${reply.error}`);
+    for (const each of Object.keys(sums)) sums[each] += reply[each] || 0;
+    if (isStopped || find('errors').children.length === MOST_ERRORS) break;
+    // Each file would make another workspace.
+    if (!isKept && reply.new && !(isKept = !(await ask('workspace')).error)) {
+      complain('Your browser does not keep the cookie by which your photos are found. Open this page in a window of its own, or allow its cookies.');
+      sums.new = 0;
+      break;
+    }
   }
+  isSending = false;
   underway = null;
   find('sending').hidden = true;
   find('outcome').textContent = spoken(sums);
@@ -53,9 +66,9 @@ async function sendAll(files) {
 }
 
 function spoken(sums) {
-  const words = [`${sums.new} new photo${sums.new === 1 ? '' : 's'}.`];
-  if (sums.known) words.push(`${sums.known} of that name were there already.`);
-  if (sums.passed_over) words.push(`${sums.passed_over} other files were passed over.`);
+  const words = [`${sums.new.toLocaleString('en')} new photo${sums.new === 1 ? '' : 's'}.`];
+  if (sums.known) words.push(`${sums.known} ${sums.known === 1 ? 'was' : 'were'} here already, by name.`);
+  if (sums.passed_over) words.push(`${sums.passed_over} other file${sums.passed_over === 1 ? ' was' : 's were'} passed over.`);
   return words.join(' ');
 }
 
@@ -65,6 +78,10 @@ function tell(number, count, sent, all, began) {
   find('track i').style.transform = `scaleX(${share})`;
   find('how-far').textContent = `Sending ${number} of ${count}${left >= 1 ? ` · about ${minutes(left)} left` : ''}`;
 }
+
+function limit(bytes) { return bytes % 2 ** 30 ? `${Math.floor(bytes / 2 ** 20)} MB` : `${bytes / 2 ** 30} GB`; }
+
+function size(bytes) { return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`; }
 
 function minutes(seconds) { return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`; }
 
@@ -76,14 +93,13 @@ function complain(text) {
 }
 
 async function look() {
-  const state = await ask('workspace').catch(() => ({}));
+  const state = await ask('workspace');
   find('mine').hidden = !state.files;
   if (!state.files) return;
-  const hours = Math.max(1, Math.round(state.seconds_left / 3600));
-  find('holds').textContent = `${state.files} files, ${(state.bytes / 1e6).toFixed(1)} MB. Deleted ${hours} hours after your last visit.`;
+  find('holds').textContent = `${state.files.toLocaleString('en')} file${state.files === 1 ? '' : 's'}, ${size(state.bytes)}`;
   find('zip-words').textContent = state.culled
-    ? 'The zip holds the kept photos, your labels and the model.'
-    : 'The zip holds your labels and the model; the kept photos come into it with the first cull.';
+    ? 'The zip holds the kept photos, your labels and, once you have trained, the model.'
+    : 'The zip holds your labels and, once you have trained, the model. The kept photos come into it with the first cull.';
 }
 
 // --- what was dropped or chosen, folders and all
@@ -130,5 +146,6 @@ element.addEventListener('click', async (event) => {
     else location.reload();
   }
 });
+window.addEventListener('beforeunload', (event) => { if (isSending) event.preventDefault(); });
 look();
-setInterval(() => { if (element.offsetParent && !underway) look(); }, 5000);
+setInterval(() => { if (element.offsetParent && !isSending) look(); }, 5000);

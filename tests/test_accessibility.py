@@ -1,0 +1,75 @@
+"""Every screen, light and dark, on a desk and on a phone, under axe-core: no violation that is ours."""
+
+import pytest
+from conftest import fill_stage, label_of
+
+from imlcull_al.desk import Desk
+from imlcull_al.session import open_session
+from imlcull_al.workspaces import Workspaces
+
+# Of Gradio's own frame, which this project can't change.
+NOT_OURS = ".toast-wrap"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("accessible")
+    fill_stage(folder / "project" / "stage_1")
+    (folder / "project" / "stage_1" / "broken.jpg").write_bytes(b"no photo")
+    session = open_session(folder / "project", model="stand-in", cache_dir=folder / "cache")
+    for key in session.listing.keys[::3]:
+        session.answer(key, label_of(key))
+    return Desk(session)
+
+
+@pytest.fixture(scope="module")
+def address(desk, serve):
+    return serve(desk)
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory, serve):
+    return serve(Workspaces(tmp_path_factory.mktemp("public"), "stand-in"))
+
+
+def violations(tab) -> list[str]:
+    """What axe-core finds: rule, how bad, where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(tab, context={"exclude": [NOT_OURS]}).response["violations"]
+    return [
+        f"{each['id']} ({each['impact']}): {' | '.join(node['html'][:160] for node in each['nodes'][:3])}"
+        for each in found
+    ]
+
+
+LOOKS = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_screens(visit, address, look):
+    tab = visit(address, **LOOKS[look])
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    tab.locator("#label-screen .score", has_text="Score").wait_for()
+    tab.wait_for_timeout(500)
+    assert violations(tab) == []
+    for name, sign in (("Review", "#review-screen .cell"), ("Train", ".screen"), ("Cull", "text=How files are placed")):
+        tab.get_by_role("tab", name=name).click()
+        tab.locator(sign).first.wait_for()
+        tab.wait_for_timeout(300)
+        assert violations(tab) == [], name
+    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("heading", name="Kept").wait_for()
+    assert violations(tab) == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_public_page(visit, public, look):
+    tab = visit(public, **LOOKS[look])
+    tab.get_by_text("Bring your photos").wait_for()
+    tab.wait_for_timeout(300)
+    assert violations(tab) == []

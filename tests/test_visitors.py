@@ -1,0 +1,385 @@
+"""The public page: real requests of two visitors who must not see each other, then one at work in Chromium."""
+
+import http.client
+import io
+import json
+import socket
+import time
+import zipfile
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+import pytest
+from conftest import COLD, WARM, save_photo
+from PIL import Image
+
+from imlcull_al import workspaces as module
+from imlcull_al.archives import Limits
+from imlcull_al.desk import EMBEDDING
+from imlcull_al.ui import serving, visitors
+from imlcull_al.workspaces import Workspaces
+
+BYTES = "application/octet-stream"
+ZIP = {"photo": 100_000, "total": 1_000_000, "files": 60}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setattr(module, "FREE", 0)
+    yield Workspaces(tmp_path_factory.mktemp("public") / "data", "stand-in", Limits(**ZIP))
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def address(places, serve):
+    return serve(places)
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    return save_photo(tmp_path_factory.mktemp("photo") / "a.jpg", WARM).read_bytes()
+
+
+def ask(address, path, method="GET", body=None, cookie="", **headers):
+    """The reply and its body."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, {**({"Cookie": cookie} if cookie else {}), **named})
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+    return reply, body
+
+
+def send(address, name, body, cookie="", **headers):
+    """The reply to an upload, and what it says."""
+    path = f"/upload?name={quote(name)}"
+    reply, said = ask(address, path, "POST", body, cookie, **{"Content_Type": BYTES, **headers})
+    return reply, json.loads(said)
+
+
+def heard(line):
+    """The reply on an open connection, and its body."""
+    reply = http.client.HTTPResponse(line)
+    reply.begin()
+    return reply, reply.read()
+
+
+def given(reply) -> str:
+    """The cookie of a reply, as a browser sends it back."""
+    return (reply.getheader("Set-Cookie") or "").partition(";")[0]
+
+
+def token(cookie) -> str:
+    return cookie.partition("=")[2]
+
+
+@pytest.fixture
+def anna(address, photo, places):
+    """The cookie of a visitor with one photo."""
+    cookie = given(send(address, "a.jpg", photo)[0])
+    yield cookie
+    ask(address, "/workspace", "DELETE", cookie=cookie)
+
+
+@pytest.fixture
+def bert(address, photo):
+    cookie = given(send(address, "b.jpg", photo)[0])
+    yield cookie
+    ask(address, "/workspace", "DELETE", cookie=cookie)
+
+
+class TestCookie:
+    def test_no_script_and_no_other_site_gets_it(self, address, photo):
+        reply, said = send(address, "a.jpg", photo)
+        assert said == {"new": 1, "known": 0, "passed_over": 0, "error": ""}
+        parts = set(reply.getheader("Set-Cookie").split("; ")[1:])
+        assert parts == {"Path=/", "Max-Age=86400", "HttpOnly", "SameSite=Strict"}
+
+    def test_on_a_space_it_is_kept_in_a_frame(self, address, photo):
+        reply, _ = send(address, "a.jpg", photo, X_Forwarded_Proto="https")
+        parts = set(reply.getheader("Set-Cookie").split("; ")[1:])
+        assert parts == {"Path=/", "Max-Age=86400", "HttpOnly", "SameSite=None", "Secure", "Partitioned"}
+
+    def test_every_look_makes_it_last_as_long_as_the_workspace(self, address, anna):
+        reply, body = ask(address, "/workspace", cookie=anna)
+        assert given(reply) == anna
+        assert reply.getheader("Cache-Control") == "no-store"
+        assert json.loads(body)["files"] == 1
+
+    def test_deleting_takes_it_back(self, address, photo, places):
+        cookie = given(send(address, "a.jpg", photo)[0])
+        folder = places.find(token(cookie)).folder
+        reply, body = ask(address, "/workspace", "DELETE", cookie=cookie)
+        assert json.loads(body) == {"error": ""}
+        assert reply.getheader("Set-Cookie").startswith(f"{visitors.COOKIE}=; Path=/; Max-Age=0;")
+        assert not folder.exists()
+        assert "not any more" in json.loads(ask(address, "/workspace", cookie=cookie)[1])["error"]
+
+    @pytest.mark.parametrize("value", ["", "../..", "x", "%00", '"', "=;=", "\xff", "x" * 10_000])
+    def test_a_wrong_one_opens_nothing(self, address, anna, value):
+        cookie = f"{visitors.COOKIE}={value}"
+        assert json.loads(ask(address, "/workspace", cookie=cookie)[1])["error"]
+        assert ask(address, "/workspace.zip", cookie=cookie)[0].status == 404
+
+
+class TestTwoVisitors:
+    """Everything that belongs to Anna, asked for with Bert's cookie and without any."""
+
+    @pytest.fixture(params=["Bert", "nobody"])
+    def other(self, request, bert):
+        return bert if request.param == "Bert" else ""
+
+    def test_photos(self, address, places, anna, other):
+        session = places.find(token(anna)).desk.session
+        for size in (serving.SMALL, serving.SCREEN, serving.FULL):
+            path = f"/{serving.photo_url(session, 'a.jpg', size)}"
+            reply, _ = ask(address, path, cookie=anna)
+            assert (reply.status, reply.getheader("Content-Type")) == (200, "image/jpeg")
+            assert reply.getheader("X-Content-Type-Options") == "nosniff"
+            assert "private" in reply.getheader("Cache-Control")
+            assert ask(address, path, cookie=other)[0].status == 404
+
+    def test_report(self, address, places, anna, other):
+        report = places.find(token(anna)).desk.session.stage.report
+        report.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 3)).save(report / "curves.png")
+        assert ask(address, "/report/curves.png", cookie=anna)[0].status == 200
+        assert ask(address, "/report/curves.png", cookie=other)[0].status == 404
+
+    def test_zip(self, address, places, anna, other):
+        places.find(token(anna)).desk.session.answer("a.jpg", "keep")
+        reply, body = ask(address, "/workspace.zip", cookie=anna)
+        assert (reply.status, reply.getheader("Content-Type")) == (200, "application/zip")
+        assert reply.getheader("Content-Disposition") == 'attachment; filename="stage_1.zip"'
+        assert reply.getheader("Cache-Control") == "no-store"
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            assert archive.read("stage_1_cull_labels.csv") == b"image_name,label\na.jpg,keep\n"
+        assert b"a.jpg" not in ask(address, "/workspace.zip", cookie=other)[1]
+
+    def test_presses(self, address, places, anna, other):
+        def press(cookie, what):
+            asked = json.dumps(what)
+            return json.loads(ask(address, "/act/label", "POST", asked, cookie, Content_Type="application/json")[1])
+
+        visitor = "00000000-0000-0000-0000-000000000001"
+        answer = {"number": 1, "do": "answer", "key": "a.jpg", "label": "cull", "queue": "files"}
+        look = {"do": "look", "visitor": visitor, "queue": "files", "presses": [answer]}
+        said = press(other, look)
+        assert said["error"] or said["refused"]
+        assert "a.jpg" not in json.dumps(said.get("view", ""))
+        assert places.find(token(anna)).desk.session.labels() == {}
+        assert press(anna, look)["refused"] == []
+        assert places.find(token(anna)).desk.session.labels() == {"a.jpg": "cull"}
+
+    def test_functions_of_the_api(self, address, anna, other):
+        def call(name, cookie, *values):
+            asked = json.dumps({"data": values})
+            path = f"/gradio_api/run/{name}"
+            return ask(address, path, "POST", asked, cookie, Content_Type="application/json")[1]
+
+        assert b"a.jpg" in call("next_batch", anna, 1, "files")
+        for name, values in (("next_batch", (1, "files")), ("scores", (0.5,)), ("label", ("a.jpg", "keep", None))):
+            said = call(name, other, *values)
+            assert b'"data":' not in said or b"a.jpg" not in said, name
+
+    def test_every_handler_of_the_page(self, address, places, anna, other):
+        """Whatever is called, in whichever way: nothing of Anna's comes back, and nothing of hers changes."""
+        desk = places.find(token(anna)).desk
+        desk.jobs.wait(30, EMBEDDING)
+        number = desk.jobs.state().number
+        config = json.loads(ask(address, "/config")[1])
+        for each in config["dependencies"]:
+            data = [None for _ in each["inputs"]]
+            asked = json.dumps({"data": data, "fn_index": each["id"], "session_hash": "a", "trigger_id": None})
+            said = ask(address, "/gradio_api/run/predict", "POST", asked, other, Content_Type="application/json")[1]
+            assert b"a.jpg" not in said, each
+            assert b"Traceback" not in said
+        assert desk.jobs.state().number == number
+
+    def test_a_second_upload_stays_in_its_own(self, address, places, anna, bert, photo):
+        send(address, "c.jpg", photo, bert)
+        names = [sorted(path.name for path in places.find(token(who)).stage.folder.iterdir()) for who in (anna, bert)]
+        assert names == [["a.jpg"], ["b.jpg", "c.jpg"]]
+
+
+class TestUpload:
+    @pytest.fixture(autouse=True)
+    def _nothing_is_left(self, places):
+        before = self.left(places)
+        yield
+        assert self.left(places) == before
+
+    def left(self, places):
+        """Everything on the disk but caches."""
+        found = (path.relative_to(places.folder) for path in places.folder.rglob("*"))
+        return sorted(path.as_posix() for path in found if "cache" not in path.parts)
+
+    @pytest.mark.parametrize(
+        ("name", "body", "says"),
+        [
+            ("../../a.jpg", b"x", "leads elsewhere"),
+            ("a.zip", b"no zip", "damaged"),
+            ("a.jpg", bytes(100_001), "larger than"),
+            ("a.zip", bytes(1_000_001), "larger than"),
+            ("a.txt", b"x", ""),
+            ("", b"x", "leads elsewhere"),
+            ("\0.jpg", b"x", "control character"),
+        ],
+    )
+    def test_what_is_refused_makes_no_workspace(self, address, name, body, says):
+        reply, said = send(address, name, body)
+        assert reply.status == 200
+        assert says in said["error"]
+        assert given(reply) == ""
+
+    def test_one_without_a_length_is_refused_long_before_its_end(self, address):
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+            head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
+            line.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+            for _ in range(20):
+                line.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            assert b"larger than" in heard(line)[1]  # more would come, and be thrown away
+
+    def test_one_that_breaks_off_leaves_nothing(self, address, places, photo):
+        before = self.left(places)
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+            head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
+            line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + bytes(70_000))
+            until = time.monotonic() + 20
+            while self.left(places) == before:  # its first half is on the disk
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        while self.left(places) != before:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    @pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data; boundary=x", "application/json"])
+    def test_a_form_is_refused(self, address, photo, kind):
+        reply, _ = ask(address, "/upload?name=a.jpg", "POST", photo, Content_Type=kind)
+        assert reply.status == 415
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
+            {"Host": "evil.example"},
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("path", "method"),
+        [
+            ("/upload?name=c.jpg", "POST"),
+            ("/workspace", "GET"),
+            ("/workspace", "DELETE"),
+            ("/workspace/open", "POST"),
+            ("/workspace.zip", "GET"),
+        ],
+    )
+    def test_other_sites_are_turned_away(self, address, photo, headers, path, method):
+        reply, _ = ask(address, path, method, photo, **{"Content_Type": BYTES, **headers})
+        assert reply.status == 403
+
+    def test_gradio_s_own_upload_stays_shut(self, address):
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
+        reply, _ = ask(address, "/gradio_api/upload", "POST", body, Content_Type="multipart/form-data; boundary=x")
+        assert reply.status == 404
+
+
+def test_a_refused_upload_leaves_a_workspace_as_it_was(address, places, anna):
+    reply, said = send(address, "b.zip", b"no zip", anna)
+    assert "damaged" in said["error"]
+    assert given(reply) == anna
+    assert [path.name for path in places.find(token(anna)).stage.folder.iterdir()] == ["a.jpg"]
+
+
+def test_others_are_served_while_a_large_upload_comes(address, photo, monkeypatch):
+    """The page answers between any two pieces of it."""
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+        head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
+        line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + bytes(50_000))
+        assert ask(address, "/workspace")[0].status == 200
+        line.sendall(bytes(40_000))
+        reply, said = heard(line)
+    assert b'"new":1' in said
+    ask(address, "/workspace", "DELETE", cookie=given(reply))
+
+
+def test_no_field_takes_a_path(address):
+    config = json.loads(ask(address, "/config")[1])
+    kinds = {each["type"] for each in config["components"]}
+    assert not kinds & {"textbox", "file", "fileexplorer", "uploadbutton", "image", "gallery", "code"}
+    assert b"/tmp" not in ask(address, "/")[1]
+
+
+def test_a_visit_in_chromium(address, places, visit, tmp_path):
+    """Thirty photos in a zip, one beside it: label by keys, dry run, cull, take home, delete."""
+    archive, chance = tmp_path / "holiday.zip", np.random.default_rng(0)
+    with zipfile.ZipFile(archive, "w") as made:
+        for number in range(30):
+            level = WARM if number % 2 else COLD
+            path = save_photo(tmp_path / f"{number:02}.jpg", level, int(chance.integers(1 << 30)))
+            made.write(path, f"holiday/{number:02}.jpg")
+        made.writestr("holiday/notes.txt", "no photo")
+    large = tmp_path / "large.jpg"
+    large.write_bytes(bytes(100_001))
+    tab = visit(address)
+    tab.get_by_text("Bring your photos").wait_for()
+    assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]
+    tab.locator("#visitors-screen input.files").set_input_files([archive, large])
+    tab.get_by_text("30 new photos. 1 other file was passed over.").wait_for()
+    tab.get_by_text("large.jpg: It is larger than").wait_for()
+    tab.get_by_text("30 files").wait_for()
+    assert not tab.evaluate("document.cookie")  # no script can read it
+
+    tab.get_by_role("tab", name="Label").click()
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    (cookie,) = tab.context.cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (visitors.COOKIE, True, "Strict")
+    workspace = places.find(cookie["value"])
+    session = workspace.desk.session
+    for number in range(8):
+        before = len(session.labels())
+        key = tab.locator("#label-screen .stage").get_attribute("data-shown")
+        assert key
+        tab.keyboard.press("k" if number % 2 else "c")
+        tab.wait_for_function(
+            "(before) => document.querySelector('#label-screen .stage').dataset.shown !== before", arg=key
+        )
+        until = time.monotonic() + 15
+        while len(session.labels()) == before:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    tab.get_by_role("tab", name="Cull").click()
+    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("heading", name="Kept").wait_for()
+    tab.get_by_role("button", name="Make stage_2 of").click()
+    tab.get_by_role("button", name="Go on with stage_2").wait_for()
+
+    tab.get_by_role("tab", name="Photos").click()
+    tab.get_by_text("The zip holds the kept photos").wait_for()
+    with tab.expect_download() as caught:
+        tab.get_by_role("link", name="Download as zip").click()
+    assert caught.value.suggested_filename == "stage_2.zip"
+    with zipfile.ZipFile(caught.value.path()) as taken:
+        kept = [name for name in taken.namelist() if name.startswith("stage_2/")]
+        assert kept
+        assert all(taken.read(name) == (tmp_path / name.rpartition("/")[2]).read_bytes() for name in kept)
+        assert {"stage_1_cull_labels.csv", "stage_1_cull_journal.jsonl"} < set(taken.namelist())
+
+    tab.on("dialog", lambda dialog: dialog.accept())
+    with tab.expect_navigation():
+        tab.get_by_role("button", name="Delete everything now").click()
+    tab.get_by_text("Bring your photos").wait_for()
+    tab.wait_for_timeout(1500)  # the timer, which shows the other tabs, has passed
+    assert not tab.locator("#visitors-screen .mine").is_visible()
+    assert not workspace.folder.exists()
+    assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]
