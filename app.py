@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.errors import ImlcullError
+from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.terminal import say
 
 DATA_VARIABLE = "IMLCULL_DATA"
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.project is None and _SPACE_VARIABLE in os.environ:
+            if options.stage or options.cache_dir or options.mcp:
+                raise ServerError("--stage, --cache-dir and --mcp are for one project. Name it with --project.")
             _serve_visitors(options)
         else:
             _serve_project(options)

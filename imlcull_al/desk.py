@@ -9,6 +9,7 @@
 A button of the page and a call from a script start the same job here. Knows nothing of pages.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from .cull import Plan
 from .epochs import Epoch, Options
 from .errors import CullRefused, StageError, TrainingError
-from .jobs import DONE, Job, Jobs
+from .jobs import DONE, Job, Jobs, Work
 from .previews import SCREEN
 from .progress import Progress, Stop
 from .project import Stage
@@ -45,6 +46,20 @@ class Desk:
         self.session = session
         self.jobs = jobs or Jobs()
         self._turned = 0  # number of the last job of the stage before
+        self._stages = {session.stage.name: session} if session else {}
+        self._lock = threading.RLock()
+
+    def at(self, stage: object = None) -> Session:
+        """The session of the stage with this name, one that was worked on here; the present one for None.
+
+        A page may still show the stage before: what it sends is for that one. Raises `StageError` for any other.
+        """
+        if stage is None:
+            return self.session
+        found = self._stages.get(stage) if isinstance(stage, str) else None
+        if found is None:
+            raise StageError(f"The page shows a stage that is not open here, but {self.session.stage.name}. Reload it.")
+        return found
 
     def embed(self) -> None:
         """Compute missing embeddings, then previews, while nobody asks for anything else."""
@@ -72,7 +87,7 @@ class Desk:
 
             return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop)
 
-        self.jobs.start(TRAINING, work)
+        self._start(TRAINING, work)
 
     def train_again(self) -> None:
         """Begin the training that was killed anew, as it was asked for. Raises `TrainingError` when there is none."""
@@ -96,22 +111,22 @@ class Desk:
                 session.prepare(progress=progress, stop=stop)
             return session.plan_cull(threshold)
 
-        self.jobs.start(DRY_RUN, work)
+        self._start(DRY_RUN, work)
 
-    def cull(self, link: str = "copy") -> None:
-        """Make the next stage at the threshold of the last dry run; answers given since then count.
+    def cull(self, link: str = "copy", plan: Plan | None = None) -> None:
+        """Make the next stage at the threshold of `plan`, by default that of the last dry run; later answers count.
 
         Raises `CullRefused` when no dry run can be relied on.
         """
-        plan, session = self.planned(), self.session
+        plan, session = plan or self.planned(), self.session
         if plan is None:
             raise CullRefused("Make a dry run first.")
-        self.jobs.start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
+        self._start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
 
     def take_back(self) -> None:
         """Move the next stage aside in the background: every file is compared with the manifest first."""
         session = self.session
-        self.jobs.start(TAKE_BACK, lambda progress, stop: session.undo_cull())
+        self._start(TAKE_BACK, lambda progress, stop: session.undo_cull())
 
     def latest(self, name: str) -> Job | None:
         """The last job of this name on this stage."""
@@ -145,10 +160,17 @@ class Desk:
             raise StageError(f"There is no stage before {self.session.stage.name}.")
         self._turn(old)
 
+    def _start(self, name: str, work: Work) -> None:
+        with self._lock:  # the stage doesn't change between a look at it and the start
+            self.jobs.start(name, work)
+
     def _turn(self, stage: Stage) -> None:
         """Work on another stage from now on, and embed what it lacks."""
-        job = self.jobs.state()
-        if job and job.running and job.name != EMBEDDING:
-            raise StageError(f"The {job.name} is still running. Wait until it is done, or stop it first.")
-        self.session, self._turned = self.session.at(stage), job.number if job else 0
-        self.embed()
+        with self._lock:
+            job = self.jobs.state()
+            if job and job.running and job.name != EMBEDDING:
+                raise StageError(f"The {job.name} is still running. Wait until it is done, or stop it first.")
+            session = self._stages.get(stage.name) or self.session.at(stage)
+            self.session, self._turned = session, job.number if job else 0
+            self._stages[stage.name] = session
+            self.embed()

@@ -8,6 +8,7 @@ goes on after the other job has ended. Knows nothing of pages, photos or session
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -72,8 +73,16 @@ class _Task:
 class Jobs:
     """Runs at most one job at a time and remembers the latest of each name. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, turns: threading.Semaphore | None = None) -> None:
-        """No job yet. `turns`: as many jobs of all that share it run at once; the others wait."""
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        turns: threading.Semaphore | None = None,
+        longest: float = math.inf,
+    ) -> None:
+        """No job yet. `turns`: as many jobs of all that share it run at once; the others wait. `longest`: seconds
+        after which a job is asked to stop.
+        """
+        self._longest = longest
         self._clock = clock
         self._turns = turns
         self._lock = threading.RLock()
@@ -188,8 +197,13 @@ class Jobs:
         def progress(what: str, done: int, total: int) -> None:
             self._progress(task, what, done, total)
 
+        until = self._clock() + self._longest
+
+        def stop() -> bool:
+            return task.stop.is_set() or self._clock() > until
+
         try:
-            return {"status": DONE, "result": task.work(progress, task.stop.is_set)}
+            return {"status": DONE, "result": task.work(progress, stop)}
         except Cancelled as error:
             return {"status": CANCELLED, "error": str(error)}
         except ImlcullError as error:

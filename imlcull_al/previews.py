@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import photos
 from .errors import Cancelled, StorageError, UnreadablePhoto
-from .files import replacing
+from .files import TEMPORARY_PREFIX, replacing
 from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 
@@ -90,11 +90,16 @@ class Previews:
             log.warning("Previews are not kept: %s", error)
 
     def _used(self) -> int:
-        return sum(entry.stat().st_size for entry in os.scandir(self.folder))
+        return sum(size for _, size, _ in self._files())
+
+    def _files(self) -> list[tuple[float, int, str]]:
+        """Time, size and path of each preview; files that other threads are writing are none yet."""
+        names = [entry for entry in os.scandir(self.folder) if not entry.name.startswith(TEMPORARY_PREFIX)]
+        return [(entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in names]
 
     def _drop_oldest(self) -> int:
         """Go down to nine tenths of the limit, so that this is rare; the bytes that are left."""
-        files = sorted((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(self.folder))
+        files = sorted(self._files())
         left = sum(size for _, size, _ in files)
         for _, size, name in files:
             if left <= 0.9 * self.limit:

@@ -6,7 +6,7 @@
                               /.imlcull-….tmp       a file on its way
 
 The token is the only key to a workspace: it is given to the visitor once, and not stored. Whatever a workspace holds
-is deleted `SECONDS` after its last use.
+is deleted `SECONDS` after its last use, and after an hour when there is no place for another.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from . import archives
 from .archives import Added, Limits, usage
+from .cull import Plan
 from .desk import Desk
 from .errors import CullRefused, NoWorkspace, StageError, UploadRefused
 from .files import TEMPORARY_PREFIX, temporary_sibling, unwritable
@@ -33,6 +34,8 @@ MOST = 100
 """Workspaces at a time."""
 AT_ONCE = 2
 """Jobs of all visitors that run at once; a free Space has two processors."""
+LONGEST = 30 * 60.0
+"""Seconds of one job, so that nobody keeps the others waiting for ever."""
 FREE = 4 << 30
 """Bytes of the disk that are left alone."""
 _STAGES = 3
@@ -40,6 +43,8 @@ _STAGES = 3
 _UPLOADS = 2  # at once by one visitor
 _SECONDS_TO_STOP = 5
 _MOST_OPEN = 12  # desks in memory; the others are on the disk
+_IDLE = 10 * 60.0  # seconds after which a desk may be put away
+_CROWDED = 60 * 60.0  # seconds after which a workspace makes room for another when all places are taken
 _GONE = "There are no photos of yours here, or not any more. Send some first."
 
 
@@ -114,7 +119,9 @@ class Workspace:
                 if not usage(self.stage.folder)[1]:
                     raise NoWorkspace("Send photos first.")
                 session = open_session(self.project, None, self._model, self.folder / "cache", prepare=False)
-                self._desk = _VisitorsDesk(session, Jobs(turns=self._turns), _STAGES * self.limits.total)
+                self._desk = _VisitorsDesk(
+                    session, Jobs(turns=self._turns, longest=LONGEST), _STAGES * self.limits.total
+                )
                 self._desk.embed()
             return self._desk
 
@@ -147,12 +154,12 @@ class _VisitorsDesk(Desk):
         super().__init__(session, jobs)
         self._room = room
 
-    def cull(self, link: str = "copy") -> None:
+    def cull(self, link: str = "copy", plan: Plan | None = None) -> None:
         """As `Desk.cull`. Raises `CullRefused` where a further stage would take too much room."""
         stage = self.session.stage
         if usage(stage.project)[0] + usage(stage.folder)[0] > self._room:
             raise CullRefused("There is no room for another stage. Download what you have, delete it, and start anew.")
-        super().cull(link)
+        super().cull(link, plan)
 
 
 class Workspaces:
@@ -182,6 +189,8 @@ class Workspaces:
     def create(self) -> str:
         """Make an empty workspace and return its token. Raises `UploadRefused` while there is no room for another."""
         self.sweep()
+        if len(self._folders()) >= MOST:
+            self.sweep(_CROWDED)
         with self._lock:
             if len(self._folders()) >= MOST:
                 raise UploadRefused("Too many people are here at the moment. Come back later.")
@@ -203,7 +212,8 @@ class Workspaces:
             found = self._open.pop(name, None) or Workspace(folder, self._model, self.limits, self._turns)
             self._open[name] = found  # the last one used is the last in the list
             self._touch(folder)
-            idle = [self._open.pop(each) for each in list(self._open)[:-_MOST_OPEN] if not self._open[each].is_busy]
+            surplus = [each for each in list(self._open)[:-_MOST_OPEN] if self._is_idle(self._open[each])]
+            idle = [self._open.pop(each) for each in surplus]
         for workspace in idle:  # opened again when its visitor comes back
             workspace.close()
         return found
@@ -215,15 +225,15 @@ class Workspaces:
             self._forget(workspace)
         _delete(workspace)
 
-    def sweep(self) -> None:
-        """Delete what expired, and what is left of what was deleted; a workspace in which something runs stays."""
+    def sweep(self, seconds: float = SECONDS) -> None:
+        """Delete what nobody used for so long, and what is left of what was deleted; what is busy stays."""
         expired = []
         for folder in self._folders():
             with self._lock, suppress(OSError):  # it is gone
                 workspace = self._open.get(folder.name)
                 if workspace and workspace.is_busy:
                     self._touch(folder)
-                elif folder.name not in self._removed and folder.stat().st_mtime + SECONDS < self._clock():
+                elif folder.name not in self._removed and folder.stat().st_mtime + seconds < self._clock():
                     expired.append(workspace or Workspace(folder, self._model, self.limits, self._turns))
                     self._forget(expired[-1])
         for workspace in expired:
@@ -246,6 +256,14 @@ class Workspaces:
 
     def _folders(self) -> list[Path]:
         return [each for each in self.folder.iterdir() if each.is_dir() and len(each.name) == len(_name(""))]
+
+    def _is_idle(self, workspace: Workspace) -> bool:
+        """Whether nobody has looked at it for a while, and nothing runs in it."""
+        try:
+            unused = self._clock() - workspace.folder.stat().st_mtime
+        except OSError:  # it is gone
+            return True
+        return unused > _IDLE and not workspace.is_busy
 
     def _touch(self, folder: Path) -> None:
         now = self._clock()

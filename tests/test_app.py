@@ -170,5 +170,5 @@ def test_scores_appear_then_dry_run_and_cull(visit, served):
     assert len(list(session.stage.next.folder.iterdir())) == kept
 
     page.get_by_role("button", name="Dry run").click()
-    make.click()
-    page.get_by_text("exists already").wait_for()
+    page.get_by_role("heading", name="Kept").wait_for()
+    assert page.get_by_role("button", name="Make stage_2").is_disabled()  # there is one

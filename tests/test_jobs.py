@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -277,3 +278,26 @@ def test_a_page_sees_that_a_job_was_asked_to_stop():
     assert jobs.state().stopping
     go_on.set()
     assert not jobs.wait(5).stopping
+
+
+def test_jobs_that_share_turns_wait_for_each_other_and_can_be_stopped_while_they_wait():
+    turns = threading.BoundedSemaphore(1)
+    first, second, go_on = Jobs(turns=turns), Jobs(turns=turns), threading.Event()
+    first.start("training", lambda progress, stop: go_on.wait(10))
+    second.start("cull", lambda progress, stop: "made")
+    until = time.monotonic() + 5
+    while second.state().what != "waiting for others":
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    second.cancel()
+    assert second.wait(5).status == CANCELLED
+    second.start("cull", lambda progress, stop: "made")
+    go_on.set()
+    assert second.wait(5).result == "made"
+
+
+def test_a_job_that_takes_too_long_is_asked_to_stop():
+    clock = iter(range(100_000))
+    jobs = Jobs(clock=lambda: next(clock), longest=50)
+    jobs.start("training", lambda progress, stop: sum(1 for _ in iter(stop, True)))
+    assert jobs.wait(5).status == DONE

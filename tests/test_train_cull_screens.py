@@ -447,21 +447,44 @@ def test_go_on_with_the_next_stage_and_back(tab, desk, visit, address):
     tab.get_by_role("button", name="Take the cull back").wait_for()
 
 
-def test_a_press_for_the_stage_before_is_refused(desk, address):
+def test_a_press_for_the_stage_before_lands_there(desk, address):
     import json
     import urllib.request
 
-    def act(stage):
-        press = {"number": 1, "do": "answer", "key": "10.jpg", "label": "keep", "queue": "files"}
+    def act(stage, key, number):
+        press = {"number": number, "do": "answer", "key": key, "label": "keep", "queue": "files"}
         body = {"do": "look", "visitor": "11111111-1111-4111-8111-111111111111", "presses": [press], "queue": "files"}
         request = urllib.request.Request(f"{address}act/label", json.dumps({**body, "stage": stage}).encode())
         request.add_header("Content-Type", "application/json")
         return json.load(urllib.request.urlopen(request, timeout=10))
 
-    assert act("stage_0")["error"] == "The page shows another stage than stage_1. Reload it."
-    assert "10.jpg" not in desk.session.labels()
-    assert act("stage_1")["stage"] == "stage_1"
-    assert desk.session.labels()["10.jpg"] == "keep"
+    first = desk.session
+    desk.dry_run(0.5)
+    finish(desk.jobs, DRY_RUN)
+    desk.cull()
+    finish(desk.jobs, CULL)
+    desk.go_on()
+    assert act("stage_1", "10.jpg", 1)["now"] == "stage_2"
+    assert first.labels()["10.jpg"] == "keep"
+    assert desk.session.labels() == {}
+    assert "not open here" in act("stage_7", "10.jpg", 2)["error"]
+    assert act("stage_2", desk.session.listing.keys[0], 3)["error"] == ""
+    assert len(desk.session.labels()) == 1
+    desk.go_back()
+    assert desk.session is first
+
+
+def test_the_way_on_stays_when_the_next_stage_has_answers(tab, desk):
+    desk.dry_run(0.5)
+    finish(desk.jobs, DRY_RUN)
+    desk.cull()
+    finish(desk.jobs, CULL)
+    desk.go_on()
+    desk.session.answer(desk.session.listing.keys[0], "keep")
+    desk.go_back()
+    opened(tab, "Cull")
+    tab.get_by_role("button", name="Go on with stage_2").wait_for()
+    assert not tab.get_by_role("button", name="Take the cull back").is_visible()
 
 
 def test_a_reload_comes_back_to_its_tab(tab):

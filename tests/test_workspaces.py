@@ -188,12 +188,15 @@ class TestAfterARestart:
         assert again.find(token).desk.session.labels() == {"warm_00.jpg": "keep"}
         again.close()
 
-    def test_idle_desks_are_put_away_and_come_back(self, places, monkeypatch):
+    def test_idle_desks_are_put_away_and_come_back(self, places, monkeypatch, clock):
         monkeypatch.setattr(module, "_MOST_OPEN", 1)
         token, other = filled(places), filled(places)
         desk = places.find(token).desk
         desk.session.answer("warm_00.jpg", "keep")
         desk.jobs.wait(30)
+        places.find(other)
+        assert places.find(token).desk is desk  # it was looked at a moment ago
+        clock.time += 11 * 60
         places.find(other)
         again = places.find(token).desk
         assert again is not desk
@@ -209,6 +212,17 @@ class TestAfterARestart:
 
 
 class TestRoom:
+    def test_one_that_nobody_used_for_an_hour_makes_room(self, places, monkeypatch, clock):
+        monkeypatch.setattr(module, "MOST", 1)
+        token = places.create()
+        clock.time += 59 * 60
+        with pytest.raises(UploadRefused, match="Too many people"):
+            places.create()
+        clock.time += 2 * 60
+        places.create()
+        with pytest.raises(NoWorkspace):
+            places.find(token)
+
     def test_for_so_many_workspaces(self, places, monkeypatch, clock):
         monkeypatch.setattr(module, "MOST", 2)
         for _ in range(2):

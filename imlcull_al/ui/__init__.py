@@ -135,11 +135,11 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
 def build(place: Desk | Workspaces) -> gr.Blocks:
     """The page."""
     find, is_public = _finder(place), isinstance(place, Workspaces)
-    title = "imlcull" if isinstance(place, Workspaces) else f"{place.session.stage.project.name} · imlcull"
-    with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as page:
+    name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.project.name
+    with gr.Blocks(title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True) as page:
         timer = gr.Timer(1)
         with gr.Row(elem_classes="top"):
-            line = gr.HTML(heading("imlcull", "") if is_public else _line(find(None)))
+            line = gr.HTML(heading(name, ""))
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             again = gr.Button("Embed again", size="sm", scale=0, min_width=110, visible=False)
         with gr.Tabs():

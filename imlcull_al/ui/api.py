@@ -26,6 +26,7 @@ MOST = 1000
 """Photos of one `next_batch`."""
 Result = TypeVar("Result")
 _DEFAULTS = Options()
+_SECONDS_TO_WAIT = 300
 
 
 def build(find: Find) -> None:
@@ -116,6 +117,8 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         """
 
         def work(desk: Desk) -> list[dict[str, Any]]:
+            if not desk.session.prepared:
+                raise StageError("The photos are still being embedded. Ask again when the status says prepared.")
             return [
                 {"image_name": each.key, "p_keep": each.p_keep, "decision": each.decision, "reason": each.reason}
                 for each in desk.session.scores(_number(threshold, "threshold"))
@@ -181,7 +184,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             desk.dry_run(_number(threshold, "threshold"))
             plan = _outcome(desk, DRY_RUN)
             if not dry_run:
-                desk.cull(str(link))
+                desk.cull(str(link), plan)
                 _outcome(desk, CULL)
             made = None if dry_run else desk.session.stage.next.name
             return {"kept": len(plan.kept), "culled": len(plan.culled), "made": made}
@@ -193,9 +196,11 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
 
 def _outcome(desk: Desk, name: str) -> Any:
     """What the job of this name came to, once it has. Raises `StageError` with its sentence."""
-    job = desk.jobs.wait(name=name)
-    if job is None or job.status != DONE:
-        raise StageError(job.error if job else "The server was stopped.")
+    job = desk.jobs.wait(_SECONDS_TO_WAIT, name)
+    if job is None or job.running:
+        raise StageError("That takes longer than a request may; the status says when it is done.")
+    if job.status != DONE:
+        raise StageError(job.error)
     return job.result
 
 

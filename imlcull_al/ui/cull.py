@@ -43,13 +43,13 @@ def build(find: Find, timer: gr.Timer) -> None:
         revision = now.revision if now else 0
         if revision == seen:
             return (gr.skip(),) * 7
-        made = None if _at_work(desk) else desk.session.cull_to_undo()
+        made, at_work = desk.session.stage.next, _at_work(desk)
         return (
             revision,
             outcome_html(desk),
             make_button(desk),
-            gr.Button(f"Go on with {made.name}" if made else "Go on", visible=made is not None),
-            gr.Button(visible=made is not None),
+            gr.Button(f"Go on with {made.name}", visible=not at_work and made.manifest.exists()),
+            gr.Button(visible=not at_work and desk.session.cull_to_undo() is not None),
             back_button(desk),
             sentence(interrupted(desk)),
         )
@@ -65,7 +65,7 @@ def build(find: Find, timer: gr.Timer) -> None:
 def make_button(desk: Desk) -> gr.Button:
     """The button says what it would do, and can be pressed once that is on the page."""
     plan, name = desk.planned(), desk.session.stage.next.name
-    if plan is None:
+    if plan is None or desk.session.stage.next.folder.exists():
         return gr.Button(f"Make {name}", interactive=False)
     return gr.Button(f"Make {name} of {len(plan.kept)} photos", interactive=True)
 

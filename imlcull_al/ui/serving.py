@@ -142,11 +142,8 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
             return PlainTextResponse("Send a JSON object.", 400)
 
         def work() -> Response:
-            session = find(request).session
-            stage = session.stage.name
-            if asked.get("stage", stage) != stage:  # a press meant for a photo of the stage before
-                return JSONResponse({"stage": stage, "error": f"The page shows another stage than {stage}. Reload it."})
-            return JSONResponse({**respond(session, asked), "stage": stage})
+            desk = find(request)
+            return JSONResponse({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
 
         reply, error = await run_in_threadpool(attempt, work)
         return reply or JSONResponse({"error": error.encode("utf-8", "replace").decode()})

@@ -43,7 +43,8 @@ def build(workspaces: Workspaces) -> None:
     words = (
         f"JPEG, PNG, WebP, TIFF and the like, RAW and XMP beside them, or zip archives of these. "
         f"Up to {limits.files:,} files and {megabytes(limits.total)} in all, {megabytes(limits.photo)} each. "
-        f"Nobody else sees them; they are deleted {SECONDS / 3600:.0f} hours after your last visit."
+        f"Nobody else sees them; they are deleted {SECONDS / 3600:.0f} hours after your last visit, "
+        "sooner when many people are here."
     )
     gr.HTML(
         value="",
