@@ -1,9 +1,9 @@
 // Ask a screen's `respond` on the server; the reply is an object whose `error` is a sentence or empty.
 // Every request says which stage it is about, and an answer goes there, even when the work has gone on to another one
 // meanwhile: then the page starts afresh, once nothing is on its way any more.
-let knownStage, underway = 0, isStale = false;
+let knownStage, openRequests = 0, isStale = false;
 async function act(screen, request) {
-  underway += 1;
+  openRequests += 1;
   try {
     const reply = await fetch(`act/${screen}`, {
       method: 'POST', headers: { 'Content-Type': 'application/json' },
@@ -15,7 +15,7 @@ async function act(screen, request) {
     isStale = Boolean(answer.now) && answer.now !== knownStage;
     return answer;
   } finally {
-    underway -= 1;
-    if (isStale && !underway) setTimeout(() => { if (!underway) location.reload(); }, 300);
+    openRequests -= 1;
+    if (isStale && !openRequests) setTimeout(() => { if (!openRequests) location.reload(); }, 300);
   }
 }
