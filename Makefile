@@ -1,10 +1,13 @@
 # make demo    a sample project, embedded, in the app on http://127.0.0.1:7860
 # make test    the same environment, all tests
 # make check   lint, format and types
+# make bench-labels   how many answers it takes, against other strategies; some 15 minutes, writes benchmarks/RESULTS.md
 PYTHON ?= python3
 BIN := .venv/bin
+PHOTOS ?= ../shared/photos
+MODEL ?= ../shared/models/vit-tiny-patch16-224
 
-.PHONY: demo test check format
+.PHONY: demo test check format bench-labels
 
 demo: .venv/ready
 	$(BIN)/python -m imlcull_al demo demo_project
@@ -21,6 +24,9 @@ format: .venv/ready-tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench-labels: .venv/ready-bench
+	$(BIN)/python -m benchmarks.labels --photos $(PHOTOS) --model $(MODEL)
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("imlcull needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
@@ -31,4 +37,8 @@ format: .venv/ready-tests
 
 .venv/ready-tests: tests/requirements.txt requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
+	touch .venv/ready $@
+
+.venv/ready-bench: benchmarks/requirements.txt requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	touch .venv/ready $@

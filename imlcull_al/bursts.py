@@ -60,6 +60,15 @@ def in_time(times: np.ndarray, group: np.ndarray) -> np.ndarray:
     return number[group]
 
 
+def brackets(times: np.ndarray, group: np.ndarray, compensations: np.ndarray) -> list[int]:
+    """The numbers of the groups (N,) that are exposure brackets, see `is_bracket`; all arguments (N,)."""
+    order = np.lexsort((np.asarray(times, np.float64), group))
+    order = order[np.isfinite(np.asarray(compensations, np.float64)[order])]
+    numbers, starts = np.unique(group[order], return_index=True)
+    runs = np.split(np.asarray(compensations)[order], starts[1:])
+    return [int(number) for number, run in zip(numbers, runs, strict=False) if len(run) > 2 and is_bracket(run)]
+
+
 def is_bracket(compensations: np.ndarray) -> bool:
     """Whether frames belong together by their exposure: compensations (n,) in stops, in order of time, NaN for none.
 

@@ -19,6 +19,7 @@ from .embeddings import DEFAULT_BATCH_SIZE
 from .encoder import DEFAULT_MODEL
 from .epochs import Epoch, Options
 from .errors import ImlcullError
+from .replay import STRATEGIES, Rules
 from .terminal import progress_bar, say
 
 ORDER_COLUMNS = ("image_name", "p_keep")
@@ -133,11 +134,31 @@ def score(options: argparse.Namespace) -> None:
     )
 
 
+def audit(options: argparse.Namespace) -> None:
+    """Say how many keepers a cull would lose at most."""
+    from .promise import hint
+    from .scores import without_scores
+
+    session = _prepared(options)
+    promise = session.promise(options.threshold, options.max_keepers_lost, options.confidence)
+    if promise is None:
+        raise without_scores(session.stage, session.labels())
+    print("\n".join(promise.report))
+    if curve := session.learning_curve():
+        print(hint(curve))
+
+
 def cull(options: argparse.Namespace) -> None:
     """Make the next stage, or say what it would hold."""
     from .cull import apply, check
 
     session = _prepared(options)
+    if options.max_keepers_lost is not None:
+        options.threshold = session.threshold_for(options.max_keepers_lost, options.confidence)
+        print(
+            f"Threshold {options.threshold:.4f}: at most {options.max_keepers_lost:.1%} of the keepers are lost "
+            f"({options.confidence:.0%} confidence)."
+        )
     plan = session.plan_cull(options.threshold)
     for key, reason in plan.left_out.items():
         say(f"Left out: {key!r}: {reason}")
@@ -157,6 +178,26 @@ def cull(options: argparse.Namespace) -> None:
     with progress_bar() as progress:
         new = apply(plan, options.link, progress=progress)
     print(f"Made {new.folder} and {new.manifest.name}; {plan.stage.name} is as it was.")
+
+
+def replay(options: argparse.Namespace) -> None:
+    """Play a photographer whose answers are known."""
+    from .replay import replay as play
+
+    rules = Rules(**{field.name: getattr(options, field.name) for field in fields(Rules)})
+    with progress_bar() as progress:
+        outcome = play(
+            options.project,
+            options.truth,
+            options.out,
+            rules,
+            stage=options.stage,
+            model=options.model,
+            cache_dir=options.cache_dir,
+            progress=progress,
+            say=say,
+        )
+    print(f"{outcome.summary}\nTable: {outcome.table}\nPlot:  {outcome.plot}")
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -229,12 +270,34 @@ def _parser() -> argparse.ArgumentParser:
     _add_encoder(sub)
     sub.add_argument("--format", choices=("csv", "json"), default="csv", help="form of the output")
 
+    sub = command(audit, "say how many keepers a cull would lose at most, and how many checks are missing")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument("--max-keepers-lost", type=float, default=0.05, metavar="SHARE", help="the share to stay under")
+    sub.add_argument("--confidence", type=float, default=0.95, help="of what is said")
+    sub.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+
     sub = command(cull, "copy the kept photos into the next stage")
     _add_project(sub)
     _add_encoder(sub)
     sub.add_argument("--dry-run", action="store_true", help="say what would be done and write nothing")
     sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="how files are placed")
-    sub.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    either = sub.add_mutually_exclusive_group()
+    either.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    either.add_argument(
+        "--max-keepers-lost",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="SHARE",
+        help="instead of a threshold: that at which the audit promises to lose no more, such as 0.02",
+    )
+    sub.set_defaults(max_keepers_lost=None)
+    sub.add_argument("--confidence", type=float, default=0.95, help="of that promise")
+
+    sub = command(replay, "count the labels that a strategy takes, where the answers are known")
+    _add_project(sub)
+    _add_encoder(sub)
+    _add_replay(sub)
 
     sub = command(demo, "make a sample project and open the app on it")
     sub.add_argument("dir", metavar="DIR", type=Path, help="folder for the sample project")
@@ -278,6 +341,30 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--validation-split", type=float, default=defaults.validation_split, help="share of the labels set apart"
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="the same seed gives the same training")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    rules = Rules()
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        required=True,
+        help="table of known answers; image_name names photos",
+        default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--keep-column", default=rules.keep_column, help="column of the answers")
+    parser.add_argument("--strategy", choices=STRATEGIES, default=rules.strategy, help="played beside random")
+    parser.add_argument("--budget", type=_positive, default=rules.budget, help="labels, at most")
+    parser.add_argument("--step", type=_positive, default=rules.step, help="labels between two measurements")
+    parser.add_argument("--seeds", type=_positive, default=rules.seeds, help="how often it is played")
+    parser.add_argument(
+        "--group-column",
+        default=argparse.SUPPRESS,
+        help="column of what is held out together; by default burst, without it the bursts found in the photos",
+    )
+    parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of the photos that measure")
+    parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot is the .png beside it")
+    parser.set_defaults(group_column=rules.group_column)
 
 
 def _rounded(p_keep: float | None) -> float | None:

@@ -76,12 +76,19 @@ class Epoch:
         return self.finite and (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
 
 
-def split(target: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    target: np.ndarray, share: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions (train, validation) of `target` (n,) bool, stratified: `share` of each class, at least one, is
-    validation, and at least one is left for training. Raises `NotEnoughLabels` below two of a class.
+    validation, and at least one is left for training.
+
+    `groups` (n,): photos of the same one stay together (bursts), each class as near its share as whole groups allow;
+    without, each photo is a group. Raises `NotEnoughLabels` below two of a class, or two groups that hold it.
     """
     chance = np.random.default_rng(seed)
-    train, validation = [], []
+    names = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    counts = np.stack([np.bincount(names, weights=target == value) for value in (True, False)], axis=1)
+    order = []
     for value, name in zip((True, False), LABELS, strict=True):
         members = chance.permutation(np.flatnonzero(target == value))
         if len(members) < 2:
@@ -89,7 +96,48 @@ def split(target: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
                 f"Training needs 2 photos of each class at least; there are {int(target.sum())} keep and "
                 f"{int((~target).sum())} cull that can be read. Label more photos as {name} first."
             )
-        count = min(max(round(len(members) * share), 1), len(members) - 1)
-        validation.append(members[:count])
-        train.append(members[count:])
-    return np.sort(np.concatenate(train)), np.sort(np.concatenate(validation))
+        if len(np.unique(names[members])) < 2:
+            raise NotEnoughLabels(
+                f"Training needs photos of each class from 2 bursts at least; all {len(members)} {name} are of one "
+                f"burst, which is never divided. Label photos of other moments as {name} first."
+            )
+        order.append(names[members])
+    total = counts.sum(axis=0)
+    wanted = np.clip(np.round(total * share), 1, total - 1)
+    chosen = _gather(np.concatenate(order), counts, wanted, [])
+    if not counts[chosen].sum(axis=0).all():  # each group of a class is far larger than what is wanted of it
+        chosen = _gather(np.concatenate(order), counts, wanted, _smallest_with_both(order, counts))
+    validation = np.isin(names, chosen)
+    return np.flatnonzero(~validation), np.flatnonzero(validation)
+
+
+def _gather(order: np.ndarray, counts: np.ndarray, wanted: np.ndarray, chosen: list[int]) -> list[int]:
+    """`chosen` after taking in or putting back one group of `order` after another, as long as that brings the photos
+    of both classes (G, 2) nearer to the `wanted` (2,), in shares of what is wanted, and leaves some outside.
+    """
+    inside, have = set(chosen), counts[chosen].sum(axis=0).tolist()
+    sizes, total, goal = counts.tolist(), counts.sum(axis=0).tolist(), wanted.tolist()
+    groups, changed = list(dict.fromkeys(order.tolist())), True
+
+    def distance(numbers: list[float]) -> float:
+        return sum(abs(number - want) / want for number, want in zip(numbers, goal, strict=True))
+
+    while changed and distance(have):
+        changed = False
+        for group in groups:
+            sign = -1 if group in inside else 1
+            after = [number + sign * size for number, size in zip(have, sizes[group], strict=True)]
+            possible = min(after) > 0 if sign < 0 else all(some < all_ for some, all_ in zip(after, total, strict=True))
+            if possible and distance(after) < distance(have):
+                inside.symmetric_difference_update({group})
+                have, changed = after, True
+    return sorted(inside)
+
+
+def _smallest_with_both(order: list[np.ndarray], counts: np.ndarray) -> list[int]:
+    """The group with fewest photos that holds both classes, or one of each; the other groups hold both as well."""
+    photos = counts.sum(axis=1)
+    mixed = np.flatnonzero(counts.all(axis=1))
+    if len(mixed):
+        return [int(mixed[np.argmin(photos[mixed])])]
+    return [int(members[np.argmin(photos[members])]) for members in order]

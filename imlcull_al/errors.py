@@ -53,6 +53,10 @@ class CullRefused(ImlcullError):
     """The cull was not made; nothing was changed."""
 
 
+class ReplayRefused(ImlcullError):
+    """A replay can't be played with these known answers, or not in the way that was asked."""
+
+
 class ServerError(ImlcullError):
     """The page can't be served."""
 

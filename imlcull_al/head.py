@@ -1,7 +1,8 @@
 """The light classifier on embeddings, refitted after every answer: arrays in, arrays out.
 
-Class-balanced L2-regularised logistic regression on features that are unit-length embeddings, centred over all photos
-and scaled to unit mean square. Takes a binary target; knows nothing of keeping, of photos or of files.
+L2-regularised logistic regression on features that are unit-length embeddings, centred over all photos and scaled to
+unit mean square; classes half balanced. Takes a binary target; knows nothing of keeping, of photos or of files.
+benchmarks/RESULTS.md has what was measured for its constants.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,39 @@ import numpy as np
 
 REGULARISATION = 3.0
 """C of the logistic regression: inverse strength of the penalty, on features whose squared length is 1 on average."""
+OTHERS = (1.0, 10.0, 30.0, 100.0)
+"""Values of C that are taken instead where the answers clearly speak for them: encoders differ in how much of what
+matters lies in directions of little variance."""
+ENOUGH = 8
+"""Answers of the rarer class before C is chosen."""
+BALANCE = 0.5
+"""Power of the class weights: 0 leaves the classes as frequent as they were answered, 1 gives both the same sum."""
+_WIDE = 1e3  # variance of the bias
+_ASKED = 200  # answers on which C is chosen, at most
+_MOST_STEPS = 50
+_TOLERANCE = 1e-7  # of the loss, relative
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is worked out once for all photos.
+
+    `rows` (N, D) float32: embeddings of length 1, less `centre` (D,), divided by `scale`; zero where not `usable` (N,),
+    that is, where an embedding holds a NaN or an infinity.
+    """
+
+    rows: np.ndarray
+    usable: np.ndarray
+    centre: np.ndarray
+    scale: float
+
+    def logits(self, head: "Head") -> np.ndarray:
+        """(N,) float64 log-odds of the target; what `head.logits` gives for the embeddings. 0 where not usable."""
+        weights = head.weights * np.float32(self.scale)
+        bias = head.bias + float(self.centre @ head.weights)
+        logits: np.ndarray = (self.rows @ weights).astype(np.float64) + bias
+        logits[~self.usable] = 0
+        return logits
 
 
 @dataclass(frozen=True)
@@ -28,31 +62,81 @@ class Head:
         return sigmoid(self.logits(embeddings))
 
 
-def fit(embeddings: np.ndarray, labeled: np.ndarray, target: np.ndarray, offset: np.ndarray | None = None) -> Head:
-    """Fit on the rows `labeled` (n,) of `embeddings` (N, D) with `target` (n,) bool; all rows set centre and scale.
+def features(embeddings: np.ndarray) -> Features:
+    """(N, D) embeddings → the features that `fit` works on; a copy."""
+    rows = np.array(embeddings, np.float32)
+    usable = np.isfinite(rows @ np.ones(rows.shape[1], np.float32))
+    rows[~usable] = 0
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    count = max(int(usable.sum()), 1)
+    centre = rows.sum(axis=0, dtype=np.float64).astype(np.float32) / count
+    rows -= centre
+    rows[~usable] = 0
+    scale = max(float(np.sqrt(np.einsum("nd,nd->", rows, rows, dtype=np.float64) / count)), 1e-9)
+    rows /= scale
+    return Features(rows, usable, centre, scale)
 
-    `offset` (n,): log-odds known beforehand for those rows; what is fitted then is a correction to them, zero where
-    they are right. Without it both classes must be there (`ValueError`).
+
+def fit(known: Features, labeled: np.ndarray, target: np.ndarray, offset: np.ndarray | None = None) -> Head:
+    """Fit on the positions `labeled` (n,) with `target` (n,) bool.
+
+    `offset` (n,): log-odds known beforehand for those; what is fitted then is a correction to them, zero where they are
+    right. Without it both classes must be there (`ValueError`).
     """
     if offset is None and (target.all() or not target.any()):
         raise ValueError("both classes are needed")
-    rows = unit(embeddings)
-    centre = rows.mean(axis=0)
-    scale = max(float(np.sqrt(np.square(rows - centre).sum(axis=1).mean())), 1e-9)
-    features = (rows[labeled] - centre) / scale
-    known = np.zeros(len(target)) if offset is None else offset
-    weights, bias = _minimise(features, target, known, class_weights(target), REGULARISATION)
-    weights = weights / scale
-    return Head(weights.astype(np.float32), float(bias - centre @ weights))
+    rows = known.rows[labeled]
+    if offset is None:
+        weights, bias = _minimise(rows, target, np.zeros(len(target)), chosen_regularisation(rows, target))
+    else:
+        weights, bias = _minimise(rows, target, offset, REGULARISATION)
+    weights = weights / known.scale
+    return Head(weights.astype(np.float32), float(bias - known.centre @ weights))
+
+
+def chosen_regularisation(rows: np.ndarray, target: np.ndarray) -> float:
+    """C for features `rows` (n, D) with `target` (n,) bool: `REGULARISATION`, unless another value predicts each answer
+    from all the others better by more than one standard error.
+    """
+    if min(int(target.sum()), len(target) - int(target.sum())) < ENOUGH:
+        return REGULARISATION
+    some = slice(None, None, -(-len(target) // _ASKED))
+    rows, target = rows[some], target[some]
+    usual = _left_out_losses(rows, target, REGULARISATION)
+    best, most = REGULARISATION, 0.0
+    for c in OTHERS:
+        gains = usual - _left_out_losses(rows, target, c)
+        gain = float(gains.mean())
+        if gain > most and gain > float(gains.std()) / np.sqrt(len(gains)):
+            best, most = c, gain
+    return best
+
+
+def _left_out_losses(rows: np.ndarray, target: np.ndarray, c: float) -> np.ndarray:
+    """(n,) weighted log-loss of each answer as all others predict it, by one Newton step from the fit on all
+    (approximate leave-one-out, Rad & Maleki 2020).
+    """
+    rows = np.asarray(rows, np.float64)
+    weights, bias = _minimise(rows, target, np.zeros(len(target)), c)
+    logits, weight = rows @ weights + bias, class_weights(target)
+    p = sigmoid(logits)
+    prior = rows @ rows.T + _WIDE  # covariance of the logits before any answer; the bias is free
+    root = np.sqrt(c * weight * np.maximum(p * (1 - p), 1e-9))
+    inner = np.linalg.solve(np.eye(len(root)) + root[:, None] * prior * root, root[:, None] * prior)
+    variance = np.diag(prior) - np.einsum("ij,ij->j", root[:, None] * prior, inner)
+    step = variance * c * weight * (p - target) / np.maximum(1 - variance * root**2, 1e-3)
+    losses: np.ndarray = weight * np.logaddexp(0, -np.where(target, 1, -1) * (logits + step))
+    return losses
 
 
 def class_weights(target: np.ndarray) -> np.ndarray:
-    """(n,) weights that give both classes the same sum, n in all; ones where there is one class only."""
+    """(n,) weights with sum n: the classes' sums have the ratio of their sizes to the power 1 − `BALANCE`."""
     positive = int(target.sum())
     if positive in (0, len(target)):
         return np.ones(len(target))
-    n = len(target)
-    return np.where(target, n / (2 * positive), n / (2 * (n - positive)))
+    weight = np.where(target, 1 / positive, 1 / (len(target) - positive)) ** BALANCE
+    weights: np.ndarray = weight * len(target) / weight.sum()
+    return weights
 
 
 def unit(embeddings: np.ndarray) -> np.ndarray:
@@ -66,22 +150,43 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
 
-def _minimise(
-    features: np.ndarray, target: np.ndarray, offset: np.ndarray, weight: np.ndarray, c: float
-) -> tuple[np.ndarray, float]:
-    """Weights (D,) and bias of ½|w|² + c Σ weight · log-loss, the bias unpenalised but for one class only."""
-    from scipy.optimize import minimize
+def _minimise(rows: np.ndarray, target: np.ndarray, offset: np.ndarray, c: float) -> tuple[np.ndarray, float]:
+    """Weights (D,) and bias of ½|w|² + c Σ weight · log-loss on `rows` (n, D), by Newton's method.
 
-    x = features.astype(np.float64)
+    It works in the space that the rows span, at most min(n, D) wide. The bias is free unless there is one class only;
+    then it is penalised as a weight is, or it would run off to infinity.
+    """
+    rows = np.asarray(rows, np.float64)
+    basis = None
+    if len(rows) < rows.shape[1]:
+        basis, triangle = np.linalg.qr(rows.T)
+        rows = triangle.T
+    design = np.hstack([rows, np.ones((len(rows), 1))])
+    weight = c * class_weights(target)
     sign = np.where(target, 1.0, -1.0)
-    bias_penalty = 0.0 if target.any() and not target.all() else 1.0  # else it would run off to infinity
+    penalty = np.ones(design.shape[1])
+    penalty[-1] = 0.0 if target.any() and not target.all() else 1.0
 
-    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        w, b = parameters[:-1], parameters[-1]
-        margin = sign * (x @ w + b + offset)
-        slope = -c * weight * sign * sigmoid(-margin)
-        value = 0.5 * (w @ w + bias_penalty * b * b) + c * (weight * np.logaddexp(0, -margin)).sum()
-        return value, np.append(w + x.T @ slope, bias_penalty * b + slope.sum())
+    def loss(parameters: np.ndarray) -> float:
+        margin = sign * (design @ parameters + offset)
+        return 0.5 * float(penalty @ parameters**2) + float(weight @ np.logaddexp(0, -margin))
 
-    solution = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 500})
-    return solution.x[:-1], float(solution.x[-1])
+    parameters = np.zeros(design.shape[1])
+    before = loss(parameters)
+    for _ in range(_MOST_STEPS):
+        p = sigmoid(design @ parameters + offset)
+        slope = penalty * parameters + design.T @ (weight * (p - target))
+        curvature = (design.T * (weight * np.maximum(p * (1 - p), 1e-9))) @ design
+        curvature[np.diag_indices(len(curvature))] += penalty + 1e-9
+        step = np.linalg.solve(curvature, slope)
+        length = 1.0
+        while (after := loss(parameters - length * step)) > before and length > 1e-4:
+            length /= 2
+        if after > before:
+            break
+        parameters = parameters - length * step
+        if before - after < _TOLERANCE * max(1.0, before):
+            break
+        before = after
+    weights = parameters[:-1] if basis is None else basis @ parameters[:-1]
+    return weights, float(parameters[-1])

@@ -7,7 +7,9 @@
 
 `do` is `answer`; `skip` (label and before null); `undo` (takes back the photo's last answer or skip not yet taken back;
 label is what it went back to); `edit` (the labels CSV was changed by somebody else; label null is a removed row).
-`queue` says in which queue the photo was shown, null where it is not known. The state is the journal folded from its
+`queue` says in which queue the photo was shown, null where it is not known. One more line, before the first answer,
+draws the order of the audit: `do` is `audit`, `key` empty, and `seed` 32 hexadecimal digits; the first one counts. The
+state is the journal folded from its
 first line. A line is flushed to the disk before `append` returns. A line that is no event, such as the torn last one of
 a killed writer, is passed over and said.
 Knows nothing of the CSV, of photos or of order.
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 KEEP, CULL = "keep", "cull"
 LABELS = (KEEP, CULL)
 VERSION = 1
-_ACTIONS = ("answer", "skip", "undo", "edit")
+_ACTIONS = ("answer", "skip", "undo", "edit", "audit")
 
 
 class Answer(NamedTuple):
@@ -43,17 +45,24 @@ class Answer(NamedTuple):
 @dataclass
 class State:
     """A folded journal. `labels`: key → label, in the order of first answers; `skipped`: in order of skipping;
-    `confirmed`: answered as before among the disagreements, so that they are none any more.
+    `confirmed`: answered as before among the disagreements, so that they are none any more. `first_shown`: key → queue
+    in which a photo was when it got its first answer or skip, None where that is not known; it stays when that is taken
+    back, or a check could be made to train. `seed`: of the audit.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, None] = field(default_factory=dict)
     undoable: list[Answer] = field(default_factory=list)
     confirmed: set[str] = field(default_factory=set)
+    first_shown: dict[str, str | None] = field(default_factory=dict)
+    seed: str = ""
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Fold one event in."""
         do, key, label = event["do"], event["key"], event["label"]
+        if do == "audit":
+            self.seed = self.seed or str(event.get("seed", ""))
+            return
         if do in ("answer", "skip"):
             self.undoable.append(Answer(key, label, self.labels.get(key)))
         elif do == "undo":
@@ -62,10 +71,12 @@ class State:
         self.skipped.pop(key, None)
         if do == "skip":
             self.skipped[key] = None
+            self.first_shown.setdefault(key, event.get("queue"))
         elif label is None:
             self.labels.pop(key, None)
         else:
             self.labels[key] = label
+            self.first_shown.setdefault(key, event.get("queue"))
 
     def last_of(self, key: str) -> Answer | None:
         """The photo's last answer or skip not yet taken back."""
@@ -89,6 +100,11 @@ def event(do: str, key: str, label: str | None, before: str | None, queue: str |
     """A line of the journal, as of now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {"v": VERSION, "at": now, "do": do, "key": key, "label": label, "before": before, "queue": queue}
+
+
+def audit_event(seed: str) -> dict[str, Any]:
+    """The line that draws the order of the audit."""
+    return {**event("audit", "", None, None), "seed": seed}
 
 
 class Journal:
@@ -177,7 +193,11 @@ class Journal:
                 raise LabelsError(f"{self.path} was written by a newer imlcull ({event['v']}). Update this one first.")
             allowed = LABELS if event["do"] == "answer" else (*LABELS, None)
             # a lone surrogate is valid JSON, but no name that the CSV could hold
-            if event["do"] in _ACTIONS and event["label"] in allowed and event["key"].encode():
+            if (
+                event["do"] in _ACTIONS
+                and event["label"] in allowed
+                and (event["key"].encode() or event["do"] == "audit")
+            ):
                 return event
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass  # said below, like valid JSON that is no event

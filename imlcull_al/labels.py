@@ -12,6 +12,7 @@ Knows nothing of photos, scores or order.
 
 import logging
 import os
+import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from . import tables
 from .errors import LabelsError, StorageError
 from .files import locked, replace_text
-from .journal import CULL, KEEP, LABELS, Answer, Journal, event
+from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
 from .project import Stage
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,31 @@ class Dialect(NamedTuple):
         return self.keep if label == KEEP else self.cull
 
 
+AUDIT = "audit"
+"""The queue whose answers measure."""
 OWN_DIALECT = Dialect(("image_name", "label"), "image_name", KEEP, CULL)
 _NEVER_SEEN = (-1, -1, -1)  # the stat of no file; None is that of a missing one
 TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
+
+
+class Answers(NamedTuple):
+    """All answers at one moment.
+
+    `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer came from
+    the blind audit: they measure, and never train. `skipped`: in order of skipping. `confirmed`: answered again as
+    before among the disagreements. `seed`: draws the order of the audit.
+    """
+
+    labels: dict[str, str]
+    audited: frozenset[str]
+    skipped: tuple[str, ...]
+    confirmed: frozenset[str]
+    seed: str
+
+    @property
+    def training(self) -> dict[str, str]:
+        """The labels that may train and query: all but the audited."""
+        return {key: label for key, label in self.labels.items() if key not in self.audited}
 
 
 class Labels:
@@ -62,6 +85,7 @@ class Labels:
         self._extras: dict[str, dict[str, str]] = {}
         self._csv_stat: tuple[int, int, int] | None = _NEVER_SEEN
         self._csv_is_behind = False
+        self._seed = secrets.token_hex(16)  # of the audit, unless the journal has one
         self.refresh()
 
     def refresh(self) -> bool:
@@ -76,15 +100,15 @@ class Labels:
         with self._lock:
             return dict(self._labels)
 
-    def skipped(self) -> list[str]:
-        """Keys put off, in the order in which they were."""
+    def now(self) -> Answers:
+        """All answers as they stand."""
         with self._lock:
-            return list(self._journal.state.skipped)
-
-    def confirmed(self) -> set[str]:
-        """Keys whose answer was given again in the queue of disagreements."""
-        with self._lock:
-            return set(self._journal.state.confirmed)
+            state = self._journal.state
+            first_shown = state.first_shown
+            audited = frozenset(key for key in state.labels if first_shown.get(key) == AUDIT)
+            return Answers(
+                dict(state.labels), audited, tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
+            )
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
         """Record an answer; when this returns it is on the disk. Raises `LabelsError`, `StorageError`."""
@@ -96,15 +120,17 @@ class Labels:
             raise LabelsError(f"The label {label!r} is neither keep nor cull. Answer one of the two.")
         with self._writing():
             self._refresh()
-            self._journal.append([event("answer", key, label, self._labels.get(key), queue) for key in keys])
+            drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
+            answers = [event("answer", key, label, self._labels.get(key), queue) for key in keys]
+            self._journal.append([*drawn, *answers])
             self._write_csv()
 
-    def skip(self, key: str) -> None:
-        """Put a photo off, unless it has an answer. Raises `LabelsError`, `StorageError`."""
+    def skip(self, key: str, queue: str | None = None) -> None:
+        """Put a photo off, unless it has an answer. `queue`: it was shown in. Raises `LabelsError`, `StorageError`."""
         with self._writing():
             self._refresh()
             if key not in self._labels:
-                self._journal.append([event("skip", key, None, None)])
+                self._journal.append([event("skip", key, None, None, queue)])
 
     def undo(self, key: str | None = None) -> Answer | None:
         """Take back the last answer or skip not yet taken back, of this photo if one is named; None for none."""

@@ -112,6 +112,18 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Rehearsal(Stage):
+    """A stage whose photos lie elsewhere: answers and all else that is written about it stay apart from them."""
+
+    photos: Path
+
+    @property
+    def folder(self) -> Path:
+        """The photos; still only read."""
+        return self.photos
+
+
+@dataclass(frozen=True)
 class Listing:
     """What a stage folder holds.
 

@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from . import photos, tables
@@ -35,6 +36,7 @@ from .evaluation import (
     Prediction,
     calibration_error,
     confusion,
+    mean_interval,
     mistakes,
     reliability,
 )  # fmt: skip
@@ -98,6 +100,23 @@ def write_report(
     }
     _replace_folder(folder, contents)
     return [folder / name for name in contents]
+
+
+def draw_learning(labels: np.ndarray, curves: Mapping[str, np.ndarray], headline: str, caption: Caption) -> bytes:
+    """A PNG of average precision 0 … 1 by `labels` (n,): strategy → (seeds, n), the last one the dashed baseline."""
+    figure = _page(8, 4.8, headline, caption)
+    axes, (*_, baseline) = figure.subplots(), curves
+    for name, runs in curves.items():
+        mean, half = (100 * part for part in mean_interval(runs))
+        colour, line = (GREY, "--") if name == baseline else (KEEP_COLOUR, "-")
+        dots = {"marker": "o" if len(labels) <= 40 else "", "markersize": 4}
+        axes.plot(labels, mean, color=colour, linestyle=line, label=name, **dots)
+        axes.fill_between(labels, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+    level = 100 * float(curves[baseline][:, -1].mean())
+    axes.axhline(level, color=FAINT, linestyle=":", zorder=1)
+    _finish(axes, "labels (photos answered)", "average precision on held-out photos (%)")
+    axes.set_xlim(0, 1.03 * labels[-1])
+    return _png(figure)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -65,15 +65,32 @@ def choose_source(stage: Stage, model: str | None) -> Source:
     return Source(trained.encoder, trained)
 
 
-def p_keep(source: Source, seen: Embeddings, labels: Mapping[str, str]) -> np.ndarray | None:
-    """(N,) in the order of `seen.keys`, float64; None while there is no model and a class has no answer."""
-    rows = np.array([row for row, key in enumerate(seen.keys) if key in labels], np.intp)
-    target = np.array([labels[seen.keys[row]] == KEEP for row in rows], bool)
-    if source.model is None:
-        if target.all() or not target.any():
-            return None
-        return head.fit(seen.rows, rows, target).probability(seen.rows)
-    logits = source.model.head.logits(seen.rows).astype(np.float64)
-    if len(rows):
-        logits += head.fit(seen.rows, rows, target, offset=logits[rows]).logits(seen.rows)
-    return head.sigmoid(logits)
+class Scorer:
+    """p_keep of one set of photos, from any answers: what all answers have in common is worked out once."""
+
+    def __init__(self, source: Source, seen: Embeddings) -> None:
+        """`seen`: embeddings by the encoder of `source`."""
+        self.keys = seen.keys
+        self.row = {key: row for row, key in enumerate(seen.keys)}
+        self.features = head.features(seen.rows)
+        self._logits = source.model.head.logits(seen.rows).astype(np.float64) if source.model else None
+
+    def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (n,) of the labeled photos, in key order, and whether each is to keep (n,) bool."""
+        rows = np.sort(np.array([self.row[key] for key in labels if key in self.row], np.intp))
+        return rows, np.array([labels[self.keys[row]] == KEEP for row in rows], bool)
+
+    def p_keep(self, labels: Mapping[str, str]) -> np.ndarray | None:
+        """(N,) in the order of `keys`, float64; None while there is no model and a class has no answer.
+
+        `labels`: those that may train, not the audited ones.
+        """
+        rows, target = self.labeled(labels)
+        if self._logits is None:
+            if target.all() or not target.any():
+                return None
+            return head.sigmoid(self.features.logits(head.fit(self.features, rows, target)))
+        if not len(rows):
+            return head.sigmoid(self._logits)
+        correction = head.fit(self.features, rows, target, offset=self._logits[rows])
+        return head.sigmoid(self._logits + self.features.logits(correction))

@@ -13,26 +13,29 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import bursts, cull, embeddings, head, photos, query, scores, train
+from . import cull, embeddings, head, photos, query, scores, train
 from .cull import Decision, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
 from .encoder import load_encoder
 from .epochs import Epoch, Options
-from .errors import Cancelled, ModelFileError, StageError
-from .labels import KEEP, LABELS, Answer, Labels
+from .errors import Cancelled, CullRefused, ModelFileError, StageError
+from .labels import AUDIT, KEEP, LABELS, Answer, Labels
 from .leases import Leases
 from .previews import Previews
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage, absolute, list_photos, open_stage
-from .scores import Source, choose_source
+from .promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, promise_of, threshold_of
+from .ranking import Ranker, Ranking, check_queue
+from .scores import Scorer, Source, choose_source
 from .train import Interrupted
 
 _PRESSES = 1000
@@ -46,12 +49,17 @@ DEFAULT_CACHE_DIR = (
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo as it is shown. `p_keep` is None while there is no score, `label` while there is no answer."""
+    """A photo as it is shown. `p_keep` is None while there is no score, `label` while there is no answer.
+
+    `queue`: what it is asked for, None where it is only shown. Of the audit nothing is told before its answer: p_keep
+    is None.
+    """
 
     key: str
     path: Path
     p_keep: float | None
     label: str | None
+    queue: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,18 +75,6 @@ class Counts:
     cull: int
     unreadable: int
     missing: int
-
-
-QUEUES = {
-    "uncertain": "most uncertain",
-    "audit": "audit",
-    "keepers": "likely keepers",
-    "culls": "likely culls",
-    "disagreements": "disagreements",
-    "files": "file order",
-}
-"""The queues a person can choose, and what they are called. `audit` is a blind, fixed shuffle; `disagreements` holds
-answered photos that the scores would decide otherwise; the others hold unlabeled photos."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +100,13 @@ class Session:
         self._labels = Labels(stage)
         self._source: Source | None = None
         self._seen: Embeddings | None = None
-        self._bursts = np.empty(0, np.intp)
+        self._ranker: Ranker | None = None
+        self._ranking: Ranking | None = None
+        self._shown: dict[str, str] = {}
+        self._withheld: frozenset[str] = frozenset()
         with suppress(ModelFileError):  # said by `prepare`; it must not stop the training that replaces the file
             self._source = choose_source(stage, model)
         self._model_is_new = self._source is None
-        self._p_keep: dict[str, float] = {}
-        self._queues: dict[str, list[str]] = {}
         self._revision = secrets.token_hex(8)
         self._leases = Leases()
         self._presses: dict[str, deque[int]] = {}
@@ -154,24 +151,25 @@ class Session:
         seen = embeddings.ensure(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
-        found = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
+        ranker = Ranker(Scorer(source, seen), seen)
         with self._lock:  # scores, photos and embeddings change together
             self.listing, self._keys = listing, frozenset(listing.keys)
             self._source, self._seen, self._model_is_new = source, seen, False
-            self._bursts = found
+            self._ranker = ranker
             self._changed()
         return seen
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""
         with self._lock:
-            first = self._ranked("uncertain")
-        keys = dict.fromkeys([*first, *self.listing.keys])
+            keys = dict.fromkeys([*self._now().queue("uncertain"), *self.listing.keys])
         self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:
-        """The unlabeled photo to ask about now, skipped ones last; None when all are labeled."""
-        return next(iter(self.order(1)), None)
+        """The photo to ask about now, skipped ones last; None when all are labeled. One in eight is the audit's."""
+        with self._lock:
+            key = next(self._now().queue("uncertain"), None)
+            return None if key is None else self._asked([key], "uncertain")[0]
 
     def offer(
         self,
@@ -187,11 +185,20 @@ class Session:
         that, and so do two minutes without a new offer. Raises `StageError` for an unknown queue.
         """
         with self._lock:
-            ranked = self._ranked(queue)
-            known = set(ranked)
-            ordered = [*[key for key in first if key in known], *_last(ranked, last)]
-            keys = self._leases.take(visitor, dict.fromkeys(ordered), count, time.monotonic())
-            return self._photos(keys)
+            now = self._now()
+            check_queue(queue)
+            held = dict.fromkeys(key for key in first if now.holds(queue, key))
+            passed = dict.fromkeys(key for key in last if key not in held and now.holds(queue, key))
+            # Lazily: of a million photos a page wants the first few.
+            others = (key for key in now.queue(queue) if key not in held and key not in passed)
+            keys = self._leases.take(visitor, chain(held, others, passed), count, time.monotonic())
+            return self._asked(keys, queue)
+
+    def withhold(self, keys: Collection[str]) -> None:
+        """Never ask about these photos; they get scores all the same, so that these can be measured on them."""
+        with self._lock:
+            self._withheld = frozenset(keys)
+            self._changed()
 
     def visitors(self) -> int:
         """How many people or tabs are being shown photos now."""
@@ -244,33 +251,34 @@ class Session:
         """One photo with its score and its answer. Raises `StageError` for a key that the stage doesn't hold."""
         with self._lock:
             self._check(key)
-            self._ranked("uncertain")
             return self._photos([key])[0]
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
-        """Record `keep` or `cull`; the latest answer counts. `queue`: the one it was shown in, for the journal.
+        """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`.
 
-        Raises `StageError`, `LabelsError`, `StorageError`.
+        `queue`: the one it was shown in; by default that in which `next` or `offer` showed it. A photo whose first
+        answer was one of the audit measures, and never trains.
         """
-        self.answer_all([key], label, queue)
+        self.answer_all([key], label, self._shown.get(key) if queue is None else queue)
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
         """The same answer for many photos at once, all of them or none. Raises as `answer` does."""
         if queue is not None:
-            _check_queue(queue)
+            check_queue(queue)
         with self._lock:
             for key in keys:
                 self._check(key)
             self._labels.answer_all(keys, label, queue)
             for key in keys:
                 self._leases.free(key)
+                self._shown.pop(key, None)
             self._changed()
 
     def skip(self, key: str) -> None:
         """Put a photo behind all others."""
         with self._lock:
             self._check(key)
-            self._labels.skip(key)
+            self._labels.skip(key, self._shown.get(key))
             self._changed()
 
     def undo(self, key: str | None = None) -> Answer | None:
@@ -291,14 +299,16 @@ class Session:
             return taken_back
 
     def order(self, n: int | None = None) -> list[Photo]:
-        """The next `n` photos to label (all by default), most uncertain first."""
+        """The `n` photos without an answer (all by default) of which the scores are least sure, those first.
+
+        `next` asks about what teaches most: uncertain photos that stand for others, and now and then one of the audit.
+        """
         with self._lock:
-            return self._photos(self._ranked("uncertain")[:n])
+            return self._photos(self._now().most_uncertain()[:n])
 
     def survey(self) -> list[Photo]:
         """Every photo of the stage, in key order."""
         with self._lock:
-            self._ranked("uncertain")
             return self._photos(self.listing.keys)
 
     def moments(self) -> dict[str, tuple[int, float]]:
@@ -308,8 +318,16 @@ class Session:
         """
         with self._lock:
             seen = self._seen
-            pairs = zip(self._bursts.tolist(), seen.taken.tolist(), strict=True) if seen else ()
-            return dict(zip(seen.keys, pairs, strict=True)) if seen else {}
+            if seen is None or self._ranker is None:
+                return {}
+            return dict(
+                zip(seen.keys, zip(self._ranker.bursts.tolist(), seen.taken.tolist(), strict=True), strict=True)
+            )
+
+    def brackets(self) -> list[int]:
+        """Numbers of the bursts that are exposure brackets: their frames belong together, and are no choice."""
+        with self._lock:
+            return list(self._ranker.brackets) if self._ranker else []
 
     def unreadable(self) -> dict[str, str]:
         """Key → reason of the photos that can't be shown, as far as is known."""
@@ -338,9 +356,9 @@ class Session:
         if not self.prepared:
             self.prepare()
         with self._lock:
-            seen, source, labels = self._seen, self._source, self._labels.as_dict()
-        assert seen is not None and source is not None  # prepared
-        p_keep = scores.p_keep(source, seen, labels)
+            seen, now = self._seen, self._now()
+        assert seen is not None  # prepared
+        labels, p_keep = now.answers.labels, now.p_keep
         if p_keep is None:
             if not all(key in labels for key in seen.keys):
                 usable = {key: labels[key] for key in seen.keys if key in labels}
@@ -363,7 +381,7 @@ class Session:
         Starts from the model that the session was opened with, else from what the stage's trained model started from.
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed.
         """
-        labels = {key: label for key, label in self._labels.as_dict().items() if key in self._keys}
+        labels = {key: label for key, label in self._labels.now().training.items() if key in self._keys}
         base = self._model
         if base is None and self._source:
             trained = self._source.model
@@ -378,12 +396,64 @@ class Session:
                 progress=progress,
                 on_epoch=on_epoch,
                 stop=stop,
+                burst_of={key: burst for key, (burst, _) in self.moments().items()} or None,
             )
         finally:  # a run that is stopped, or fails later on, may have replaced the model file
             self._model_is_new = True
         with suppress(Cancelled):  # the training has ended well; its scores come with the next `prepare`
             self.prepare(progress=progress, stop=stop)
         return done
+
+    def promise(
+        self,
+        threshold: float = 0.5,
+        max_keepers_lost: float = MAX_KEEPERS_LOST,
+        confidence: float = CONFIDENCE,
+    ) -> Promise | None:
+        """How many keepers a cull at this threshold loses at most, from the audit; None while there are no scores."""
+        if not (0 <= threshold <= 1 and 0 < max_keepers_lost < 1 and 0 < confidence < 1):
+            raise StageError(
+                f"A threshold of {threshold:g}, at most {max_keepers_lost:g} of the keepers lost, {confidence:g} "
+                "confidence: choose numbers between 0 and 1, such as 0.5, 0.05 and 0.95."
+            )
+        with self._lock:
+            now = self._now()
+        asked = (threshold, max_keepers_lost, confidence)
+        if asked not in now.promises:
+            now.promises[asked] = promise_of(now, *asked)
+        return now.promises[asked]
+
+    def learning_curve(self) -> list[Point]:
+        """How good the scores became, answer by answer, as the audit measures it."""
+        with self._lock:
+            now = self._now()
+        return curve_of(now)
+
+    def threshold_for(self, max_keepers_lost: float, confidence: float = CONFIDENCE) -> float:
+        """The largest threshold at which at most this share of the keepers is lost.
+
+        Raises `CullRefused` with the number of keepers that are missing where the audit supports none, and
+        `NotEnoughLabels`.
+        """
+        if not (0 < max_keepers_lost < 1 and 0 < confidence < 1):
+            raise CullRefused(
+                f"At most {max_keepers_lost:g} of the keepers lost, with {confidence:g} confidence: choose two shares "
+                "between 0 and 1, such as 0.05 and 0.95."
+            )
+        if not self.prepared:
+            self.prepare()
+        with self._lock:
+            now = self._now()
+        found = threshold_of(now, max_keepers_lost, confidence)
+        if found is None:
+            raise scores.without_scores(self.stage, now.answers.labels)
+        if found.value is None:
+            raise CullRefused(
+                f"{found.keepers} keepers were found in the audit; to promise that at most {max_keepers_lost:.1%} are "
+                f"lost ({confidence:.0%} confidence), about {found.missing} more must be found there, none of them "
+                "with a low score. Answer photos of the audit queue first, or cull with a threshold of your own."
+            )
+        return found.value
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """What `cull` would do."""
@@ -418,64 +488,40 @@ class Session:
         return cull.undo(self.stage.next)
 
     def _photos(self, keys: Sequence[str]) -> list[Photo]:
-        """As they stand at the last ranking."""
-        labels = self._labels.as_dict()
-        return [Photo(key, self.stage.path(key), self._p_keep.get(key), labels.get(key)) for key in keys]
+        """As they stand now."""
+        now = self._now()
+        labels = now.answers.labels
+        return [Photo(key, self.stage.path(key), now.score(key), labels.get(key)) for key in keys]
+
+    def _asked(self, keys: Sequence[str], queue: str) -> list[Photo]:
+        """Photos of a queue as they are asked about."""
+        now = self._now()
+        photos = [replace(photo, queue=now.asked_for(queue, photo.key)) for photo in self._photos(keys)]
+        self._shown.update({photo.key: photo.queue for photo in photos if photo.queue})
+        return [
+            replace(photo, p_keep=None) if photo.queue == AUDIT and photo.label is None else photo for photo in photos
+        ]
 
     def _check(self, key: str) -> None:
         if key not in self._keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
     def _changed(self) -> None:
-        self._queues = {}
+        self._ranking = None
         self._revision = secrets.token_hex(8)
 
-    def _ranked(self, queue: str) -> list[str]:
-        """Keys in the order of a queue, worked out again after every change."""
-        _check_queue(queue)
+    def _now(self) -> Ranking:
+        """Scores and queues, worked out again after every change."""
         if self._labels.refresh():  # another program, or an editor, has answered
             self._changed()
-        if "uncertain" not in self._queues:
-            self._rank_all()
-        return self._queues[queue]
-
-    def _rank_all(self) -> None:
-        labels = self._labels.as_dict()
-        seen, source = self._seen, self._source
-        keys = seen.keys if seen else self.listing.keys
-        labeled = np.array([row for row, key in enumerate(keys) if key in labels], np.intp)
-        unlabeled = np.array([row for row, key in enumerate(keys) if key not in labels], np.intp)
-        shuffled = query.shuffled(keys, unlabeled)
-        p_keep = scores.p_keep(source, seen, labels) if seen and source else None
-        if p_keep is None:
-            self._p_keep = {}
-            orders = {"uncertain": shuffled, "keepers": shuffled, "culls": shuffled, "disagreements": labeled[:0]}
-        else:
-            self._p_keep = dict(zip(keys, p_keep.tolist(), strict=True))
-            confirmed = self._labels.confirmed()
-            open_ = np.array([row for row in labeled if keys[row] not in confirmed], np.intp)
-            is_keep = np.array([labels[keys[row]] == KEEP for row in open_], bool)
-            orders = {
-                "uncertain": query.most_uncertain_first(p_keep, unlabeled),
-                "keepers": query.likeliest_first(p_keep, unlabeled),
-                "culls": query.likeliest_first(1 - p_keep, unlabeled),
-                "disagreements": query.disagreements_first(p_keep, open_, is_keep),
-            }
-        orders |= {"audit": shuffled, "files": unlabeled}
-        skipped = self._labels.skipped()
-        self._queues = {name: _last([keys[row] for row in rows], skipped) for name, rows in orders.items()}
-
-
-def _check_queue(queue: str) -> None:
-    if queue not in tuple(QUEUES):  # a tuple: a page may send what has no hash
-        raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
-
-
-def _last(keys: Sequence[str], skipped: Sequence[str]) -> list[str]:
-    """The keys, those that were skipped behind the others."""
-    ranked = dict.fromkeys(keys)
-    behind = [key for key in skipped if ranked.pop(key, key) is None]
-    return [*ranked, *behind]
+        if self._ranking is None:
+            answers = self._labels.now()
+            self._ranking = (
+                self._ranker.rank(answers, self._withheld)
+                if self._ranker
+                else Ranking(self.listing.keys, answers, None, self._withheld)
+            )
+        return self._ranking
 
 
 def open_session(

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from . import embeddings, head, photos, report, tables, unfinished
+from . import bursts, embeddings, head, photos, report, tables, unfinished
 from .encoder import VisionEncoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
-from .errors import Cancelled, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
+from .errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .files import replacing
 from .labels import KEEP, LABELS
@@ -99,15 +100,18 @@ def train(
     progress: Progress = silent,
     on_epoch: Callable[[Epoch, bool], None] | None = None,
     stop: Stop = never,
+    burst_of: Mapping[str, int] | None = None,
 ) -> Training:
     """Fine-tune `encoder` on `labels` and write model, epoch log and report of `stage`.
 
+    `burst_of`: photo → number of its burst, none of which is divided between training and validation; by default those
+    that the labeled photos alone make.
     `on_epoch` is called with every epoch, the start first, and whether it was the best so far. Raises
     `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was.
     """
     if not labels:
         raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
-    run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop)
+    run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop, burst_of)
     run.options.check()
     with unfinished.noted(stage.unfinished, asdict(run.options)):
         run.read()
@@ -137,7 +141,9 @@ class _Run:
         options: Options,
         progress: Progress,
         stop: Stop,
+        burst_of: Mapping[str, int] | None,
     ) -> None:
+        self.burst_of = burst_of
         self.stage, self.encoder, self.labels, self.cache_dir = stage, encoder, labels, cache_dir
         self.options, self.progress, self.stop = options, progress, stop
         self.keys: list[str] = []
@@ -161,7 +167,9 @@ class _Run:
                 pixels.append(torch.from_numpy(found))
             self.progress("reading labeled photos", done + 1, len(wanted))
         is_keep = np.array([self.labels[key] == KEEP for key in self.keys], bool)
-        self.train_side, self.validation_side = split(is_keep, self.options.validation_split, self.options.seed)
+        self.train_side, self.validation_side = split(
+            is_keep, self.options.validation_split, self.options.seed, self._bursts()
+        )
         self.targets = torch.tensor([LABELS.index(self.labels[key]) for key in self.keys])
         self.pixels = torch.stack(pixels)
         self.batch_size = min(self.options.batch_size, len(self.keys))
@@ -218,6 +226,15 @@ class _Run:
         )
         self.progress("writing the report", 1, 1)
 
+    def _bursts(self) -> np.ndarray:
+        """(n,) the burst of each of `keys`; a photo that is in none is one of its own."""
+        known = self.burst_of
+        if known is None:
+            paths = {key: self.stage.path(key) for key in self.keys}
+            seen = embeddings.ensure(paths, self.encoder, self.cache_dir, progress=self.progress, stop=self.stop)
+            known = dict(zip(seen.keys, bursts.groups(seen.taken, seen.rows).tolist(), strict=True))
+        return np.array([known.get(key, -1 - place) for place, key in enumerate(self.keys)], np.intp)
+
     def _pixels_of(self, key: str) -> np.ndarray | str:
         try:
             image = photos.load(self.stage.path(key), self.encoder.side)
@@ -267,7 +284,7 @@ class _Run:
         target = np.array([self.labels[key] == KEEP for key in seen.keys], bool)
         if target.all() or not target.any():
             raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
-        return head.fit(seen.rows, np.arange(len(target)), target)
+        return head.fit(head.features(seen.rows), np.arange(len(target)), target)
 
     def _forward(
         self, classifier: "CullClassifier", batch: "Tensor", chance: "Generator | None" = None
@@ -312,11 +329,12 @@ class _Run:
 
 
 def _has_usable_model(stage: Stage) -> bool:
+    """Whether the model file of the stage can score a photo: some damage shows only then."""
     from . import model
 
     try:
-        model.load(stage.model)
-    except ModelFileError:
+        model.load(stage.model).encoder.encode([Image.new("RGB", (64, 64))])
+    except (ModelFileError, EncoderError):
         return False
     return True
 

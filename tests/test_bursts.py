@@ -137,3 +137,12 @@ def test_groups_can_be_numbered_by_time():
     times = np.array([30.0, 10.0, np.nan, 11.0, 31.0])
     assert bursts.in_time(times, np.array([0, 1, 2, 1, 0])).tolist() == [1, 0, 2, 0, 1]
     assert bursts.in_time(np.empty(0), np.empty(0, np.intp)).tolist() == []
+
+
+def test_brackets_are_found_among_the_bursts():
+    times = np.array([0.0, 1, 2, 10, 11, 12, 20, 21, 22])
+    group = np.repeat([0, 1, 2], 3)
+    compensations = np.array([0, -2, 2, 0, 0, 0, np.nan, -1, 1])
+    assert bursts.brackets(times, group, compensations) == [0]
+    assert bursts.brackets(times[::-1], group[::-1], compensations[::-1]) == [0]
+    assert bursts.brackets(np.empty(0), np.empty(0, np.intp), np.empty(0)) == []

@@ -11,49 +11,52 @@ ROWS = RNG.normal(size=(60, 5)) + 3 * np.eye(5)[RNG.integers(0, 2, 60)]
 TARGET = ROWS[:, 0] > ROWS[:, 1]
 
 
-def test_it_is_scikit_learns_balanced_logistic_regression():
+def test_it_is_scikit_learns_logistic_regression():
     labeled = np.arange(30)
-    ours = head.fit(ROWS, labeled, TARGET[:30]).logits(ROWS)
+    known = head.features(ROWS)
+    ours = head.fit(known, labeled, TARGET[:30]).logits(ROWS)
     unit = ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)
     centred = unit - unit.mean(0)
     features = centred / np.sqrt((centred**2).sum(1).mean())
-    theirs = LogisticRegression(C=head.REGULARISATION, class_weight="balanced", tol=1e-8, max_iter=10_000)
-    theirs.fit(features[:30], TARGET[:30])
+    theirs = LogisticRegression(C=head.chosen_regularisation(known.rows[:30], TARGET[:30]), tol=1e-8, max_iter=10_000)
+    theirs.fit(features[:30], TARGET[:30], sample_weight=head.class_weights(TARGET[:30]))
     assert np.allclose(ours, theirs.decision_function(features), atol=2e-3)
 
 
 def test_the_target_is_the_likely_side():
-    probability = head.fit(ROWS, np.arange(40), TARGET[:40]).probability(ROWS[40:])
+    probability = head.fit(head.features(ROWS), np.arange(40), TARGET[:40]).probability(ROWS[40:])
     assert ((probability > 0.5) == TARGET[40:]).mean() > 0.9
 
 
 def test_one_class_only_needs_something_known_beforehand():
     with pytest.raises(ValueError, match="both classes"):
-        head.fit(ROWS, np.arange(3), np.array([True, True, True]))
+        head.fit(head.features(ROWS), np.arange(3), np.array([True, True, True]))
 
 
 def test_an_offset_that_is_right_is_hardly_corrected_and_a_wrong_one_is():
     labeled = np.arange(20)
     right = np.where(TARGET[:20], 6.0, -6.0)
-    assert np.abs(head.fit(ROWS, labeled, TARGET[:20], offset=right).logits(ROWS)).max() < 0.6
-    correction = head.fit(ROWS, labeled, TARGET[:20], offset=-right).logits(ROWS[:20])
+    assert np.abs(head.fit(head.features(ROWS), labeled, TARGET[:20], offset=right).logits(ROWS)).max() < 0.6
+    correction = head.fit(head.features(ROWS), labeled, TARGET[:20], offset=-right).logits(ROWS[:20])
     assert (np.sign(correction) == np.where(TARGET[:20], 1, -1)).mean() > 0.9
 
 
 def test_one_new_answer_pulls_a_known_score_its_way():
-    correction = head.fit(ROWS, np.array([7]), np.array([True]), offset=np.array([-2.0])).logits(ROWS)
+    correction = head.fit(head.features(ROWS), np.array([7]), np.array([True]), offset=np.array([-2.0])).logits(ROWS)
     assert correction[7] > 0.1
     assert np.isfinite(correction).all()
 
 
-def test_weights_of_the_classes_sum_alike():
-    assert head.class_weights(np.array([True, False, False, False])).tolist() == [2, 2 / 3, 2 / 3, 2 / 3]
+def test_the_sums_of_the_classes_weights_have_the_ratio_of_their_roots():
+    weights = head.class_weights(np.array([True] + [False] * 4))
+    assert weights.sum() == pytest.approx(5)
+    assert weights[1:].sum() / weights[0] == pytest.approx(2)  # 4 to the power ½
     assert head.class_weights(np.array([True, True])).tolist() == [1, 1]
 
 
 def test_all_alike_and_zero_rows_are_defined():
     same = np.ones((4, 3))
-    assert np.allclose(head.fit(same, np.array([0, 1]), np.array([True, False])).probability(same), 0.5)
+    assert np.allclose(head.fit(head.features(same), np.array([0, 1]), np.array([True, False])).probability(same), 0.5)
     assert head.unit(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
 
 
@@ -62,3 +65,51 @@ def test_a_probability_is_one(logits):
     probability = head.sigmoid(np.array(logits))
     assert ((probability >= 0) & (probability <= 1)).all()
     assert np.allclose(probability + head.sigmoid(-np.array(logits)), 1)
+
+
+def test_features_give_the_logits_that_the_embeddings_do():
+    known = head.features(ROWS)
+    fitted = head.fit(known, np.arange(30), TARGET[:30])
+    assert np.allclose(known.logits(fitted), fitted.logits(ROWS), atol=1e-4)
+    assert np.allclose(known.rows.mean(axis=0), 0, atol=1e-5)
+    assert np.square(known.rows).sum(axis=1).mean() == pytest.approx(1, abs=1e-4)
+
+
+def test_what_is_no_number_is_not_usable_and_harms_no_other():
+    rows = ROWS.copy()
+    rows[3, 1], rows[4, 0] = np.nan, np.inf
+    known = head.features(rows)
+    assert np.flatnonzero(~known.usable).tolist() == [3, 4]
+    logits = known.logits(head.fit(known, np.arange(10, 40), TARGET[10:40]))
+    assert np.isfinite(logits).all()
+    assert logits[3] == 0
+
+
+def test_more_labels_than_dimensions_and_fewer_are_the_same_optimum():
+    wide = np.hstack([ROWS, np.zeros((60, 100))])
+    narrow_logits = head.features(ROWS).logits(head.fit(head.features(ROWS), np.arange(30), TARGET[:30]))
+    wide_logits = head.features(wide).logits(head.fit(head.features(wide), np.arange(30), TARGET[:30]))
+    assert np.allclose(narrow_logits, wide_logits, atol=1e-4)
+
+
+def test_what_is_left_out_is_predicted_as_a_fit_without_it_would():
+    rows, target = head.features(ROWS).rows[:30].astype(float), TARGET[:30]
+    approximate = head._left_out_losses(rows, target, 3.0) / head.class_weights(target)
+    for left_out in (0, 7, 19):
+        rest = np.delete(np.arange(30), left_out)
+        weights, bias = head._minimise(rows[rest], target[rest], np.zeros(29), 3.0)
+        logit = rows[left_out] @ weights + bias
+        assert approximate[left_out] == pytest.approx(np.logaddexp(0, -logit if target[left_out] else logit), abs=0.05)
+
+
+def test_the_penalty_is_the_usual_one_unless_the_answers_clearly_speak_for_another():
+    chance = np.random.default_rng(3)
+    loud = np.hstack(
+        [chance.normal(size=(200, 4)) * 20, chance.normal(size=(200, 4))]
+    )  # the target is in the quiet part
+    # The target lies in the quiet part.
+    target = loud[:, 5] + 0.2 * chance.normal(size=200) > 0
+    known = head.features(loud)
+    assert head.chosen_regularisation(known.rows[:80], target[:80]) >= 10
+    assert head.chosen_regularisation(known.rows[:10], target[:10]) == head.REGULARISATION  # too few to tell
+    assert head.chosen_regularisation(head.features(ROWS).rows[:30], chance.random(30) > 0.5) <= head.REGULARISATION

@@ -45,7 +45,8 @@ def answers(session) -> dict[str, str]:
 def journal(session) -> list[dict]:
     if not session.stage.journal.exists():
         return []
-    return [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
+    lines = [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
+    return [line for line in lines if line["do"] != "audit"]
 
 
 def look(session, *presses, visitor=ME, queue="uncertain", **more):

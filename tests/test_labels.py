@@ -27,7 +27,9 @@ def later(path, seconds=10):
 
 
 def journal_of(stage):
-    return [json.loads(line) for line in stage.journal.read_text().splitlines()]
+    """Its lines but the one that draws the order of the audit."""
+    lines = [json.loads(line) for line in stage.journal.read_text().splitlines()]
+    return [line for line in lines if line["do"] != "audit"]
 
 
 def test_the_csv_is_as_written_down(stage):
@@ -44,8 +46,14 @@ def test_the_journal_is_as_written_down(stage):
     labels.skip("ä.jpg")
     labels.undo()
     lines = stage.journal.read_text(encoding="utf-8").splitlines()
-    at = json.loads(lines[0])["at"]
+    at, seed = json.loads(lines[0])["at"], json.loads(lines[0])["seed"]
     assert lines[0] == (
+        f'{{"v": 1, "at": "{at}", "do": "audit", "key": "", "label": null, "before": null, "queue": null, '
+        f'"seed": "{seed}"}}'
+    )
+    assert len(bytes.fromhex(seed)) == 16
+    at = json.loads(lines[1])["at"]
+    assert lines[1] == (
         f'{{"v": 1, "at": "{at}", "do": "answer", "key": "b.jpg", "label": "cull", "before": null, "queue": null}}'
     )
     assert at.endswith("+00:00")
@@ -235,3 +243,31 @@ def test_a_csv_that_cant_be_written_costs_no_answer(stage, monkeypatch, caplog):
     assert labels.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
     labels.refresh()
     assert stage.labels.read_text() == "image_name,label\na.jpg,keep\nb.jpg,cull\n"
+
+
+def test_the_order_of_the_audit_is_drawn_once_for_all(stage):
+    labels = Labels(stage)
+    drawn = labels.now().seed
+    labels.answer("a.jpg", "keep")
+    labels.answer("b.jpg", "keep")
+    assert labels.now().seed == Labels(stage).now().seed == drawn
+    assert stage.journal.read_text().count('"audit", "key": ""') == 1
+    other = stage.__class__(stage.project.parent / "other", 1)
+    other.folder.mkdir(parents=True)
+    assert Labels(other).now().seed != drawn
+
+
+def test_a_photo_whose_first_answer_was_the_audits_never_trains(stage):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep", "audit")
+    labels.answer("b.jpg", "keep", "uncertain")
+    labels.answer("c.jpg", "cull")
+    labels.answer("a.jpg", "cull", "disagreements")  # changed later, and known as audited still
+    labels.answer("b.jpg", "cull", "audit")  # the scores were fitted on it before
+    assert labels.now().audited == {"a.jpg"}
+    assert labels.now().training == {"b.jpg": "cull", "c.jpg": "cull"}
+    labels.undo("a.jpg")
+    labels.undo("a.jpg")
+    assert labels.now().audited == frozenset()  # it has no answer
+    labels.answer("a.jpg", "keep", "uncertain")
+    assert Labels(stage).now().audited == {"a.jpg"}  # a check that was taken back stays one

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import query
+from imlcull_al import head, query
 
 
 def test_uncertainty_by_eye():
@@ -16,14 +16,14 @@ def test_most_uncertain_first_and_ties_by_position():
     assert query.most_uncertain_first(probability, np.array([], int)).tolist() == []
 
 
-def test_the_shuffle_is_fixed_and_stays_when_photos_come_and_go():
-    keys = [f"{number}.jpg" for number in range(50)]
-    order = [keys[position] for position in query.shuffled(keys, np.arange(50))]
-    assert order[:3] == [keys[position] for position in query.shuffled(keys, np.arange(50))][:3]
-    assert order != sorted(order)
-    fewer = [key for key in keys if key != order[4]]
-    again = [fewer[position] for position in query.shuffled(fewer, np.arange(49))]
-    assert again == [key for key in order if key != order[4]]
+def test_uniform_numbers_are_fixed_and_belong_to_their_keys():
+    keys = [f"{number}.jpg" for number in range(2000)]
+    numbers = query.uniform(keys)
+    assert np.array_equal(query.uniform(keys[::-1])[::-1], numbers)
+    assert 0 <= numbers.min() < 0.01 < 0.99 < numbers.max() < 1
+    assert abs(numbers.mean() - 0.5) < 0.03
+    assert len(set(numbers.tolist())) == 2000
+    assert query.uniform(["\udcff.jpg"]).shape == (1,)
 
 
 @given(st.lists(st.floats(0, 1), max_size=30))
@@ -49,3 +49,76 @@ def test_least_like_is_the_furthest_from_its_closest_neighbour():
     rows = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0], [0, -1]], float)
     assert query.least_like(rows, np.array([0]), np.arange(1, 5)) == 3
     assert query.least_like(rows, np.array([0, 3]), np.array([4, 2, 1])) == 2  # a tie with 4
+
+
+CHANCE = np.random.default_rng(0)
+CLUSTERS = CHANCE.normal(size=(4, 16)) * 3
+GROUP = np.repeat(np.arange(4), 30)
+ROWS = CLUSTERS[GROUP] + CHANCE.normal(size=(120, 16))
+
+
+def asked(rows, labeled, target, candidates, bursts=None):
+    """The order after a fit on these answers."""
+    known = head.features(rows)
+    probability = head.sigmoid(known.logits(head.fit(known, labeled, target)))
+    bursts = np.arange(len(rows)) if bursts is None else bursts
+    probability[~known.usable] = np.nan
+    return query.next_first(probability, target, candidates, bursts)
+
+
+def test_the_start_sees_every_cluster_first():
+    order = query.covering_first(head.features(ROWS), query.uniform([str(row) for row in range(120)]))
+    assert sorted(order) == list(range(120))
+    assert set(GROUP[order[:4]]) == {0, 1, 2, 3}
+
+
+def test_the_start_lasts_until_ten_answers_of_both_kinds():
+    assert query.still_starting(np.array([], bool))
+    assert query.still_starting(np.array([True] * 30))
+    assert query.still_starting(np.array([True, False] * 4))
+    assert not query.still_starting(np.array([True] + [False] * 9))
+
+
+def test_the_rarer_kind_is_looked_for_first():
+    target = np.array([True, True] + [False] * 18)
+    labeled = np.array([0, 1, *range(30, 48)])
+    order = asked(ROWS, labeled, target, np.arange(2, 30, dtype=np.intp))
+    everything = asked(ROWS, labeled, target, np.setdiff1d(np.arange(120), labeled))
+    assert len(order) == 28
+    assert (GROUP[everything[:20]] == 0).all()  # where the only keepers were
+
+
+def test_later_it_asks_what_is_uncertain():
+    side = GROUP < 2
+    labeled = np.concatenate([np.flatnonzero(group == GROUP)[:5] for group in range(4)])
+    border = (CLUSTERS[0] + CLUSTERS[3]) / 2
+    rows = np.vstack([ROWS, np.repeat(border[None], 6, axis=0) + CHANCE.normal(size=(6, 16)) * 0.01])
+    order = asked(rows, labeled, side[labeled], np.setdiff1d(np.arange(126), labeled))
+    assert set(order[:6]) == set(range(120, 126))
+
+
+def test_frames_of_a_burst_take_turns():
+    target = np.array([True] * 10 + [False] * 10)
+    labeled = np.concatenate([np.arange(10), np.arange(60, 70)])
+    bursts = np.arange(120)
+    bursts[70:100] = 70
+    for taught in (target, np.array([True] * 2 + [False] * 18)):
+        order = asked(ROWS, labeled, taught, np.setdiff1d(np.arange(120), labeled), bursts)
+        assert sorted(order) == sorted(np.setdiff1d(np.arange(120), labeled))
+        assert (bursts[order[:10]] == 70).sum() <= 1
+
+
+def test_what_is_no_number_comes_last_and_nothing_crashes():
+    rows = ROWS.copy()
+    rows[50] = np.nan
+    rows[60] = rows[61]
+    labeled, target = np.arange(20), np.arange(20) < 10
+    order = asked(rows, labeled, target, np.arange(20, 120))
+    assert order[-1] == 50
+    assert sorted(order) == list(range(20, 120))
+    few = head.features(ROWS[:3])
+    assert sorted(query.covering_first(few, query.uniform(["a", "b", "c"]))) == [0, 1, 2]
+    assert asked(ROWS[:3], np.array([0, 1]), np.array([True, False]), np.array([2])).tolist() == [2]
+    alike = np.ones((30, 4))
+    assert sorted(asked(alike, np.arange(20), np.arange(20) < 10, np.arange(20, 30))) == list(range(20, 30))
+    assert asked(ROWS, labeled, target, np.array([], np.intp)).tolist() == []

@@ -64,7 +64,7 @@ class TestCurves:
         assert "Cross-entropy (nats)" in texts
         assert "Photos right (%)" in [each.text for each in accuracy.iter("text")]
         assert loss.get("role") == "img"
-        assert loss.get("aria-label") == "Loss, epochs 0 to 1: Training from 0.8 to 0.4; Validation from 0.6 to 0.5"
+        assert loss.get("aria-label") == "Loss, epoch 0 to 1: Training from 0.8 to 0.4; Validation from 0.6 to 0.5"
 
     def test_points_lie_where_the_axes_say(self):
         _, accuracy = self.drawn(epoch(0, val_accuracy=0.0), epoch(1, val_accuracy=0.5), epoch(2, val_accuracy=1.0))

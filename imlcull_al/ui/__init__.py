@@ -3,6 +3,7 @@
     visitors.py  on a public page: send photos, take the outcome home
     label.py     one large photo at a time
     review.py    all photos in a grid, and where the threshold parts them
+    promise.py   how many keepers a cull loses at most
     train.py     options, cost, progress and report
     curves.py    the course of a training as a drawing
     cull.py      dry run, then the next stage, and back
@@ -30,7 +31,7 @@ from ..errors import ServerError
 from ..session import open_session
 from ..terminal import say
 from ..workspaces import Workspaces
-from . import api, cull, label, review, train, visitors
+from . import api, cull, label, promise, review, train, visitors
 from .assets import asset
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
 from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
@@ -151,6 +152,8 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 label.build()
             with gr.Tab("Review", visible=not is_public) as review_tab:
                 review.build(find, timer)
+            with gr.Tab("Promise", visible=not is_public) as promise_tab:
+                promise.build(find, promise_tab, timer)
             with gr.Tab("Train", visible=not is_public) as train_tab:
                 train.build(find, timer)
             with gr.Tab("Cull", visible=not is_public) as cull_tab:
@@ -168,11 +171,11 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
 
         every_second(timer, find, on_tick, None, [line, stop, again])
         if is_public:
-            tabs = [label_tab, review_tab, train_tab, cull_tab]
+            tabs = [label_tab, review_tab, promise_tab, train_tab, cull_tab]
             seen = gr.State(value=False)
 
             def on_photos(desk: Desk, seen: bool) -> tuple[Any, ...]:
-                return (gr.skip(),) * 5 if seen else (True, *(gr.Tab(visible=True) for _ in tabs))
+                return (gr.skip(),) * 6 if seen else (True, *(gr.Tab(visible=True) for _ in tabs))
 
             every_second(timer, find, on_photos, seen, [seen, *tabs])
         on_press(stop, find, lambda desk: desk.jobs.cancel(), None, None)

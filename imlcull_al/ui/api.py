@@ -18,7 +18,6 @@ from ..errors import StageError
 from ..jobs import DONE
 from ..previews import SCREEN
 from ..session import Photo, Session
-from .label import BLIND
 from .serving import Find, photo_url
 from .telling import attempt
 
@@ -51,15 +50,16 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             queue: uncertain, audit (blind), keepers, culls, disagreements or files.
 
         Returns:
-            For each its key, p_keep (0 to 1, null while unknown), label (keep, cull or null) and the address of a
-            preview, relative to the page's.
+            For each its key, p_keep (0 to 1, null while unknown and in the blind audit), label (keep, cull or null),
+            queue (what it is asked for: every eighth or so is for the audit) and the address of a preview, relative to
+            the page's.
         """
 
         def work(desk: Desk) -> list[dict[str, Any]]:
             if not _is_whole(count) or not 1 <= count <= MOST:
                 raise StageError(f"count is {count!r}; choose 1 to {MOST}.")
             photos = desk.session.offer(_visitor(request), queue, count)
-            return [_shown(desk.session, photo, queue) for photo in photos]
+            return [_shown(desk.session, photo) for photo in photos]
 
         return tried(request, work)
 
@@ -69,7 +69,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         Args:
             key: The photo, as next_batch names it.
             label: keep or cull.
-            queue: The queue it was shown in; answers of the blind audit can measure the scores.
+            queue: The queue it was shown in; by default that in which next_batch gave it.
 
         Returns:
             The status.
@@ -230,12 +230,12 @@ def _status(desk: Desk) -> dict[str, Any]:
     }
 
 
-def _shown(session: Session, photo: Photo, queue: str) -> dict[str, Any]:
-    is_blind = queue == BLIND and not photo.label
+def _shown(session: Session, photo: Photo) -> dict[str, Any]:
     return {
         "key": photo.key,
-        "p_keep": None if is_blind else photo.p_keep,
+        "p_keep": photo.p_keep,
         "label": photo.label,
+        "queue": photo.queue,
         "url": photo_url(session, photo.key, SCREEN),
     }
 

@@ -1,4 +1,4 @@
-"""The course of a training as two small drawings: losses and accuracy against the epoch. Numbers in, SVG out.
+"""Small drawings of lines, such as the course of a training: numbers in, SVG out.
 
 Colours are the page's, so the drawings follow its light or dark; what is drawn is said in words for a screen reader.
 """
@@ -48,8 +48,9 @@ def chart(
     y_name: str,
     numbers: Sequence[int],
     lines: Sequence[Line],
-    best: int | None,
+    best: int | None = None,
     limits: tuple[float, float] | None = None,
+    x_name: str = "Epoch",
 ) -> str:
     """One drawing: `lines` over `numbers`, an axis from zero or between `limits`, a dashed rule at `best`."""
     finite = [value for line in lines for value in line.values if math.isfinite(value)]
@@ -69,21 +70,21 @@ def chart(
         parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for tick in x_ticks:
         parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 17}" text-anchor="middle">{tick:g}</text>')
-    parts.append(f'<text class="axis" x="{(_LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">Epoch</text>')
+    parts.append(f'<text class="axis" x="{(_LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{x_name}</text>')
     upright = f"translate(11 {(_TOP + bottom) / 2}) rotate(-90)"
     parts.append(f'<text class="axis" transform="{upright}" text-anchor="middle">{escape(y_name)}</text>')
     if best is not None:
         parts.append(f'<path class="best" d="M{x(best):.1f} {_TOP}V{bottom}"/>')
     parts += [_drawn(line, numbers, x, y) for line in lines]
-    words = escape(spoken(title, numbers, lines))
+    words = escape(spoken(title, numbers, lines, x_name))
     opening = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">'
     return opening + "".join(parts) + "</svg>"
 
 
-def spoken(title: str, numbers: Sequence[int], lines: Sequence[Line]) -> str:
+def spoken(title: str, numbers: Sequence[int], lines: Sequence[Line], x_name: str = "Epoch") -> str:
     """The drawing in words: where each line began and where it is."""
     words = [f"{line.name} from {line.values[0]:.3g} to {line.values[-1]:.3g}" for line in lines]
-    return f"{title}, epochs {numbers[0]} to {numbers[-1]}: {'; '.join(words)}"
+    return f"{title}, {x_name.lower()} {numbers[0]} to {numbers[-1]}: {'; '.join(words)}"
 
 
 def ticks(low: float, high: float, *, whole: bool, count: int = 5) -> list[float]:

@@ -14,7 +14,9 @@ from typing import Any
 import gradio as gr
 
 from ..errors import StageError
-from ..session import QUEUES, Photo, Session
+from ..labels import AUDIT
+from ..ranking import QUEUES
+from ..session import Photo, Session
 from .assets import asset
 from .serving import photo_id
 from .telling import attempt
@@ -23,8 +25,6 @@ AHEAD = 16
 """Photos that a browser may hold, at most."""
 FOUND = 8
 """Photos listed for what was searched, at most."""
-BLIND = "audit"
-"""The queue in which nothing is said about a photo, so that the answers can measure the scores."""
 _SCRIPTS = ("act.js", "label_outbox.js", "label_picture.js", "label.js")
 _LONGEST_LIST = 5000
 
@@ -82,9 +82,9 @@ def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """`photo` by its `key`, its exposure, and the answered photos most like it; not those where `queue` is blind."""
     key = str(request.get("key"))
-    similar = [] if request.get("queue") == BLIND else session.similar(key)
+    similar = [] if request.get("queue") == AUDIT else session.similar(key)
     return {
-        "photo": _shown(session, session.photo(key), None),
+        "photo": _shown(session, session.photo(key)),
         "exposure": session.exposure(key),
         "similar": [
             {"key": each.key, "id": photo_id(session, each.key), "label": each.label, "similarity": each.similarity}
@@ -103,7 +103,7 @@ def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     numbered = [keys[number - 1]] if 1 <= number <= len(keys) else []
     named = [key for key in keys if wanted and wanted in key.casefold()]
     found = list(dict.fromkeys([*numbered, *named]))
-    return {"found": [_shown(session, session.photo(key), None) for key in found[:FOUND]], "total": len(found)}
+    return {"found": [_shown(session, session.photo(key)) for key in found[:FOUND]], "total": len(found)}
 
 
 def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         raise StageError("There is no such photo yet: the photos are still being embedded, or all are labeled.")
     held = [photo.key, *_keys(request, "held")]
     offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"))
-    return {"photo": _shown(session, offered[0], "uncertain") if offered else None}
+    return {"photo": _shown(session, offered[0]) if offered else None}
 
 
 def view(session: Session, visitor: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,13 +128,15 @@ def view(session: Session, visitor: str, request: Mapping[str, Any]) -> dict[str
     current = request.get("current")
     visitors = session.visitors()
     return {
-        "upcoming": [_shown(session, photo, queue) for photo in upcoming],
-        "current": _shown(session, session.photo(current), queue) if isinstance(current, str) else None,
+        "queue": queue,
+        "upcoming": [_shown(session, photo) for photo in upcoming],
+        "current": _shown(session, session.photo(current)) if isinstance(current, str) else None,
         "labeled": now.keep + now.cull,
         "photos": now.photos,
         "counts": counts(session),
         "visitors": f"{visitors} people labeling" if visitors > 1 else "",
         "advice": advice(session),
+        "promise": promised(session),
         "nothing": "" if upcoming else nothing(session, queue),
         "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
         "notice": session.notice,
@@ -158,6 +160,14 @@ def advice(session: Session) -> str:
     if now.keep and not session.prepared:
         return "Scores start when all photos have been embedded."
     return ""
+
+
+def promised(session: Session) -> str:
+    """The promise so far, once something was checked."""
+    promise = session.promise()
+    if promise is None or not promise.certificate.cull_pile.checked:
+        return ""
+    return promise.summary
 
 
 def nothing(session: Session, queue: str) -> str:
@@ -211,17 +221,17 @@ def _undo(session: Session, key: Any) -> dict[str, Any] | None:
     taken_back = session.undo(None if key is None else str(key))
     if taken_back is None:
         raise StageError("There is nothing to undo.")
-    known, _ = attempt(lambda: _shown(session, session.photo(taken_back.key), None))
+    known, _ = attempt(lambda: _shown(session, session.photo(taken_back.key)))
     return known  # None for a label of a photo that is no longer there
 
 
-def _shown(session: Session, photo: Photo, queue: str | None) -> dict[str, Any]:
+def _shown(session: Session, photo: Photo) -> dict[str, Any]:
     return {
         "key": photo.key,
         "id": photo_id(session, photo.key),
-        "p_keep": None if queue == BLIND and not photo.label else photo.p_keep,
+        "p_keep": photo.p_keep,
         "label": photo.label,
-        "queue": queue,
+        "queue": photo.queue,
         "number": bisect_left(session.listing.keys, photo.key) + 1,
     }
 

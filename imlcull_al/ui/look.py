@@ -75,6 +75,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .screen .form { align-items: flex-end; }
 .screen .block:has(> .html-container > .prose:empty) { display: none; }
 .screen p { margin: .3rem 0; line-height: 1.5; overflow-wrap: anywhere; }
+.screen .promise { font-size: 1.25rem; font-weight: 600; max-width: 40rem; margin: .6rem 0 !important; }
 .screen code { font-size: .85rem; padding: .1rem .35rem; border-radius: 3px;
                background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary);
                overflow-wrap: anywhere; }
@@ -82,7 +83,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .scroll { overflow-x: auto; }
 .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1rem 2rem;
           margin: .8rem 0; }
-.chart { width: 100%; height: auto; display: block; font-family: inherit; }
+.chart { width: 100%; max-width: 31rem; height: auto; display: block; font-family: inherit; }
 .chart text { fill: var(--body-text-color-subdued); font-size: 12px; font-variant-numeric: tabular-nums; }
 .chart .title { fill: var(--body-text-color); font-size: 13px; font-weight: 600; }
 .chart .grid { stroke: var(--border-color-primary); stroke-width: 1; }
@@ -100,6 +101,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
   .heading > span { min-width: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .screen :is(th, td) { padding-right: .8rem !important; }
   .chart text, .chart .title { font-size: 15px; }
+  .tab-container button { padding: 0 .5rem !important; font-size: .85rem !important; }
 }
 """
 

@@ -84,7 +84,8 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
 
     `scores`: p_keep in steps, −1 for none; `labels`: 0 for none, 1 keep, 2 cull; `unreadable`: row → reason;
     `advice`: why there are no scores. `photos`, sent where `listing` is not the page's: `names`, `ids`, `threshold`.
-    `sequence`, sent where `moments` is not the page's: `bursts` and `ranks` in the order of time, −1 for unknown.
+    `sequence`, sent where `moments` is not the page's: `bursts` and `ranks` in the order of time, −1 for unknown,
+    and `brackets`, numbers of bursts whose frames are no choice.
     """
     now = session.revision  # before the survey: what changes meanwhile is seen at the next look
     if revision == now:
@@ -138,6 +139,7 @@ def _sequence(session: Session) -> dict[str, Any]:
     columns = {
         "bursts": [known[key][0] if key in known else -1 for key in rows],
         "ranks": [rank.get(key, -1) for key in rows],
+        "brackets": session.brackets(),
     }
     return {"moments": hashlib.blake2b(repr(columns).encode(), digest_size=8).hexdigest(), **columns}
 

@@ -190,13 +190,15 @@ function arrange(reply) {
   const underway = new Set(outbox.pending().map((press) => press.key));
   const seen = new Set([current(), ...laterOpen()].filter(Boolean).map((photo) => photo.key));
   const passed = new Set(history.filter((photo) => photo.isPassed && photo.isOpen).map((photo) => photo.key));
-  const offered = reply.upcoming.filter((photo) => photo.queue === choice.value && !underway.has(photo.key) && !seen.has(photo.key));
+  const isOfQueue = reply.queue === choice.value; // else it was chosen meanwhile, and another reply comes
+  const offered = reply.upcoming.filter((photo) => isOfQueue && !underway.has(photo.key) && !seen.has(photo.key));
   const fresh = offered.filter((photo) => !passed.has(photo.key));
   upcoming = fresh.length ? fresh : offered;
   say('counts', reply.counts);
   say('visitors', reply.visitors);
   say('notice', reply.notice);
   say('advice', reply.advice);
+  say('promise', reply.promise);
   find('unlike').hidden = !reply.offer_unlike;
   find('track i').style.transform = `scaleX(${reply.photos ? reply.labeled / reply.photos : 0})`;
   const photo = current();

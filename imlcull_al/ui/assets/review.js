@@ -214,7 +214,7 @@ function receive(view) {
   const isNew = Boolean(view.photos), had = table && table.scores.some((score) => score >= 0);
   if (isNew) photos = view.photos;
   if (view.sequence) sequence = view.sequence;
-  table = { ...view, bursts: sequence.bursts, ranks: sequence.ranks };
+  table = { ...view, bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
   underway.forEach(({ rows, code }) => rows.forEach((row) => { table.labels[row] = code; }));
   if (isNew) { threshold = remembered(); picked = new Set(); presses = []; focus = 0; shown = []; }
   const has = table.scores.some((score) => score >= 0);

@@ -45,7 +45,8 @@ const SORTS = {
     return (one, other) => rank(one) - rank(other);
   },
   time: (table) => burstsFirst(table, (one, other) => table.ranks[one] - table.ranks[other]),
-  burst: (table) => burstsFirst(table, (one, other) => table.scores[other] - table.scores[one]),
+  burst: (table) => burstsFirst(table, (one, other) => (table.brackets.has(table.bursts[one])
+    ? table.ranks[one] - table.ranks[other] : table.scores[other] - table.scores[one])),
   name: () => (one, other) => one - other,
 };
 

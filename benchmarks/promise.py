@@ -1,0 +1,297 @@
+"""Does the promise hold, and what does it cost: the audit's bounds looked at after every answer, by Monte Carlo.
+
+    python -m benchmarks.promise [--runs 2000] [--seed 0]
+
+Four tables, each at 95 % confidence, so that at most 5 % of the runs may break a promise at any look:
+
+1. One pile: keepers left in it against `audit.keepers_lost_bound`, beside the exact fixed-sample bound (hypergeometric)
+   looked at as often, and how much wider the first is than the second.
+2. Piles that move: a ridge classifier is refitted after every answer to a query; every other answer is an audit's.
+3. The threshold: `audit.threshold` and `audit.threshold_at_one_look`, looked at after every audited keeper or once.
+4. How many photos of a stage of 3,000 must be audited until a certificate reaches a share.
+
+Simulated answers only: nothing here measures a person, who may answer the same photo differently on another day.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imlcull_al import audit
+from imlcull_al.audit import Certificate, Pile, Threshold
+
+Bounds = Callable[[int, np.ndarray, np.ndarray, float], np.ndarray]
+Rule = Callable[[np.ndarray, float, float], Threshold]
+CONFIDENCE = 0.95
+MANY_CHECKS = 600
+DOUBLINGS = {20, 40, 80, 160}
+FIRST = 20  # labels before the first look at moving piles
+STOP_AT = 0.45
+SOMETIMES = 10
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2000, help="simulated stages a row (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")
+    options = parser.parse_args()
+    chance = np.random.default_rng(options.seed)
+    print(f"95 % confidence, {options.runs} runs a row; ± one standard error\n")
+    one_pile(chance, options.runs)
+    moving_piles(chance, options.runs)
+    thresholds(chance, options.runs)
+    costs()
+
+
+def one_pile(chance: np.random.Generator, runs: int) -> None:
+    """Table 1."""
+    print("1. One pile, looked at after each of up to 600 checks: runs with more keepers left than the bound at a look")
+    print("   photos  keepers | broken             fixed-sample as often | width at 50, 200, 600 checks; remembered")
+    for photos, keepers in ((60, 3), (300, 1), (300, 9), (300, 60), (2000, 4), (2000, 40), (2000, 400), (20_000, 200)):
+        checks = np.arange(min(photos, MANY_CHECKS) + 1)
+        found = draws(chance, runs, photos, keepers, len(checks) - 1)
+        bound = on_grid(audit.keepers_lost_bounds, photos, checks, found)
+        in_order = np.minimum.accumulate(bound + found, axis=1) - found
+        fixed = on_grid(fixed_sample_bounds, photos, checks, found)
+        left = keepers - found
+        shown = [m for m in (50, 200, 600) if m < min(photos, len(checks))]
+        widths = [[f"{one[:, m].mean() / fixed[:, m].mean():.2f}" for m in shown] for one in (bound, in_order)]
+        often = [broken((left > one).any(axis=1)) for one in (bound, fixed)]
+        print(f"   {photos:6d}  {keepers:7d} | {'    '.join(often)}       | {'; '.join(' '.join(w) for w in widths)}")
+    print()
+
+
+def draws(chance: np.random.Generator, runs: int, photos: int, keepers: int, checks: int) -> np.ndarray:
+    """(runs, checks + 1) keepers found after 0, 1, … checks, drawn without replacement."""
+    found = np.zeros((runs, checks + 1), np.int64)
+    for m in range(checks):
+        left = keepers - found[:, m]
+        found[:, m + 1] = found[:, m] + (chance.random(runs) * (photos - m) < left)
+    return found
+
+
+def on_grid(bounds: Bounds, photos: int, checks: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """`bounds` of each pair of counts that occurs, computed once."""
+    size = int(found.max()) + 1
+    place = checks * size + found
+    pairs, where = np.unique(place, return_inverse=True)
+    return bounds(photos, pairs // size, pairs % size, CONFIDENCE)[where.reshape(found.shape)]
+
+
+def fixed_sample_bounds(photos: int, checked: np.ndarray, found: np.ndarray, confidence: float) -> np.ndarray:
+    """The exact bound for one look: the largest L with P(so few found | L) > δ, less those found."""
+    from scipy.stats import hypergeom
+
+    low, high = found.copy(), photos - checked + found
+    while (low < high).any():
+        middle = (low + high + 1) // 2
+        inside = hypergeom.cdf(found, photos, middle, checked) > 1 - confidence
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle - 1)
+    return low - found
+
+
+@dataclass(frozen=True)
+class Look:
+    """One moment of all runs, (runs, photos) each in audit order: the pile, the keepers, the photos answered for a
+    query, those answered for the audit, and those that the stream has passed (answered for the one or the other).
+    """
+
+    pile: np.ndarray
+    keeper: np.ndarray
+    trained: np.ndarray
+    audited: np.ndarray
+    passed: np.ndarray
+
+    def left(self) -> np.ndarray:
+        """(runs,) keepers in the pile that nobody has looked at."""
+        return (self.pile & self.keeper & ~(self.audited | self.trained)).sum(axis=1)
+
+    def bound(self, confidence: float) -> np.ndarray:
+        """(runs,) what the audit says they are at most."""
+        seen = self.pile & self.passed
+        checked, found = seen.sum(axis=1), (seen & self.keeper).sum(axis=1)
+        return audit.keepers_lost_bounds(self.pile.sum(axis=1), checked, found, confidence)
+
+    def bound_in_order(self, confidence: float) -> np.ndarray:
+        """(runs,) the same, less what earlier looks at this pile would have ruled out."""
+        length = int(self.passed.sum(axis=1).max()) + 1
+        seen = (self.pile & self.passed)[:, :length]
+        checked, found = np.cumsum(seen, axis=1), np.cumsum(seen & self.keeper[:, :length], axis=1)
+        left = audit.keepers_lost_bounds(self.pile.sum(axis=1)[:, None], checked, found, confidence)
+        return (left + found).min(axis=1) - found[:, -1]
+
+    def known(self) -> np.ndarray:
+        """(runs,) keepers that were answered."""
+        return (self.keeper & (self.audited | self.trained)).sum(axis=1)
+
+
+MOVING: dict[str, dict[str, Any]] = {
+    "never remade": {"remake": "never"},
+    "remade after every query": {},
+    "the same, audited not asked again": {"avoid": True},
+    "the same, clean taste": {"avoid": True, "whim": 0.05},
+    "remade at doublings, δ shared out": {"avoid": True, "remake": "doubling"},
+    "random piles at every look": {"remake": "randomly"},
+    "forbidden: audit answers train": {"avoid": True, "audit_trains": True},
+}
+
+
+def moving_piles(chance: np.random.Generator, runs: int, batch: int = 250, answers: int = 300) -> None:
+    """Table 2."""
+    print(f"2. Moving piles: 600 photos, {answers} answers, every other one for the audit; looked at after each")
+    print(f"   certified: wrong at the first look that says that at most {STOP_AT:.0%} of the keepers are lost")
+    print(
+        f"   remembered: broken where each pile's earlier looks count too, looked at after every {SOMETIMES}th answer"
+    )
+    print(f"   {'':33s} | broken at any look | at the last    | certified                   | remembered")
+    for name, kind in MOVING.items():
+        ends = [watch(shoots(chance, batch, answers, **kind), batch, "δ" in name) for _ in range(max(runs // batch, 1))]
+        ever, last, wrong, stopped, remembered = (np.concatenate(one) for one in zip(*ends, strict=True))
+        certified = f"{broken(wrong)}, {stopped.mean():4.0%} get there"
+        print(f"   {name:33s} | {broken(ever)}     | {broken(last)} | {certified} | {broken(remembered)}")
+    print()
+
+
+def watch(looks: Iterator[Look], runs: int, shared_out: bool) -> tuple[np.ndarray, ...]:
+    """(runs,) bool: broken at any look, at the last, when certified; whether it came to that; broken if remembered."""
+    ever, wrong, stopped, remembered = np.zeros((4, runs), bool)
+    last = ever
+    for number, look in enumerate(looks, start=1):
+        remade = 1 + int(np.log2(look.trained[0].sum() / FIRST))
+        confidence = 1 - (1 - CONFIDENCE) / (remade * (remade + 1) if shared_out else 1)
+        left, bound = look.left(), look.bound(confidence)
+        last = left > bound
+        ever = ever | last
+        now = ~stopped & (bound * (1 - STOP_AT) <= STOP_AT * look.known())
+        stopped = stopped | now
+        wrong = wrong | (now & (left * (1 - STOP_AT) > STOP_AT * look.known()))
+        if number % SOMETIMES == 0:
+            remembered = remembered | (left > look.bound_in_order(confidence))
+    return ever, last, wrong, stopped, remembered
+
+
+def shoots(
+    chance: np.random.Generator,
+    runs: int,
+    answers: int,
+    *,
+    photos: int = 600,
+    size: int = 24,
+    whim: float = 0.4,
+    remake: str = "always",
+    avoid: bool = False,
+    audit_trains: bool = False,
+) -> Iterator[Look]:
+    """All runs at once, photos in audit order: 20 random labels, then an audit and the most uncertain photo in turn.
+
+    Photos are drawn one like another, so theirs is a random order. `whim`: the share of answers drawn at random.
+    `avoid`: queries never ask about an audited photo; else they may, which costs no look at it, and then it trains.
+    """
+    features = chance.normal(size=(runs, photos, size)).astype(np.float32)
+    features[:, :, 0] = 1
+    fine = (features @ chance.normal(size=(runs, size, 1)))[:, :, 0]
+    keeper = fine > np.quantile(fine, 0.8, axis=1, keepdims=True)
+    keeper = np.where(chance.random(keeper.shape) < whim, chance.random(keeper.shape) < 0.2, keeper)
+    every, rows = np.arange(runs), np.zeros((runs, photos), bool)
+    trained, audited = rows.copy(), rows.copy()
+    inverse = np.broadcast_to(np.eye(size), (runs, size, size)).copy()
+    moment = np.zeros((runs, size))
+
+    def learn(which: np.ndarray) -> None:
+        nonlocal inverse, moment
+        x, y = features[every, which], keeper[every, which]
+        weight = np.where(y, 4.0, 1.0)
+        step = np.einsum("rij,rj->ri", inverse, x)
+        shrink = weight / (1 + weight * (x * step).sum(axis=1))
+        inverse -= shrink[:, None, None] * step[:, :, None] * step[:, None, :]
+        moment += (weight * np.where(y, 1, -1))[:, None] * x
+
+    for start in chance.random((runs, photos)).argsort(axis=1)[:, :FIRST].T:
+        trained[every, start] = True
+        learn(start)
+    pile, labels = rows, FIRST
+    for number in range(answers):
+        score = (features @ np.einsum("rij,rj->ri", inverse, moment)[:, :, None].astype(np.float32))[:, :, 0]
+        if remake == "randomly":
+            pile = (chance.random(score.shape) < 0.5) & ~trained
+        elif number == 0 or remake == "always" or (remake == "doubling" and labels in DOUBLINGS):
+            pile = (score < 0) & ~trained
+        if number % 2 == 0:
+            which = (trained | audited).argmin(axis=1)
+            audited[every, which] = True
+            if audit_trains:
+                learn(which)
+        elif remake != "never":
+            which = np.where(trained | (avoid & audited), np.inf, np.abs(score)).argmin(axis=1)
+            trained[every, which] = True
+            learn(which)
+            labels += 1
+        yield Look(pile, keeper, trained, audited, np.cumsum(audited[:, ::-1], axis=1)[:, ::-1] > 0)
+
+
+def thresholds(chance: np.random.Generator, runs: int) -> None:
+    """Table 3."""
+    print("3. Threshold: runs in which it ever loses more than the share, looked at after each audited keeper")
+    print("   keepers  share | any looks      one look, at the last  one look, at each | keepers lost at the last")
+    for keepers, share in ((60, 0.1), (200, 0.1), (1000, 0.1), (200, 0.05), (1000, 0.05), (1000, 0.02)):
+        seen = min(keepers * 3 // 4, 400)
+        order = chance.random((runs, keepers)).argsort(axis=1)[:, :seen]
+        under = np.cumsum(order <= int(share * keepers + 1e-9), axis=1)  # of those culled at the least wrong threshold
+        cells, lost = [], []
+        for rule in (audit.threshold, audit.threshold_at_one_look):
+            allowed = np.array([below(rule, n, share) for n in range(1, seen + 1)])
+            cells.append((under <= allowed).any(axis=1))
+            cells.append(under[:, -1] <= allowed[-1])
+            sorted_ranks = np.sort(order, axis=1)
+            lost.append(f"{sorted_ranks[:, allowed[-1]].mean() / keepers if allowed[-1] >= 0 else 0:.1%}")
+        print(
+            f"   {keepers:7d}  {share:5.0%} | {broken(cells[0])}  {broken(cells[3])}          {broken(cells[2])}     | "
+            f"any looks {lost[0]}, one look {lost[1]}, of {seen} seen"
+        )
+    print()
+
+
+def below(rule: Rule, keepers: int, share: float) -> int:
+    """How many of so many audited keepers may be below the threshold; −1 for no threshold."""
+    found = rule(np.linspace(0, 1, keepers), share, CONFIDENCE)
+    return found.below if found.value is not None else -1
+
+
+def costs() -> None:
+    """Table 4."""
+    print(
+        "4. Checks in a stage of 3,000: 100 queries found 50 keepers; 2,300 predicted culls, 600 predicted keeps (70 %)"
+    )
+    print(
+        "   keepers among the culls | at most 10 %   5 %   2 % lost   (where only known keepers count: 10 %  5 %  2 %)"
+    )
+    for rate in (0.0, 0.002, 0.005, 0.01):
+        cells = []
+        for both in (True, False):
+            for share in (0.1, 0.05, 0.02):
+                cells.append(next((n for n in range(0, 2901, 10) if certificate(n, rate, both).reaches(share)), 2900))
+        print(
+            f"   {rate:22.1%}  | {cells[0]:12d} {cells[1]:5d} {cells[2]:5d} {'':40s}",
+            *(f"{cell:5d}" for cell in cells[3:]),
+        )
+
+
+def certificate(checks: int, rate: float, both: bool) -> Certificate:
+    """After so many checks that found as many keepers as they should."""
+    culls, keeps = round(checks * 2300 / 2900), checks - round(checks * 2300 / 2900)
+    cull_pile, keep_pile = Pile(2300, culls, int(rate * culls)), Pile(600, keeps, int(0.7 * keeps))
+    return Certificate(cull_pile, 50 + cull_pile.found + keep_pile.found, keep_pile if both else None, CONFIDENCE)
+
+
+def broken(runs: np.ndarray) -> str:
+    """The share of runs, with its standard error."""
+    share = float(runs.mean())
+    return f"{share:6.2%} ± {np.sqrt(share * (1 - share) / len(runs)):5.2%}"
+
+
+if __name__ == "__main__":
+    main()

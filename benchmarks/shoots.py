@@ -1,0 +1,119 @@
+"""Simulated shoots from full-size photographs: bursts of nearly one frame, spoiled as photographers spoil them.
+
+Of every source photo several bursts of 3 to 8 frames are cropped. Three bursts in five have one or two keepers; the
+other frames are out of focus, blurred by motion, badly exposed, covered in part, or cropped where the subject isn't; or
+sound, and rejected for no reason that can be seen. Frames carry the time of their burst in EXIF, with sub-seconds.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
+
+from imlcull_al import sample
+from imlcull_al.progress import Progress
+
+SIDE = 640
+"""Longer side of a frame, pixels; no crop is enlarged by much, and encoders want less."""
+DEFECTS = ("defocus", "motion", "exposure", "occlusion", "crop")
+SOUND = ("keep", "whim")
+WHIM = 0.15
+"""Share of sound frames among those that are no keepers."""
+
+
+class Frame(NamedTuple):
+    """One frame: its file, the number of its source photo and of its burst, and what is the matter with it."""
+
+    key: str
+    source: int
+    burst: int
+    kind: str
+
+
+def make_shoot(folder: Path, sources: list[Path], progress: Progress, bursts: int = 5, seed: int = 7) -> list[Frame]:
+    """The frames of a shoot, in `folder`; those that are there already are not written again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames: list[Frame] = []
+    time = datetime(2025, 5, 17, 9)
+    for number, source in enumerate(sources):
+        chance = np.random.default_rng([seed, number])
+        with Image.open(source) as opened:
+            opened.draft("RGB", (1600, 1600))
+            photo = ImageOps.exif_transpose(opened).convert("RGB")
+        photo.thumbnail((1400, 1400))
+        for _ in range(bursts):
+            burst = frames[-1].burst + 1 if frames else 0
+            for shot, (image, kind) in enumerate(_burst(photo, chance)):
+                frames.append(Frame(f"{number:03}_{burst:04}_{shot}.jpg", number, burst, kind))
+                if not (folder / frames[-1].key).exists():
+                    image.save(folder / frames[-1].key, quality=88, exif=_taken(time))
+                time += timedelta(milliseconds=250)
+            time += timedelta(seconds=90)
+        progress("making the shoot", number + 1, len(sources))
+    return frames
+
+
+def whims(frames: list[Frame], seed: int) -> np.ndarray:
+    """(N,) bool, which frames are kept: as many of each burst as it has keepers, but which of its sound frames they are
+    is drawn anew for every seed. No eye could tell.
+    """
+    burst, kind = np.array([frame.burst for frame in frames]), np.array([frame.kind for frame in frames])
+    chance = np.random.default_rng([98, seed])
+    kept = np.zeros(len(frames), bool)
+    for each in np.unique(burst):
+        sound = np.flatnonzero((burst == each) & np.isin(kind, SOUND))
+        kept[chance.permutation(sound)[: int((kind[burst == each] == "keep").sum())]] = True
+    return kept
+
+
+def _burst(photo: Image.Image, chance: Generator) -> Iterator[tuple[Image.Image, str]]:
+    side = chance.uniform(0.5, 0.85)
+    corner = chance.uniform(0, 1 - side, 2)
+    keepers = int(chance.integers(1, 3)) if chance.random() < 0.6 else 0
+    others = [
+        "whim" if chance.random() < WHIM else str(chance.choice(DEFECTS))
+        for _ in range(chance.integers(3, 9) - keepers)
+    ]
+    for kind in chance.permutation(["keep"] * keepers + others).tolist():
+        zoomed = side * chance.uniform(0.97, 1.03)
+        left, top = np.clip(corner + chance.normal(0, 0.012, 2), 0, max(0, 1 - zoomed))
+        image = _crop(photo, left, top, min(zoomed, 1))
+        yield (image if kind in SOUND else _spoiled(image, kind, chance)), kind
+
+
+def _crop(image: Image.Image, left: float, top: float, side: float) -> Image.Image:
+    """This part of the image, in shares of its sides, with a longer side of `SIDE`."""
+    width, height = image.size
+    scale = SIDE / max(image.size)
+    box = (left * width, top * height, (left + side) * width, (top + side) * height)
+    return image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS, box=box)
+
+
+def _spoiled(image: Image.Image, kind: str, chance: Generator) -> Image.Image:
+    match kind:
+        case "defocus":
+            return sample.defocus(image, chance.uniform(5, 16))
+        case "motion":
+            return sample.motion(image, chance.uniform(12, 40), chance.uniform(0, 180))
+        case "exposure":
+            return sample.exposure(image, chance.choice([chance.uniform(-3.5, -1.5), chance.uniform(1, 2.5)]))
+        case "occlusion":  # a finger or a head
+            x, y = chance.uniform(0, image.width), chance.uniform(0, image.height)
+            radius = chance.uniform(0.25, 0.45) * min(image.size)
+            tone = tuple(chance.integers(20, 200, 3).tolist())
+            ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=tone)
+            return image.filter(ImageFilter.GaussianBlur(0.6))
+        case _:
+            return _crop(image, chance.uniform(0, 0.5), chance.uniform(0, 0.5), 0.45)
+
+
+def _taken(time: datetime) -> Image.Exif:
+    exif = Image.Exif()
+    shot = exif.get_ifd(ExifTags.IFD.Exif)
+    shot[ExifTags.Base.DateTimeOriginal] = f"{time:%Y:%m:%d %H:%M:%S}"
+    shot[ExifTags.Base.SubsecTimeOriginal] = f"{time.microsecond // 1000:03}"
+    return exif

@@ -1,0 +1,110 @@
+"""The Promise screen, its line on Label, and the commands that say the same."""
+
+import pytest
+from conftest import fill_stage, label_of
+
+from imlcull_al import open_session
+from imlcull_al.audit import Share
+from imlcull_al.desk import Desk
+from imlcull_al.promise import Point
+from imlcull_al.ui import promise
+
+
+@pytest.fixture
+def session(tmp_path, cache_dir, tiny_model):
+    """40 warm photos, which are kept, and 60 cold ones; 24 answers."""
+    fill_stage(tmp_path / "project" / "stage_1", warm=40, cold=60)
+    session = open_session(tmp_path / "project", model=str(tiny_model), cache_dir=cache_dir)
+    for _ in range(24):
+        photo = session.next()
+        session.answer(photo.key, label_of(photo.key))
+    return session
+
+
+def check(session, count: int) -> None:
+    """Answer so many of the audit."""
+    for photo in session.offer("me", "audit", count):
+        session.answer(photo.key, label_of(photo.key), "audit")
+
+
+def test_the_screen_says_what_is_missing_for_each_target(session):
+    check(session, 20)
+    html = promise.promise_html(session, 5.0, 0.5)
+    said = session.promise()
+    assert said.summary.split(".")[0] in html
+    assert html.count("<tr>") == 1 + len(promise.TARGETS)
+    missing = [said.missing_for(target) for target in promise.TARGETS]
+    assert missing == sorted(missing)
+
+
+def test_before_scores_it_says_why_there_is_nothing(tmp_path, cache_dir, tiny_model):
+    fill_stage(tmp_path / "project" / "stage_1")
+    session = open_session(tmp_path / "project", model=str(tiny_model), cache_dir=cache_dir)
+    assert "before there are scores" in promise.promise_html(session, 5.0, 0.5)
+    assert promise.curve_html(session.learning_curve()) == ""
+
+
+def test_the_course_ends_where_the_promise_stands(session):
+    check(session, 30)
+    said = session.promise()
+    checks, shares = zip(*said.course(), strict=True)
+    assert (checks[0], checks[-1]) == (0, said.certificate.cull_pile.checked)
+    assert len(checks) <= 40
+    assert shares[-1] == pytest.approx(said.certificate.share_lost, abs=1e-9)
+    assert promise.curves_html(session).count("<svg") == 2
+
+
+def test_a_curve_without_checks_shows_agreement_only():
+    points = [Point(10, Share(0, 0, 0.0, 1.0), None), Point(20, Share(0, 0, 0.0, 1.0), 0.5)]
+    points.append(Point(30, Share(0, 0, 0.0, 1.0), 0.9))
+    assert promise.curve_html(points).count("<svg") == 1
+    assert "going on is worth it" in promise.curve_html(points)
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 390, "height": 844}])
+def test_a_blind_check_changes_the_promise_on_the_page(visit, serve, session, viewport):
+    check(session, 10)
+    tab = visit(serve(Desk(session)), viewport=viewport)
+    line = tab.locator("#label-screen .promise")
+    line.get_by_text("At most").wait_for()
+    before = line.inner_text()
+    tab.locator("#label-screen .queue select").select_option("audit")
+    tab.get_by_text("Blind: no score").wait_for()
+    assert tab.locator("#label-screen .score").inner_text() == ""
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    photo = tab.locator("#label-screen .stage").get_attribute("data-shown")
+    tab.keyboard.press("k" if "warm" in photo else "c")
+    tab.wait_for_function("before => document.querySelector('#label-screen .promise').innerText !== before", arg=before)
+    tab.get_by_role("tab", name="Promise").click()
+    tab.get_by_text("Checks missing").wait_for()
+    tab.get_by_role("heading", name="Learning curve").wait_for()
+    tab.get_by_label("Lose at most this share of the keepers (%)").fill("200")
+    tab.get_by_text("choose one between 0 and 100").wait_for()
+    tab.get_by_label("Lose at most this share of the keepers (%)").fill("10")
+    tab.get_by_text("choose one between 0 and 100").wait_for(state="hidden")
+
+
+def test_the_commands_say_the_same_and_cull_refuses_what_it_can_not_promise(session, run):
+    project = session.stage.project
+    check(session, 30)
+    code, out, _ = run("audit", "--project", project, "--max-keepers-lost", 0.2)
+    assert code == 0
+    assert out.splitlines()[0] == session.promise(max_keepers_lost=0.2).summary
+    code, _, err = run("cull", "--project", project, "--max-keepers-lost", 0.01)
+    assert code == 1
+    assert "more must be found there" in err
+    assert not session.stage.next.folder.exists()
+    check(session, 99)
+    code, out, _ = run("cull", "--project", project, "--max-keepers-lost", 0.3, "--dry-run")
+    assert code == 0
+    assert "at most 30.0% of the keepers are lost (95% confidence)" in out
+    for nonsense in ("0", "1.5", "-1"):
+        code, _, err = run("audit", "--project", project, f"--max-keepers-lost={nonsense}")
+        assert code == 1
+        assert "between 0 and 1" in err
+
+
+def test_an_audit_without_labels_says_what_is_missing(project, run):
+    code, _, err = run("audit", "--project", project)
+    assert code == 1
+    assert "no labels yet" in err
