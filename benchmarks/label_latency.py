@@ -153,7 +153,8 @@ def press(address: str, session: Session, jobs: Jobs, options: argparse.Namespac
         spent, handed, events = tab.evaluate("() => [window.spent, window.handed, window.events]")
         background = jobs.state()
         browser.close()
-    lines = [json.loads(line) for line in session.stage.journal.read_text().splitlines()][LABELED:]
+    journal = [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
+    lines = [line for line in journal if line["do"] == "answer"][LABELED:]
     return {
         "key to second frame after the draw, ms": summary(spent),
         "key to the end of the frame that shows it, ms": summary(handed),
