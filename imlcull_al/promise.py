@@ -101,7 +101,8 @@ class Promise:
         if checked:
             confidence = f"{self.certificate.confidence:.0%} intervals"
             names = ("right", "of what is kept is worth it", "of the keepers are kept")
-            said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True)]
+            pairs = zip(self.measures, names, strict=True)
+            said = [f"{_percent(share)} {name}" for share, name in pairs if share.trials]
             lines.append(f"Scores against your blind answers: {', '.join(said)} ({confidence}).")
         return lines
 
@@ -216,8 +217,6 @@ class _Sample:
 
 
 def _percent(share: audit.Share) -> str:
-    if not share.trials:
-        return "unknown how many"
     return f"{share.hits / share.trials:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 

@@ -59,6 +59,18 @@ def fill_stage(folder: Path, warm: int = 6, cold: int = 6) -> Path:
     return folder
 
 
+def fill_bright_and_dark(folder: Path, count: int) -> Path:
+    """A stage of photos `00.jpg` …, even ones bright and odd ones dark, and `broken.jpg`, which is none."""
+    folder.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    for number in range(count):
+        level = 200 if number % 2 == 0 else 30
+        pixels = chance.integers(level, level + 40, (60, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.jpg")
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
 def label_of(key: str) -> str:
     """The taste of the tests: warm photos are kept."""
     return "keep" if "warm" in key else "cull"

@@ -57,7 +57,13 @@ def test_screens(visit, address, look):
     tab.locator("#label-screen .score", has_text="Score").wait_for()
     tab.wait_for_timeout(500)
     assert violations(tab) == []
-    for name, sign in (("Review", "#review-screen .cell"), ("Train", ".screen"), ("Cull", "text=How files are placed")):
+    signs = {
+        "Review": "#review-screen .cell",
+        "Promise": "text=Checks missing",
+        "Train": "text=Adam's step size",
+        "Cull": "text=How files are placed",
+    }
+    for name, sign in signs.items():
         tab.get_by_role("tab", name=name).click()
         tab.locator(sign).first.wait_for()
         tab.wait_for_timeout(300)

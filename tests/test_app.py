@@ -5,8 +5,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import numpy as np
 import pytest
+from conftest import fill_bright_and_dark
 from PIL import Image
 
 import app
@@ -21,15 +21,7 @@ from imlcull_al.ui import look, serving, telling
 @pytest.fixture
 def project(tmp_path):
     """Six bright and six dark photos, and one that is none."""
-    stage = tmp_path / "holiday" / "stage_1"
-    stage.mkdir(parents=True)
-    chance = np.random.default_rng(0)
-    for number in range(12):
-        level = 200 if number % 2 == 0 else 30
-        pixels = chance.integers(level, level + 40, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(stage / f"{number:02}.jpg")
-    (stage / "broken.jpg").write_bytes(b"no photo")
-    return stage.parent
+    return fill_bright_and_dark(tmp_path / "holiday" / "stage_1", 12).parent
 
 
 @pytest.fixture

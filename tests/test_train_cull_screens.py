@@ -5,9 +5,8 @@ import re
 import time
 import xml.etree.ElementTree as ET
 
-import numpy as np
 import pytest
-from PIL import Image
+from conftest import fill_bright_and_dark
 
 from imlcull_al import unfinished
 from imlcull_al.cull import Decision
@@ -23,14 +22,7 @@ from imlcull_al.ui import cull, curves, look, telling, train
 @pytest.fixture
 def session(tmp_path):
     """Ten bright and ten dark photos of which four are labeled, and one that is none."""
-    stage = tmp_path / "holiday at home" / "stage_1"
-    stage.mkdir(parents=True)
-    chance = np.random.default_rng(0)
-    for number in range(20):
-        level = 200 if number % 2 == 0 else 30
-        pixels = chance.integers(level, level + 40, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(stage / f"{number:02}.jpg")
-    (stage / "broken.jpg").write_bytes(b"no photo")
+    stage = fill_bright_and_dark(tmp_path / "holiday at home" / "stage_1", 20)
     found = open_session(stage.parent, model="stand-in", cache_dir=tmp_path / "cache", prepare=False)
     for number in range(8):
         found.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
