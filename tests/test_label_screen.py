@@ -282,7 +282,10 @@ def test_keys_undo_skip_next_and_reload(open_page, served):
     wait_for(tab, left)
     tab.keyboard.press("s")
     tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{left}"])').wait_for()
-    tab.wait_for_timeout(300)
+    for _ in range(100):  # the press is sent once the next photo is painted
+        if session.order()[-1].key == left:
+            break
+        tab.wait_for_timeout(50)
     assert session.order()[-1].key == left
     assert answers(session) == expected
 
