@@ -88,7 +88,10 @@ def order(options: argparse.Namespace) -> None:
     session = _prepared(options)
     photos = session.order(options.n)
     print(
-        tables.render(ORDER_COLUMNS, [{"image_name": each.key, "p_keep": _rounded(each.p_keep)} for each in photos]),
+        tables.render(
+            ORDER_COLUMNS,
+            [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos],
+        ),
         end="",
     )
     if not photos:
@@ -117,9 +120,10 @@ def train(options: argparse.Namespace) -> None:
 
 def score(options: argparse.Namespace) -> None:
     """Print p_keep, decision and reason of every photo."""
+    is_json = options.format == "json"
     rows = [
         {
-            "image_name": each.key,
+            "image_name": each.key if is_json else tables.as_name(each.key),
             "p_keep": _rounded(each.p_keep),
             "decision": each.decision,
             "reason": each.reason,

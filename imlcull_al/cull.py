@@ -11,7 +11,6 @@ Knows nothing of embeddings or of how p_keep came about.
 import errno
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from . import photos, tables
 from .errors import Cancelled, CullRefused, StorageError
-from .files import TEMPORARY_PREFIX, locked, sync_folder, unreadable, unwritable
+from .files import TEMPORARY_PREFIX, locked, set_aside, sync_folder, unreadable, unwritable
 from .labels import CULL, KEEP
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage
@@ -155,13 +154,12 @@ def undo(stage: Stage) -> Path:
                 f"{stage.folder} is no longer as the cull made it ({changed[0]}{_and_more(changed)}); "
                 "nothing was changed. Move it away yourself if you don't need it."
             )
-        aside = stage.folder.with_name(f"{stage.name}_undone_{time.strftime('%Y%m%d-%H%M%S')}")
         try:
-            stage.folder.rename(aside)
-            stage.manifest.rename(aside.with_name(f"{aside.name}_manifest.csv"))
+            aside = set_aside(stage.folder, "undone")
+            set_aside(stage.manifest, "undone")
             sync_folder(stage.project)
         except OSError as error:
-            raise unwritable(aside, error) from error
+            raise unwritable(stage.folder, error) from error
     return aside
 
 
@@ -170,7 +168,7 @@ def changes_since_cull(stage: Stage) -> list[str]:
     if not stage.manifest.exists():
         return [f"{stage.manifest.name} is missing"]
     _, rows = tables.read(stage.manifest)
-    made = {row.values.get("image_name", ""): row.values.get("content_id", "") for row in rows}
+    made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
     found = {path.relative_to(stage.folder).as_posix() for path in stage.folder.rglob("*") if not path.is_dir()}
     changes = [f"{key} is missing" for key in sorted(made.keys() - found)]
     changes += [f"{key} is new" for key in sorted(found - made.keys())]
@@ -230,6 +228,11 @@ def _size(path: Path) -> int:
 def _place(source: Path, target: Path, link: str) -> str:
     """Put one file in place and read it back; its content id."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        raise CullRefused(
+            f"The disk of {target.parent} takes the name of {source} and that of another photo for one (upper and "
+            "lower case, say); no stage was made. Rename one of the two, or keep the project on another disk."
+        )
     try:
         wanted = _content_id(source)
     except OSError as error:
@@ -273,7 +276,7 @@ def _reflink(source: Path, target: Path) -> None:
 def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:
     """The moment in which the stage is there. A stage that came meanwhile stays; the manifest of ours goes."""
     if new.manifest.is_file():  # of a stage that was moved away, or of a cull killed just before its stage appeared
-        new.manifest.rename(new.manifest.with_name(f"{new.manifest.name}.old-{time.strftime('%Y%m%d-%H%M%S')}"))
+        set_aside(new.manifest, "old")
     try:
         tables.write(new.manifest, MANIFEST_COLUMNS, rows)
         if os.path.lexists(new.folder):
@@ -290,7 +293,7 @@ def _manifest_rows(plan: Plan, content_ids: Mapping[str, str]) -> list[dict[str,
     p_keep = {each.key: each.p_keep for each in plan.decisions}
     return [
         {
-            "image_name": key,
+            "image_name": tables.as_name(key),
             "source": f"{plan.stage.name}/{key}",
             "content_id": content_ids[key],
             "reason": reason,

@@ -17,6 +17,10 @@ class StorageError(ImlcullError):
     """A file of the project or of the cache could not be read or written."""
 
 
+class TableError(StorageError):
+    """A file is there and readable, but not as the CSV it should be."""
+
+
 class UnreadablePhoto(ImlcullError):
     """One photo could not be turned into pixels; the text is the reason shown beside it.
 

@@ -3,8 +3,10 @@
 Write beside, flush to the disk, rename. Knows nothing of what the files hold.
 """
 
+import errno
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from .errors import StorageError
 TEMPORARY_PREFIX = ".imlcull-"
 LOCK_PATIENCE = 10.0
 """Seconds to wait for another process."""
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
 
 
 def temporary_sibling(path: Path) -> Path:
@@ -33,7 +36,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         yield temporary
         if durable:
             with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+                sync(file.fileno())
         temporary.replace(path)
         if durable:
             sync_folder(path.parent)
@@ -54,8 +57,8 @@ def replace_text(path: Path, text: str) -> None:
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` against other processes and threads; a killed holder's lock is free at once.
 
-    Where the folder can't be written there is nothing to protect, and no lock. Raises `StorageError` after
-    `LOCK_PATIENCE` seconds, saying that another program is at `what`.
+    There is no lock where the folder can't be written, because there is nothing to protect, nor where the file system
+    has none. Raises `StorageError` after `LOCK_PATIENCE` seconds, saying that another program is at `what`.
     """
     from filelock import FileLock, Timeout
 
@@ -66,7 +69,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         raise StorageError(
             f"Another imlcull is {what} (it holds {path}). Wait until it is done, then try again."
         ) from error
-    except OSError:
+    except (OSError, NotImplementedError):  # the latter where the file system has no locks
         yield
         return
     try:
@@ -75,13 +78,36 @@ def locked(path: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file or folder to a `free_name`, and return that. Raises `OSError`."""
+    return path.rename(free_name(path, why))
+
+
+def free_name(path: Path, why: str) -> Path:
+    """`<name>.<why>-<local time>` beside `path`, with a number where that is taken: when the clock is set back, say."""
+    name = f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}"
+    free, number = path.with_name(name), 1
+    while os.path.lexists(free):
+        free, number = path.with_name(f"{name}-{number}"), number + 1
+    return free
+
+
+def sync(descriptor: int) -> None:
+    """Have the disk hold what was written; nothing where the file system has no such call. Raises `OSError`."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new file in `folder` durable, where the system has such a call (Windows has not)."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 

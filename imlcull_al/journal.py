@@ -3,29 +3,32 @@
 `stage_N_cull_journal.jsonl`, UTF-8, append-only:
 
     {"v": 1, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "key": "a.jpg", "label": "keep", "before": null,
-     "queue": "uncertain"}
+     "queue": "uncertain", "table": [1024, 1763719200000000000]}
 
 `do` is `answer`; `skip` (label and before null); `undo` (takes back the photo's last answer or skip not yet taken back;
 label is what it went back to); `edit` (the labels CSV was changed by somebody else; label null is a removed row).
-`queue` says in which queue the photo was shown, null where it is not known. One more line, before the first answer,
+`queue` says in which queue the photo was shown, null where it is not known. `table` is the size and the mtime in ns of
+the labels CSV just before, null where there was none: by it a later program knows whether somebody else wrote the CSV
+or a crash came before it could follow. One more line, before the first answer,
 draws the order of the audit: `do` is `audit`, `key` empty, and `seed` 32 hexadecimal digits; the first one counts. The
-state is the journal folded from its
-first line. A line is flushed to the disk before `append` returns. A line that is no event, such as the torn last one of
-a killed writer, is passed over and said.
+state is the journal folded from its first line. A line is flushed to the disk before `append` returns; one that the
+disk refused is taken out again. A line that is no event, such as the torn last one of a killed writer, is passed over
+and said; one that repeats the line before it counts once.
 Knows nothing of the CSV, of photos or of order.
 """
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from .errors import LabelsError
-from .files import sync_folder, unreadable, unwritable
+from .files import sync, sync_folder, unreadable, unwritable
 
 log = logging.getLogger(__name__)
 KEEP, CULL = "keep", "cull"
@@ -47,7 +50,7 @@ class State:
     """A folded journal. `labels`: key → label, in the order of first answers; `skipped`: in order of skipping;
     `confirmed`: answered as before among the disagreements, so that they are none any more. `first_shown`: key → queue
     in which a photo was when it got its first answer or skip, None where that is not known; it stays when that is taken
-    back, or a check could be made to train. `seed`: of the audit.
+    back, or a check could be made to train. `seed`: of the audit. `table`: of the last line; empty where it has none.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -56,10 +59,12 @@ class State:
     confirmed: set[str] = field(default_factory=set)
     first_shown: dict[str, str | None] = field(default_factory=dict)
     seed: str = ""
+    table: Sequence[int] | None = ()
 
     def apply(self, event: Mapping[str, Any]) -> None:
         """Fold one event in."""
         do, key, label = event["do"], event["key"], event["label"]
+        self.table = event.get("table", ())
         if do == "audit":
             self.seed = self.seed or str(event.get("seed", ""))
             return
@@ -116,6 +121,7 @@ class Journal:
         self.state = State()
         self._read_bytes = 0
         self._inode = 0
+        self._last_line = b""
         self.refresh()
 
     def refresh(self) -> bool:
@@ -125,7 +131,7 @@ class Journal:
             inode, size = self._inode_and_size()
             if size < self._read_bytes or inode != self._inode:  # somebody put another file in its place
                 is_another = self._inode != 0
-                self.state, self._read_bytes, self._inode = State(), 0, inode
+                self.state, self._read_bytes, self._inode, self._last_line = State(), 0, inode, b""
             if size == self._read_bytes:
                 return is_another
             with self.path.open("rb") as file:
@@ -134,8 +140,9 @@ class Journal:
         except OSError as error:
             raise unreadable(self.path, error) from error
         whole = data[: data.rfind(b"\n") + 1]
-        for event in self._events(whole):
+        for event in self._events(whole, self._last_line):
             self.state.apply(event)
+        self._last_line = whole[whole[:-1].rfind(b"\n") + 1 : -1] or self._last_line
         self._read_bytes += len(whole)
         return is_another
 
@@ -144,12 +151,15 @@ class Journal:
         data = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
         created = not self.path.exists()
         try:
-            with self.path.open("a+b") as file:
-                if self._is_torn(file.seek(0, os.SEEK_END)):
-                    data = b"\n" + data
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            with self.path.open("a+b", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                try:
+                    _write(file, b"\n" + data if self._is_torn(end) else data)
+                    sync(file.fileno())
+                except BaseException:
+                    with suppress(OSError):  # what was refused must not be an answer after the next start
+                        file.truncate(end)
+                    raise
             if created:
                 sync_folder(self.path.parent)
         except OSError as error:
@@ -159,7 +169,7 @@ class Journal:
     def was(self, labels: Mapping[str, str]) -> bool:
         """Whether these were the labels at some moment of this journal."""
         earlier = State()
-        for event in self._events(self.path.read_bytes()):
+        for event in self._events(self.path.read_bytes(), b""):
             if earlier.labels == labels:
                 return True
             earlier.apply(event)
@@ -181,10 +191,11 @@ class Journal:
             file.seek(size - 1)
             return file.read(1) != b"\n"
 
-    def _events(self, data: bytes) -> Iterable[dict[str, Any]]:
+    def _events(self, data: bytes, before: bytes) -> Iterable[dict[str, Any]]:
         for line in data.split(b"\n"):
-            if line.strip() and (event := self._parse(line)):
+            if line.strip() and line != before and (event := self._parse(line)):
                 yield event
+            before = line or before
 
     def _parse(self, line: bytes) -> dict[str, Any] | None:
         try:
@@ -203,3 +214,10 @@ class Journal:
             pass  # said below, like valid JSON that is no event
         log.warning("%s holds a line that is no event; it is passed over: %.80r", self.path, line)
         return None
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    """All of it, or `OSError`: a raw file may take less than it is given."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]

@@ -6,7 +6,8 @@
     image_path,label,tag      0 (keep) | 1 (cull); tags survive
 
 An answer goes into the journal first and into the CSV after it. What somebody else changed in the CSV is taken over
-into the journal before the next answer.
+into the journal before the next answer; a copy of the labels before that stays as `*.before-edit-<time>` where any of
+them was removed or changed. A CSV that became unreadable is set aside as `*.unreadable-<time>` and written again.
 Knows nothing of photos, scores or order.
 """
 
@@ -17,11 +18,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import tables
-from .errors import LabelsError, StorageError
-from .files import locked, replace_text
+from .errors import LabelsError, StorageError, TableError
+from .files import free_name, locked, replace_text, set_aside, unwritable
 from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
 from .project import Stage
 
@@ -122,7 +123,7 @@ class Labels:
             self._refresh()
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [event("answer", key, label, self._labels.get(key), queue) for key in keys]
-            self._journal.append([*drawn, *answers])
+            self._append([*drawn, *answers])
             self._write_csv()
 
     def skip(self, key: str, queue: str | None = None) -> None:
@@ -130,7 +131,7 @@ class Labels:
         with self._writing():
             self._refresh()
             if key not in self._labels:
-                self._journal.append([event("skip", key, None, None, queue)])
+                self._append([event("skip", key, None, None, queue)])
 
     def undo(self, key: str | None = None) -> Answer | None:
         """Take back the last answer or skip not yet taken back, of this photo if one is named; None for none."""
@@ -140,7 +141,7 @@ class Labels:
             self._refresh()
             last = self._journal.state.last_of(key)
             if last:
-                self._journal.append([event("undo", key, last.before, last.label)])
+                self._append([event("undo", key, last.before, last.label)])
                 self._write_csv()
             return last
 
@@ -153,7 +154,7 @@ class Labels:
             self._refresh()
             last = _latest(self._journal.state.undoable, keys)
             if last:
-                self._journal.append([event("undo", each.key, each.before, each.label) for each in last])
+                self._append([event("undo", each.key, each.before, each.label) for each in last])
                 self._write_csv()
             return last
 
@@ -172,6 +173,11 @@ class Labels:
     def _labels(self) -> dict[str, str]:
         return self._journal.state.labels
 
+    def _append(self, events: Sequence[dict[str, Any]]) -> None:
+        """Put events into the journal, with what the CSV is like before it follows."""
+        table = self._csv_stat[:2] if self._csv_stat else None
+        self._journal.append([{**each, "table": table} for each in events])
+
     def _read_csv(self) -> None:
         """Make differences between the CSV and the journal's state events of their own: somebody edited it."""
         stat = _stat(self._stage.labels)
@@ -179,25 +185,47 @@ class Labels:
             if self._csv_is_behind:
                 self._write_csv()
             return
-        rows = self._parse_csv() if stat else None
-        if rows is not None and rows != self._labels and not self._is_behind(rows):
-            self._take_over(rows)
+        try:
+            rows = self._parse_csv() if stat else None
+        except StorageError as error:
+            if not self._labels:
+                raise  # nothing is known that could take its place
+            self._set_aside(error)
+            rows = None
+        was_left_behind = rows is not None and self._is_behind(rows)
         self._csv_stat = stat
+        if rows is not None and rows != self._labels and not was_left_behind:
+            self._take_over(rows)
         if (rows or {}) != self._labels:
             self._write_csv()
 
+    def _set_aside(self, error: StorageError) -> None:
+        path = self._stage.labels
+        try:
+            aside = set_aside(path, "unreadable")
+        except OSError as refusal:
+            raise unwritable(path, refusal) from refusal
+        log.warning("%s It is set aside as %s, and %s is written again from the journal.", error, aside.name, path.name)
+
     def _take_over(self, rows: Mapping[str, str]) -> None:
         """Append what was edited to the journal."""
-        labels = self._labels
+        labels, path = self._labels, self._stage.labels
         changes: dict[str, str | None] = {key: label for key, label in rows.items() if labels.get(key) != label}
         changes |= dict.fromkeys(key for key in labels if key not in rows)
-        if self._stage.journal.exists():
-            log.warning("%s was edited: %d changes taken over.", self._stage.labels, len(changes))
-        self._journal.append([event("edit", key, label, labels.get(key)) for key, label in changes.items()])
+        if any(key in labels for key in changes):
+            kept = free_name(path, "before-edit")
+            replace_text(kept, self._as_csv())
+            log.warning("%s was edited: %d changes taken over. As it was before: %s.", path, len(changes), kept.name)
+        elif self._stage.journal.exists():
+            log.warning("%s was edited: %d changes taken over.", path, len(changes))
+        self._append([event("edit", key, label, labels.get(key)) for key, label in changes.items()])
 
     def _is_behind(self, rows: Mapping[str, str]) -> bool:
-        """Whether the CSV is an earlier state of the journal, and older: a crash came between journal and CSV."""
-        journal, table = _stat(self._stage.journal), _stat(self._stage.labels)
+        """Whether nobody wrote the CSV since the journal's last line: a crash came between journal and CSV."""
+        table, noted = _stat(self._stage.labels), self._journal.state.table
+        if noted is None or len(noted):
+            return bool(table and noted and table[:2] == tuple(noted))
+        journal = _stat(self._stage.journal)  # its last line notes nothing of the CSV: the times must do
         return bool(journal and table and table[1] <= journal[1] and self._journal.was(rows))
 
     def _parse_csv(self) -> dict[str, str] | None:
@@ -211,7 +239,7 @@ class Labels:
         lines: dict[str, int] = {}
         extras: dict[str, dict[str, str]] = {}
         for row in rows:
-            key = self._key(row.values.get(dialect.key_column, ""))
+            key = self._key(tables.as_key(row.values.get(dialect.key_column, "")))
             text = row.values.get("label", "")
             label = dialect.label(text)
             if not key:
@@ -247,17 +275,23 @@ class Labels:
 
     def _write_csv(self) -> None:
         """Write the labels; the journal has them already, so a refusal costs nothing and is tried again."""
-        rows = (
-            {self._dialect.key_column: key, **self._extras.get(key, {}), "label": self._dialect.text(label)}
-            for key, label in self._labels.items()
-        )
         try:
-            replace_text(self._stage.labels, tables.render(self._dialect.columns, rows))
+            replace_text(self._stage.labels, self._as_csv())
             self._csv_is_behind = False
         except StorageError as error:
             self._csv_is_behind = True
             log.warning("The answers are safe in %s, but: %s", self._stage.journal, error)
         self._csv_stat = _stat(self._stage.labels)
+
+    def _as_csv(self) -> str:
+        dialect, columns = self._dialect, self._dialect.columns
+
+        def row(key: str, label: str) -> dict[str, str]:
+            as_found = self._extras.get(key, {})
+            name = tables.as_name(as_found.get(dialect.key_column, key))
+            return {**as_found, dialect.key_column: name, "label": dialect.text(label)}
+
+        return tables.render(columns, (row(key, label) for key, label in self._labels.items()))
 
 
 def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
@@ -276,7 +310,7 @@ def _dialect(columns: list[str], path: Path) -> Dialect:
     for dialect in (OWN_DIALECT, TAG_DIALECT):
         if dialect.key_column in columns and "label" in columns:
             return dialect._replace(columns=tuple(columns))
-    raise LabelsError(
+    raise TableError(
         f"{path} has the columns {', '.join(columns)}; needed are, parted by commas, image_name,label (keep or cull) "
         "or image_path,label,tag (0 is keep, 1 is cull). Rename the columns, or move the file away."
     )

@@ -95,7 +95,7 @@ def write_report(
         "mistakes_kept_culls.png": _draw_mistakes(kept_culls, "culled", "keep", caption, path_of),
         "mistakes.csv": _table(
             ("image_name", "label", "p_keep", "split"),
-            ((one.key, one.label, one.p_keep, one.split) for one in lost_keepers + kept_culls),
+            ((tables.as_name(one.key), one.label, one.p_keep, one.split) for one in lost_keepers + kept_culls),
         ),
     }
     _replace_folder(folder, contents)

@@ -1,26 +1,22 @@
 """CSV as this project reads and writes it: UTF-8, a header, LF line ends, minimal quoting (RFC 4180).
 
-Reading is lenient where nothing is guessed: a byte-order mark, CRLF and blank lines are accepted.
+Reading is lenient where nothing is guessed: a byte-order mark, CRLF and blank lines are accepted. File names come from
+strangers, and spreadsheets open these files: see `as_name`.
 Knows nothing of what the columns mean.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import StorageError
+from .errors import TableError
 from .files import replace_text, unreadable
 
-
-class _Appending(NamedTuple):
-    """A file to write to, for `csv`, that keeps the lines apart."""
-
-    lines: list[str]
-
-    def write(self, line: str) -> None:
-        self.lines.append(line)
+_QUOTED = re.compile('[,;"\t\r\n]')
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a cell that a spreadsheet computes begins with
 
 
 class Row(NamedTuple):
@@ -32,12 +28,9 @@ class Row(NamedTuple):
 
 def render(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """The text of a table; a missing value is an empty field."""
-    lines: list[str] = []
-    # Before Python 3.13 the writer puts quotes around a carriage return only where it is part of the line end.
-    writer = csv.DictWriter(_Appending(lines), columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+    lines = [",".join(map(_field, columns))]
+    lines += [",".join([_field(row.get(column)) for column in columns]) for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -45,19 +38,34 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object
     replace_text(path, render(columns, rows))
 
 
+def as_name(key: str) -> str:
+    """A photo key as a table holds it: `./=1+1.jpg` for `=1+1.jpg`, the same file, and no formula to a spreadsheet."""
+    return f"./{key}" if key.startswith(_FORMULA) else key
+
+
+def as_key(name: str) -> str:
+    """The inverse of `as_name`."""
+    return name.removeprefix("./")
+
+
 def read(path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows of the table at `path`. Raises `StorageError` where it is no table."""
+    """Columns and rows of the table at `path`. Raises `StorageError`, `TableError`."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is not UTF-8 text. Save it as CSV in UTF-8, or move it away.") from error
+        raise TableError(f"{path} is not UTF-8 text. Save it as CSV in UTF-8, or move it away.") from error
     return parse(text, path)
 
 
 def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
     """Columns and rows of `text`; `path` is only named in errors."""
+    if "\0" in text:
+        raise TableError(
+            f"{path} holds zero bytes, as a crash leaves them, or is not UTF-8. Save it as CSV in UTF-8, "
+            "or move it away."
+        )
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     columns: list[str] = []
@@ -68,12 +76,18 @@ def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
             if not columns:
                 columns = [field.strip() for field in fields]
             elif len(fields) > len(columns):
-                raise StorageError(
+                raise TableError(
                     f"{path}, line {reader.line_num}: {len(fields)} fields under {len(columns)} columns. "
                     "Put quotes around names that hold commas, then try again."
                 )
             else:
                 rows.append(Row(reader.line_num, dict(zip(columns, fields, strict=False))))
     except csv.Error as error:
-        raise StorageError(f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct that line.") from error
+        raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct that line.") from error
     return columns, rows
+
+
+def _field(value: object) -> str:
+    """Quoted where it must be, and where a spreadsheet that parts fields by semicolons or tabs would begin another."""
+    text = "" if value is None else str(value)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

@@ -48,7 +48,7 @@ def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
     is_keep: dict[str, bool] = {}
     group: dict[str, str] = {}
     for row in rows:
-        key, text = row.values.get("image_name", ""), row.values.get(keep_column, "")
+        key, text = tables.as_key(row.values.get("image_name", "")), row.values.get(keep_column, "")
         answer = _ANSWERS.get(text.strip().lower())
         if not key:
             raise ReplayRefused(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")

@@ -7,8 +7,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no tes
 
 import hashlib
 import json
+import re
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,50 @@ def fingerprint_of(folder: Path) -> dict[str, tuple[str, int, int]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = {
+    "os.remove": 1, "os.rename": 2, "os.truncate": 1, "os.chmod": 1, "os.chown": 1, "os.utime": 1, "os.setxattr": 1,
+    "os.mkdir": 1, "os.rmdir": 1,
+}  # fmt: skip
+"""Audit events that change a file, and how many of their arguments name one. A new link changes no photo."""
+TESTS = str(Path(__file__).parent) + os.sep
+PACKAGE = str(Path(__file__).parents[1] / "imlcull_al") + os.sep
+MAKERS = {"sample.py", "workspaces.py", "archives.py"}
+"""Modules that fill a stage of their own: the sample, and a visitor's workspace from what was sent."""
+_touched: list[str] = []
+
+
+def _notice_changes(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: notes where the package itself changes anything inside a stage folder."""
+    if event == "open":
+        if not isinstance(arguments[2], int) or not arguments[2] & WRITING:
+            return
+        names = arguments[:1]
+    elif event in CHANGES:
+        names = arguments[: CHANGES[event]]
+    else:
+        return
+    paths = [Path(os.fsdecode(name)) for name in names if isinstance(name, (str, bytes, os.PathLike))]
+    paths = [path for path in paths if not any(part.startswith(".imlcull-") for part in path.parts)]  # half made
+    if any(re.fullmatch(r"stage_\d+", parent.name) for path in paths for parent in path.parents):
+        frame = sys._getframe(1)
+        while frame and not frame.f_code.co_filename.startswith((PACKAGE, TESTS)):
+            frame = frame.f_back
+        if frame and frame.f_code.co_filename.startswith(PACKAGE) and Path(frame.f_code.co_filename).name not in MAKERS:
+            _touched.append(f"{event} {paths} in {frame.f_code.co_filename}, line {frame.f_lineno}")
+
+
+sys.addaudithook(_notice_changes)
+
+
+@pytest.fixture(autouse=True)
+def stages_are_only_read() -> Iterator[None]:
+    """No test passes in which the package wrote, renamed, removed or touched anything inside a stage."""
+    _touched.clear()
+    yield
+    assert _touched == []
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from conftest import fill_stage, fingerprint_of
@@ -217,6 +218,37 @@ def test_two_culls_at_once_make_one_whole_stage(stage, plan):
     assert len([path for path in stage.next.folder.rglob("*") if path.is_file()]) == len(plan.files)
 
 
+@pytest.mark.parametrize("link", ["copy", "hardlink"])
+def test_names_that_the_disk_takes_for_one_make_no_stage(stage, plan, monkeypatch, link):
+    """On a disk without upper and lower case `Warm_00.jpg` would replace `warm_00.jpg`."""
+    shutil.copy(stage.path("cold_00.jpg"), stage.path("WARM_00.jpg"))
+    plan = replace(plan, files={**plan.files, "WARM_00.jpg": "score"})
+    place = cull._place
+
+    def on_a_disk_without_case(source, target, link):
+        return place(source, target.with_name(target.name.lower()), link)
+
+    monkeypatch.setattr(cull, "_place", on_a_disk_without_case)
+    with pytest.raises(CullRefused, match=r"takes the name of .*(WARM|warm)_00\.jpg"):
+        apply(plan, link)
+    assert not stage.next.folder.exists()
+    assert not [name for name in everything(stage.project) if "stage_2" in name]
+
+
+def test_a_photo_that_changes_while_it_is_copied_makes_no_stage(stage, plan, monkeypatch):
+    copy = shutil.copy2
+
+    def and_somebody_saves_it_meanwhile(source, target):
+        if source.name == "warm_01.jpg":
+            source.write_bytes(source.read_bytes() + b"edited")
+        return copy(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", and_somebody_saves_it_meanwhile)
+    with pytest.raises(StorageError, match=r"warm_01\.jpg differs"):
+        apply(plan)
+    assert not stage.next.folder.exists()
+
+
 def test_hard_links_share_the_file(stage, plan):
     new = apply(plan, "hardlink")
     assert (new.folder / "warm_01.jpg").samefile(stage.folder / "warm_01.jpg")
@@ -244,7 +276,7 @@ def test_undo_moves_the_new_stage_aside(stage, plan):
     made = fingerprint_of(new.folder)
     aside = cull.undo(new)
     assert fingerprint_of(aside) == made
-    assert aside.name.startswith("stage_2_undone_")
+    assert aside.name.startswith("stage_2.undone-")
     assert not new.folder.exists()
     assert not new.manifest.exists()
     assert apply(plan).folder.is_dir()
