@@ -47,6 +47,14 @@ class Dialect(NamedTuple):
         return self.keep if label == KEEP else self.cull
 
 
+class Table(NamedTuple):
+    """What a CSV holds. `extras`: key → all fields of its row."""
+
+    labels: dict[str, str]
+    dialect: Dialect
+    extras: dict[str, dict[str, str]]
+
+
 AUDIT = "audit"
 """The queue whose answers measure."""
 OWN_DIALECT = Dialect(("image_name", "label"), "image_name", KEEP, CULL)
@@ -186,17 +194,19 @@ class Labels:
                 self._write_csv()
             return
         try:
-            rows = self._parse_csv() if stat else None
+            found = self._parse_csv() if stat else None
         except StorageError as error:
             if not self._labels:
                 raise  # nothing is known that could take its place
             self._set_aside(error)
-            rows = None
-        was_left_behind = rows is not None and self._is_behind(rows)
+            found = None
+        was_left_behind = found is not None and self._is_behind(found.labels)
         self._csv_stat = stat
-        if rows is not None and rows != self._labels and not was_left_behind:
-            self._take_over(rows)
-        if (rows or {}) != self._labels:
+        if found:
+            if found.labels != self._labels and not was_left_behind:
+                self._take_over(found.labels)
+            self._dialect, self._extras = found.dialect, found.extras
+        if (found.labels if found else {}) != self._labels:
             self._write_csv()
 
     def _set_aside(self, error: StorageError) -> None:
@@ -205,7 +215,8 @@ class Labels:
             aside = set_aside(path, "unreadable")
         except OSError as refusal:
             raise unwritable(path, refusal) from refusal
-        log.warning("%s It is set aside as %s, and %s is written again from the journal.", error, aside.name, path.name)
+        words = "%s became unreadable: it is set aside as %s, and written again from the journal. What was wrong: %s"
+        log.warning(words, path, aside.name, error)
 
     def _take_over(self, rows: Mapping[str, str]) -> None:
         """Append what was edited to the journal."""
@@ -228,8 +239,8 @@ class Labels:
         journal = _stat(self._stage.journal)  # its last line notes nothing of the CSV: the times must do
         return bool(journal and table and table[1] <= journal[1] and self._journal.was(rows))
 
-    def _parse_csv(self) -> dict[str, str] | None:
-        """Key → label; None for a file without even a header: a full disk leaves such, and nobody means it."""
+    def _parse_csv(self) -> Table | None:
+        """What the CSV holds; None for a file without even a header: a full disk leaves such, and nobody means it."""
         path = self._stage.labels
         columns, rows = tables.read(path)
         if not columns:
@@ -256,8 +267,7 @@ class Labels:
             labels[key] = label
             lines.setdefault(key, row.line)
             extras[key] = row.values
-        self._dialect, self._extras = dialect, extras
-        return labels
+        return Table(labels, dialect, extras)
 
     def _key(self, text: str) -> str:
         """A photo key from what a table names: a key, a path with the stage's name before it, or an absolute one."""

@@ -1,0 +1,194 @@
+"""Files from strangers, or damaged on the disk: whatever their bytes, only this project's errors come out.
+
+`HYPOTHESIS_PROFILE=torture python -m pytest tests/test_fuzz.py` tries twenty times as many.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import fill_stage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imlcull_al import cull, model, tables, unfinished
+from imlcull_al.errors import ImlcullError, LabelsError, ModelFileError, ReplayRefused, StorageError
+from imlcull_al.journal import Journal
+from imlcull_al.labels import Labels
+from imlcull_al.project import Stage, list_photos
+from imlcull_al.session import open_session
+from imlcull_al.truth import read_truth
+
+CSV = b'image_name,label,mine\nwarm_00.jpg,keep,1\n"a,""b"".jpg",cull,2\nsub/c.jpg,keep,\n'
+PIECES = [b"\n", b",", b'"', b"\0", b"\r", b"\xff", b"keep", b"cull", b"../", b"{", b"}", b"null", b"1e999", b'"v": 2']
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes) -> bytes:
+    """`data` with bytes overwritten, pieces put in or cut out, and perhaps its end lost."""
+    changed = bytearray(data)
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(changed)))
+        kind = draw(st.sampled_from(["byte", "piece", "cut", "zeros", "twice"]))
+        length = draw(st.integers(1, 40))
+        if kind == "byte":
+            changed[place : place + 1] = bytes([draw(st.integers(0, 255))])
+        elif kind == "piece":
+            changed[place:place] = draw(st.sampled_from(PIECES) | st.binary(max_size=8))
+        elif kind == "cut":
+            del changed[place : place + length]
+        elif kind == "zeros":
+            changed[place : place + length] = bytes(len(changed[place : place + length]))
+        else:
+            changed[place:place] = changed[place : place + length]
+    if draw(st.booleans()):
+        del changed[draw(st.integers(0, len(changed))) :]
+    return bytes(changed)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """A stage with answers, a next stage, and a model. Each example puts one damaged file in place of a good one."""
+    project = tmp_path_factory.mktemp("fuzz")
+    fill_stage(project / "stage_1")
+    session = open_session(project, model="stand-in", cache_dir=project / "cache", prepare=False)
+    for key in session.listing.keys:
+        session.answer(key, "keep" if "warm" in key else "cull")
+    session.undo()
+    session.skip(session.listing.keys[0])
+    decisions = cull.decide(dict.fromkeys(session.listing.keys, 0.5), session.labels(), {})
+    cull.apply(cull.make_plan(session.stage, decisions, list_photos(session.stage), 0.5, "none"))
+    return session.stage
+
+
+@pytest.fixture
+def answered(stage, tmp_path):
+    """A copy of the stage's own files, to be damaged."""
+    copy = Stage(tmp_path / "copy", 1)
+    copy.folder.mkdir(parents=True)
+    for path in (stage.labels, stage.journal):
+        shutil.copy(path, copy.project)
+    return copy
+
+
+@given(data=st.data())
+def test_a_labels_file(answered, data):
+    """Read or refused; what is refused stays somewhere, and so do the answers that an edit replaced."""
+    whole = answered.labels.read_bytes()
+    content = data.draw(damaged(CSV) | damaged(whole))
+    with_journal = data.draw(st.booleans())
+    for path in answered.project.glob("stage_1_cull_*"):
+        if path != answered.journal:
+            path.unlink()
+    kept, prior = answered.journal.read_bytes(), Journal(answered.journal).state.labels
+    if not with_journal:
+        answered.journal.unlink()
+    answered.labels.write_bytes(content)
+    continued = False
+    try:
+        with suppress(LabelsError, StorageError):
+            labels = Labels(answered)
+            before = labels.as_dict()
+            labels.answer("warm_03.jpg", "cull")
+            assert Labels(answered).as_dict() == {**before, "warm_03.jpg": "cull"}
+            if with_journal and any(before.get(key) != label for key, label in prior.items()):
+                (replaced,) = answered.project.glob("stage_1_cull_labels.csv.before-edit-*")
+                assert replaced.read_bytes() == whole
+            continued = True
+        if not continued:
+            assert answered.labels.read_bytes() == content
+    finally:
+        answered.journal.write_bytes(kept)
+        answered.labels.write_bytes(whole)
+
+
+@given(data=st.data())
+def test_a_journal(answered, data):
+    """Its good lines count; it takes another answer, which is there after the next start."""
+    whole, table = answered.journal.read_bytes(), answered.labels.read_bytes()
+    answered.journal.write_bytes(data.draw(damaged(whole)))
+    try:
+        with suppress(LabelsError):
+            labels = Labels(answered)
+            labels.answer("warm_03.jpg", "cull")
+            labels.undo()
+            labels.answer("warm_03.jpg", "cull")
+            assert Labels(answered).as_dict()["warm_03.jpg"] == "cull"
+    finally:
+        answered.journal.write_bytes(whole)
+        answered.labels.write_bytes(table)
+        for path in answered.project.glob("stage_1_cull_labels.csv.*"):
+            path.unlink()
+
+
+def test_a_journal_cut_anywhere_is_some_earlier_moment(answered):
+    """Byte by byte: what a crash of the machine can leave of the last write."""
+    whole = answered.journal.read_bytes()
+    moments = []
+    for end in range(len(whole) + 1):
+        if end == 0 or whole[end - 1 : end] == b"\n":
+            answered.journal.write_bytes(whole[:end])
+            moments.append(Journal(answered.journal).state.labels)
+        answered.journal.write_bytes(whole[:end])
+        assert Journal(answered.journal).state.labels == moments[-1]
+
+
+@given(data=st.data())
+def test_a_manifest(stage, data):
+    """A cull whose manifest is damaged is not taken back."""
+    manifest = stage.next.manifest
+    whole = manifest.read_bytes()
+    changed = data.draw(damaged(whole))
+    manifest.write_bytes(changed)
+    try:
+        with suppress(ImlcullError):
+            changes = cull.changes_since_cull(stage.next)
+            assert changes or same_files(changed, whole, manifest)
+    finally:
+        manifest.write_bytes(whole)
+
+
+def same_files(first: bytes, second: bytes, path: Path) -> bool:
+    """Whether both manifests name the same files with the same content."""
+    named = []
+    for text in (first, second):
+        rows = tables.parse(text.decode("utf-8-sig"), path)[1]
+        named.append({row.values.get("image_name"): row.values.get("content_id") for row in rows})
+    return named[0] == named[1]
+
+
+@given(content=damaged(b"image_name,keep,burst\nwarm_00.jpg,1,3\ncold_00.jpg,no,4\n"))
+def test_a_truth_file(tmp_path, content):
+    path = tmp_path / "truth.csv"
+    path.write_bytes(content)
+    with suppress(ReplayRefused, StorageError):
+        read_truth(path, "keep", None)
+
+
+@given(content=damaged(b'{"version": 1, "options": {"epochs": 256, "patience": 32, "seed": 0}}\n'))
+def test_a_note_of_a_training(tmp_path, content):
+    path = tmp_path / "note.json"
+    path.write_bytes(content)
+    assert isinstance(unfinished.read(path), dict)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory, tiny_model):
+    """A real one."""
+    project = tmp_path_factory.mktemp("trained")
+    fill_stage(project / "stage_1")
+    session = open_session(project, model=str(tiny_model), cache_dir=project / "cache", prepare=False)
+    for key in session.listing.keys:
+        session.answer(key, "keep" if "warm" in key else "cull")
+    session.train(epochs=1)
+    return session.stage.model
+
+
+@given(data=st.data())
+def test_a_model_file(model_file, tmp_path, data):
+    """Loaded or refused."""
+    path = tmp_path / "model.pth"
+    path.write_bytes(data.draw(damaged(model_file.read_bytes())))
+    with suppress(ModelFileError):
+        model.load(path)
