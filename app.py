@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imlcull_al.errors import ImlcullError, ServerError
-from imlcull_al.terminal import say
+from imlcull_al.terminal import say, show_log
 
 DATA_VARIABLE = "IMLCULL_DATA"
 """Names the folder of a public page's workspaces."""
@@ -22,6 +22,7 @@ _SPACE_VARIABLE = "SPACE_ID"  # set by Hugging Face
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C; return the exit code."""
+    show_log()
     options = _parser().parse_args(arguments)
     try:
         if options.project is None and _SPACE_VARIABLE in os.environ:

@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 an error that a sentence explains, 2 a wrong command line,
 import argparse
 import io
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from .encoder import DEFAULT_MODEL
 from .epochs import Epoch, Options
 from .errors import ImlcullError
 from .replay import STRATEGIES, Rules
-from .terminal import progress_bar, say
+from .terminal import progress_bar, say, show_log
 
 ORDER_COLUMNS = ("image_name", "p_keep")
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -28,7 +27,7 @@ SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    show_log()
     if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder's name may be any bytes
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     options = _parser().parse_args(arguments)

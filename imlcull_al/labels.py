@@ -15,6 +15,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -94,6 +95,8 @@ class Labels:
         self._extras: dict[str, dict[str, str]] = {}
         self._csv_stat: tuple[int, int, int] | None = _NEVER_SEEN
         self._csv_is_behind = False
+        self.news = ""
+        """What a person should know of the files, in a sentence: the last such event, empty for none."""
         self._seed = secrets.token_hex(16)  # of the audit, unless the journal has one
         self.refresh()
 
@@ -209,14 +212,20 @@ class Labels:
         if (found.labels if found else {}) != self._labels:
             self._write_csv()
 
+    def _tell(self, news: str) -> None:
+        self.news = f"{time.strftime('%H:%M')} {news}"
+        log.warning(news)
+
     def _set_aside(self, error: StorageError) -> None:
         path = self._stage.labels
         try:
             aside = set_aside(path, "unreadable")
         except OSError as refusal:
             raise unwritable(path, refusal) from refusal
-        words = "%s became unreadable: it is set aside as %s, and written again from the journal. What was wrong: %s"
-        log.warning(words, path, aside.name, error)
+        self._tell(
+            f"{path.name} became unreadable: it is set aside as {aside.name}, and written again from the journal. "
+            f"What was wrong: {error}"
+        )
 
     def _take_over(self, rows: Mapping[str, str]) -> None:
         """Append what was edited to the journal."""
@@ -226,9 +235,9 @@ class Labels:
         if any(key in labels for key in changes):
             kept = free_name(path, "before-edit")
             replace_text(kept, self._as_csv())
-            log.warning("%s was edited: %d changes taken over. As it was before: %s.", path, len(changes), kept.name)
+            self._tell(f"{path.name} was edited: {len(changes)} changes taken over. As it was before: {kept.name}.")
         elif self._stage.journal.exists():
-            log.warning("%s was edited: %d changes taken over.", path, len(changes))
+            self._tell(f"{path.name} was edited: {len(changes)} changes taken over.")
         self._append([event("edit", key, label, labels.get(key)) for key, label in changes.items()])
 
     def _is_behind(self, rows: Mapping[str, str]) -> bool:
@@ -290,7 +299,7 @@ class Labels:
             self._csv_is_behind = False
         except StorageError as error:
             self._csv_is_behind = True
-            log.warning("The answers are safe in %s, but: %s", self._stage.journal, error)
+            self._tell(f"The answers are safe in {self._stage.journal.name}, but: {error}")
         self._csv_stat = _stat(self._stage.labels)
 
     def _as_csv(self) -> str:

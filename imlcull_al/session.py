@@ -122,6 +122,11 @@ class Session:
         return self._source.encoder.notice if self._source else ""
 
     @property
+    def news(self) -> str:
+        """What happened to the labels' files that a person should know, with its time; empty for nothing."""
+        return self._labels.news
+
+    @property
     def source(self) -> str:
         """Where scores come from, in a few words; empty while the model file can't be used."""
         return self._source.description if self._source else ""

@@ -1,5 +1,9 @@
-"""What a person at a terminal sees while work goes on: one bar a task, with the time left. Writes to standard error."""
+"""What a person at a terminal sees while work goes on: one bar a task, with the time left. Writes to standard error.
 
+File names come from strangers: nothing of a name moves the cursor, colours the screen or begins another line.
+"""
+
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +12,33 @@ from .progress import Progress
 
 
 def say(text: str) -> None:
-    """A line for the person, beside the results; names with odd characters are shown escaped."""
+    """A line for the person, beside the results; what can't be printed is shown escaped."""
+    _write(plain(text))
+
+
+def plain(text: str) -> str:
+    """The text with escapes for all that is no printable character: `\\x1b`, `\\n`."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
+
+
+def show_log() -> None:
+    """Say warnings and errors of all modules on the terminal too, unless something else takes them already."""
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(_Terminal())
+        root.setLevel(logging.WARNING)
+
+
+class _Terminal(logging.Handler):
+    """A line for each warning; below it the traceback of a defect."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+        if record.exc_info:
+            _write(logging.Formatter().formatException(record.exc_info))
+
+
+def _write(text: str) -> None:
     console = sys.stderr
     encoding = console.encoding or "utf-8"
     console.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -139,7 +139,7 @@ def view(session: Session, visitor: str, request: Mapping[str, Any]) -> dict[str
         "promise": promised(session),
         "nothing": "" if upcoming else nothing(session, queue),
         "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
-        "notice": session.notice,
+        "notice": " ".join(filter(None, (session.news, session.notice))),
     }
 
 

@@ -417,9 +417,9 @@ def _serving(project: Path, model: str) -> "Iterator[tuple[subprocess.Popen[byte
                 raise SystemExit(f"The server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
             try:
                 status = direct(port)("status")
-            except (OSError, RuntimeError):
+            except (OSError, RuntimeError, http.client.HTTPException):
                 return False
-            return bool(status["prepared"]) and status["job"]["status"] != "running"
+            return bool(status["prepared"]) and (status["job"] or {}).get("status") == "done"
 
         _wait_for(is_ready, "the server")
         yield server, port
