@@ -5,7 +5,11 @@ unit mean square; classes half balanced. Takes a binary target; knows nothing of
 benchmarks/RESULTS.md has what was measured for its constants.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -77,21 +81,35 @@ def features(embeddings: np.ndarray) -> Features:
     return Features(rows, usable, centre, scale)
 
 
-def fit(known: Features, labeled: np.ndarray, target: np.ndarray, offset: np.ndarray | None = None) -> Head:
+def fit(
+    known: Features,
+    labeled: np.ndarray,
+    target: np.ndarray,
+    offset: np.ndarray | None = None,
+    c: float | None = None,
+) -> Head:
     """Fit on the positions `labeled` (n,) with `target` (n,) bool.
 
     `offset` (n,): log-odds known beforehand for those; what is fitted then is a correction to them, zero where they are
-    right. Without it both classes must be there (`ValueError`).
+    right. Without it both classes must be there (`ValueError`). `c`: the regularisation, where it was chosen already.
     """
     if offset is None and (target.all() or not target.any()):
         raise ValueError("both classes are needed")
     rows = known.rows[labeled]
-    if offset is None:
-        weights, bias = _minimise(rows, target, np.zeros(len(target)), chosen_regularisation(rows, target))
-    else:
-        weights, bias = _minimise(rows, target, offset, REGULARISATION)
+    if c is None:
+        c = chosen_regularisation(rows, target) if offset is None else REGULARISATION
+    with _one_thread():
+        weights, bias = _minimise(rows, target, np.zeros(len(target)) if offset is None else offset, c)
     weights = weights / known.scale
     return Head(weights.astype(np.float32), float(bias - known.centre @ weights))
+
+
+def answers_to_choose_by(answers: int) -> int:
+    """By how many of so many answers C is chosen: a tenth more each time, as choosing takes longer than fitting."""
+    count = 2 * ENOUGH
+    while count + count // 10 <= answers:
+        count += max(count // 10, 1)
+    return min(count, answers)
 
 
 def chosen_regularisation(rows: np.ndarray, target: np.ndarray) -> float:
@@ -102,14 +120,29 @@ def chosen_regularisation(rows: np.ndarray, target: np.ndarray) -> float:
         return REGULARISATION
     some = slice(None, None, -(-len(target) // _ASKED))
     rows, target = rows[some], target[some]
-    usual = _left_out_losses(rows, target, REGULARISATION)
     best, most = REGULARISATION, 0.0
-    for c in OTHERS:
-        gains = usual - _left_out_losses(rows, target, c)
-        gain = float(gains.mean())
-        if gain > most and gain > float(gains.std()) / np.sqrt(len(gains)):
-            best, most = c, gain
+    with _one_thread():
+        usual = _left_out_losses(rows, target, REGULARISATION)
+        for c in OTHERS:
+            gains = usual - _left_out_losses(rows, target, c)
+            gain = float(gains.mean())
+            if gain > most and gain > float(gains.std()) / np.sqrt(len(gains)):
+                best, most = c, gain
     return best
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a matrix is worth no second thread; where the other cores are busy, waiting for it takes far longer."""
+    with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _left_out_losses(rows: np.ndarray, target: np.ndarray, c: float) -> np.ndarray:

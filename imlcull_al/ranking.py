@@ -41,7 +41,7 @@ class Ranker:
 
     def __init__(self, scorer: Scorer, seen: Embeddings) -> None:
         """`seen`: the embeddings that `scorer` works on."""
-        self.scorer = scorer
+        self.scorer, self.seen = scorer, seen
         self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
         self.brackets = bursts.brackets(seen.taken, self.bursts, seen.compensation)
 
@@ -75,10 +75,10 @@ class Ranking:
         self.keys = keys
         self.answers = answers
         self._ranker = ranker
-        self._names = np.array(keys, object)
-        self._is_open = np.array([key not in answers.labels and key not in withheld for key in keys], bool)
+        self._is_open = np.ones(len(keys), bool)
+        self._is_open[[row for key in chain(answers.labels, withheld) if (row := self._row(key)) is not None]] = False
         self._p_keep = ranker.scorer.p_keep(answers.training) if ranker else None
-        self._orders: dict[str, list[str]] = {}
+        self._orders: dict[str, np.ndarray] = {}
         self.promises: dict[tuple[float, ...], Any] = {}
         """What was worked out about these answers, by what was asked; see promise."""
 
@@ -94,16 +94,15 @@ class Ranking:
 
     def score(self, key: str) -> float | None:
         """p_keep of one photo, None where there is none."""
-        if self._p_keep is None or self._ranker is None:
-            return None
-        row = self._ranker.scorer.row.get(key)
-        return None if row is None else float(self._p_keep[row])
+        row = None if self._p_keep is None else self._row(key)
+        return None if self._p_keep is None or row is None else float(self._p_keep[row])
 
     def queue(self, name: str) -> Iterator[str]:
         """Keys in the order of a queue. Raises `StageError` for no queue."""
+        rows = self._order(name)
         if name != "uncertain":
-            return iter(self.order(name))
-        return chain(self._mixed, (key for key in self.order(name) if key not in self._mixed))
+            return self._names(rows)
+        return chain(self._mixed, (key for key in self._names(rows) if key not in self._mixed))
 
     def asked_for(self, name: str, key: str) -> str:
         """What a photo of a queue is asked for: in `uncertain` now and then for the audit."""
@@ -111,26 +110,19 @@ class Ranking:
 
     def holds(self, name: str, key: str) -> bool:
         """Whether a photo is in a queue."""
-        if name == "disagreements":
-            return key in self.order(name)
-        row = bisect_left(self.keys, key)
-        return row < len(self.keys) and self.keys[row] == key and bool(self._is_open[row])
+        row = self._row(key)
+        if row is None or name != "disagreements":
+            return row is not None and bool(self._is_open[row])
+        return row in self._order(name)
 
-    def order(self, name: str) -> list[str]:
-        """Keys in the order of one queue alone, skipped ones last. Raises `StageError` for no queue."""
-        check_queue(name)
-        if name not in self._orders:
-            self._orders[name] = last(self._audit() if name == AUDIT else self._keys(name), self.answers.skipped)
-        return self._orders[name]
-
-    def most_uncertain(self) -> list[str]:
+    def most_uncertain(self) -> Iterator[str]:
         """Keys that have no answer, p_keep nearest to ½ first: what the scores are least sure of, which is not always
         what teaches most. Without scores, the order of `uncertain`.
         """
         if self._p_keep is None:
-            return self.order("uncertain")
+            return self._names(self._order("uncertain"))
         rows = query.most_uncertain_first(self._p_keep, np.flatnonzero(self._is_open))
-        return last(self._names[rows].tolist(), self.answers.skipped)
+        return self._names(self._skipped_last(rows))
 
     @cached_property
     def _mixed(self) -> dict[str, str]:
@@ -139,8 +131,8 @@ class Ranking:
         """
         if self._is_starting:  # nothing can be measured yet
             return {}
-        asked = self.order("uncertain")
-        checks, queries = iter(self.order(AUDIT)), iter(asked)
+        asked = self._order("uncertain")
+        checks, queries = self._names(self._order(AUDIT)), self._names(asked)
         given = len(self.answers.labels)
         mixed: dict[str, str] = {}
         for place in range(min(_MIXED, len(asked))):
@@ -157,16 +149,27 @@ class Ranking:
             return True
         return query.still_starting(self._ranker.scorer.labeled(self.answers.training)[1])
 
-    def _audit(self) -> list[str]:
-        if self._ranker is None:
-            return audit.stream(self._names[self._is_open].tolist(), self.answers.seed)
-        stream = self._ranker.stream(self.answers.seed)
-        keys: list[str] = self._names[stream[self._is_open[stream]]].tolist()
-        return keys
+    def _row(self, key: str) -> int | None:
+        """Where a photo is among `keys`; None for one that is not."""
+        row = bisect_left(self.keys, key)
+        return row if row < len(self.keys) and self.keys[row] == key else None
 
-    def _keys(self, name: str) -> list[str]:
-        keys: list[str] = self._names[self._rows(name)].tolist()
-        return keys
+    def _names(self, rows: np.ndarray) -> Iterator[str]:
+        """Lazily: of a million photos a page wants the first few."""
+        return (self.keys[row] for row in rows)
+
+    def _order(self, name: str) -> np.ndarray:
+        """Rows in the order of one queue alone, skipped ones last. Raises `StageError` for no queue."""
+        check_queue(name)
+        if name not in self._orders:
+            self._orders[name] = self._skipped_last(self._rows(name))
+        return self._orders[name]
+
+    def _skipped_last(self, rows: np.ndarray) -> np.ndarray:
+        skipped = np.array([row for key in self.answers.skipped if (row := self._row(key)) is not None], np.intp)
+        if not len(skipped):
+            return rows
+        return np.concatenate([rows[~np.isin(rows, skipped)], skipped[np.isin(skipped, rows)]])
 
     def _rows(self, name: str) -> np.ndarray:
         """Rows in the order of a queue."""
@@ -174,9 +177,10 @@ class Ranking:
         if name == "files":
             return candidates
         if self._ranker is None:
-            if name == "disagreements":
-                return candidates[:0]
-            return candidates[np.argsort(query.uniform(self._names[candidates].tolist()), kind="stable")]
+            return self._without_ranker(name, candidates)
+        if name == AUDIT:
+            stream = self._ranker.stream(self.answers.seed)
+            return stream[self._is_open[stream]]
         if name == "disagreements":
             return self._disagreements()
         if self._p_keep is None or (name == "uncertain" and self._is_starting):
@@ -186,6 +190,15 @@ class Ranking:
             _, target = self._ranker.scorer.labeled(self.answers.training)
             return query.next_first(self._p_keep, target, candidates, self._ranker.bursts)
         return query.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, candidates)
+
+    def _without_ranker(self, name: str, candidates: np.ndarray) -> np.ndarray:
+        if name == "disagreements":
+            return candidates[:0]
+        keys = [self.keys[row] for row in candidates]
+        if name == AUDIT:
+            row = dict(zip(keys, candidates, strict=True))
+            return np.array([row[key] for key in audit.stream(keys, self.answers.seed)], np.intp)
+        return candidates[np.argsort(query.uniform(keys), kind="stable")]
 
     def _disagreements(self) -> np.ndarray:
         if self._p_keep is None:
@@ -200,12 +213,3 @@ def check_queue(queue: str) -> None:
     """Raise `StageError` for what is none of `QUEUES`."""
     if queue not in tuple(QUEUES):  # a tuple: a page may send what has no hash
         raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
-
-
-def last(keys: Sequence[str], skipped: Sequence[str]) -> list[str]:
-    """The keys, those that were skipped behind the others."""
-    if not skipped:
-        return list(keys)
-    ranked = dict.fromkeys(keys)
-    behind = [key for key in skipped if ranked.pop(key, key) is None]
-    return [*ranked, *behind]

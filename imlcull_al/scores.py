@@ -74,6 +74,7 @@ class Scorer:
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
         self._logits = source.model.head.logits(seen.rows).astype(np.float64) if source.model else None
+        self._chosen: tuple[list[tuple[str, str]], float] = ([], head.REGULARISATION)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Rows (n,) of the labeled photos, in key order, and whether each is to keep (n,) bool."""
@@ -89,8 +90,20 @@ class Scorer:
         if self._logits is None:
             if target.all() or not target.any():
                 return None
-            return head.sigmoid(self.features.logits(head.fit(self.features, rows, target)))
+            fitted = head.fit(self.features, rows, target, c=self._regularisation(labels))
+            return head.sigmoid(self.features.logits(fitted))
         if not len(rows):
             return head.sigmoid(self._logits)
         correction = head.fit(self.features, rows, target, offset=self._logits[rows])
         return head.sigmoid(self._logits + self.features.logits(correction))
+
+    def _regularisation(self, labels: Mapping[str, str]) -> float:
+        """C by the first of the answers alone, so that most answers need no new choice."""
+        known = [(key, label) for key, label in labels.items() if key in self.row]
+        first = known[: head.answers_to_choose_by(len(known))]
+        chosen_by, c = self._chosen
+        if first != chosen_by:
+            rows, target = self.labeled(dict(first))
+            c = head.chosen_regularisation(self.features.rows[rows], target)
+            self._chosen = (first, c)
+        return c

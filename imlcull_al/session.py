@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,11 @@ class Similar:
 
 
 class Session:
-    """The answers, scores and order of one stage. Threads may share it."""
+    """The answers, scores and order of one stage. Threads may share it.
+
+    Three locks, never taken in another order than this: that of a visitor's presses, that of the fit of the scores, and
+    that of everything else, which is held for moments only. So nobody's answer waits for the scores of somebody else's.
+    """
 
     def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
         """Read the listing and the answers; scores come with `prepare`."""
@@ -97,11 +101,14 @@ class Session:
         self._model = model
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
+        self._fitting = threading.Lock()
+        self._pressing = threading.RLock()
         self._labels = Labels(stage)
         self._source: Source | None = None
         self._seen: Embeddings | None = None
         self._ranker: Ranker | None = None
         self._ranking: Ranking | None = None
+        self._ranked = ""
         self._shown: dict[str, str] = {}
         self._withheld: frozenset[str] = frozenset()
         with suppress(ModelFileError):  # said by `prepare`; it must not stop the training that replaces the file
@@ -160,21 +167,20 @@ class Session:
         with self._lock:  # scores, photos and embeddings change together
             self.listing, self._keys = listing, frozenset(listing.keys)
             self._source, self._seen, self._model_is_new = source, seen, False
-            self._ranker = ranker
+            self._ranker, self._ranking = ranker, None
             self._changed()
         return seen
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""
-        with self._lock:
-            keys = dict.fromkeys([*self._now().queue("uncertain"), *self.listing.keys])
+        keys = dict.fromkeys([*self._now().queue("uncertain"), *self.listing.keys])
         self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:
         """The photo to ask about now, skipped ones last; None when all are labeled. One in eight is the audit's."""
-        with self._lock:
-            key = next(self._now().queue("uncertain"), None)
-            return None if key is None else self._asked([key], "uncertain")[0]
+        now = self._now()
+        key = next(now.queue("uncertain"), None)
+        return None if key is None else self._asked(now, [key], "uncertain")[0]
 
     def offer(
         self,
@@ -187,22 +193,32 @@ class Session:
         """The first `count` photos of a queue that no other visitor is being shown; they are this visitor's now.
 
         Those of `first` (loaded ahead) come before all others, those of `last` (looked past) behind. An answer ends
-        that, and so do two minutes without a new offer. Raises `StageError` for an unknown queue.
+        that, and so do two minutes without a new offer. While scores are being fitted for somebody else, the last ones
+        order the queue. Raises `StageError` for an unknown queue.
         """
+        check_queue(queue)
+        now = self._now(wait=False)
         with self._lock:
-            now = self._now()
-            check_queue(queue)
-            held = dict.fromkeys(key for key in first if now.holds(queue, key))
-            passed = dict.fromkeys(key for key in last if key not in held and now.holds(queue, key))
+            gone = self._changed_since(now)
+            held = dict.fromkeys(key for key in first if key not in gone and now.holds(queue, key))
+            passed = dict.fromkeys(key for key in last if key not in {*held, *gone} and now.holds(queue, key))
             # Lazily: of a million photos a page wants the first few.
-            others = (key for key in now.queue(queue) if key not in held and key not in passed)
+            others = (key for key in now.queue(queue) if key not in held and key not in passed and key not in gone)
             keys = self._leases.take(visitor, chain(held, others, passed), count, time.monotonic())
-            return self._asked(keys, queue)
+        return self._asked(now, keys, queue)
+
+    def _changed_since(self, now: Ranking) -> set[str]:
+        """Photos that were answered or skipped since these scores were fitted."""
+        if self._ranked == self._revision and now is self._ranking:
+            return set()
+        then, answers = now.answers, self._labels.now()
+        changed = {key for key, label in answers.labels.items() if then.labels.get(key) != label}
+        return changed | {*answers.skipped} - {*then.skipped} | answers.confirmed - then.confirmed
 
     def withhold(self, keys: Collection[str]) -> None:
         """Never ask about these photos; they get scores all the same, so that these can be measured on them."""
         with self._lock:
-            self._withheld = frozenset(keys)
+            self._withheld, self._ranking = frozenset(keys), None
             self._changed()
 
     def visitors(self) -> int:
@@ -212,7 +228,7 @@ class Session:
 
     def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
         """`work()`, or None when it was done for this visitor's press before: one that is sent twice counts once."""
-        with self._lock:
+        with self._pressing:
             done = self._presses.setdefault(visitor, deque(maxlen=_PRESSES))
             if number in done:
                 return None
@@ -254,9 +270,9 @@ class Session:
 
     def photo(self, key: str) -> Photo:
         """One photo with its score and its answer. Raises `StageError` for a key that the stage doesn't hold."""
-        with self._lock:
-            self._check(key)
-            return self._photos([key])[0]
+        self._check(key)
+        (photo,) = self._photos(self._now(wait=False), [key])
+        return replace(photo, label=self._labels.as_dict().get(key))
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
         """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`.
@@ -270,10 +286,10 @@ class Session:
         """The same answer for many photos at once, all of them or none. Raises as `answer` does."""
         if queue is not None:
             check_queue(queue)
+        for key in keys:
+            self._check(key)
+        self._labels.answer_all(keys, label, queue)
         with self._lock:
-            for key in keys:
-                self._check(key)
-            self._labels.answer_all(keys, label, queue)
             for key in keys:
                 self._leases.free(key)
                 self._shown.pop(key, None)
@@ -281,40 +297,36 @@ class Session:
 
     def skip(self, key: str) -> None:
         """Put a photo behind all others."""
-        with self._lock:
-            self._check(key)
-            self._labels.skip(key, self._shown.get(key))
-            self._changed()
+        self._check(key)
+        self._labels.skip(key, self._shown.get(key))
+        self._changed()
 
     def undo(self, key: str | None = None) -> Answer | None:
         """Take back the last answer or skip, of this photo if one is named, and return it; None when none is left."""
         if key is None:
             return next(iter(self.undo_all([])), None)
-        with self._lock:
-            self._check(key)
-            taken_back = self._labels.undo(key)
-            self._changed()
-            return taken_back
+        self._check(key)
+        taken_back = self._labels.undo(key)
+        self._changed()
+        return taken_back
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
         """Take back the last answer or skip, and those before it as long as they are to other photos of `keys`."""
-        with self._lock:
-            taken_back = self._labels.undo_all(keys)
-            self._changed()
-            return taken_back
+        taken_back = self._labels.undo_all(keys)
+        self._changed()
+        return taken_back
 
     def order(self, n: int | None = None) -> list[Photo]:
         """The `n` photos without an answer (all by default) of which the scores are least sure, those first.
 
         `next` asks about what teaches most: uncertain photos that stand for others, and now and then one of the audit.
         """
-        with self._lock:
-            return self._photos(self._now().most_uncertain()[:n])
+        now = self._now()
+        return self._photos(now, list(islice(now.most_uncertain(), n)))
 
     def survey(self) -> list[Photo]:
         """Every photo of the stage, in key order."""
-        with self._lock:
-            return self._photos(self.listing.keys)
+        return self._photos(self._now(), self.listing.keys)
 
     def moments(self) -> dict[str, tuple[int, float]]:
         """Photo → number of its burst, in the order of time, and when it was taken (seconds; NaN for unknown).
@@ -360,9 +372,9 @@ class Session:
         """
         if not self.prepared:
             self.prepare()
-        with self._lock:
-            seen, now = self._seen, self._now()
-        assert seen is not None  # prepared
+        now = self._now()
+        assert now.ranker is not None  # prepared
+        seen = now.ranker.seen
         labels, p_keep = now.answers.labels, now.p_keep
         if p_keep is None:
             if not all(key in labels for key in seen.keys):
@@ -421,8 +433,7 @@ class Session:
                 f"A threshold of {threshold:g}, at most {max_keepers_lost:g} of the keepers lost, {confidence:g} "
                 "confidence: choose numbers between 0 and 1, such as 0.5, 0.05 and 0.95."
             )
-        with self._lock:
-            now = self._now()
+        now = self._now()
         asked = (threshold, max_keepers_lost, confidence)
         if asked not in now.promises:
             now.promises[asked] = promise_of(now, *asked)
@@ -430,8 +441,7 @@ class Session:
 
     def learning_curve(self) -> list[Point]:
         """How good the scores became, answer by answer, as the audit measures it."""
-        with self._lock:
-            now = self._now()
+        now = self._now()
         return curve_of(now)
 
     def threshold_for(self, max_keepers_lost: float, confidence: float = CONFIDENCE) -> float:
@@ -447,8 +457,7 @@ class Session:
             )
         if not self.prepared:
             self.prepare()
-        with self._lock:
-            now = self._now()
+        now = self._now()
         found = threshold_of(now, max_keepers_lost, confidence)
         if found is None:
             raise scores.without_scores(self.stage, now.answers.labels)
@@ -492,16 +501,14 @@ class Session:
         """Move the next stage aside and return where to. Raises `CullRefused` when it is not as the cull made it."""
         return cull.undo(self.stage.next)
 
-    def _photos(self, keys: Sequence[str]) -> list[Photo]:
-        """As they stand now."""
-        now = self._now()
+    def _photos(self, now: Ranking, keys: Sequence[str]) -> list[Photo]:
+        """As they stood then."""
         labels = now.answers.labels
         return [Photo(key, self.stage.path(key), now.score(key), labels.get(key)) for key in keys]
 
-    def _asked(self, keys: Sequence[str], queue: str) -> list[Photo]:
+    def _asked(self, now: Ranking, keys: Sequence[str], queue: str) -> list[Photo]:
         """Photos of a queue as they are asked about."""
-        now = self._now()
-        photos = [replace(photo, queue=now.asked_for(queue, photo.key)) for photo in self._photos(keys)]
+        photos = [replace(photo, queue=now.asked_for(queue, photo.key)) for photo in self._photos(now, keys)]
         self._shown.update({photo.key: photo.queue for photo in photos if photo.queue})
         return [
             replace(photo, p_keep=None) if photo.queue == AUDIT and photo.label is None else photo for photo in photos
@@ -512,21 +519,37 @@ class Session:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
     def _changed(self) -> None:
-        self._ranking = None
         self._revision = secrets.token_hex(8)
 
-    def _now(self) -> Ranking:
-        """Scores and queues, worked out again after every change."""
+    def _now(self, *, wait: bool = True) -> Ranking:
+        """Scores and queues by the latest answers. One thread at a time works them out; while another does, `wait` for
+        it, or take the last ones.
+        """
         if self._labels.refresh():  # another program, or an editor, has answered
             self._changed()
-        if self._ranking is None:
+        if last := self._ranking_by(self._revision):
+            return last
+        last = self._ranking
+        if not self._fitting.acquire(blocking=wait or last is None):
+            assert last is not None
+            return last
+        try:
+            with self._lock:
+                revision, ranker, keys, withheld = self._revision, self._ranker, self.listing.keys, self._withheld
+            if done := self._ranking_by(revision):
+                return done
             answers = self._labels.now()
-            self._ranking = (
-                self._ranker.rank(answers, self._withheld)
-                if self._ranker
-                else Ranking(self.listing.keys, answers, None, self._withheld)
-            )
-        return self._ranking
+            ranking = ranker.rank(answers, withheld) if ranker else Ranking(keys, answers, None, withheld)
+            with self._lock:
+                if ranker is self._ranker and withheld is self._withheld:
+                    self._ranking, self._ranked = ranking, revision
+            return ranking
+        finally:
+            self._fitting.release()
+
+    def _ranking_by(self, revision: str) -> Ranking | None:
+        with self._lock:
+            return self._ranking if self._ranked == revision else None
 
 
 def open_session(
