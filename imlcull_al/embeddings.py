@@ -4,6 +4,7 @@ Files are read once, for hash and pixels, by threads that stay a bounded distanc
 Knows nothing of stages, labels or scores.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from .progress import Progress, Stop, never, silent
 
 DEFAULT_BATCH_SIZE = 16
 _FLUSH_ROWS = 256
+_SAVE_SECONDS = 30.0  # a kill costs the work of no more than this
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,7 @@ def ensure(
             progress("embedding", len(paths) - len(new) + done, len(paths))
         work.encode()
     finally:
-        work.flush()
-        work.files.save()
+        work.save()
     if new:
         progress("embedding", len(paths), len(paths))
     return work.result(sorted(paths))
@@ -104,6 +105,7 @@ class _Work:
         self.batch: dict[str, Image.Image] = {}
         self.unsaved: list[str] = []
         self.unsaved_reasons: dict[str, str] = {}
+        self.saved_at = time.monotonic()
 
     def knows(self, content_id: str) -> bool:
         """Whether this content has a row or a reason already."""
@@ -123,6 +125,8 @@ class _Work:
             self.batch[content_id] = read.image
             if len(self.batch) >= self.batch_size:
                 self.encode()
+        if time.monotonic() - self.saved_at >= _SAVE_SECONDS:
+            self.save()
 
     def encode(self) -> None:
         """Turn the waiting images into rows; a row that is not finite is a failure of its photo."""
@@ -145,6 +149,12 @@ class _Work:
         stacked = np.stack(rows) if rows else np.empty((0, self.encoder.dim), np.float32)
         self.cache.append(self.unsaved, stacked, self.unsaved_reasons)
         self.unsaved, self.unsaved_reasons = [], {}
+
+    def save(self) -> None:
+        """The same, and which file has which content, without which every photo is read again."""
+        self.flush()
+        self.files.save()
+        self.saved_at = time.monotonic()
 
     def result(self, keys: list[str]) -> Embeddings:
         """Rows in the order of `keys`."""

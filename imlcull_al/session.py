@@ -322,7 +322,8 @@ class Session:
         `next` asks about what teaches most: uncertain photos that stand for others, and now and then one of the audit.
         """
         now = self._now()
-        return self._photos(now, list(islice(now.most_uncertain(), n)))
+        most = len(self.listing.keys)
+        return self._photos(now, list(islice(now.most_uncertain(), most if n is None else min(n, most))))
 
     def survey(self) -> list[Photo]:
         """Every photo of the stage, in key order."""

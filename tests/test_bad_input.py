@@ -565,6 +565,22 @@ def test_damaged_cache_files_are_set_aside(do, labeled, cache_dir, damage):
     assert "12 found" in do("embed")[1]
 
 
+def test_a_flipped_bit_in_the_cache_costs_one_photo(do, labeled, cache_dir, caplog):
+    import h5py
+
+    first = scores_of(do)
+    (path,) = cache_dir.glob("embeddings-*.h5")
+    with h5py.File(path) as file:
+        place = file["embedding"].id.get_offset() + 100
+    data = bytearray(path.read_bytes())
+    data[place] ^= 16
+    path.write_bytes(data)
+    assert "11 found in the cache, 1 computed" in do("embed")[1]
+    assert f"Damaged rows in {path}: 1. They are computed again." in caplog.text
+    assert scores_of(do) == first
+    assert "12 found" in do("embed")[1]
+
+
 def test_a_cache_whose_rows_have_another_length(do, labeled, cache_dir):
     import h5py
 

@@ -1,12 +1,13 @@
 """Was the cache really hit? The toy encoder counts, and so do the reads."""
 
+import shutil
 import threading
 
 import numpy as np
 import pytest
 from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
 
-from imlcull_al import photos
+from imlcull_al import embeddings, photos
 from imlcull_al.embeddings import ensure
 from imlcull_al.errors import Cancelled
 from imlcull_al.parallel import in_order
@@ -118,6 +119,22 @@ def test_stopped_in_the_middle_keeps_what_was_done(stage, cache_dir, encoder):
     fresh = MeanColour()
     assert ensure(paths_of(stage), fresh, cache_dir).found == 8
     assert fresh.images == 4
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(0.0, 8), (60.0, 0)])
+def test_long_work_is_saved_in_between(stage, cache_dir, encoder, reads, monkeypatch, seconds, kept):
+    """As a kill in the middle leaves it: what is on the disk before the work is over."""
+    monkeypatch.setattr(embeddings, "_SAVE_SECONDS", seconds)
+    copy = cache_dir.with_name("as_it_was")
+
+    def copy_at_nine(what, done, total):
+        if done == 8 and not copy.exists():
+            shutil.copytree(cache_dir, copy) if cache_dir.exists() else copy.mkdir()
+
+    ensure(paths_of(stage), encoder, cache_dir, batch_size=4, progress=copy_at_nine)
+    reads.clear()
+    seen = ensure(paths_of(stage), MeanColour(), copy)
+    assert (seen.found, seen.computed, len(reads)) == (kept, 12 - kept, 12 - kept)
 
 
 def test_progress_ends_with_all_of_them(stage, cache_dir, encoder):
