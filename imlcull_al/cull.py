@@ -18,10 +18,10 @@ from pathlib import Path
 
 from . import photos, tables
 from .errors import Cancelled, CullRefused, StorageError
-from .files import TEMPORARY_PREFIX, locked, set_aside, sync_folder, unreadable, unwritable
+from .files import TEMPORARY_PREFIX, is_locked, locked, set_aside, sync_folder, unreadable, unwritable
 from .labels import CULL, KEEP
 from .progress import Progress, Stop, never, silent
-from .project import Listing, Stage
+from .project import Listing, Stage, as_key, as_path
 
 MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
 LINKS = ("copy", "hardlink", "reflink")
@@ -126,7 +126,7 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
         if stop():
             raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.")
         progress("copying", done, len(plan.files))
-        content_ids[key] = _place(plan.stage.path(key), partial / key, link)
+        content_ids[key] = _place(plan.stage.path(key), partial / as_path(key), link)
     progress("copying", len(plan.files), len(plan.files))
     if hasattr(os, "sync"):
         os.sync()  # one call for all files and folders: a power cut after the rename must find them whole
@@ -134,8 +134,9 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
 
 
 def interrupted(stage: Stage) -> bool:
-    """Whether a cull of `stage` was killed, or is under way; there is no new stage then."""
-    return _partial(stage.next).exists() and not stage.next.folder.exists()
+    """Whether a cull of `stage` was killed: there is a half-made stage, and nobody is at it."""
+    new = stage.next
+    return _partial(new).exists() and not new.folder.exists() and not is_locked(new.lock)
 
 
 def seems_unchanged(stage: Stage) -> bool:
@@ -169,7 +170,7 @@ def changes_since_cull(stage: Stage) -> list[str]:
         return [f"{stage.manifest.name} is missing"]
     _, rows = tables.read(stage.manifest)
     made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
-    found = {path.relative_to(stage.folder).as_posix() for path in stage.folder.rglob("*") if not path.is_dir()}
+    found = {as_key(path.relative_to(stage.folder).as_posix()) for path in stage.folder.rglob("*") if not path.is_dir()}
     changes = [f"{key} is missing" for key in sorted(made.keys() - found)]
     changes += [f"{key} is new" for key in sorted(found - made.keys())]
     changes += _written_since(stage)

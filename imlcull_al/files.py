@@ -54,28 +54,38 @@ def replace_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[None]:
     """Hold the lock file `path` against other processes and threads; a killed holder's lock is free at once.
 
     There is no lock where the folder can't be written, because there is nothing to protect, nor where the file system
-    has none. Raises `StorageError` after `LOCK_PATIENCE` seconds, saying that another program is at `what`.
+    has none. Raises `StorageError` after `patience` seconds, saying that another program is at `what`.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=LOCK_PATIENCE)
+    lock = FileLock(path, timeout=patience)
     try:
         lock.acquire()
     except Timeout as error:
         raise StorageError(
             f"Another imlcull is {what} (it holds {path}). Wait until it is done, then try again."
         ) from error
-    except (OSError, NotImplementedError):  # the latter where the file system has no locks
-        yield
-        return
+    except (OSError, NotImplementedError):
+        pass  # the latter where the file system has no locks
     try:
         yield
     finally:
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody, of this process or another, holds the lock file `path` now."""
+    if not path.exists():
+        return False
+    try:
+        with locked(path, "", patience=0):
+            return False
+    except StorageError:
+        return True
 
 
 def set_aside(path: Path, why: str) -> Path:

@@ -11,7 +11,8 @@
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
 
-A photo key is the POSIX path of a photo relative to its stage folder, the only identity used in code.
+A photo key is the POSIX path of a photo relative to its stage folder, the only identity used in code. Its bytes on the
+disk are UTF-8, whatever encoding Python was started with.
 Knows names and folders; opens no file.
 """
 
@@ -94,6 +95,11 @@ class Stage:
         return self.project / f"{TEMPORARY_PREFIX}{self.name}.lock"
 
     @property
+    def training_lock(self) -> Path:
+        """Held by whoever trains this stage's model."""
+        return self.project / f"{TEMPORARY_PREFIX}{self.name}-training.lock"
+
+    @property
     def next(self) -> "Stage":
         """The stage that a cull of this one makes."""
         return Stage(self.project, self.number + 1)
@@ -105,7 +111,7 @@ class Stage:
 
     def path(self, key: str) -> Path:
         """The file of a photo key."""
-        return self.folder / key
+        return self.folder / as_path(key)
 
     def _beside(self, name: str) -> Path:
         return self.project / f"{self.name}_cull_{name}"
@@ -158,6 +164,16 @@ def absolute(folder: str | Path) -> Path:
     return Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - Path's raises for an unknown name
 
 
+def as_path(key: str) -> str:
+    """A photo key as this Python names files."""
+    return os.fsdecode(key.encode("utf-8", "surrogateescape"))
+
+
+def as_key(path: str) -> str:
+    """The inverse of `as_path`."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
 def _stage_numbers(root: Path) -> list[int]:
     try:
         entries = list(root.iterdir())
@@ -202,9 +218,9 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            yield from _walk(entry.path, f"{prefix}{as_key(entry.name)}/")
         else:
-            yield entry.path, prefix + entry.name
+            yield entry.path, prefix + as_key(entry.name)
 
 
 def _reason_to_leave_out(path: str, key: str, root: str) -> str:

@@ -487,11 +487,11 @@ class Session:
         return cull.apply(self.plan_cull(threshold), link, progress=progress, stop=stop)
 
     def interrupted_training(self) -> Interrupted | None:
-        """The training that was killed before its end; not meant to be asked while one runs here."""
+        """The training that was killed before its end."""
         return train.interrupted(self.stage)
 
     def interrupted_cull(self) -> bool:
-        """Whether a cull was killed before its end; not meant to be asked while one runs here."""
+        """Whether a cull was killed before its end."""
         return cull.interrupted(self.stage)
 
     def cull_to_undo(self) -> Stage | None:

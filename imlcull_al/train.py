@@ -23,7 +23,7 @@ from .encoder import VisionEncoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
 from .errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
 from .evaluation import TRAIN, VALIDATION, Prediction
-from .files import replacing
+from .files import is_locked, locked, replacing
 from .labels import KEEP, LABELS
 from .parallel import in_order
 from .progress import Progress, Stop, never, silent
@@ -69,9 +69,9 @@ class Interrupted:
 
 
 def interrupted(stage: Stage) -> Interrupted | None:
-    """The training of this stage that was killed, or is run elsewhere; None while there is none."""
+    """The training of this stage that was killed; None where there is none, and while one runs, here or elsewhere."""
     found = unfinished.read(stage.unfinished)
-    if found is None:
+    if found is None or is_locked(stage.training_lock):
         return None
     try:
         options = Options(**found)
@@ -107,13 +107,15 @@ def train(
     `burst_of`: photo → number of its burst, none of which is divided between training and validation; by default those
     that the labeled photos alone make.
     `on_epoch` is called with every epoch, the start first, and whether it was the best so far. Raises
-    `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was.
+    `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was,
+    `StorageError` when another program trains this stage.
     """
     if not labels:
         raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
     run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop, burst_of)
     run.options.check()
-    with unfinished.noted(stage.unfinished, asdict(run.options)):
+    in_use = locked(stage.training_lock, f"training the model of {stage.name}", patience=0)
+    with in_use, unfinished.noted(stage.unfinished, asdict(run.options)):
         run.read()
         earlier_log = stage.epoch_log.read_bytes() if stage.epoch_log.is_file() else None
         best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))

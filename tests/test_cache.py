@@ -8,15 +8,16 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from torture import cache_kills
 
-from imlcull_al import cache as cache_module
+from imlcull_al import hdf5
 from imlcull_al.cache import Content, ContentIds, EmbeddingCache, stat_of
+from tests.torture import cache_kills
 
 A, B, C = "00" * 15 + "0a", "ff" * 15 + "0b", "0c" * 16
 ROOT = Path(__file__).parent.parent
@@ -38,6 +39,26 @@ def add(cache, *ids):
 
 def numbered(start, stop):
     return [f"{number:032x}" for number in range(start, stop)]
+
+
+def put(files, name, content_id=A):
+    """As if a file that is not there, whose `stat_of` is zeros, had this content."""
+    files.put(Path(name), (0, 0, 0), Content(content_id, 1.0, 2.0))
+
+
+def save(folder, *names):
+    files = ContentIds(folder)
+    for name in names:
+        put(files, name)
+    files.save()
+    return files
+
+
+def known(folder):
+    """Content id by name, of those that `put` puts."""
+    files = ContentIds(folder)
+    found = {name: files.get(Path(name)) for name in ("/a", "/b", "/c")}
+    return {name: content.content_id for name, content in found.items() if content}
 
 
 def rewrite(path, change):
@@ -94,7 +115,7 @@ def test_the_embedding_file_is_as_written_down(tmp_path):
 
 
 def test_the_check_of_a_known_row():
-    checks = cache_module._checks("", np.array([[1, 2]], np.uint32), np.array([0.5]))
+    checks = hdf5.row_checks("", np.array([[1, 2]], np.uint32), np.array([0.5]))
     assert checks.tolist() == [check_of(bytes.fromhex("0100000002000000000000000000e03f"), "")]
     assert checks.tolist() == [8031098549940233121]
 
@@ -112,14 +133,6 @@ def test_an_append_changes_no_byte_that_hdf5_needs(tmp_path):
     assert len(before) == len(after)
     assert changed
     assert all(any(at in rows for rows in of_rows) for at in changed)
-
-
-def test_what_was_appended_is_read_back(tmp_path):
-    add(filled(tmp_path), "0d" * 16)
-    ids, rows, reasons = make(tmp_path).read()
-    assert ids == [A, B, "0d" * 16]
-    assert rows.tolist() == [[1, 2, 3], [4, 5, 6], [7, 7, 7]]
-    assert reasons == {C: "it is broken"}
 
 
 def test_reasons_of_another_decoder_are_forgotten(tmp_path, caplog):
@@ -154,6 +167,7 @@ def test_a_full_file_is_copied_to_a_larger_one(tmp_path):
     assert rows[:2].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert (rows[2:] == 7).all()
     assert len(reasons) == 512
+    assert reasons[C] == "it is broken"
     cache.append([], np.empty((0, 3), np.float32), dict.fromkeys(numbered(511, 5000), "broken"))
     assert len(make(tmp_path).read()[2]) == 5001
     assert make(tmp_path).read()[0] == ids
@@ -184,7 +198,7 @@ def test_a_row_without_its_check_is_a_free_place(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("name", ["embedding", "content_id", "check"])
-def test_a_damaged_row_is_missing_said_and_its_place_used_again(tmp_path, name, caplog):
+def test_a_damaged_row_is_missing_said_and_gone_with_the_next_append(tmp_path, name, caplog):
     cache = filled(tmp_path)
     with h5py.File(cache.path) as file:
         offset = file[name].id.get_offset()
@@ -198,25 +212,13 @@ def test_a_damaged_row_is_missing_said_and_its_place_used_again(tmp_path, name, 
     assert list(tmp_path.glob("*.damaged-*")) == []
     add(cache, A)
     caplog.clear()
-    assert make(tmp_path).read()[0] == [A, B]
-    assert make(tmp_path).read()[1].tolist() == [[7, 7, 7], [4, 5, 6]]
+    assert make(tmp_path).read()[0] == [B, A]
+    assert make(tmp_path).read()[1].tolist() == [[4, 5, 6], [7, 7, 7]]
+    assert make(tmp_path).read()[2] == {C: "it is broken"}
     assert caplog.text == ""
 
 
-def test_damage_is_forgotten_with_its_file(tmp_path, caplog):
-    cache = filled(tmp_path)
-    with h5py.File(cache.path, "a") as file:
-        file["embedding"][0, 0] = 9
-    assert cache.read()[0] == [B]
-    caplog.clear()
-    cache.path.unlink()
-    assert cache.read()[0] == []
-    add(cache, A)
-    assert cache.read()[0] == [A]
-    assert caplog.text == ""
-
-
-def test_a_damaged_place_that_another_process_used_is_left_to_it(tmp_path):
+def test_damage_that_two_processes_saw_costs_no_row_of_either(tmp_path):
     cache, other = filled(tmp_path), make(tmp_path)
     with h5py.File(cache.path, "a") as file:
         file["embedding"][0, 0] = 9
@@ -231,15 +233,6 @@ def test_rows_that_are_no_numbers_are_not_kept(tmp_path):
     cache.append([A, B], np.array([[1, np.nan, 3], [4, 5, 6]], np.float32), {})
     assert cache.read()[0] == [B]
     assert cache.read()[1].tolist() == [[4, 5, 6]]
-
-
-def test_rows_written_by_hand_do_not_count(tmp_path):
-    cache = filled(tmp_path)
-    with h5py.File(cache.path, "a") as file:
-        file["embedding"][0, 1] = np.nan
-        file["check"][7] = 1
-        assert file["content_id"][7].tolist() == [0] * 16
-    assert cache.read()[0] == [B]
 
 
 # --- files that are no cache ------------------------------------------------------------------------------------------
@@ -285,6 +278,11 @@ def damage_version(path):
         file.attrs["version"] = h5py.Empty("i8")
 
 
+def damage_older_version(path):
+    with h5py.File(path, "a") as file:
+        file.attrs["version"] = 1
+
+
 def damage_shape(path):
     with h5py.File(path, "a") as file:
         del file["embedding"]
@@ -328,7 +326,7 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path, damage, first, cap
     if first == "read":
         assert cache.read()[0] == []
     add(cache, A)
-    (aside,) = tmp_path.glob("*.damaged-*")
+    (aside,) = tmp_path.glob(f"{path.name}.damaged-*")
     assert aside.read_bytes() == damaged
     assert caplog.text.count("is damaged") == caplog.text.count("set aside") == 1
     assert cache.read()[0] == [A]
@@ -343,53 +341,12 @@ def test_a_file_of_a_newer_version_is_set_aside_in_its_own_words(tmp_path, caplo
     assert "is damaged" not in caplog.text
 
 
-def version_1(folder, ids=(A, B)):
-    """A file as version 1 left it, killed between a row and its id."""
-    path = make(folder).path
-    folder.mkdir(exist_ok=True)
-    with h5py.File(path, "w") as file:
-        rows = np.array([[1, 2, 3], [4, 5, 6], [9, 9, 9]], np.float32)
-        rows[len(ids) :] = 9
-        file.create_dataset("embedding", data=rows, maxshape=(None, 3), chunks=(256, 3), fletcher32=True)
-        id_rows = np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(-1, 16)
-        file.create_dataset("content_id", data=id_rows, maxshape=(None, 16), chunks=(4096, 16))
-        file["unreadable_id"] = np.full((1, 16), 12, np.uint8)
-        file.create_dataset("unreadable_reason", data=["it is broken"], dtype=h5py.string_dtype())
-        file.attrs.update({
-            "format": "imlcull embeddings", "version": 1, "fingerprint": "ab" * 32, "encoder": "an encoder", "dim": 3,
-            "decoder": "Pillow 1",
-        })  # fmt: skip
-    return path
-
-
-def test_version_1_is_read_and_taken_over(tmp_path, caplog):
-    path = version_1(tmp_path)
-    cache = make(tmp_path)
-    for _ in range(2):
-        ids, rows, reasons = cache.read()
-        assert (ids[:2], rows[:2].tolist(), reasons) == ([A, B], [[1, 2, 3], [4, 5, 6]], {C: "it is broken"})
-        add(cache, "0d" * 16)
-        with h5py.File(path) as file:
-            assert file.attrs["version"] == 2
-    assert make(tmp_path, decoder="Pillow 2").read()[2] == {}
-    assert caplog.text == ""
-    assert list(tmp_path.glob("*.damaged-*")) == []
-
-
-def test_reasons_of_another_decoder_in_version_1_are_forgotten(tmp_path):
-    version_1(tmp_path)
-    assert make(tmp_path, decoder="Pillow 2").read()[2] == {}
-
-
-def test_a_damaged_file_of_version_1_is_set_aside(tmp_path):
-    path = version_1(tmp_path)
-
-    def flip(data):
-        data[data.index(np.float32(5).tobytes()) + 1] ^= 1
-
-    rewrite(path, flip)
-    assert make(tmp_path).read()[0] == []
-    assert len(list(tmp_path.glob("*.damaged-*"))) == 1
+def test_two_that_are_damaged_within_a_second_are_both_set_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr("imlcull_al.files.time.strftime", lambda form: "20300102-030405")
+    for text in ("first", "second"):
+        make(tmp_path).path.write_text(text)
+        assert make(tmp_path).read()[0] == []
+    assert sorted(path.read_text() for path in tmp_path.glob("*.damaged-*")) == ["first", "second"]
 
 
 # --- several at once --------------------------------------------------------------------------------------------------
@@ -455,7 +412,7 @@ def test_hdf5_does_not_answer_with_what_it_read_for_another_thread(tmp_path):
 
 
 def test_a_file_that_a_foreign_program_holds_is_done_without(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(cache_module, "LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr(hdf5, "FOREIGN_PATIENCE", 0.1)
     cache = filled(tmp_path)
     code = "import h5py, sys; file = h5py.File(sys.argv[1], 'a'); print('held', flush=True); input()"
     command = [sys.executable, "-c", code, str(cache.path)]
@@ -471,9 +428,9 @@ def test_a_file_that_a_foreign_program_holds_is_done_without(tmp_path, monkeypat
 
 
 def test_when_another_is_writing_for_too_long_the_next_append_goes_on(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("imlcull_al.files.LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr(hdf5, "locked", partial(hdf5.locked, patience=0.1))
     cache = filled(tmp_path)
-    with cache_module._turn(cache.path):
+    with cache._file.turn():
         add(cache, "0d" * 16)
     assert "Another imlcull is writing" in caplog.text
     add(cache, "0e" * 16)
@@ -508,7 +465,7 @@ def ends_after(writes, write):
 def test_an_append_that_ends_in_the_middle_harms_no_other_row(tmp_path, monkeypatch, caplog, writes):
     cache = filled(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "_write_at", ends_after(writes, cache_module._write_at))
+        patch.setattr(hdf5, "_write_at", ends_after(writes, hdf5._write_at))
         with pytest.raises(KeyboardInterrupt):
             cache.append(["0d" * 16, "0e" * 16], np.full((2, 3), 7, np.float32), {"0f" * 16: "broken"})
     ids, rows, reasons = make(tmp_path).read()
@@ -525,7 +482,7 @@ def test_a_copy_to_a_larger_file_that_ends_in_the_middle_changes_nothing(tmp_pat
     cache = filled(tmp_path)
     before = cache.path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "_write_at", ends_after(writes, cache_module._write_at))
+        patch.setattr(hdf5, "_write_at", ends_after(writes, hdf5._write_at))
         with pytest.raises(KeyboardInterrupt):
             add(cache, *numbered(100, 1200))
     assert cache.path.read_bytes() == before
@@ -551,13 +508,13 @@ class Dribble:
 def test_a_disk_that_takes_little_at_a_time(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(bytes(4))
-    cache_module._write_at(Dribble(path), 2, b"0123456789")
+    hdf5._write_at(Dribble(path), 2, b"0123456789")
     assert path.read_bytes() == b"\0\x000123456789"
     array = np.zeros(5, "<u2")
-    cache_module._read_at(Dribble(path), 2, array)
+    hdf5._read_at(Dribble(path), 2, array)
     assert array.tobytes() == b"0123456789"
     with pytest.raises(ValueError, match="ends too early"):
-        cache_module._read_at(Dribble(path), 4, array)
+        hdf5._read_at(Dribble(path), 4, array)
 
 
 @can_fork
@@ -599,6 +556,24 @@ def test_the_torture_notices_what_it_is_for(tmp_path, monkeypatch):
 
 # --- disks that refuse ------------------------------------------------------------------------------------------------
 
+
+def test_where_there_is_no_cache_nothing_is_said(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path, tmp_path / "folder", tmp_path / "file"):
+        assert make(folder).read()[0] == []
+        assert ContentIds(folder).get(tmp_path) is None
+    assert caplog.text == ""
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_folder_that_cant_be_written_is_said_once(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    cache = make(tmp_path / "file")
+    for _ in range(2):
+        add(cache, A)
+    assert caplog.text.count("Embeddings are not kept") == 1
+
+
 CHILD = """
 import logging, os, resource, sys
 from pathlib import Path
@@ -632,23 +607,6 @@ def open_folder():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
-
-
-def test_where_there_is_no_cache_nothing_is_said(tmp_path, caplog):
-    (tmp_path / "file").touch()
-    for folder in (tmp_path, tmp_path / "folder", tmp_path / "file"):
-        assert make(folder).read()[0] == []
-        assert ContentIds(folder).get(tmp_path) is None
-    assert caplog.text == ""
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
-
-
-def test_a_folder_that_cant_be_written_is_said_once(tmp_path, caplog):
-    (tmp_path / "file").touch()
-    cache = make(tmp_path / "file")
-    for _ in range(2):
-        add(cache, A)
-    assert caplog.text.count("Embeddings are not kept") == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs a system with user ids")
@@ -697,9 +655,7 @@ print("done")
 @pytest.mark.parametrize("limit", [0, 100, 5000, 60_000, 100_000, 196_000, 300_000])
 def test_a_disk_that_refuses_in_the_middle(tmp_path, limit):
     filled(tmp_path)
-    put = ContentIds(tmp_path)
-    put.put(tmp_path, (1, 2, 3), Content(A, 1.0, 2.0))
-    put.save()
+    save(tmp_path, "/a")
     code = f"""
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 for start in range(100, 5000, 100):
@@ -716,7 +672,7 @@ print("done")
     assert rows[:2].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert (rows[2:] == 7).all()
     assert reasons == {C: "it is broken"}
-    assert ContentIds(tmp_path)._known[cache_module._path_id(tmp_path)] == ((1, 2, 3), Content(A, 1.0, 2.0))
+    assert ContentIds(tmp_path).get(Path("/a")) == Content(A, 1.0, 2.0)
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp" or "damaged" in path.name]
 
 
@@ -811,17 +767,6 @@ def test_the_content_id_file_is_as_written_down(tmp_path):
         assert file["check"][0] == check_of(b"".join(file[name][0].tobytes() for name in names), "")
 
 
-def put(files, name, content_id=A):
-    files.put(Path(name), (0, 0, 0), Content(content_id, 1.0, 2.0))
-
-
-def known(folder):
-    """Names that are known by content; none of these files is there, so their `stat_of` is zeros."""
-    files = ContentIds(folder)
-    found = {name: files.get(Path(name)) for name in ("/a", "/b", "/c")}
-    return {name: content.content_id for name, content in found.items() if content}
-
-
 def test_what_another_process_saved_meanwhile_is_taken_over(tmp_path):
     first, second = ContentIds(tmp_path), ContentIds(tmp_path)
     put(first, "/a")
@@ -844,10 +789,7 @@ def test_what_another_process_saved_meanwhile_is_taken_over(tmp_path):
 
 @pytest.mark.parametrize("name", ["path_id", "stat", "content_id", "taken", "compensation", "check"])
 def test_a_damaged_entry_is_read_again(tmp_path, name, caplog):
-    files = ContentIds(tmp_path)
-    for each in ("/a", "/b", "/c"):
-        put(files, each)
-    files.save()
+    files = save(tmp_path, "/a", "/b", "/c")
     with h5py.File(files.path) as file:
         offset = file[name].id.get_offset() + file[name].dtype.itemsize * file[name][0].size
 
@@ -860,52 +802,47 @@ def test_a_damaged_entry_is_read_again(tmp_path, name, caplog):
     assert files.path.exists()
 
 
-def test_content_ids_without_checks_are_taken_over(tmp_path, caplog):
-    files = ContentIds(tmp_path)
-    put(files, "/a")
-    files.save()
-    with h5py.File(files.path, "a") as file:
-        del file["check"]
+def damage_content_format(path):
+    with h5py.File(path, "a") as file:
+        file.attrs["format"] = "imlcull embeddings"
+
+
+def damage_content_version(path):
+    with h5py.File(path, "a") as file:
         file.attrs["version"] = 2
-        file.attrs["format"] = "imlcull content ids"
-    again = ContentIds(tmp_path)
-    put(again, "/b")
-    again.save()
-    assert known(tmp_path) == {"/a": A, "/b": A}
-    with h5py.File(files.path) as file:
-        assert file.attrs["version"] == 3
-    assert caplog.text == ""
 
 
-def test_content_ids_without_moments_are_read_again_and_not_called_damaged(tmp_path, caplog):
-    with h5py.File(tmp_path / "content_ids.h5", "w") as file:
-        file.attrs.update({"format": "imlcull content ids", "version": 1})
-    assert ContentIds(tmp_path).get(tmp_path / "a.jpg") is None
-    assert caplog.text == ""
-    assert (tmp_path / "content_ids.h5").exists()
+def damage_content_column(path):
+    with h5py.File(path, "a") as file:
+        del file["taken"]
 
 
-def test_damaged_content_ids_are_set_aside(tmp_path, caplog):
-    (tmp_path / "content_ids.h5").write_text("garbage")
-    assert ContentIds(tmp_path).get(tmp_path / "a.jpg") is None
-    assert len(list(tmp_path.glob("content_ids.h5.damaged-*"))) == 1
-    assert "is damaged" in caplog.text
+@pytest.mark.parametrize(
+    "damage", [damage_text, damage_truncate, damage_content_format, damage_content_version, damage_content_column]
+)
+def test_damaged_content_ids_are_set_aside_and_begun_anew(tmp_path, damage, caplog):
+    path = save(tmp_path, "/a").path
+    damage(path)
+    damaged = path.read_bytes()
+    assert known(tmp_path) == {}
+    (aside,) = tmp_path.glob("content_ids.h5.damaged-*")
+    assert aside.read_bytes() == damaged
+    assert caplog.text.count("is damaged") == caplog.text.count("set aside") == 1
+    save(tmp_path, "/b")
+    assert known(tmp_path) == {"/b": A}
 
 
 def test_newer_content_ids_are_set_aside_in_their_own_words(tmp_path, caplog):
     with h5py.File(tmp_path / "content_ids.h5", "w") as file:
         file.attrs.update({"format": "imlcull content ids", "version": 4})
-    files = ContentIds(tmp_path)
-    put(files, "/a")
-    files.save()
-    assert "was written by a newer imlcull (version 4" in caplog.text
+    save(tmp_path, "/a")
+    assert "was written by a newer imlcull (version 4, known here is 3). It is set aside" in caplog.text
+    assert "is damaged" not in caplog.text
     assert known(tmp_path) == {"/a": A}
 
 
 def test_saving_again_without_anything_new_writes_nothing(tmp_path):
-    files = ContentIds(tmp_path)
-    put(files, "/a")
-    files.save()
+    files = save(tmp_path, "/a")
     before = stat_of(files.path)
     files.save()
     assert stat_of(files.path) == before

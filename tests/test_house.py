@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 TREE = re.search(r"```text\n(app\.py.*?)```", README, re.DOTALL)[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 OWNERS = {
-    "h5py": {"cache"},
+    "h5py": {"hdf5"},
     "csv": {"tables"},
     "transformers": {"backbone"},
     "huggingface_hub": {"encoder"},

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from imlcull_al import model, photos, train
 from imlcull_al.encoder import load_encoder
 from imlcull_al.epochs import Epoch, Options, split
-from imlcull_al.errors import Cancelled, NotEnoughLabels, TrainingError
+from imlcull_al.errors import Cancelled, NotEnoughLabels, StorageError, TrainingError
+from imlcull_al.files import locked
 from imlcull_al.project import Stage
 
 
@@ -284,3 +285,14 @@ def test_the_log_stays_that_of_the_model_beside_it(stage, fit, monkeypatch):
     with pytest.raises(TrainingError):
         fit(seed=1, epochs=3)
     assert stage.epoch_log.read_bytes() == before
+
+
+def test_one_training_of_a_stage_at_a_time(stage, fit):
+    """And while one runs elsewhere, none is offered as killed."""
+    with locked(stage.training_lock, "training"):
+        with pytest.raises(StorageError, match="Another imlcull is training the model of stage_1"):
+            fit()
+        stage.unfinished.write_text('{"version": 1, "options": {"epochs": 9}}')
+        assert train.interrupted(stage) is None
+    assert train.interrupted(stage).options.epochs == 9
+    fit()

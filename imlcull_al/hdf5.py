@@ -1,0 +1,426 @@
+"""Checked rows in files that a kill can't harm. The only module that imports h5py; knows bytes, not what they mean.
+
+Every row has a check, 64 bits: start + sum of weight[i] * word[i] modulo 2**64, or 1 where that is 0. Words are the
+bytes of the row as little-endian 32-bit numbers, column after column; weight[i] is the i-th little-endian 64-bit number
+of SHAKE-128("imlcull check"), its lowest bit set; start is the 8-byte BLAKE2b, little-endian, of the text that the row
+belongs to. A row with one wrong word never matches, and one with several by a chance of about 2**-32 (multilinear
+hashing, Lemire and Kaser 2014). A row counts where its check matches.
+
+`TableFile` holds tables of rows that are appended. A table is three datasets: ids (N, 16) uint8, values (N, ...), and
+checks (N,) uint64 over id and value. They are contiguous, begin at multiples of 4096, and are made once, with more
+places than rows. A check of 0 is a free place: never written, or not to the end. An append writes ids and values into
+free places, then checks, and nothing else: what HDF5 needs to find them never changes, so a killed writer harms its own
+rows only. A full file, or one with wrong rows, is copied to one of the size it needs, which takes its name.
+
+`ColumnFile` holds a few columns (N, ...) and `check` (N,) uint64 over all of them; it is replaced as a whole.
+
+Writers take turns by a lock file, `.imlcull-<name>.lock`; readers need none: they read checks first. A file that can't
+be read, or that says other things of itself than it should, is set aside as `*.damaged-<time>` and begun anew.
+"""
+
+import hashlib
+import io
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
+
+import numpy as np
+
+from .errors import StorageError
+from .files import locked, replacing, set_aside
+
+Result = TypeVar("Result")
+if TYPE_CHECKING:
+    import h5py
+
+    Load = Callable[[h5py.File, BinaryIO], Result]
+
+log = logging.getLogger(__name__)
+FOREIGN_PATIENCE = 10.0
+"""Seconds to wait for a foreign program that holds a file."""
+_PAGE = 4096
+_CHECKED = {"libver": ("v108", "v108")}  # from 1.8 on, HDF5 checks its own notes
+_BLOCK_ROWS = 1024  # rows that are checked while the next ones are read
+_MISSING = (FileNotFoundError, NotADirectoryError)
+_OUT_OF_REACH = (BlockingIOError, PermissionError)  # they say nothing of what the file holds
+_TROUBLE = (  # what h5py raises on a broken file, or on a disk that refuses
+    OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError,
+)  # fmt: skip
+
+
+class Rows(NamedTuple):
+    """Ids (N, 16) uint8 and values (N, ...); `wrong`: how many more were found whose check doesn't match."""
+
+    ids: np.ndarray
+    values: np.ndarray
+    wrong: int = 0
+
+
+class _Unusable(Exception):
+    """A file that is to be set aside; the text says what it is, after "the file"."""
+
+
+class _File:
+    """A file that says of itself what `attributes` say; among them are a `format` and a `version`."""
+
+    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
+        self.path = path
+        self._attributes = dict(attributes)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the right to write, in a folder that is there. Raises `StorageError` for all that is refused inside."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.path.with_name(f".imlcull-{self.path.stem}.lock"), f"writing {self.path}"):
+                yield
+        except _TROUBLE as error:
+            raise StorageError(str(error)) from error
+
+    def _read(self, load: "Load[Result]") -> Result | None:
+        """`load` the file, or None where there is none, it is out of reach, or it was set aside."""
+        try:
+            try:
+                return self._loaded(load)
+            except _Unusable:
+                with self.turn():  # another may have set it aside by now, and the next one be good
+                    return self._read_alone(load)
+        except (OSError, StorageError) as error:
+            log.warning("The cache file %s can't be read now (%s). The work goes on without it.", self.path, error)
+        return None
+
+    def _read_alone(self, load: "Load[Result]") -> Result | None:
+        """The same in this process's turn. Raises `OSError` or `StorageError` where it can't be reached or renamed."""
+        try:
+            return self._loaded(load)
+        except _Unusable as unusable:
+            try:
+                aside = set_aside(self.path, "damaged")
+            except OSError as refused:
+                raise StorageError(f"it {unusable} and can't be renamed; delete it") from refused
+            log.warning("The cache file %s %s. It is set aside as %s and rebuilt.", self.path, unusable, aside.name)
+        return None
+
+    def _loaded(self, load: "Load[Result]") -> Result | None:
+        """None where there is no file. Raises `_Unusable`, and `OSError` where it is out of reach."""
+        try:
+            with self._opened() as (file, stream):
+                self._verify(file)
+                return load(file, stream)
+        except _MISSING:
+            return None
+        except _OUT_OF_REACH:
+            raise
+        except _TROUBLE as error:
+            raise _Unusable(f"is damaged ({error})") from error
+
+    @contextmanager
+    def _opened(self) -> "Iterator[tuple[h5py.File, BinaryIO]]":
+        """HDF5's view and the bytes of one and the same file, after a foreign program that is writing it."""
+        import h5py
+
+        deadline = time.monotonic() + FOREIGN_PATIENCE
+        while True:
+            with self.path.open("rb", buffering=0) as stream:
+                try:
+                    with h5py.File(self.path, "r") as file:
+                        if os.path.samestat(os.fstat(stream.fileno()), self.path.stat()):
+                            yield file, stream
+                            return
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
+
+    def _verify(self, file: "h5py.File") -> None:
+        for name, expected in self._attributes.items():
+            value = file.attrs[name]
+            value = value.decode() if isinstance(value, bytes) else value
+            if name == "version" and value > expected:
+                raise _Unusable(f"was written by a newer imlcull (version {value}, known here is {expected})")
+            if value != expected:
+                raise ValueError(f"its {name} is {value}, not {expected}")
+
+    def _describe(self, file: "h5py.File", more: Mapping[str, Any]) -> None:
+        """Strings of fixed length: those of HDF5's heap have no check of their own."""
+        import h5py
+
+        for name, value in {**self._attributes, **more}.items():
+            text = h5py.string_dtype(length=max(len(value.encode()), 1)) if isinstance(value, str) else None
+            file.attrs.create(name, value, dtype=text)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The names of three datasets, the dtype of one value, shape included, and the text that the rows belong to."""
+
+    ids: str
+    values: str
+    checks: str
+    value: np.dtype
+    belongs_to: str
+    least: int
+    """Places of a new file; a larger one has a double of it."""
+
+    @property
+    def columns(self) -> dict[str, np.dtype]:
+        """The dtype of one row by the name of its dataset."""
+        return {self.ids: np.dtype(("u1", 16)), self.values: self.value, self.checks: np.dtype("<u8")}
+
+    def empty(self, count: int) -> Rows:
+        """Room for so many rows."""
+        return Rows(np.empty((count, 16), np.uint8), np.empty((count, *self.value.shape), self.value.base))
+
+    def make(self, file: "h5py.File", capacity: int) -> None:
+        """Create the datasets with room for all their bytes."""
+        from h5py import h5d, h5p
+
+        plan = h5p.create(h5p.DATASET_CREATE)
+        plan.set_layout(h5d.CONTIGUOUS)
+        plan.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        plan.set_fill_time(h5d.FILL_TIME_NEVER)
+        for name, dtype in self.columns.items():
+            file.create_dataset(name, (capacity, *dtype.shape), dtype.base, dcpl=plan)
+
+    def offsets(self, file: "h5py.File") -> list[int]:
+        """Where ids, values and checks begin. Raises `ValueError` where they are not as `make` makes them."""
+        capacity = len(file[self.checks])
+        for name, dtype in self.columns.items():
+            dataset = file[name]
+            is_whole = dataset.shape == (capacity, *dtype.shape) and dataset.id.get_offset() is not None
+            if not is_whole or dataset.dtype != dtype.base:
+                raise ValueError(f"its {name} is {dataset.dtype} {dataset.shape}")
+        return [file[name].id.get_offset() for name in self.columns]
+
+    def read_checks(self, file: "h5py.File", stream: BinaryIO) -> np.ndarray:
+        """Of all places, past HDF5: it may answer with what it read earlier for another thread."""
+        checks = np.empty(len(file[self.checks]), "<u8")
+        _read_at(stream, self.offsets(file)[2], checks)
+        return checks
+
+    def read(self, file: "h5py.File", stream: BinaryIO) -> Rows:
+        """The rows that count; they are checked by a second thread while the next ones are read."""
+        at_ids, at_values, _ = self.offsets(file)
+        checks = self.read_checks(file, stream)  # before the rows: a writer that is at work writes them after
+        used = np.flatnonzero(checks)
+        count = int(used[-1]) + 1 if len(used) else 0
+        checks, right = checks[:count], np.empty(count, bool)
+        ids, values, _ = self.empty(count)
+        _read_at(stream, at_ids, ids)
+
+        def verify(block: slice) -> None:
+            right[block] = row_checks(self.belongs_to, ids[block], values[block]) == checks[block]
+
+        with ThreadPoolExecutor(1) as thread:
+            verified = []
+            for start in range(0, count, _BLOCK_ROWS):
+                block = slice(start, min(start + _BLOCK_ROWS, count))
+                _read_at(stream, at_values + start * self.value.itemsize, values[block])
+                verified.append(thread.submit(verify, block))
+            for each in verified:
+                each.result()
+        if right.all():
+            return Rows(ids, values)
+        return Rows(ids[right], values[right], int(np.count_nonzero(checks[~right])))
+
+    def write(self, stream: BinaryIO, offsets: Sequence[int], places: np.ndarray, rows: Rows) -> None:
+        """Put ids and values, then their checks, into the first of `places`, ascending."""
+        count = len(rows.ids)
+        if not count:
+            return
+        ends = np.flatnonzero(np.diff(places[:count]) != 1) + 1
+        checks = row_checks(self.belongs_to, rows.ids, rows.values)
+        for column, offset in zip((rows.ids, rows.values, checks), offsets, strict=True):
+            for start, stop in zip([0, *ends], [*ends, count], strict=True):
+                data = column[start:stop].tobytes()
+                _write_at(stream, offset + int(places[start]) * column[:1].nbytes, data)
+
+
+class TableFile(_File):
+    """Tables that are appended to in place."""
+
+    def __init__(self, path: Path, attributes: Mapping[str, Any], notes: Mapping[str, Any], *tables: Table) -> None:
+        """`notes`: attributes that are written for people and may differ."""
+        super().__init__(path, attributes)
+        self._notes = notes
+        self._tables = tables
+        self._has_wrong_rows = False
+
+    def read(self) -> list[Rows]:
+        """What counts, by table; nothing where there is no file, or none that can be read."""
+        found = self._read(self._load) or self._nothing()
+        self._has_wrong_rows = any(rows.wrong for rows in found)
+        return found
+
+    def append(self, new: Sequence[Rows]) -> None:
+        """Add rows to each table; no kill loses them after this. Raises `StorageError` where the disk refuses."""
+        with self.turn():
+            found = None if self._has_wrong_rows else self._read_alone(self._free)
+            if found is None or any(len(free) < len(rows.ids) for (_, free), rows in zip(found, new, strict=True)):
+                self._copy(new)
+                return
+            with self.path.open("r+b", buffering=0) as stream:
+                for table, (offsets, free), rows in zip(self._tables, found, new, strict=True):
+                    table.write(stream, offsets, free, rows)
+
+    def _copy(self, new: Sequence[Rows]) -> None:
+        """Make the file, or another in its place, with all that counts in the old one and `new`."""
+        old = self._read_alone(self._load) or self._nothing()
+        everything = [_joined(*each) for each in zip(old, new, strict=True)]
+        capacities = [
+            _capacity(table.least, len(rows.ids)) for table, rows in zip(self._tables, everything, strict=True)
+        ]
+        notes, offsets = self._without_rows(capacities)
+        with replacing(self.path) as temporary, temporary.open("wb", buffering=0) as stream:
+            for offset, data in notes.pieces:
+                _write_at(stream, offset, data)
+            stream.truncate(notes.size)
+            for table, starts, rows in zip(self._tables, offsets, everything, strict=True):
+                table.write(stream, starts, np.arange(len(rows.ids)), rows)
+        self._has_wrong_rows = False
+
+    def _without_rows(self, capacities: Sequence[int]) -> tuple["_Notes", list[list[int]]]:
+        """A new file but for its rows, and where the datasets of each table begin."""
+        import h5py
+
+        notes = _Notes()
+        with h5py.File(notes, "w", alignment_threshold=_PAGE, alignment_interval=_PAGE, **_CHECKED) as file:
+            self._describe(file, self._notes)
+            for table, capacity in zip(self._tables, capacities, strict=True):
+                table.make(file, capacity)
+            offsets = [table.offsets(file) for table in self._tables]
+        return notes, offsets
+
+    def _free(self, file: "h5py.File", stream: BinaryIO) -> list[tuple[list[int], np.ndarray]]:
+        """Per table, where its datasets begin and which places are free, ascending."""
+        return [(table.offsets(file), np.flatnonzero(table.read_checks(file, stream) == 0)) for table in self._tables]
+
+    def _load(self, file: "h5py.File", stream: BinaryIO) -> list[Rows]:
+        return [table.read(file, stream) for table in self._tables]
+
+    def _nothing(self) -> list[Rows]:
+        return [table.empty(0) for table in self._tables]
+
+
+class ColumnFile(_File):
+    """Columns of the same length that are replaced together."""
+
+    def __init__(self, path: Path, attributes: Mapping[str, Any], names: Sequence[str]) -> None:
+        """`names`: of the columns, in the order of the check."""
+        super().__init__(path, attributes)
+        self._names = names
+
+    def read(self) -> tuple[list[np.ndarray], int] | None:
+        """The columns of all rows that count, and how many rows don't; None where there is nothing to be read."""
+        return self._read(self._load)
+
+    def read_alone(self) -> tuple[list[np.ndarray], int] | None:
+        """The same in this process's turn. Raises `OSError` or `StorageError` where the file can't be reached."""
+        return self._read_alone(self._load)
+
+    def write(self, columns: Sequence[np.ndarray]) -> None:
+        """Replace the file, in this process's turn."""
+        import h5py
+
+        memory = io.BytesIO()
+        with h5py.File(memory, "w", **_CHECKED) as file:
+            self._describe(file, {})
+            for name, column in zip(self._names, columns, strict=True):
+                file[name] = column
+            file["check"] = row_checks("", *columns)
+        with replacing(self.path) as temporary:
+            temporary.write_bytes(memory.getvalue())
+
+    def _load(self, file: "h5py.File", _: BinaryIO) -> tuple[list[np.ndarray], int]:
+        columns = [file[name][:] for name in self._names]
+        right = row_checks("", *columns) == file["check"][:]
+        return [column[right] for column in columns], int(np.count_nonzero(~right))
+
+
+class _Notes:
+    """A file in memory that keeps what is written to it and nothing between: HDF5's notes about rows yet to come.
+
+    On the disk itself, a write that is refused would leave HDF5 with a file that it can neither write nor close.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[int, bytes]] = []
+        self.size = 0
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + (self.size if whence == os.SEEK_END else 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, data: bytes) -> int:
+        self.pieces.append((self._position, bytes(data)))
+        self.truncate(max(self.size, self.seek(self._position + len(data))))
+        return len(data)
+
+    def truncate(self, size: int) -> None:
+        self.size = size
+
+    def flush(self) -> None:
+        pass
+
+    def read(self, size: int = -1) -> bytes:
+        raise io.UnsupportedOperation(f"read {size} bytes")  # HDF5 has what it wrote
+
+
+@lru_cache(maxsize=8)
+def _weights(count: int) -> np.ndarray:
+    return np.frombuffer(hashlib.shake_128(b"imlcull check").digest(8 * count), "<u8") | np.uint64(1)
+
+
+def row_checks(belongs_to: str, *columns: np.ndarray) -> np.ndarray:
+    """(N,) uint64, never 0, of the rows of columns with N rows each."""
+    start = hashlib.blake2b(belongs_to.encode(), digest_size=8).digest()
+    checks = np.full(len(columns[0]), np.frombuffer(start, "<u8")[0])
+    widths = [column.dtype.itemsize * math.prod(column.shape[1:]) // 4 for column in columns]
+    weights = np.split(_weights(sum(widths)), np.cumsum(widths)[:-1])
+    for column, width, weight in zip(columns, widths, weights, strict=True):
+        words = np.ascontiguousarray(column).view("<u4").reshape(len(column), width)
+        checks += np.einsum("ij,j->i", words, weight)
+    return np.maximum(checks, np.uint64(1))
+
+
+def _write_at(stream: BinaryIO, offset: int, data: bytes) -> None:
+    """All of `data`; the stream is not buffered, so nothing is left to fail when it is closed."""
+    stream.seek(offset)
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) :]
+
+
+def _read_at(stream: BinaryIO, offset: int, array: np.ndarray) -> None:
+    """Fill a contiguous array. Raises `ValueError` where the file ends before."""
+    stream.seek(offset)
+    left = array.view(np.uint8).reshape(-1)
+    while len(left):
+        count = stream.readinto(left)  # type: ignore[attr-defined]
+        if not count:
+            raise ValueError("it ends too early")
+        left = left[count:]
+
+
+def _joined(old: Rows, new: Rows) -> Rows:
+    """Both, every id once: two processes may have computed the same photo."""
+    ids, values = np.concatenate([old.ids, new.ids]), np.concatenate([old.values, new.values])
+    first = np.sort(np.unique(ids.view("S16"), return_index=True)[1])
+    return Rows(ids, values) if len(first) == len(ids) else Rows(ids[first], values[first])
+
+
+def _capacity(least: int, count: int) -> int:
+    """`least`, doubled until `count` fit."""
+    return least << max(0, math.ceil(count / least) - 1).bit_length()
