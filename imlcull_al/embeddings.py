@@ -185,9 +185,12 @@ def _read_ahead(paths: Mapping[str, Path], side: int, known: Callable[[str], boo
         content = None
         try:
             data = photos.read(path)
-            content = Content(photos.content_id(data), *photos.moment(data))
-            image = None if known(content.content_id) else photos.decode(data, side)
-            return _Read(key, stat, content, image, None)
+            content_id = photos.content_id(data)
+            if known(content_id):
+                return _Read(key, stat, Content(content_id, *photos.moment(data)), None, None)
+            content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
+            image, moment = photos.decode_with_moment(data, side)
+            return _Read(key, stat, Content(content_id, *moment), image, None)
         except UnreadablePhoto as error:
             return _Read(key, stat, content if error.lasting else None, None, str(error))
 

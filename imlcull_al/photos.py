@@ -1,37 +1,24 @@
 """From a file to upright sRGB pixels, or `UnreadablePhoto` with the reason.
 
-Everything that turns a key into pixels sits here. Files come from strangers: size and pixels are bounded before
-anything is decoded, and only formats that a camera or a photo editor writes are tried.
-Knows nothing of stages, models or caches.
+Whoever wants pixels asks here. Files come from strangers: their size is bounded, and nothing is decoded in this process
+(see `decoders`). Knows nothing of stages, models or caches.
 """
 
 import hashlib
-import io
-import logging
-import math
-import warnings
-from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import Image
 
+from . import decoders
 from .errors import UnreadablePhoto
+from .pixels import DECODER, UNKNOWN, Moment, as_jpeg
 
+__all__ = [
+    "DECODER", "UNKNOWN", "Moment", "as_jpeg", "content_id", "content_id_of", "decode", "decode_with_moment",
+    "exposure", "load", "moment", "preview", "read",
+]  # fmt: skip
 MAX_BYTES = 1 << 30
-MAX_PIXELS = 250_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
-DECODER = f"Pillow {Image.__version__}"  # what a cached "unreadable" is worth: another version may read it
-
-Image.init()  # registers the plugins of FORMATS; before the first decode, because threads share the registry
-# Pillow's own guard is the second line behind `_check_pixels`. What its plugins warn about (broken EXIF, an MPO
-# without its second frame) either shows up as an error or doesn't touch the pixels.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").setLevel(logging.CRITICAL)
-_SRGB = ImageCms.createProfile("sRGB")
-_BACKGROUND = (255, 255, 255)  # under transparent pixels
 
 
 def read(path: Path) -> bytes:
@@ -65,184 +52,34 @@ def load(path: Path, min_side: int | None = None) -> Image.Image:
 
 
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
-    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation.
+    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation; see `pixels.decode`.
 
-    With `min_side` (pixels) the image may come at a whole fraction of its size (a JPEG is decoded so, through
-    libjpeg's DCT scaling), never below that length on its shorter side. Raises `UnreadablePhoto`, and nothing else,
-    whatever the bytes.
+    Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_pixels(image)
-            if min_side:
-                _draft(image, min_side)
-            image.load()
-            return _to_srgb(_upright(_reduced(image, min_side) if min_side else image))
-    except UnreadablePhoto:
-        raise
-    except MemoryError as error:
-        raise UnreadablePhoto("there is not enough memory to decode it", lasting=False) from error
-    # Pillow's plugins raise whatever their parsing runs into: OSError, ValueError, SyntaxError, EOFError,
-    # NotImplementedError, struct.error, IndexError, TypeError, DecompressionBombError … A closed list would be a
-    # list of the crashes found so far.
-    except Exception as error:
-        raise UnreadablePhoto(_reason(error)) from error
+    return decode_with_moment(data, min_side)[0]
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return f"it is no image in a known format ({', '.join(FORMATS)})"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"it claims more than {MAX_PIXELS // 1_000_000} megapixels"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"it can't be decoded: {text[:200]}"
-
-
-def _check_pixels(image: Image.Image) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise UnreadablePhoto(f"it has no pixels ({width} × {height})")
-    if width * height > MAX_PIXELS:
-        raise UnreadablePhoto(f"it claims {width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} MP are decoded")
-
-
-def _draft(image: Image.Image, min_side: int) -> None:
-    """Ask for the smallest DCT scale whose shorter side is still at least `min_side`; no other format has one."""
-    scale = min(image.size) / min_side
-    if scale >= 2:
-        image.draft(None, (int(image.width / scale), int(image.height / scale)))
-
-
-def _reduced(image: Image.Image, min_side: int) -> Image.Image:
-    """Averages of whole blocks of pixels: what waits for the encoder is small, whatever the format."""
-    factor = min(image.size) // min_side
-    if factor < 2 or image.mode in ("P", "PA", "1") or image.mode.startswith("I"):
-        return image  # palette numbers and 16-bit greys can't be averaged as they are
-    reduced = image.reduce(factor)
-    reduced.info = image.info
-    return reduced
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - broken EXIF (any error, see decode) says nothing about the pixels
-        return image
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    image = _eight_bit(image)
-    if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        flat = Image.new("RGB", image.size, _BACKGROUND)
-        flat.paste(rgba, mask=rgba.getchannel("A"))
-        image = flat
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        image = _apply_profile(image, profile)
-    return image.convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit greys by their high byte (Pillow's own convert clips them); floats as 0 … 1."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return image.convert("I").point(lambda value: value / 256).convert("L")
-    if image.mode == "F":
-        return image.point(lambda value: value * 255).convert("L")
-    return image
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # an unusable profile says nothing about the pixels
-    return image if converted is None else converted
+def decode_with_moment(data: bytes, min_side: int | None = None) -> tuple[Image.Image, Moment]:
+    """`decode` and `moment` of the same bytes in one go. Raises `UnreadablePhoto`."""
+    return decoders.shared().decode(data, min_side)
 
 
 def preview(path: Path, max_side: int) -> bytes:
     """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
-    image = load(path, max_side)
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    return as_jpeg(image)
+    return decoders.shared().preview(read(path), max_side)
 
 
 def exposure(path: Path) -> dict[str, str]:
     """What the camera noted, for people: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            exif = image.getexif()
-            details = exif.get_ifd(ExifTags.IFD.Exif)
-            facts = {
-                "camera": exif.get(ExifTags.Base.Model),
-                "lens": details.get(ExifTags.Base.LensModel),
-                "shutter": _shutter(details.get(ExifTags.Base.ExposureTime)),
-                "aperture": _measure("f/{:g}", details.get(ExifTags.Base.FNumber)),
-                "ISO": details.get(ExifTags.Base.ISOSpeedRatings),
-                "focal length": _measure("{:g} mm", details.get(ExifTags.Base.FocalLength)),
-                "taken": details.get(ExifTags.Base.DateTimeOriginal),
-            }
-    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+        return decoders.shared().exposure(read(path))
+    except UnreadablePhoto:
         return {}
-    return {name: " ".join(str(fact).split())[:60] for name, fact in facts.items() if str(fact or "").strip()}
-
-
-class Moment(NamedTuple):
-    """When and how a frame was taken, as far as the camera noted it; NaN for what it did not.
-
-    `taken`: seconds with fractions by the camera's own clock, whose zone is unknown: only differences mean anything.
-    `compensation`: exposure compensation in EV.
-    """
-
-    taken: float
-    compensation: float
-
-
-UNKNOWN = Moment(math.nan, math.nan)
 
 
 def moment(data: bytes) -> Moment:
-    """The moment of a photo's bytes, from DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue."""
+    """When and how a photo was taken, by its bytes; `UNKNOWN` where the camera noted nothing."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            details = image.getexif().get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+        return decoders.shared().moment(data)
+    except UnreadablePhoto:
         return UNKNOWN
-    text = f"{details.get(ExifTags.Base.DateTimeOriginal)}"
-    fraction = f"{details.get(ExifTags.Base.SubsecTimeOriginal)}".strip(" \0")
-    return Moment(_seconds(text, fraction), _finite(details.get(ExifTags.Base.ExposureBiasValue)))
-
-
-def _seconds(text: str, fraction: str) -> float:
-    """`2024:05:01 12:30:05` and `42` → seconds; NaN for what is no time."""
-    try:
-        whole = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return math.nan
-    return whole + (float(f"0.{fraction}") if fraction.isascii() and fraction.isdigit() else 0.0)
-
-
-def _finite(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _shutter(seconds: Any) -> str | None:
-    if not seconds or float(seconds) <= 0:
-        return None
-    return f"1/{1 / float(seconds):.0f} s" if float(seconds) < 0.4 else f"{float(seconds):g} s"
-
-
-def _measure(form: str, number: Any) -> str | None:
-    return form.format(round(float(number), 1)) if number else None
-
-
-def as_jpeg(image: Image.Image) -> bytes:
-    """An RGB image as a JPEG for the screen, without metadata."""
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
-    return file.getvalue()

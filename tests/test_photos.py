@@ -99,6 +99,13 @@ def test_a_jpeg_is_decoded_small_but_never_below_the_side_asked_for():
     assert photos.decode(data, min_side=5000).size == (1600, 1200)
 
 
+@pytest.mark.parametrize("mode", ["P", "1", "I;16", "RGBA", "CMYK", "F"])
+def test_what_waits_for_the_encoder_is_small_whatever_the_kind_of_pixel(mode):
+    image = Image.new("L", (1600, 1200), 255).convert(mode)
+    assert photos.decode(encoded(image, "TIFF"), min_side=300).size == (400, 300)
+    assert photos.decode(encoded(image, "TIFF"), min_side=301).size == (534, 400)
+
+
 def bomb(width, height):
     """A PNG of a few bytes that claims many pixels."""
 

@@ -1,0 +1,365 @@
+"""A decoder that misbehaves ends a process of its own; the photo gets a reason, and everything else goes on."""
+
+import io
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import fill_stage
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imlcull_al import decoders, photos, pixels, worker
+from imlcull_al.decoders import Decoders
+from imlcull_al.embeddings import ensure
+from imlcull_al.errors import UnreadablePhoto
+from tests.torture.photo_fuzz import damaged, looked_at, whole_images
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, limits and /proc as Linux has them")
+
+
+def jpeg(colour=(200, 80, 40), size=(64, 48)):
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def start():
+    """`start(most=…)`: a pool of faulty workers, closed afterwards."""
+    started = []
+
+    def start(most=1, seconds=60.0, module="tests.faulty_worker"):
+        started.append(Decoders(module, most, seconds))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def is_gone(process_id):
+    try:
+        return "Z" in Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_until(claim, what):
+    for _ in range(600):
+        if claim():
+            return
+        time.sleep(0.1)
+    pytest.fail(what)
+
+
+def test_a_worker_answers_as_the_functions_do(start):
+    pool, data = start(module=worker.__name__), jpeg()
+    image, moment = pool.decode(data, None)
+    assert image.tobytes() == pixels.decode(data).tobytes()
+    assert (image.mode, image.size) == ("RGB", (64, 48))
+    assert all(math.isnan(number) for number in moment)
+    assert pool.preview(data, 32) == pixels.preview(data, 32)
+    assert pool.exposure(data) == {}
+    with pytest.raises(UnreadablePhoto, match="no image in a known format") as caught:
+        pool.decode(b"no photo", 224)
+    assert caught.value.lasting
+    assert len(pool.processes()) == 1
+
+
+def test_notes_survive_the_way(start):
+    exif = Image.Exif()
+    exif[0x0110] = "A camera"
+    exif.get_ifd(0x8769).update({0x9003: "2025:05:17 09:00:01", 0x9291: "25", 0x9204: -0.7})
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG", exif=exif)
+    pool = start(module=worker.__name__)
+    assert pool.decode(file.getvalue(), 224)[1] == pytest.approx((1747472401.25, -0.7))
+    assert pool.moment(file.getvalue()) == pytest.approx((1747472401.25, -0.7))
+    assert pool.exposure(file.getvalue()) == pixels.exposure(file.getvalue()) != {}
+
+
+@pytest.mark.parametrize(
+    ("photo", "reason", "lasting"),
+    [
+        (b"hang on:", "no answer within 1 seconds", False),
+        (b"spin:", "takes more than 60 seconds", True),  # of processor time; this worker allows one
+        (b"crash:", "its decoder crashed", True),
+        (b"abort:", "its decoder crashed", True),
+        (b"leave:", "ended without an answer", False),
+        (b"rubbish:", "makes no sense", False),
+        (b"wrong size", "makes no sense", False),
+        (b"more pixels", "makes no sense", False),
+        (b"too large", "makes no sense", False),
+        (b"no size", "makes no sense", False),
+        (b"negative", "makes no sense", False),
+        (b"no moment", "makes no sense", False),
+        (b"no head", "makes no sense", False),
+        (b"no reason", "makes no sense", False),
+    ],
+)
+def test_a_photo_that_ends_its_worker_gets_a_reason_and_is_not_tried_again(start, photo, reason, lasting):
+    pool = start(seconds=1 if photo == b"hang on:" else 60)
+    pool.decode(jpeg(), None)
+    before = pool.processes()
+    for _ in range(2):
+        with pytest.raises(UnreadablePhoto, match=reason) as caught:
+            pool.decode(photo, None)
+        assert caught.value.lasting == lasting
+        assert pool.processes() == []
+        pool._module = "tests.no_such_module"  # the second time, none is started for it
+    pool._module = "tests.faulty_worker"
+    assert all(map(is_gone, before))
+    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert len(pool.processes()) == 1
+
+
+def test_a_decoder_that_eats_the_memory_is_refused_it_and_lives(start):
+    pool = start()
+    pool.decode(jpeg(), None)
+    before = pool.processes()
+    with pytest.raises(UnreadablePhoto, match="more than 8 GB of memory") as caught:
+        pool.decode(b"eat:", None)
+    assert not caught.value.lasting
+    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.processes() == before
+
+
+def test_a_photo_writes_no_file(start, tmp_path):
+    with pytest.raises(UnreadablePhoto):
+        start().decode(b"write:" + bytes(tmp_path / "out"), None)
+    assert (tmp_path / "out").stat().st_size == 0
+
+
+def test_what_a_library_prints_is_no_reply(start):
+    assert start().decode(b"print:", None)[0].size == (2, 2)
+
+
+def test_a_worker_that_was_killed_while_idle_is_replaced(start):
+    pool = start()
+    pool.decode(jpeg(), None)
+    (before,) = pool.processes()
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: is_gone(before), "it is still there")
+    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.processes() != [before]
+
+
+def test_a_worker_that_was_killed_while_busy_costs_one_photo_its_turn(start):
+    pool = start(most=1)
+    pool.decode(jpeg(), None)
+    with ThreadPoolExecutor() as threads:
+        for _ in range(2):  # the photo is not to blame: it is tried again
+            asked = threads.submit(pool.decode, b"hang:", None)
+            wait_until(lambda: hangs(pool.processes()), "it is not busy")
+            os.kill(pool.processes()[0], signal.SIGKILL)
+            with pytest.raises(UnreadablePhoto, match="ended from outside") as caught:
+                asked.result(60)
+            assert not caught.value.lasting
+    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+
+
+def hangs(processes):
+    """Whether one of them sleeps as `hang:` does, and doesn't wait for a request."""
+    return any("nanosleep" in Path(f"/proc/{each}/wchan").read_text() for each in processes)
+
+
+def test_many_threads_get_each_their_own_photo(start):
+    pool = start(most=3)
+    colours = [(number, 255 - number, 7) for number in range(0, 240, 4)]
+
+    def middle(colour):
+        return pool.decode(jpeg(colour), None)[0].getpixel((30, 20))
+
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(middle, colours))
+    assert all(max(abs(a - b) for a, b in zip(*pair, strict=True)) < 6 for pair in zip(colours, found, strict=True))
+    assert 1 <= len(pool.processes()) <= 3
+
+
+def test_others_go_on_beside_a_photo_that_hangs(start):
+    pool = start(most=2, seconds=5)
+    with ThreadPoolExecutor() as threads:
+        hanging = threads.submit(pool.decode, b"hang:", None)
+        others = [threads.submit(pool.decode, jpeg(), None) for _ in range(20)]
+        assert {each.result(60)[0].size for each in others} == {(64, 48)}
+        with pytest.raises(UnreadablePhoto, match="no answer within"):
+            hanging.result(60)
+
+
+def test_a_thousand_photos_leave_a_worker_as_it_was(start):
+    pool, data = start(module=worker.__name__), jpeg(size=(640, 480))
+
+    def resident():
+        (process_id,) = pool.processes()
+        return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    for number in range(1000):
+        pool.decode(data, None)
+        if number == 100:
+            before = resident()
+    assert resident() < before + (4 << 20)
+
+
+APP = """
+import sys, threading
+from imlcull_al.decoders import Decoders
+sys.path.insert(0, "tests")
+from test_decoders import jpeg
+pool = Decoders("tests.faulty_worker", most=4)
+threads = [threading.Thread(target=pool.decode, args=(what, None), daemon=True) for what in (b"hang:", b"spin:")]
+for thread in threads:
+    thread.start()
+ready = [threading.Thread(target=pool.decode, args=(jpeg(), None)) for _ in range(8)]
+for each in ready:
+    each.start()
+for each in ready:
+    each.join()
+print(*pool.processes(), flush=True)
+try:
+    threading.Event().wait()
+except KeyboardInterrupt:
+    pool.decode(jpeg(), None)
+    print(*pool.processes(), flush=True)
+"""
+
+
+@pytest.fixture
+def app():
+    """An app with two idle workers at most, one that hangs and one that spins, in a terminal session of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-c", APP],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    ) as app:
+        yield app
+        app.kill()
+
+
+def test_a_killed_app_leaves_no_worker_behind(app):
+    workers = [int(each) for each in app.stdout.readline().split()]
+    assert len(workers) >= 3
+    wait_until(lambda: hangs(workers), "it is not busy")
+    app.kill()
+    app.wait()
+    wait_until(lambda: all(map(is_gone, workers)), "there are workers left")
+
+
+def test_ctrl_c_is_for_the_app_alone(app):
+    workers = app.stdout.readline().split()
+    os.killpg(app.pid, signal.SIGINT)
+    out, err = app.communicate(timeout=60)
+    assert err == ""
+    assert set(out.split()) & set(workers)
+    assert app.returncode == 0
+    wait_until(lambda: all(is_gone(int(each)) for each in workers), "there are workers left")
+
+
+def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, caplog, monkeypatch):
+    pool = start(most=4, module="tests.no_such_module")
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(lambda _: pool.decode(jpeg(), None)[0].size, range(8))) == {(64, 48)}
+    assert pool.preview(jpeg(), 32) == pixels.preview(jpeg(), 32)
+    assert pool.exposure(jpeg()) == {}
+    assert all(map(math.isnan, pool.moment(jpeg())))
+    assert [record.message for record in caplog.records if "in the app itself" in record.message] == [
+        f"Photos are decoded in the app itself, where a bad one can end it: `{sys.executable} -m tests.no_such_module` "
+        "can't be started (code 1)."
+    ]
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    frozen = start(module=worker.__name__)
+    assert frozen.decode(jpeg(), None)[0].size == (64, 48)
+    assert frozen.processes() == []
+
+
+def test_a_start_that_fails_later_costs_one_photo_its_turn(start, monkeypatch):
+    pool = start(module=worker.__name__)
+    pool.decode(jpeg(), None)
+    os.kill(pool.processes()[0], signal.SIGKILL)
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "_module", "tests.no_such_module")
+        wait_until(lambda: is_gone(pool.processes()[0]), "it is still there")
+        with pytest.raises(UnreadablePhoto, match="no process could be started") as caught:
+            pool.decode(jpeg(), None)
+    assert not caught.value.lasting
+    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+
+
+def test_a_pool_that_was_closed_starts_nothing(start):
+    pool = start()
+    pool.decode(jpeg(), None)
+    before = pool.processes()
+    pool.close()
+    assert all(map(is_gone, before))
+    with pytest.raises(UnreadablePhoto, match="ending"):
+        pool.decode(jpeg(), None)
+    assert pool.processes() == []
+
+
+def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_dir, encoder, monkeypatch):
+    monkeypatch.setattr(decoders, "_shared", start(most=2))
+    stage = fill_stage(tmp_path / "stage_1", 2, 2)
+    (stage / "bad.jpg").write_bytes(b"crash:")
+    seen = ensure({path.name: path for path in stage.iterdir()}, encoder, cache_dir)
+    assert len(seen.keys) == 4
+    assert seen.unreadable == {"bad.jpg": "its decoder crashed"}
+    with pytest.raises(UnreadablePhoto, match="its decoder crashed"):
+        photos.preview(stage / "bad.jpg", 320)
+    assert photos.exposure(stage / "bad.jpg") == {}
+    # remembered with the bytes, also by another run of the app
+    monkeypatch.setattr(decoders, "_shared", start(module="tests.no_such_module"))
+    again = ensure({path.name: path for path in stage.iterdir()}, encoder, cache_dir)
+    assert (again.unreadable, again.found) == (seen.unreadable, 4)
+
+
+def test_frames_are_pinned():
+    file = io.BytesIO()
+    worker.write_frame(file, {"do": "moment"}, b"\xff\xd8")
+    assert file.getvalue() == b'\x00\x00\x00\x10\x00\x00\x00\x02{"do": "moment"}\xff\xd8'
+    file.seek(0)
+    assert worker.read_frame(file) == ({"do": "moment"}, b"\xff\xd8")
+    with pytest.raises(EOFError):
+        worker.read_frame(file)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x00\x01\x00\x00\x00\x00\x00\x00", b"\x00\x00\x00\x02\x50\x00\x00\x00{}", b"\x00\x00\x00\x02\x00\x00\x00\x00[]",
+     b"\x00\x00\x00\x01\x00\x00\x00\x00{", b"\x00\x00\x27\x10\x00\x00\x00\x00" + b"[" * 10_000, b"rubbish\n" * 100],
+)  # fmt: skip
+def test_what_is_no_frame_is_refused(data):
+    with pytest.raises(ValueError, match=r"frame|line 1"):
+        worker.read_frame(io.BytesIO(data))
+
+
+def test_a_worker_loads_pillow_and_the_standard_library_only():
+    code = "import imlcull_al.worker, sys; print([m for m in ('numpy', 'torch', 'h5py', 'gradio') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+WHOLE = whole_images()
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_damaged_below_can_be_read_when_it_is_whole(name):
+    assert photos.decode(WHOLE[name], 32).size[0] >= 32
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(WHOLE)), st.sampled_from(sorted(WHOLE)), st.randoms(use_true_random=False))
+def test_damaged_photos_give_pixels_or_a_reason(tmp_path, name, other, chance):
+    path = tmp_path / "photo"
+    path.write_bytes(damaged(WHOLE[name], WHOLE[other], chance))
+    assert looked_at(path).broken == ""

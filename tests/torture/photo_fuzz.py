@@ -1,0 +1,258 @@
+"""Photos that were damaged on purpose: pixels or a reason come out, in bounded time, and the app lives.
+
+    python -m tests.torture.photo_fuzz --times 2000 [--seed 0] [--photos FOLDER] [--keep FOLDER]
+
+Images of every format, with notes and profiles and in several modes, have bits flipped, ends cut, pieces exchanged,
+lengths and EXIF blocks overwritten, and go through everything that the app does with a photo. `--photos` adds the
+files of a folder, each of which is also tried as it is. `--keep` is where those go that ended a decoder. Each is made
+from the seed and its number alone. It prints one row of a Markdown table; the exit code is 1 where a promise was
+broken.
+"""
+
+import argparse
+import io
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageCms
+
+from imlcull_al import photos, worker
+from imlcull_al.errors import UnreadablePhoto
+from imlcull_al.parallel import in_order
+from imlcull_al.terminal import progress_bar
+
+SIDE, SCREEN = 224, 1600
+LARGEST = 4 << 20  # bytes of a file of `--photos`; larger ones would take most of the time
+EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
+EXIF_STARTS = (b"Exif\0\0", b"II*\0", b"MM\0*", b"eXIf", b"EXIF")
+ENDINGS = ("crashed", "no answer", "takes more than", "makes no sense", "without an answer", "ended from outside")
+
+
+class Seen(NamedTuple):
+    """What became of one file: what each use said (`ok` or a reason), and the seconds of the slowest."""
+
+    name: str
+    said: tuple[str, ...]
+    slowest: float
+    broken: str
+
+
+def main() -> None:
+    """Damage, decode, and print a line of the table; exit code 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    whole = whole_images()
+    found = files_of(options.photos) if options.photos else {}
+    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
+        results = torture(whole, found, options.times, options.seed, Path(folder), progress)
+        reasons = Counter(re.sub(r"[\d×, ]*\d|b'.*", " …", said)[:70] for one in results for said in one.said)
+        ended = [one for one in results if any(ending in said for said in one.said for ending in ENDINGS)]
+        if options.keep:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            for one in ended:
+                (options.keep / one.name).write_bytes((Path(folder) / one.name).read_bytes())
+    broken = [f"{one.name}: {one.broken}" for one in results if one.broken]
+    broken += [f"{one.name} took {one.slowest:.0f} s" for one in results if one.slowest > 2 * worker.WAIT]
+    for reason, count in reasons.most_common(30):
+        print(f"{count:6} × {reason}", file=sys.stderr)
+    for line in (*(f"{one.name} ended its decoder: {set(one.said)}" for one in ended), *broken):
+        print(line, file=sys.stderr)
+    print(row(results, len(found), len(ended), broken))
+    sys.exit(bool(broken))
+
+
+def row(results: list[Seen], as_they_are: int, ended: int, broken: list[str]) -> str:
+    readable = sum(set(one.said) == {"ok"} for one in results)
+    slowest = max((one.slowest for one in results), default=0.0)
+    fault = "photos with flipped, cut, spliced and overwritten bytes"
+    if as_they_are:
+        fault += f", and {as_they_are:,} malformed ones as they are"
+    promised = f"pixels or a reason, each within {worker.WAIT} s; a decoder that crashes or hangs ends alone"
+    seen = (
+        f"{readable:,} came out, {len(results) - readable:,} with a reason; {ended} ended their decoder; "
+        f"slowest {slowest:.1f} s; {len(broken)} broke a promise"
+    )
+    return f"| {fault} | {len(results):,} | {promised} | {seen} |"
+
+
+def torture(
+    whole: Mapping[str, bytes], found: Mapping[str, bytes], times: int, seed: int, folder: Path, progress: Any
+) -> list[Seen]:
+    """What became of the files `found`, as they are, and of so many damaged ones; all of them are left in `folder`."""
+    groups = [sorted(each.values()) for each in (whole, found) if each]
+    as_they_are = list(found.values())
+
+    def one(number: int) -> Seen:
+        if number < len(as_they_are):
+            name, data = f"{number:06}-as-it-is", as_they_are[number]
+        else:
+            chance = random.Random(f"{seed} {number - len(as_they_are)}")
+            sources = [chance.choice(chance.choice(groups)) for _ in range(2)]
+            name, data = f"{number:06}", damaged(*sources, chance)
+        (folder / name).write_bytes(data)
+        return looked_at(folder / name)
+
+    results, count = [], times + len(as_they_are)
+    for done, seen in enumerate(in_order(one, range(count), ahead=16)):
+        progress("damaging photos", done + 1, count)
+        results.append(seen)
+    return results
+
+
+def looked_at(path: Path) -> Seen:
+    """Everything that the app does with a photo."""
+    uses: tuple[Callable[[], Any], ...] = (
+        lambda: photos.load(path, SIDE),
+        lambda: photos.preview(path, SCREEN),
+        lambda: photos.exposure(path),
+        lambda: photos.moment(photos.read(path)),
+    )
+    said, slowest, broken = [], 0.0, ""
+    for use in uses:
+        started = time.monotonic()
+        try:
+            use()
+            said.append("ok")
+        except UnreadablePhoto as error:
+            said.append(str(error))
+        except Exception as error:  # noqa: BLE001 - that is what must not happen
+            broken = broken or f"{type(error).__name__}: {error}"
+        slowest = max(slowest, time.monotonic() - started)
+    return Seen(path.name, tuple(said), slowest, broken)
+
+
+def damaged(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """`data` with one to three kinds of damage."""
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        data = chance.choice(DAMAGES)(data, other, chance)
+    return data
+
+
+def _flipped(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 2, 4, 40)) if data else 0):
+        changed[_place(data, chance)] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+def _cut(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    return data[: chance.randrange(len(data) + 1)]
+
+
+def _spliced(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    return data[: chance.randrange(len(data) + 1)] + other[chance.randrange(len(other) + 1) :]
+
+
+def _shifted(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """A piece left out or there twice."""
+    a, b = (chance.randrange(len(data) + 1) for _ in range(2))
+    return data[:a] + data[b:]
+
+
+def _overwritten(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Fields of 1, 2 or 4 bytes, most of them in the first kilobyte, where the lengths are, at their extremes."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        size, at = chance.choice((1, 2, 4)), _place(data, chance)
+        value = chance.choice(EXTREMES) & ((1 << 8 * size) - 1)
+        changed[at : at + size] = value.to_bytes(size, chance.choice(("big", "little")))
+    return bytes(changed)
+
+
+def _noted_wrongly(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Bytes of an EXIF block, or of the tables of a TIFF, by others."""
+    starts = [at for at in (data.find(start) for start in EXIF_STARTS) if at >= 0]
+    if not starts:
+        return _overwritten(data, other, chance)
+    start, changed = chance.choice(starts), bytearray(data)
+    for _ in range(chance.randint(1, 12)):
+        at = start + chance.randrange(8, 400)
+        if at < len(changed):
+            changed[at] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+    return bytes(changed)
+
+
+def _place(data: bytes, chance: random.Random) -> int:
+    return chance.randrange(max(1, min(len(data), chance.choice((64, 1024, len(data))))))
+
+
+DAMAGES = (_flipped, _cut, _spliced, _shifted, _overwritten, _noted_wrongly)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, as far as they are small enough."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size <= LARGEST]
+    return {str(path): path.read_bytes() for path in paths}
+
+
+def whole_images() -> dict[str, bytes]:
+    """Undamaged images of every format that is read, in many of its modes."""
+    colours = Image.merge("RGB", [Image.radial_gradient("L").rotate(angle).resize((90, 70)) for angle in (0, 90, 180)])
+    seen_through = colours.copy()
+    seen_through.putalpha(Image.linear_gradient("L").resize(colours.size))
+    deep = colours.convert("L").convert("I").point(lambda value: value * 257).convert("I;16")
+    exif = Image.Exif()
+    exif.update({0x0112: 6, 0x0110: "A camera"})
+    exif.get_ifd(0x8769).update({0x829A: 1 / 250, 0x9003: "2025:05:17 09:00:00", 0x9291: "25", 0x9204: -0.7})
+    notes = {"exif": exif, "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
+    two = {"save_all": True, "append_images": [colours.rotate(90)]}
+    made: list[tuple[str, Image.Image, dict[str, Any]]] = [
+        ("JPEG", colours, notes),
+        ("JPEG", colours, {**notes, "progressive": True, "subsampling": 2}),
+        ("JPEG", colours.convert("L"), {"restart_marker_blocks": 2}),
+        ("JPEG", colours.convert("CMYK"), notes),
+        ("MPO", colours, {**two, **notes}),
+        ("PNG", colours, notes),
+        ("PNG", seen_through, notes),
+        ("PNG", colours.quantize(32), {"transparency": 3}),
+        ("PNG", seen_through.convert("LA"), {}),
+        ("PNG", deep, {}),
+        ("PNG", colours.convert("1"), {}),
+        ("PNG", colours, two),
+        ("WEBP", colours, notes),
+        ("WEBP", seen_through, {**notes, "lossless": True}),
+        ("WEBP", colours, {**two, **notes}),
+        *(
+            ("TIFF", colours, {**notes, "compression": kind})
+            for kind in ("raw", "tiff_lzw", "tiff_deflate", "packbits")
+        ),
+        ("TIFF", colours, {**notes, "compression": "jpeg"}),
+        ("TIFF", colours.convert("1"), {"compression": "group4"}),
+        ("TIFF", colours.convert("CMYK"), notes),
+        ("TIFF", colours.convert("F"), {}),
+        ("TIFF", deep, {"compression": "tiff_lzw"}),
+        ("TIFF", seen_through, {"big_tiff": True}),
+        ("BMP", colours, {}),
+        ("BMP", colours.quantize(16), {}),
+        ("BMP", colours.convert("1"), {}),
+        ("GIF", colours.quantize(64), {"interlace": 1}),
+        ("GIF", colours.quantize(64), {**two, "transparency": 2}),
+        ("AVIF", colours, {**notes, "speed": 10}),
+        ("AVIF", seen_through, {**notes, "speed": 10}),
+        ("AVIF", colours, {**two, "speed": 10}),
+        ("JPEG2000", colours, {}),
+        ("JPEG2000", seen_through, {"tile_size": (32, 32), "irreversible": True}),
+        ("JPEG2000", colours.convert("L"), {"no_jp2": True, "quality_layers": [20, 5]}),
+        ("JPEG2000", deep, {}),
+    ]
+    images = {}
+    for number, (kind, image, options) in enumerate(made):
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        images[f"{number:02} {kind} {image.mode}"] = file.getvalue()
+    return images
+
+
+if __name__ == "__main__":
+    main()
