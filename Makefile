@@ -1,13 +1,14 @@
 # make demo    a sample project, embedded, in the app on http://127.0.0.1:7860
 # make test    the same environment, all tests
 # make check   lint, format and types
+# make torture tries to break every promise, half an hour; writes tests/torture/README.md
 # make bench-labels   how many answers it takes, against other strategies; some 15 minutes, writes benchmarks/RESULTS.md
 PYTHON ?= python3
 BIN := .venv/bin
 PHOTOS ?= ../shared/photos
 MODEL ?= ../shared/models/vit-tiny-patch16-224
 
-.PHONY: demo test check format bench-labels
+.PHONY: demo test check format torture bench-labels
 
 demo: .venv/ready
 	$(BIN)/python -m imlcull_al demo demo_project
@@ -23,6 +24,9 @@ check: .venv/ready-tests
 format: .venv/ready-tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+torture: .venv/ready-tests
+	$(BIN)/python -m tests.torture
 
 bench-labels: .venv/ready-bench
 	$(BIN)/python -m benchmarks.labels --photos $(PHOTOS) --model $(MODEL)

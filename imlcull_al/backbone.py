@@ -16,6 +16,8 @@ from .errors import EncoderError
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+_MOST_LAYERS = 1000
+_NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two may name code on the hub
 
 
 class Backbone(nn.Module):
@@ -69,6 +71,17 @@ def from_config(vision_config: dict[str, Any], pooling: str) -> Backbone:
         raise EncoderError(f"Could not build a {vision_config.get('model_type')} model: {error}.") from error
 
 
+def shapes(vision_config: dict[str, Any], pooling: str) -> dict[str, torch.Size]:
+    """Names and shapes of the tensors that `from_config` would make, without making them: a config from elsewhere may
+    claim any size. Raises `EncoderError`.
+    """
+    layers = vision_config.get("num_hidden_layers", 0)
+    if not isinstance(layers, int) or layers > _MOST_LAYERS:
+        raise EncoderError(f"Could not build a model of {layers!r} layers.")
+    with torch.device("meta"):
+        return {name: tensor.shape for name, tensor in from_config(vision_config, pooling).state_dict().items()}
+
+
 def stand_in(vision_config: dict[str, Any], seed: int) -> Backbone:
     """A small transformer nobody trained: its patch filters are cosines, the rest is seeded noise.
 
@@ -104,7 +117,7 @@ def _cosine_filters(count: int, patch: int) -> Tensor:
 
 
 def _config(vision_config: dict[str, Any]) -> Any:
-    fields = {name: value for name, value in vision_config.items() if name != "model_type"}
+    fields = {name: value for name, value in vision_config.items() if name not in _NOT_A_SHAPE and name[:1] != "_"}
     return transformers.AutoConfig.for_model(vision_config["model_type"], **fields)
 
 

@@ -6,6 +6,7 @@ Write beside, flush to the disk, rename. Knows nothing of what the files hold.
 import errno
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ from .errors import StorageError
 TEMPORARY_PREFIX = ".imlcull-"
 LOCK_PATIENCE = 10.0
 """Seconds to wait for another process."""
+LEFT_BEHIND = 3600.0
+"""Seconds after which a temporary file is nobody's any more: no write takes so long."""
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
 
 
@@ -86,6 +89,15 @@ def is_locked(path: Path) -> bool:
             return False
     except StorageError:
         return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed left half written in `folder`; as far as that may be done."""
+    with suppress(OSError):
+        for path in list(folder.glob(f"{TEMPORARY_PREFIX}*.tmp")):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def set_aside(path: Path, why: str) -> Path:

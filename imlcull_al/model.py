@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from . import head
-from .backbone import Backbone, from_config
+from .backbone import Backbone, from_config, shapes
 from .encoder import Architecture, VisionEncoder
 from .errors import EncoderError, ModelFileError
 from .files import replacing
@@ -160,6 +160,8 @@ def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) 
     prefix = "backbone."
     own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     try:
+        if shapes(architecture.vision_config, architecture.pooling) != {name: each.shape for name, each in own.items()}:
+            raise EncoderError("other shapes")
         backbone = from_config(architecture.vision_config, architecture.pooling)
         backbone.load_state_dict(own)
     except (RuntimeError, EncoderError) as error:

@@ -28,6 +28,7 @@ from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
 from .encoder import load_encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
+from .files import sweep
 from .labels import AUDIT, KEEP, LABELS, Answer, Labels
 from .leases import Leases
 from .previews import Previews
@@ -95,6 +96,8 @@ class Session:
 
     def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
         """Read the listing and the answers; scores come with `prepare`."""
+        for folder in (stage.project, cache_dir, cache_dir / "previews"):
+            sweep(folder)
         self.stage = stage
         self.listing: Listing = list_photos(stage)
         self._keys = frozenset(self.listing.keys)

@@ -134,3 +134,25 @@ def test_weights_that_do_not_fit_the_config_are_said_when_used(saved):
     torch.save(content, saved)
     with pytest.raises(ModelFileError, match="its weights don't fit its config"):
         model.load(saved).encoder.encode(IMAGES)
+
+
+@pytest.mark.parametrize("claim", [{"num_hidden_layers": 10**9}, {"hidden_size": 2**20}, {"image_size": 2**20}])
+def test_a_model_that_claims_to_be_huge_takes_no_memory(saved, claim, monkeypatch):
+    content = torch.load(saved, weights_only=True)
+    content["vision_config"] |= claim
+    torch.save(content, saved)
+    monkeypatch.setattr(model, "from_config", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(ModelFileError, match="its weights don't fit its config"):
+        model.load(saved).encoder.encode(IMAGES)
+
+
+def test_a_config_can_name_no_code_on_the_hub(saved, base):
+    content = torch.load(saved, weights_only=True)
+    names = {
+        "attn_implementation": "evil/kernel",
+        "_attn_implementation": "evil/kernel",
+        "auto_map": {"AutoModel": "x"},
+    }
+    content["vision_config"] |= names
+    torch.save(content, saved)
+    np.testing.assert_allclose(model.load(saved).encoder.encode(IMAGES), base.encode(IMAGES), atol=1e-6)

@@ -1,5 +1,7 @@
 """One person's work through the object that page, command line and scripts share."""
 
+import os
+
 import numpy as np
 import pytest
 from conftest import fill_stage, label_of, save_photo
@@ -273,3 +275,23 @@ def test_the_survey_has_every_photo(session, project):
     survey = session.survey()
     assert [photo.key for photo in survey] == list(session.listing.keys)
     assert {photo.key: photo.label for photo in survey}["warm_00.jpg"] == "keep"
+
+
+def test_what_killed_writers_left_is_swept_an_hour_later(project, tiny_model, cache_dir):
+    """Files and folders; not what somebody may still be writing, and nothing else."""
+    (cache_dir / "previews").mkdir(parents=True)
+    old, young = [], []
+    for folder in (project, cache_dir, cache_dir / "previews"):
+        for number, made in enumerate((old, young)):
+            made += [folder / f".imlcull-{number}.tmp", folder / f".imlcull-{number}d.tmp"]
+            made[-2].write_text("half")
+            made[-1].mkdir()
+            (made[-1] / "part").write_text("half")
+        (folder / "mine.tmp").write_text("mine")
+        os.utime(folder / "mine.tmp", (1, 1))
+    for path in old:
+        os.utime(path, (1, 1))
+    open_session(project, model=str(tiny_model), cache_dir=cache_dir, prepare=False)
+    assert not [path for path in old if path.exists()]
+    assert all(path.exists() for path in young)
+    assert (project / "mine.tmp").exists()
