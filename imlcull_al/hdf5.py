@@ -8,9 +8,10 @@ hashing, Lemire and Kaser 2014). A row counts where its check matches.
 
 `TableFile` holds tables of rows that are appended. A table is three datasets: ids (N, 16) uint8, values (N, ...), and
 checks (N,) uint64 over id and value. They are contiguous, begin at multiples of 4096, and are made once, with more
-places than rows. A check of 0 is a free place: never written, or not to the end. An append writes ids and values into
-free places, then checks, and nothing else: what HDF5 needs to find them never changes, so a killed writer harms its own
-rows only. A full file, or one with wrong rows, is copied to one of the size it needs, which takes its name.
+places than rows. A place whose check is 0 holds no row: it was never written, or not to the end. An append writes ids
+and values behind the last place in use, then their checks, and nothing else: what HDF5 needs to find them never
+changes, nor does any row, so a killed writer harms its own rows only. A file that is full, or was seen to hold wrong
+rows, is copied without those to one of the size it needs, which takes its name.
 
 `ColumnFile` holds a few columns (N, ...) and `check` (N,) uint64 over all of them; it is replaced as a whole.
 
@@ -200,19 +201,18 @@ class Table:
                 raise ValueError(f"its {name} is {dataset.dtype} {dataset.shape}")
         return [file[name].id.get_offset() for name in self.columns]
 
-    def read_checks(self, file: "h5py.File", stream: BinaryIO) -> np.ndarray:
-        """Of all places, past HDF5: it may answer with what it read earlier for another thread."""
+    def used(self, file: "h5py.File", stream: BinaryIO) -> np.ndarray:
+        """The checks up to the last place in use, past HDF5: it may answer with what it read for another thread."""
         checks = np.empty(len(file[self.checks]), "<u8")
         _read_at(stream, self.offsets(file)[2], checks)
-        return checks
+        return checks[: np.flatnonzero(checks)[-1] + 1] if checks.any() else checks[:0]
 
     def read(self, file: "h5py.File", stream: BinaryIO) -> Rows:
         """The rows that count; they are checked by a second thread while the next ones are read."""
         at_ids, at_values, _ = self.offsets(file)
-        checks = self.read_checks(file, stream)  # before the rows: a writer that is at work writes them after
-        used = np.flatnonzero(checks)
-        count = int(used[-1]) + 1 if len(used) else 0
-        checks, right = checks[:count], np.empty(count, bool)
+        checks = self.used(file, stream)  # before the rows: a writer that is at work writes them after
+        count = len(checks)
+        right = np.empty(count, bool)
         ids, values, _ = self.empty(count)
         _read_at(stream, at_ids, ids)
 
@@ -231,17 +231,11 @@ class Table:
             return Rows(ids, values)
         return Rows(ids[right], values[right], int(np.count_nonzero(checks[~right])))
 
-    def write(self, stream: BinaryIO, offsets: Sequence[int], places: np.ndarray, rows: Rows) -> None:
-        """Put ids and values, then their checks, into the first of `places`, ascending."""
-        count = len(rows.ids)
-        if not count:
-            return
-        ends = np.flatnonzero(np.diff(places[:count]) != 1) + 1
+    def write(self, stream: BinaryIO, offsets: Sequence[int], first: int, rows: Rows) -> None:
+        """Put ids and values, then their checks, into the places from `first` on."""
         checks = row_checks(self.belongs_to, rows.ids, rows.values)
         for column, offset in zip((rows.ids, rows.values, checks), offsets, strict=True):
-            for start, stop in zip([0, *ends], [*ends, count], strict=True):
-                data = column[start:stop].tobytes()
-                _write_at(stream, offset + int(places[start]) * column[:1].nbytes, data)
+            _write_at(stream, offset + first * column[:1].nbytes, column.tobytes())
 
 
 class TableFile(_File):
@@ -263,13 +257,13 @@ class TableFile(_File):
     def append(self, new: Sequence[Rows]) -> None:
         """Add rows to each table; no kill loses them after this. Raises `StorageError` where the disk refuses."""
         with self.turn():
-            found = None if self._has_wrong_rows else self._read_alone(self._free)
-            if found is None or any(len(free) < len(rows.ids) for (_, free), rows in zip(found, new, strict=True)):
+            places = None if self._has_wrong_rows else self._read_alone(self._places)
+            if places is None or any(len(rows.ids) > free for (_, _, free), rows in zip(places, new, strict=True)):
                 self._copy(new)
                 return
             with self.path.open("r+b", buffering=0) as stream:
-                for table, (offsets, free), rows in zip(self._tables, found, new, strict=True):
-                    table.write(stream, offsets, free, rows)
+                for table, (offsets, first, _), rows in zip(self._tables, places, new, strict=True):
+                    table.write(stream, offsets, first, rows)
 
     def _copy(self, new: Sequence[Rows]) -> None:
         """Make the file, or another in its place, with all that counts in the old one and `new`."""
@@ -284,7 +278,7 @@ class TableFile(_File):
                 _write_at(stream, offset, data)
             stream.truncate(notes.size)
             for table, starts, rows in zip(self._tables, offsets, everything, strict=True):
-                table.write(stream, starts, np.arange(len(rows.ids)), rows)
+                table.write(stream, starts, 0, rows)
         self._has_wrong_rows = False
 
     def _without_rows(self, capacities: Sequence[int]) -> tuple["_Notes", list[list[int]]]:
@@ -299,9 +293,13 @@ class TableFile(_File):
             offsets = [table.offsets(file) for table in self._tables]
         return notes, offsets
 
-    def _free(self, file: "h5py.File", stream: BinaryIO) -> list[tuple[list[int], np.ndarray]]:
-        """Per table, where its datasets begin and which places are free, ascending."""
-        return [(table.offsets(file), np.flatnonzero(table.read_checks(file, stream) == 0)) for table in self._tables]
+    def _places(self, file: "h5py.File", stream: BinaryIO) -> list[tuple[list[int], int, int]]:
+        """Per table, where its datasets begin, the first place behind those in use, and how many there are from it."""
+        used = [len(table.used(file, stream)) for table in self._tables]
+        return [
+            (table.offsets(file), first, len(file[table.checks]) - first)
+            for table, first in zip(self._tables, used, strict=True)
+        ]
 
     def _load(self, file: "h5py.File", stream: BinaryIO) -> list[Rows]:
         return [table.read(file, stream) for table in self._tables]
