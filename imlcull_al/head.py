@@ -87,13 +87,11 @@ def fit(
     target: np.ndarray,
     offset: np.ndarray | None = None,
     c: float | None = None,
-    start: Head | None = None,
 ) -> Head:
     """Fit on the positions `labeled` (n,) with `target` (n,) bool.
 
     `offset` (n,): log-odds known beforehand for those; what is fitted then is a correction to them, zero where they are
     right. Without it both classes must be there (`ValueError`). `c`: the regularisation, where it was chosen already.
-    `start`: a fit to about the same answers, from which this one is a step or two away.
     """
     if offset is None and (target.all() or not target.any()):
         raise ValueError("both classes are needed")
@@ -101,10 +99,7 @@ def fit(
     if c is None:
         c = chosen_regularisation(rows, target) if offset is None else REGULARISATION
     with _one_thread():
-        near = (
-            None if start is None else (start.weights * known.scale, start.bias + float(known.centre @ start.weights))
-        )
-        weights, bias = _minimise(rows, target, np.zeros(len(target)) if offset is None else offset, c, near)
+        weights, bias = _minimise(rows, target, np.zeros(len(target)) if offset is None else offset, c)
     weights = weights / known.scale
     return Head(weights.astype(np.float32), float(bias - known.centre @ weights))
 
@@ -188,10 +183,8 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
 
-def _minimise(
-    rows: np.ndarray, target: np.ndarray, offset: np.ndarray, c: float, near: tuple[np.ndarray, float] | None = None
-) -> tuple[np.ndarray, float]:
-    """Weights (D,) and bias of ½|w|² + c Σ weight · log-loss on `rows` (n, D), by Newton's method, from 0 or `near`.
+def _minimise(rows: np.ndarray, target: np.ndarray, offset: np.ndarray, c: float) -> tuple[np.ndarray, float]:
+    """Weights (D,) and bias of ½|w|² + c Σ weight · log-loss on `rows` (n, D), by Newton's method.
 
     It works in the space that the rows span, at most min(n, D) wide. The bias is free unless there is one class only;
     then it is penalised as a weight is, or it would run off to infinity.
@@ -213,11 +206,6 @@ def _minimise(
 
     parameters = np.zeros(design.shape[1])
     before = loss(parameters)
-    if near is not None:
-        weights, bias = near
-        begun = np.append(weights if basis is None else basis.T @ weights, bias)
-        if (there := loss(begun)) < before:
-            parameters, before = begun, there
     for _ in range(_MOST_STEPS):
         p = sigmoid(design @ parameters + offset)
         slope = penalty * parameters + design.T @ (weight * (p - target))

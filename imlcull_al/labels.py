@@ -18,6 +18,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -63,7 +65,8 @@ _NEVER_SEEN = (-1, -1, -1)  # the stat of no file; None is that of a missing one
 TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
 
 
-class Answers(NamedTuple):
+@dataclass(frozen=True)
+class Answers:
     """All answers at one moment.
 
     `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer came from
@@ -77,7 +80,7 @@ class Answers(NamedTuple):
     confirmed: frozenset[str]
     seed: str
 
-    @property
+    @cached_property
     def training(self) -> dict[str, str]:
         """The labels that may train and query: all but the audited."""
         return {key: label for key, label in self.labels.items() if key not in self.audited}
@@ -93,6 +96,7 @@ class Labels:
         self._journal = Journal(stage.journal)
         self._dialect = OWN_DIALECT
         self._extras: dict[str, dict[str, str]] = {}
+        self._lines: dict[tuple[str, str], str] = {}
         self._csv_stat: tuple[int, int, int] | None = _NEVER_SEEN
         self._csv_is_behind = False
         self.news = ""
@@ -208,7 +212,7 @@ class Labels:
         if found:
             if found.labels != self._labels and not was_left_behind:
                 self._take_over(found.labels)
-            self._dialect, self._extras = found.dialect, found.extras
+            self._dialect, self._extras, self._lines = found.dialect, found.extras, {}
         if (found.labels if found else {}) != self._labels:
             self._write_csv()
 
@@ -303,14 +307,16 @@ class Labels:
         self._csv_stat = _stat(self._stage.labels)
 
     def _as_csv(self) -> str:
-        dialect, columns = self._dialect, self._dialect.columns
+        head = tables.render(self._dialect.columns, [])
+        return head + "".join(self._lines.get(item) or self._line(*item) for item in self._labels.items())
 
-        def row(key: str, label: str) -> dict[str, str]:
-            as_found = self._extras.get(key, {})
-            name = tables.as_name(as_found.get(dialect.key_column, key))
-            return {**as_found, dialect.key_column: name, "label": dialect.text(label)}
-
-        return tables.render(columns, (row(key, label) for key, label in self._labels.items()))
+    def _line(self, key: str, label: str) -> str:
+        """One row, remembered: with thousands of answers most of them are as they were."""
+        dialect, as_found = self._dialect, self._extras.get(key, {})
+        name = tables.as_name(as_found.get(dialect.key_column, key))
+        line = tables.line(dialect.columns, {**as_found, dialect.key_column: name, "label": dialect.text(label)})
+        self._lines[key, label] = line
+        return line
 
 
 def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:

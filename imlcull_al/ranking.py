@@ -143,11 +143,17 @@ class Ranking:
                 mixed[key] = name
         return mixed
 
+    @cached_property
+    def _learned(self) -> np.ndarray:
+        """(n,) bool, whether each of the answers that train is to keep."""
+        assert self._ranker is not None
+        return self._ranker.scorer.labeled(self.answers.training)[1]
+
     @property
     def _is_starting(self) -> bool:
         if self._p_keep is None or self._ranker is None:
             return True
-        return query.still_starting(self._ranker.scorer.labeled(self.answers.training)[1])
+        return query.still_starting(self._learned)
 
     def _row(self, key: str) -> int | None:
         """Where a photo is among `keys`; None for one that is not."""
@@ -187,8 +193,7 @@ class Ranking:
             covering = self._ranker.covering
             return covering[self._is_open[covering]]
         if name == "uncertain":
-            _, target = self._ranker.scorer.labeled(self.answers.training)
-            return query.next_first(self._p_keep, target, candidates, self._ranker.bursts)
+            return query.next_first(self._p_keep, self._learned, candidates, self._ranker.bursts)
         return query.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, candidates)
 
     def _without_ranker(self, name: str, candidates: np.ndarray) -> np.ndarray:

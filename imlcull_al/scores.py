@@ -74,7 +74,6 @@ class Scorer:
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
         self._logits = source.model.head.logits(seen.rows).astype(np.float64) if source.model else None
-        self._last: head.Head | None = None
         self._chosen: tuple[list[tuple[str, str]], float] = ([], head.REGULARISATION)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
@@ -91,8 +90,8 @@ class Scorer:
         if self._logits is None:
             if target.all() or not target.any():
                 return None
-            self._last = head.fit(self.features, rows, target, c=self._regularisation(labels), start=self._last)
-            return head.sigmoid(self.features.logits(self._last))
+            fitted = head.fit(self.features, rows, target, c=self._regularisation(labels))
+            return head.sigmoid(self.features.logits(fitted))
         if not len(rows):
             return head.sigmoid(self._logits)
         correction = head.fit(self.features, rows, target, offset=self._logits[rows])

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,9 +29,12 @@ class Row(NamedTuple):
 
 def render(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """The text of a table; a missing value is an empty field."""
-    lines = [",".join(map(_field, columns))]
-    lines += [",".join([_field(row.get(column)) for column in columns]) for row in rows]
-    return "\n".join(lines) + "\n"
+    return "".join(chain([",".join(map(_field, columns)) + "\n"], (line(columns, row) for row in rows)))
+
+
+def line(columns: Sequence[str], row: Mapping[str, object]) -> str:
+    """One row of `render`."""
+    return ",".join([_field(row.get(column)) for column in columns]) + "\n"
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

@@ -115,19 +115,6 @@ def test_the_penalty_is_the_usual_one_unless_the_answers_clearly_speak_for_anoth
     assert head.chosen_regularisation(head.features(ROWS).rows[:30], chance.random(30) > 0.5) <= head.REGULARISATION
 
 
-@pytest.mark.parametrize("answers", [20, 60])
-def test_where_a_fit_starts_does_not_matter(answers):
-    """Fewer answers than numbers, and more."""
-    chance = np.random.default_rng(0)
-    known = head.features(chance.normal(size=(100, 32)).astype(np.float32))
-    rows = np.arange(answers)
-    target = known.rows[rows, 0] > 0
-    plain = head.fit(known, rows, target)
-    for start in (head.fit(known, rows[:-3], target[:-3]), head.fit(known, rows, ~target)):
-        started = head.fit(known, rows, target, start=start)
-        np.testing.assert_allclose(known.logits(started), known.logits(plain), atol=1e-5)
-
-
 def test_c_is_chosen_anew_when_a_tenth_more_answers_are_there():
     counts = [head.answers_to_choose_by(count) for count in range(400)]
     assert counts[:17] == list(range(17))
