@@ -1,6 +1,10 @@
 """One person's work through the object that page, command line and scripts share."""
 
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ from conftest import fill_stage, label_of, save_photo
 
 from imlcull_al import model, open_session
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
-from imlcull_al.ranking import QUEUES
+from imlcull_al.ranking import QUEUES, Ranker
 from imlcull_al.session import Counts, Session
 
 
@@ -295,3 +299,77 @@ def test_what_killed_writers_left_is_swept_an_hour_later(project, tiny_model, ca
     assert not [path for path in old if path.exists()]
     assert all(path.exists() for path in young)
     assert (project / "mine.tmp").exists()
+
+
+@pytest.fixture
+def a_fit_that_takes_long(session, monkeypatch):
+    """While the block runs, a thread asks for photos, and its fit of the scores does not end."""
+    rank = Ranker.rank
+
+    @contextmanager
+    def running():
+        begun, end = threading.Event(), threading.Event()
+
+        def slow(*arguments):
+            begun.set()
+            assert end.wait(20)
+            return rank(*arguments)
+
+        with monkeypatch.context() as patch, ThreadPoolExecutor() as threads:
+            patch.setattr(Ranker, "rank", slow)
+            waiting = threads.submit(session.offer, "somebody else")
+            assert begun.wait(20)
+            try:
+                yield waiting
+            finally:
+                end.set()
+
+    return running
+
+
+def test_nobody_waits_for_the_scores_of_somebody_else(session, a_fit_that_takes_long):
+    """Answers, skips and undo go on, the last scores order the queue, and nothing of it is asked again."""
+    answer_all(session, 4)
+    first, second, third, fourth = (photo.key for photo in session.offer("me", count=4))
+    session.answer(first, label_of(first))
+    with a_fit_that_takes_long() as waiting:
+        session.answer(second, label_of(second))
+        session.skip(third)
+        offered = [photo.key for photo in session.offer("me", count=9, first=[second, third, fourth])]
+        assert not {first, second, third, *[photo.key for photo in session.offer("she", count=9)]} & set(offered)
+        assert offered[0] == fourth
+        assert session.photo(second).label == label_of(second)
+        assert session.undo(second).label == label_of(second)
+        assert not waiting.done()
+    assert {second, third} <= {photo.key for photo in session.offer("me", count=9)} | {waiting.result()[0].key}
+    assert session.order()[-1].key == third
+
+
+def test_what_has_no_older_scores_waits(session, a_fit_that_takes_long):
+    """Nothing but the queue is content with old ones."""
+    answer_all(session, 4)
+    key = session.next().key
+    session.answer(key, label_of(key))
+    with ThreadPoolExecutor() as threads, a_fit_that_takes_long():
+        asked = [threads.submit(work) for work in (session.order, session.scores, session.survey, session.promise)]
+        time.sleep(0.2)
+        assert not any(each.done() for each in asked)
+        wanted = asked[0]
+    assert key not in [photo.key for photo in wanted.result()]
+
+
+def test_many_at_once_are_given_each_photo_once(project, cache_dir, tiny_model):
+    fill_stage(project / "stage_1", warm=40, cold=40)
+    session = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    given = []
+
+    def label(number):
+        while photos := session.offer(f"visitor {number}", count=2):
+            for photo in photos:
+                given.append(photo.key)
+                session.answer(photo.key, label_of(photo.key))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(label, range(8)))
+    assert sorted(given) == sorted(session.listing.keys)
+    assert session.labels() == {key: label_of(key) for key in given}
