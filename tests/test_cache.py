@@ -674,47 +674,32 @@ print("done")
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp" or "damaged" in path.name]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 512 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"nothing can be mounted here: {error}")
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("room", [None, 0, 4096, 20_000])
 def test_a_full_disk(small_disk, room):
     """`room`: bytes left for the first append; None fills the disk by appending."""
+    disk = small_disk("512k")
     if room is not None:
-        free = os.statvfs(small_disk).f_bavail * 4096
-        (small_disk / "photos").write_bytes(bytes(free - room))
+        free = os.statvfs(disk).f_bavail * 4096
+        (disk / "photos").write_bytes(bytes(free - room))
     code = """
 for start in range(0, 20000, 50):
     add(start, start + 50)
     put(start)
 print("done")
 """
-    said = child(small_disk, code)
+    said = child(disk, code)
     assert said.count("Embeddings are not kept") == 1
     assert "No space left on device" in said
-    ids, rows, _ = make(small_disk).read()
+    ids, rows, _ = make(disk).read()
     kept = len(ids)
     assert ids == numbered(0, kept) if room is None else set(ids) <= set(numbered(0, 20_000))
     assert (kept >= 1000) == (room is None)
     assert (rows == 7).all()
-    assert not list(small_disk.glob("*.damaged-*")) + list(small_disk.glob("*.tmp"))
-    (small_disk / "photos").unlink(missing_ok=True)
+    assert not list(disk.glob("*.damaged-*")) + list(disk.glob("*.tmp"))
+    (disk / "photos").unlink(missing_ok=True)
     if room is not None:
-        add(make(small_disk), A)
-        assert A in make(small_disk).read()[0]
+        add(make(disk), A)
+        assert A in make(disk).read()[0]
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs /dev/shm")

@@ -20,29 +20,6 @@ ROOT = Path(__file__).parents[1]
 NAMES = ("Ä é.jpg", "写真 😀.jpg")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """`small_disk(bytes)`: a disk of that size, at a folder."""
-    mounted = []
-
-    def mount(size):
-        folder = tmp_path / f"disk_{len(mounted)}"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError as error:
-            pytest.skip(f"nothing can be mounted here: {error}")
-        if done.returncode:
-            pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def fill_disk(folder: Path, room: int = 0) -> Path:
     """Leave `room` bytes."""
     path = folder / "full"
