@@ -4,14 +4,13 @@
 
 A child answers, skips and takes back as fast as it can; it says what it is about to do, and what it was acknowledged.
 After each kill the labels are opened again: they must be those acknowledged, with or without the one step that was
-under way; the CSV must be whole and say the same. Now and then everything is taken back, to the first answer.
+under way; the CSV must be whole and say the same. After some kills everything is taken back, to the first answer.
 With `--writers 2` two children share the project, each with photos of its own, and are killed one after the other.
 """
 
 import argparse
 import csv
 import random
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +23,8 @@ from tests.torture.killing import killed_together, row, tell
 
 PHOTOS = 40
 LONGEST = 0.25  # seconds of labeling before the kill
-UNDO_EVERY = 25
+KILLS_A_STAGE = 25
+"""Then everything is taken back, and another stage begun."""
 MODULE = "tests.torture.label_kills"
 
 
@@ -52,14 +52,14 @@ def main() -> None:
 def torture(folder: Path, kills: int, writers: int, seed: int, progress: Any) -> tuple[int, list[str]]:
     """How many answers were acknowledged in so many kills, and what went wrong."""
     chance = random.Random(seed)
-    stage = Stage(folder, 1)
-    stage.folder.mkdir()
     names = [f"w{writer}" for writer in range(writers)]
-    expected: dict[str, str] = {}
     answers, broken = 0, []
     done = 0
     while done < kills:
-        arguments = [("--child", str(folder), name, str(chance.getrandbits(32))) for name in names]
+        if done % KILLS_A_STAGE < writers:
+            stage, expected = Stage(folder / str(done), 1), dict[str, str]()
+            stage.folder.mkdir(parents=True)
+        arguments = [("--child", str(stage.project), name, str(chance.getrandbits(32))) for name in names]
         said = killed_together(MODULE, arguments, chance, LONGEST)
         done += writers
         progress("killing", done, kills)
@@ -74,7 +74,7 @@ def torture(folder: Path, kills: int, writers: int, seed: int, progress: Any) ->
         expected = again.as_dict()
         if (in_csv := read_csv(stage)) != expected:
             broken.append(f"after kill {done} the CSV differs: {_difference(in_csv, expected)}")
-        if done % UNDO_EVERY == 0 and (left := undone(stage, folder / "copy")):
+        if (done % KILLS_A_STAGE < writers or done >= kills) and (left := undone(stage)):
             broken.append(f"after kill {done} undo stopped at {left}")
     return answers, broken
 
@@ -121,16 +121,12 @@ def read_csv(stage: Stage) -> dict[str, str]:
         return {line["image_name"]: line["label"] for line in csv.DictReader(file, strict=True)}
 
 
-def undone(stage: Stage, folder: Path) -> dict[str, str]:
-    """What is left when all of a copy is taken back, a few hundred steps at most before the last are looked at."""
-    shutil.rmtree(folder, ignore_errors=True)
-    copy = Stage(folder, 1)
-    copy.folder.mkdir(parents=True)
-    shutil.copy2(stage.journal, copy.journal)
-    labels = Labels(copy)
-    state = labels._journal.state
-    while state.undoable:
-        each = state.undoable[-1]
+def undone(stage: Stage) -> dict[str, str]:
+    """What is left when everything is taken back, step by step."""
+    labels = Labels(stage)
+    undoable = labels._journal.state.undoable
+    while undoable:
+        each = undoable[-1]
         if labels.undo() != each:
             return {each.key: "was not taken back"}
     return labels.as_dict()
