@@ -283,8 +283,9 @@ def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> 
         if os.path.lexists(new.folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new.folder))
         partial.rename(new.folder)
-    except BaseException:  # Ctrl-C too
-        new.manifest.unlink(missing_ok=True)
+    except BaseException:  # Ctrl-C too, but just after the rename
+        if partial.exists():
+            new.manifest.unlink(missing_ok=True)
         raise
     with suppress(OSError):  # the stage is there and whole; only a power cut within seconds could still undo the name
         sync_folder(new.project)

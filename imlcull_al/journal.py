@@ -124,6 +124,11 @@ class Journal:
         self._last_line = b""
         self.refresh()
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """Another value after every event that was folded in."""
+        return self._inode, self._read_bytes
+
     def refresh(self) -> bool:
         """Fold in the whole lines that came since the last look; true when the file was another one altogether."""
         is_another = False

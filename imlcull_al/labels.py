@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from . import tables
 from .errors import LabelsError, StorageError, TableError
-from .files import free_name, locked, replace_text, set_aside, unwritable
+from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
 from .project import Stage
 
@@ -58,9 +58,14 @@ class Table(NamedTuple):
     extras: dict[str, dict[str, str]]
 
 
+class _EditedMeanwhile(Exception):
+    """Somebody wrote the CSV between the last look and now."""
+
+
 AUDIT = "audit"
 """The queue whose answers measure."""
 OWN_DIALECT = Dialect(("image_name", "label"), "image_name", KEEP, CULL)
+_SAVING = 3.0  # seconds in which an editor that saves in place has written the file that it emptied
 _NEVER_SEEN = (-1, -1, -1)  # the stat of no file; None is that of a missing one
 TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
 
@@ -97,6 +102,7 @@ class Labels:
         self._dialect = OWN_DIALECT
         self._extras: dict[str, dict[str, str]] = {}
         self._lines: dict[tuple[str, str], str] = {}
+        self._in_csv: dict[str, str] | None = None  # as it was when it was last read or written here
         self._csv_stat: tuple[int, int, int] | None = _NEVER_SEEN
         self._csv_is_behind = False
         self.news = ""
@@ -105,11 +111,11 @@ class Labels:
         self.refresh()
 
     def refresh(self) -> bool:
-        """Take over what others wrote into the journal or the CSV since the last look; true if labels changed."""
+        """Take over what others wrote into the journal or the CSV since the last look; true if there was anything."""
         with self._writing():
-            before = self.as_dict()
+            before = self._journal.position
             self._refresh()
-            return before != self._labels
+            return before != self._journal.position
 
     def as_dict(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
@@ -180,9 +186,11 @@ class Labels:
             yield
 
     def _refresh(self) -> None:
+        before = self._journal.position
         if self._journal.refresh():
             self._csv_stat = _NEVER_SEEN  # the CSV may know answers that this journal doesn't
-        self._read_csv()
+            self._in_csv = None
+        self._read_csv(is_alone=self._in_csv is not None and before == self._journal.position)
 
     @property
     def _labels(self) -> dict[str, str]:
@@ -193,12 +201,18 @@ class Labels:
         table = self._csv_stat[:2] if self._csv_stat else None
         self._journal.append([{**each, "table": table} for each in events])
 
-    def _read_csv(self) -> None:
-        """Make differences between the CSV and the journal's state events of their own: somebody edited it."""
+    def _read_csv(self, *, is_alone: bool) -> None:
+        """Make differences between the CSV and the journal's state events of their own: somebody edited it.
+
+        `is_alone`: nobody else has answered since this process last saw the CSV, so that no crash explains them.
+        """
         stat = _stat(self._stage.labels)
         if stat == self._csv_stat:
             if self._csv_is_behind:
                 self._write_csv()
+            return
+        if is_alone and stat and not stat[0] and time.time() - stat[1] / 1e9 < _SAVING:
+            self._csv_is_behind = True  # an editor has emptied it, and is about to write
             return
         try:
             found = self._parse_csv() if stat else None
@@ -206,14 +220,15 @@ class Labels:
             if not self._labels:
                 raise  # nothing is known that could take its place
             self._set_aside(error)
-            found = None
-        was_left_behind = found is not None and self._is_behind(found.labels)
+            found, stat = None, None
+        was_left_behind = found is not None and not is_alone and self._is_behind(found.labels)
         self._csv_stat = stat
         if found:
             if found.labels != self._labels and not was_left_behind:
                 self._take_over(found.labels)
             self._dialect, self._extras, self._lines = found.dialect, found.extras, {}
-        if (found.labels if found else {}) != self._labels:
+        self._in_csv = found.labels if found else {}
+        if self._in_csv != self._labels:
             self._write_csv()
 
     def _tell(self, news: str) -> None:
@@ -234,8 +249,12 @@ class Labels:
     def _take_over(self, rows: Mapping[str, str]) -> None:
         """Append what was edited to the journal."""
         labels, path = self._labels, self._stage.labels
-        changes: dict[str, str | None] = {key: label for key, label in rows.items() if labels.get(key) != label}
-        changes |= dict.fromkeys(key for key in labels if key not in rows)
+        before = labels if self._in_csv is None else self._in_csv  # what whoever edited it found there
+        changes: dict[str, str | None] = {key: label for key, label in rows.items() if before.get(key) != label}
+        changes |= dict.fromkeys(key for key in before if key not in rows)
+        changes = {key: label for key, label in changes.items() if labels.get(key) != label}
+        if not changes:
+            return
         if any(key in labels for key in changes):
             kept = free_name(path, "before-edit")
             replace_text(kept, self._as_csv())
@@ -298,13 +317,19 @@ class Labels:
 
     def _write_csv(self) -> None:
         """Write the labels; the journal has them already, so a refusal costs nothing and is tried again."""
+        path = self._stage.labels
         try:
-            replace_text(self._stage.labels, self._as_csv())
-            self._csv_is_behind = False
+            with replacing(path) as temporary:
+                temporary.write_text(self._as_csv(), encoding="utf-8", newline="")
+                if _stat(path) != self._csv_stat:
+                    raise _EditedMeanwhile
+                written = _stat(temporary)  # and not that of what somebody may put in its place
+            self._csv_stat, self._in_csv, self._csv_is_behind = written, dict(self._labels), False
+        except _EditedMeanwhile:
+            self._csv_is_behind = True  # seen at the next look, which takes the edit over first
         except StorageError as error:
             self._csv_is_behind = True
             self._tell(f"The answers are safe in {self._stage.journal.name}, but: {error}")
-        self._csv_stat = _stat(self._stage.labels)
 
     def _as_csv(self) -> str:
         head = tables.render(self._dialect.columns, [])

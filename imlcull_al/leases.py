@@ -36,6 +36,11 @@ class Leases:
         """The photo was answered."""
         self._held.pop(key, None)
 
+    def held_by_others(self, visitor: str, now: float) -> set[str]:
+        """The photos that others than this visitor hold."""
+        self._drop_old(now)
+        return {key for key, (holder, _) in self._held.items() if holder != visitor}
+
     def visitors(self, now: float) -> int:
         """How many hold something."""
         self._drop_old(now)

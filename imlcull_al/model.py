@@ -18,6 +18,7 @@ Knows nothing of optimisers, stages or caches.
 
 import hashlib
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,16 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
+            if zipfile.is_zipfile(file) and (damaged := zipfile.ZipFile(file).testzip()):  # torch doesn't look
+                raise _unfit(path, f"it is damaged ({damaged})")
+            file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error
     except pickle.UnpicklingError as error:
         raise _unfit(path, "it is no model, or holds more than tensors and plain values, and was not opened") from error
+    except ModelFileError:
+        raise
     # torch's reader raises what its zip and pickle parsers run into on a damaged file
     except Exception as error:
         raise _unfit(path, f"it is damaged ({type(error).__name__})") from error

@@ -2,7 +2,7 @@
 
     ranker = Ranker(scorer, seen)                  # once for a set of embeddings
     ranking = ranker.rank(answers)                 # after every answer
-    next(ranking.queue("uncertain"))               # "b.jpg"
+    next(ranking.queue("uncertain"))               # ("b.jpg", "uncertain")
 
 Audited photos measure: they never train, and never say what is asked next.
 """
@@ -97,16 +97,15 @@ class Ranking:
         row = None if self._p_keep is None else self._row(key)
         return None if self._p_keep is None or row is None else float(self._p_keep[row])
 
-    def queue(self, name: str) -> Iterator[str]:
-        """Keys in the order of a queue. Raises `StageError` for no queue."""
-        rows = self._order(name)
-        if name != "uncertain":
-            return self._names(rows)
-        return chain(self._mixed, (key for key in self._names(rows) if key not in self._mixed))
+    def queue(self, name: str, out: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+        """Keys in the order of a queue, each with what it is asked for: in `uncertain` now and then for the audit.
 
-    def asked_for(self, name: str, key: str) -> str:
-        """What a photo of a queue is asked for: in `uncertain` now and then for the audit."""
-        return self._mixed.get(key, name) if name == "uncertain" else name
+        `out`: photos that people are given already, and will answer before. The turns of the audit go by how many come
+        before a photo; none comes twice. Raises `StageError` for no queue.
+        """
+        keys = self._names(self._order(name))
+        mixed = self._mixed(out) if name == "uncertain" else {}
+        return chain(mixed.items(), ((key, name) for key in keys if key not in mixed))
 
     def holds(self, name: str, key: str) -> bool:
         """Whether a photo is in a queue."""
@@ -124,21 +123,18 @@ class Ranking:
         rows = query.most_uncertain_first(self._p_keep, np.flatnonzero(self._is_open))
         return self._names(self._skipped_last(rows))
 
-    @cached_property
-    def _mixed(self) -> dict[str, str]:
-        """The front of `uncertain`, each key with what it is asked for: what teaches most, and at its turns the next of
-        the audit.
-        """
+    def _mixed(self, out: Collection[str]) -> dict[str, str]:
+        """The front of `uncertain`: what teaches most, and at its turns the next of the audit."""
         if self._is_starting:  # nothing can be measured yet
             return {}
         asked = self._order("uncertain")
         checks, queries = self._names(self._order(AUDIT)), self._names(asked)
-        given = len(self.answers.labels)
+        given = len(self.answers.labels) + len(out)
         mixed: dict[str, str] = {}
         for place in range(min(_MIXED, len(asked))):
             is_check = audit.is_audit_turn(self.answers.seed, given + place)
             source, name = (checks, AUDIT) if is_check else (queries, "uncertain")
-            key = next((key for key in source if key not in mixed), None)
+            key = next((key for key in source if key not in mixed and key not in out), None)
             if key is not None:
                 mixed[key] = name
         return mixed

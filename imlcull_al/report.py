@@ -40,7 +40,7 @@ from .evaluation import (
     mistakes,
     reliability,
 )  # fmt: skip
-from .files import sync_folder, temporary_sibling, unwritable
+from .files import free_name, sync_folder, temporary_sibling, unwritable
 from .labels import LABELS
 
 SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
@@ -126,7 +126,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Make `contents`, bytes by file name, the files of `folder`; other files in it stay. Raises `StorageError`."""
-    new, old = temporary_sibling(folder), temporary_sibling(folder)
+    new, old = temporary_sibling(folder), free_name(folder, "old")  # the latter may hold a person's files
     try:
         new.mkdir()
         for name, data in contents.items():

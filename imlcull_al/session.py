@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -90,8 +90,8 @@ class Similar:
 class Session:
     """The answers, scores and order of one stage. Threads may share it.
 
-    Three locks, never taken in another order than this: that of a visitor's presses, that of the fit of the scores, and
-    that of everything else, which is held for moments only. So nobody's answer waits for the scores of somebody else's.
+    Three locks, never taken in another order than this: that of presses, that of the fit of the scores, and that of
+    everything else, under which nothing is fitted. So nobody's answer waits for the scores of somebody else's.
     """
 
     def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
@@ -176,14 +176,14 @@ class Session:
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""
-        keys = dict.fromkeys([*self._now().queue("uncertain"), *self.listing.keys])
+        keys = dict.fromkeys([*(key for key, _ in self._now().queue("uncertain")), *self.listing.keys])
         self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:
         """The photo to ask about now, skipped ones last; None when all are labeled. One in eight is the audit's."""
         now = self._now()
-        key = next(now.queue("uncertain"), None)
-        return None if key is None else self._asked(now, [key], "uncertain")[0]
+        asked_for = dict(islice(now.queue("uncertain"), 1))
+        return next(iter(self._asked(now, asked_for)), None)
 
     def offer(
         self,
@@ -201,14 +201,27 @@ class Session:
         """
         check_queue(queue)
         now = self._now(wait=False)
+        next(now.queue(queue), None)  # put in order now, and not while others wait for the lock
         with self._lock:
             gone = self._changed_since(now)
             held = dict.fromkeys(key for key in first if key not in gone and now.holds(queue, key))
             passed = dict.fromkeys(key for key in last if key not in {*held, *gone} and now.holds(queue, key))
-            # Lazily: of a million photos a page wants the first few.
-            others = (key for key in now.queue(queue) if key not in held and key not in passed and key not in gone)
-            keys = self._leases.take(visitor, chain(held, others, passed), count, time.monotonic())
-        return self._asked(now, keys, queue)
+            out = {*held, *self._leases.held_by_others(visitor, time.monotonic())}
+            asked_for = {key: self._asked_before(key, queue) for key in (*held, *passed)}
+
+            def others() -> Iterator[str]:  # lazily: of a million photos a page wants the first few
+                for key, what in now.queue(queue, out):
+                    if key not in held and key not in passed and key not in gone:
+                        asked_for[key] = what
+                        yield key
+
+            keys = self._leases.take(visitor, chain(held, others(), passed), max(count, 0), time.monotonic())
+            return self._asked(now, {key: asked_for[key] for key in keys})
+
+    def _asked_before(self, key: str, queue: str) -> str:
+        """What a photo that is being shown in a queue is asked for: what it was when it came."""
+        before = self._shown.get(key)
+        return AUDIT if queue == "uncertain" and before == AUDIT else queue
 
     def _changed_since(self, now: Ranking) -> set[str]:
         """Photos that were answered or skipped since these scores were fitted."""
@@ -251,7 +264,8 @@ class Session:
             others = np.array([row for row, key in enumerate(seen.keys) if key not in labels], np.intp)
             if not (len(labeled) and len(others)):
                 return None
-            return self.photo(seen.keys[query.least_like(head.unit(seen.rows), labeled, others)])
+            key = seen.keys[query.least_like(head.unit(seen.rows), labeled, others)]
+        return self.photo(key)  # outside: it may wait for a fit, which wants the lock
 
     def exposure(self, key: str) -> dict[str, str]:
         """What the camera noted about a photo, for people; empty for nothing, and for a link out of the stage."""
@@ -326,7 +340,7 @@ class Session:
         """
         now = self._now()
         most = len(self.listing.keys)
-        return self._photos(now, list(islice(now.most_uncertain(), most if n is None else min(n, most))))
+        return self._photos(now, list(islice(now.most_uncertain(), most if n is None else max(0, min(n, most)))))
 
     def survey(self) -> list[Photo]:
         """Every photo of the stage, in key order."""
@@ -361,7 +375,7 @@ class Session:
 
     def counts(self) -> Counts:
         """How many photos there are, and how many have which answer."""
-        self._labels.refresh()
+        self._refresh()
         labels = self._labels.as_dict()
         here = [label for key, label in labels.items() if key in self._keys]
         keep, culled = (here.count(label) for label in LABELS)
@@ -402,6 +416,7 @@ class Session:
         Starts from the model that the session was opened with, else from what the stage's trained model started from.
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed.
         """
+        self._refresh()
         labels = {key: label for key, label in self._labels.now().training.items() if key in self._keys}
         base = self._model
         if base is None and self._source:
@@ -475,6 +490,8 @@ class Session:
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """What `cull` would do."""
+        if list_photos(self.stage).keys != self.listing.keys:
+            self.prepare()  # photos came or went since they were looked at
         decisions = self.scores(threshold)
         return cull.make_plan(self.stage, decisions, self.listing, threshold, self.source)
 
@@ -510,10 +527,10 @@ class Session:
         labels = now.answers.labels
         return [Photo(key, self.stage.path(key), now.score(key), labels.get(key)) for key in keys]
 
-    def _asked(self, now: Ranking, keys: Sequence[str], queue: str) -> list[Photo]:
-        """Photos of a queue as they are asked about."""
-        photos = [replace(photo, queue=now.asked_for(queue, photo.key)) for photo in self._photos(now, keys)]
-        self._shown.update({photo.key: photo.queue for photo in photos if photo.queue})
+    def _asked(self, now: Ranking, asked_for: Mapping[str, str]) -> list[Photo]:
+        """Photos as they are asked about, each for what it is."""
+        self._shown.update(asked_for)
+        photos = [replace(photo, queue=asked_for[photo.key]) for photo in self._photos(now, list(asked_for))]
         return [
             replace(photo, p_keep=None) if photo.queue == AUDIT and photo.label is None else photo for photo in photos
         ]
@@ -522,6 +539,11 @@ class Session:
         if key not in self._keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
+    def _refresh(self) -> None:
+        """Take over what another program, or an editor, has answered."""
+        if self._labels.refresh():
+            self._changed()
+
     def _changed(self) -> None:
         self._revision = secrets.token_hex(8)
 
@@ -529,8 +551,7 @@ class Session:
         """Scores and queues by the latest answers. One thread at a time works them out; while another does, `wait` for
         it, or take the last ones.
         """
-        if self._labels.refresh():  # another program, or an editor, has answered
-            self._changed()
+        self._refresh()
         if last := self._ranking_by(self._revision):
             return last
         last = self._ranking
@@ -540,7 +561,10 @@ class Session:
         try:
             with self._lock:
                 revision, ranker, keys, withheld = self._revision, self._ranker, self.listing.keys, self._withheld
-            if done := self._ranking_by(revision):
+            done = self._ranking_by(revision)
+            if done is None and last is None and not wait:
+                done = self._ranking  # somebody fitted the first ones meanwhile; whoever comes next fits newer ones
+            if done:
                 return done
             answers = self._labels.now()
             ranking = ranker.rank(answers, withheld) if ranker else Ranking(keys, answers, None, withheld)

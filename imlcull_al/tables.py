@@ -78,8 +78,8 @@ def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
             if not any(field.strip() for field in fields):
                 continue
             if not columns:
-                columns = [field.strip() for field in fields]
-            elif len(fields) > len(columns):
+                columns = _named([field.strip() for field in fields], path)
+            elif any(field.strip() for field in fields[len(columns) :]):
                 raise TableError(
                     f"{path}, line {reader.line_num}: {len(fields)} fields under {len(columns)} columns. "
                     "Put quotes around names that hold commas, then try again."
@@ -89,6 +89,15 @@ def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
     except csv.Error as error:
         raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct that line.") from error
     return columns, rows
+
+
+def _named(columns: list[str], path: Path) -> list[str]:
+    """The columns but for those without a name at the end, which spreadsheets leave behind."""
+    while columns and not columns[-1]:
+        columns.pop()
+    if twice := [column for column in columns if columns.count(column) > 1]:
+        raise TableError(f"{path} has more than one column {twice[0]!r}. Name them apart, or move the file away.")
+    return columns
 
 
 def _field(value: object) -> str:

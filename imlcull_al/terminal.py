@@ -35,7 +35,8 @@ class _Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
         if record.exc_info:
-            _write(logging.Formatter().formatException(record.exc_info))
+            for line in logging.Formatter().formatException(record.exc_info).splitlines():
+                say(line)
 
 
 def _write(text: str) -> None:

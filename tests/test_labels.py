@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -159,10 +160,11 @@ def answers_not_in_the_csv(stage, monkeypatch):
 
     def give(*answers):
         with monkeypatch.context() as patch:
-            patch.setattr("imlcull_al.labels.replace_text", crash)
+            patch.setattr("imlcull_al.labels.replacing", crash)
             for key, label in answers:
                 labels.answer(key, label)
 
+    give.labels = labels
     return give
 
 
@@ -362,12 +364,12 @@ def test_no_name_is_a_formula_to_a_spreadsheet(stage):
 def test_a_csv_that_cant_be_written_costs_no_answer(stage, monkeypatch, caplog):
     from imlcull_al import labels as module
 
-    def refuse(path, text):
+    def refuse(path):
         raise StorageError(f"Could not write {path}: no space.")
 
     labels = Labels(stage)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "replace_text", refuse)
+        patch.setattr(module, "replacing", refuse)
         labels.answer("a.jpg", "keep")
         labels.answer("b.jpg", "cull")
     assert "answers are safe in" in caplog.text
@@ -402,3 +404,76 @@ def test_a_photo_whose_first_answer_was_the_audits_never_trains(stage):
     assert labels.now().audited == frozenset()  # it has no answer
     labels.answer("a.jpg", "keep", "uncertain")
     assert Labels(stage).now().audited == {"a.jpg"}  # a check that was taken back stays one
+
+
+def test_an_edit_of_a_csv_that_lags_behind_removes_no_answer_from_it(stage, answers_not_in_the_csv):
+    """Whoever edited it found no such row; with this process, and with another that has looked meanwhile."""
+    answers_not_in_the_csv(("b.jpg", "cull"))
+    with stage.labels.open("a") as file:
+        file.write("c.jpg,keep\n")
+    later(stage.labels)
+    assert answers_not_in_the_csv.labels.refresh()
+    assert answers_not_in_the_csv.labels.as_dict() == {"a.jpg": "keep", "b.jpg": "cull", "c.jpg": "keep"}
+    assert set(stage.labels.read_text().splitlines()[1:]) == {"a.jpg,keep", "b.jpg,cull", "c.jpg,keep"}
+
+
+def test_an_editor_that_empties_the_file_and_then_writes_it_loses_nothing(stage):
+    """Answers are given in between."""
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep")
+    with stage.labels.open("w") as file:
+        labels.refresh()
+        labels.answer("b.jpg", "cull")
+        file.write("image_name,label\na.jpg,cull\nb.jpg,cull\n")
+    labels.refresh()
+    assert labels.as_dict() == {"a.jpg": "cull", "b.jpg": "cull"}
+    assert Labels(stage).as_dict() == labels.as_dict()
+
+
+def test_an_edit_between_the_last_look_and_the_write_is_taken_over(stage, monkeypatch):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep")
+    render = labels._as_csv
+
+    def somebody_saves_meanwhile():
+        text = render()
+        stage.labels.write_text("image_name,label\na.jpg,cull\n")
+        later(stage.labels)
+        return text
+
+    with monkeypatch.context() as patch:
+        patch.setattr(labels, "_as_csv", somebody_saves_meanwhile)
+        labels.answer("b.jpg", "keep")
+    labels.refresh()
+    assert labels.as_dict() == {"a.jpg": "cull", "b.jpg": "keep"}
+    assert Labels(stage).as_dict() == {"a.jpg": "cull", "b.jpg": "keep"}
+
+
+def test_an_earlier_csv_that_is_put_back_is_an_edit(stage, tmp_path):
+    """With the time it had, as `cp -p` does: the answers since are kept aside."""
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep")
+    shutil.copy2(stage.labels, tmp_path / "copy.csv")
+    labels.answer("b.jpg", "cull")
+    shutil.copy2(tmp_path / "copy.csv", stage.labels)
+    labels.refresh()
+    assert labels.as_dict() == {"a.jpg": "keep"}
+    (kept,) = stage.project.glob("stage_1_cull_labels.csv.before-edit-*")
+    assert "b.jpg,cull" in kept.read_text()
+
+
+def test_columns_without_a_name_at_the_end_are_dropped_and_two_of_one_name_refused(stage):
+    stage.labels.write_text("image_name,label,,\na.jpg,keep,,\n")
+    assert Labels(stage).as_dict() == {"a.jpg": "keep"}
+    stage.journal.unlink()
+    stage.labels.write_text("image_name,label,mine,mine\na.jpg,keep,1,2\n")
+    with pytest.raises(TableError, match="more than one column 'mine'"):
+        Labels(stage)
+
+
+def test_a_skip_of_another_program_is_seen(stage):
+    mine, hers = Labels(stage), Labels(stage)
+    hers.skip("a.jpg")
+    assert mine.refresh()
+    assert mine.now().skipped == ("a.jpg",)
+    assert not mine.refresh()

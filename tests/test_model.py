@@ -1,6 +1,7 @@
 """The model file: its fields, and what is said of files that are none."""
 
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -153,3 +154,13 @@ def test_a_config_can_name_no_code_on_the_hub(saved, base):
     content["vision_config"] |= names
     torch.save(content, saved)
     np.testing.assert_allclose(model.load(saved).encoder.encode(IMAGES), base.encode(IMAGES), atol=1e-6)
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(saved):
+    data = bytearray(saved.read_bytes())
+    with zipfile.ZipFile(saved) as archive:
+        largest = max(archive.infolist(), key=lambda each: each.file_size)
+    data[largest.header_offset + 200 + largest.file_size // 2] ^= 64
+    saved.write_bytes(data)
+    with pytest.raises(ModelFileError, match="damaged"):
+        model.load(saved)

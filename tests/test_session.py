@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import fill_stage, label_of, save_photo
 
-from imlcull_al import model, open_session
+from imlcull_al import audit, model, open_session
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
 from imlcull_al.ranking import QUEUES, Ranker
 from imlcull_al.session import Counts, Session
@@ -373,3 +373,74 @@ def test_many_at_once_are_given_each_photo_once(project, cache_dir, tiny_model):
         list(threads.map(label, range(8)))
     assert sorted(given) == sorted(session.listing.keys)
     assert session.labels() == {key: label_of(key) for key in given}
+
+
+def test_one_photo_in_each_eight_is_a_check_though_three_are_loaded_ahead(project, cache_dir, tiny_model):
+    """At its turn, never lost and never twice; half the presses come two at a time, as quick ones do."""
+    fill_stage(project / "stage_1", warm=40, cold=40)
+    session = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    queues, held = [], []
+    while len(queues) < 72:
+        photos = session.offer("me", count=4, first=held)
+        answered = 1 + len(queues) % 2
+        for photo in photos[:answered]:
+            session.answer(photo.key, label_of(photo.key))
+            queues.append(photo.queue)
+        held = [photo.key for photo in photos[answered:]]
+    seed = session._labels.now().seed
+    checks = [number for number, queue in enumerate(queues) if queue == "audit"]
+    start = 2 * audit.AUDIT_EVERY  # the first were loaded before the start was over
+    expected = [number for number in range(start, len(queues)) if audit.is_audit_turn(seed, number)]
+    assert [number for number in checks if number >= start] == expected
+
+
+def test_what_looks_for_the_least_like_does_not_hold_up_a_fit(session, a_fit_that_takes_long):
+    """Both want the other's lock otherwise, and nothing goes on for ever."""
+    answer_all(session, 2)
+    session.prepare()
+    with ThreadPoolExecutor() as threads:
+        with a_fit_that_takes_long() as waiting:
+            looking = threads.submit(session.unlike)
+            time.sleep(0.1)
+        assert looking.result(10).label is None
+        assert waiting.result(10)
+
+
+def test_an_edit_that_a_count_sees_first_counts_for_scores_and_cull(session):
+    answer_all(session, 4)
+    before = session.scores()
+    key = next(each.key for each in before if each.reason == "score" and each.decision == "keep")
+    with session.stage.labels.open("a") as file:
+        file.write(f"{key},cull\n")
+    assert session.counts().cull
+    assert {each.key: each.decision for each in session.scores()}[key] == "cull"
+    assert key not in [photo.key for photo in session.offer("me", count=9)]
+
+
+def test_after_a_prepare_all_wait_for_one_fit_and_no_longer(session, monkeypatch):
+    """Not one after the other, each for a fit of its own, while answers come."""
+    answer_all(session, 4)
+    session.prepare()
+    rank, fits = Ranker.rank, []
+
+    def slow(*arguments):
+        fits.append(time.monotonic())
+        time.sleep(0.2)
+        return rank(*arguments)
+
+    monkeypatch.setattr(Ranker, "rank", slow)
+
+    def labels(number):
+        photo = session.offer(f"visitor {number}")[0]
+        session.answer(photo.key, label_of(photo.key))
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(labels, range(6)))
+    assert len(fits) <= 3
+
+
+def test_photos_that_came_since_the_last_look_are_in_the_next_stage(session):
+    answer_all(session, 6)
+    save_photo(session.stage.path("warm_99.jpg"), (200, 80, 40), seed=99)
+    plan = session.plan_cull()
+    assert "warm_99.jpg" in [each.key for each in plan.decisions]
