@@ -183,6 +183,15 @@ def cull(options: argparse.Namespace) -> None:
     print(f"Made {new.folder} and {new.manifest.name}; {plan.stage.name} is as it was.")
 
 
+def undo_cull(options: argparse.Namespace) -> None:
+    """Take back the cull that made the latest stage, if that is still as it was made; nothing is deleted."""
+    from .cull import undo
+    from .project import open_stage
+
+    made = open_stage(options.project, options.stage)
+    print(f"Moved {made.folder} to {undo(made).name}; {made.previous.name} is the latest stage again.")
+
+
 def replay(options: argparse.Namespace) -> None:
     """Play a photographer whose answers are known."""
     from .replay import replay as play
@@ -239,9 +248,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(run, summary: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
-        sub = commands.add_parser(
-            run.__name__, help=summary, description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        name = run.__name__.replace("_", "-")
+        sub = commands.add_parser(name, help=summary, description=summary, formatter_class=_Help)
         sub.set_defaults(run=run)
         return sub
 
@@ -297,6 +305,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(max_keepers_lost=None)
     sub.add_argument("--confidence", type=float, default=0.95, help="of that promise")
 
+    sub = command(undo_cull, "take back the cull that made the latest stage, if that is as it was made")
+    _add_project(sub)
+
     sub = command(replay, "count the labels that a strategy takes, where the answers are known")
     _add_project(sub)
     _add_encoder(sub)
@@ -309,6 +320,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--answers", type=_positive, default=80, help="answers of the scripted photographer")
     sub.add_argument("--port", type=int, default=7860, help="port of the page on this machine")
     return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says defaults, but not that there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:

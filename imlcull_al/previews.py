@@ -21,6 +21,7 @@ from .progress import Progress, Stop, never, silent
 log = logging.getLogger(__name__)
 SCREEN = 1600
 """Pixels of the longer side of a preview that fills a screen."""
+_BEGIN, _END = b"\xff\xd8\xff", b"\xff\xd9"  # of a JPEG
 LIMIT = 4 << 30
 """Bytes on the disk; at 1600 pixels about 10,000 previews."""
 
@@ -44,17 +45,21 @@ class Previews:
         place = self._place(path, side)
         try:
             data = place.read_bytes()
+            if not (data.startswith(_BEGIN) and data.endswith(_END)):
+                raise OSError("half a preview, as a power cut leaves it")
             with suppress(OSError):
                 os.utime(place)  # used now, so it is dropped last
             return data
         except OSError:
-            data = photos.preview(self._source(path, side, larger), side)
+            data = self._made(path, side, larger)
         self._keep(place, data)
         return data
 
-    def _source(self, path: Path, side: int, larger: int | None) -> Path:
-        place = self._place(path, larger) if larger and larger > side else path
-        return place if place.exists() else path
+    def _made(self, path: Path, side: int, larger: int | None) -> bytes:
+        if larger and larger > side and (place := self._place(path, larger)).exists():
+            with suppress(UnreadablePhoto):  # it is damaged; the photo need not be
+                return photos.preview(place, side)
+        return photos.preview(path, side)
 
     def make(self, paths: Iterable[Path], side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make those that are not there yet, in this order. Raises `Cancelled`; what was made by then stays."""

@@ -94,9 +94,9 @@ class Promise:
         checked = pile.checked + (kept.checked if kept else 0)
         lines = [
             self.summary,
-            f"Checked at random: {checked} photos, {self.answers:,} answers in all. Of {pile.photos:,} that would be "
-            f"culled {pile.checked}, with {pile.found} keepers among them, which are rescued"
-            + (f"; of {kept.photos:,} that would be kept {kept.checked}, with {kept.found} keepers." if kept else "."),
+            f"Checked at random: {checked} photos, {self.answers:,} answers in all. Of the {pile.photos:,} that would "
+            f"be culled {pile.checked} were checked and {pile.found} were keepers, which stay"
+            + (f"; of the {kept.photos:,} that would be kept {kept.checked}, and {kept.found} were." if kept else "."),
         ]
         if checked:
             confidence = f"{self.certificate.confidence:.0%} intervals"

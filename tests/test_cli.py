@@ -121,3 +121,17 @@ def test_the_notice_of_the_stand_in_is_shown_with_its_scores(labeled, cache_dir,
     for command in ("order", "score", "embed"):
         assert main([command, "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", "stand-in"]) == 0
         assert "never trained on photos" in capsys.readouterr().err
+
+
+def test_a_cull_is_taken_back(run, project, cache_dir):
+    for key in ("warm_00.jpg", "cold_00.jpg"):
+        Labels(Stage(project, 1)).answer(key, label_of(key))
+    assert run("cull", "--project", project)[0] == 0
+    made = fingerprint_of(project / "stage_2")
+    parser = ["undo-cull", "--project", str(project)]
+    assert main(parser) == 0
+    (aside,) = project.glob("stage_2.undone-*")
+    assert fingerprint_of(aside) == made
+    assert not (project / "stage_2").exists()
+    assert main(parser) == 1  # stage_1 was made by nobody here
+    assert (project / "stage_1").is_dir()

@@ -71,3 +71,16 @@ def test_a_disk_that_refuses_costs_only_time(tmp_path, caplog):
     photo = save_photo(tmp_path / "a.jpg", (200, 10, 10))
     assert Previews(tmp_path / "file" / "previews").get(photo, 20)
     assert "not kept" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-9], lambda data: bytes(len(data))])
+def test_a_damaged_preview_is_made_again(tmp_path, damage):
+    """And a smaller one is made of the photo then."""
+    photo = save_photo(tmp_path / "a.jpg", (200, 10, 10))
+    previews = Previews(tmp_path / "previews")
+    whole = previews.get(photo, 20)
+    (place,) = (tmp_path / "previews").glob("*-20.jpg")
+    place.write_bytes(damage(whole))
+    assert Image.open(io.BytesIO(previews.get(photo, 10, larger=20))).size == (10, 8)
+    assert previews.get(photo, 20) == whole
+    assert place.read_bytes() == whole

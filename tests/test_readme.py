@@ -38,11 +38,22 @@ def test_the_commands_run(my_project, capsys):
         labels.answer(key, "keep" if keep else "cull")
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     commands = [shlex.split(line)[3:] for line in lines if line.startswith("python -m imlcull_al ")]
-    assert [words[0] for words in commands] == ["label", "embed", "order", "train", "score", "audit", "cull", "cull"]
+    assert [words[0] for words in commands] == [
+        "label",
+        "embed",
+        "order",
+        "train",
+        "score",
+        "audit",
+        "cull",
+        "cull",
+        "undo-cull",
+    ]
     for words in commands[1:]:  # `label` serves until it is stopped; the browser tests open it
         assert main(words) == 0, words
     assert "stage_2" in capsys.readouterr().out
-    assert (my_project / "stage_2").is_dir()
+    (undone,) = my_project.glob("stage_2.undone-*")
+    assert undone.is_dir()
 
 
 def test_the_python_runs(my_project):
