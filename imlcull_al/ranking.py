@@ -9,7 +9,7 @@ Audited photos measure: they never train, and never say what is asked next.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -42,6 +42,7 @@ class Ranker:
     def __init__(self, scorer: Scorer, seen: Embeddings) -> None:
         """`seen`: the embeddings that `scorer` works on."""
         self.scorer, self.seen = scorer, seen
+        self._stream: tuple[str, np.ndarray] | None = None
         self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
         self.brackets = bursts.brackets(seen.taken, self.bursts, seen.compensation)
 
@@ -50,11 +51,12 @@ class Ranker:
         """(N,) rows, those first that cover the rest best; until the answers can say more."""
         return query.covering_first(self.scorer.features, query.uniform(self.scorer.keys))
 
-    @lru_cache(maxsize=2)  # noqa: B019 - it lives as long as the embeddings
     def stream(self, seed: str) -> np.ndarray:
         """(N,) rows in the order of the audit."""
-        order = audit.stream(self.scorer.keys, seed)
-        return np.array([self.scorer.row[key] for key in order], np.intp)
+        if self._stream is None or self._stream[0] != seed:
+            order = audit.stream(self.scorer.keys, seed)
+            self._stream = (seed, np.array([self.scorer.row[key] for key in order], np.intp))
+        return self._stream[1]
 
     def rank(self, answers: Answers, withheld: Collection[str] = ()) -> "Ranking":
         """Fit the head and order all queues, each when it is first asked for; see `Ranking`."""

@@ -114,7 +114,7 @@ def train(
         raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
     run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop, burst_of)
     run.options.check()
-    in_use = locked(stage.training_lock, f"training the model of {stage.name}", patience=0)
+    in_use = locked(stage.training_lock, f"training the model of {stage.name}", patience=1.0)
     with in_use, unfinished.noted(stage.unfinished, asdict(run.options)):
         run.read()
         earlier_log = stage.epoch_log.read_bytes() if stage.epoch_log.is_file() else None
