@@ -457,3 +457,70 @@ def test_the_full_size_is_not_kept_on_the_disk(served):
     with urllib.request.urlopen(url, timeout=10) as reply:
         assert reply.read(2) == b"\xff\xd8"
     assert not list(session.previews.folder.glob("*")) if session.previews.folder.exists() else True
+
+
+LOW = {"viewport": {"width": 1280, "height": 720}}
+
+
+def on_top(tab, selector: str) -> bool:
+    """Whether the middle of what is selected, and both its edges, can be seen and pressed."""
+    return tab.locator(selector).first.evaluate(
+        """(element) => {
+          const box = element.getBoundingClientRect(), x = box.left + box.width / 2;
+          return box.height > 0 && [box.top + 3, box.top + box.height / 2, box.bottom - 4].every((y) => {
+            const hit = document.elementFromPoint(x, y);
+            return element.contains(hit);
+          });
+        }"""
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [LOW, {"viewport": {"width": 1440, "height": 813}}, {**LOW, "color_scheme": "dark"}]
+)
+def test_a_refused_answer_is_said_over_the_photo_until_one_is_taken(open_page, served, options):
+    _, session = served
+    session.prepare()
+    for number in range(4):
+        session.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
+    tab = open_page(**options)
+    tab.locator("#label-screen .keep-row .likes button").first.wait_for()
+    good = session.stage.labels.read_text()
+    session.stage.labels.write_text(good.replace("keep", "kepe", 1))
+    tab.keyboard.press("k")
+    error = tab.get_by_role("alert").filter(has_text="kepe")
+    error.wait_for()
+    assert on_top(tab, "#label-screen .error")
+    tab.wait_for_timeout(600)  # what is beside the photo was asked for again, and refused too
+    assert tab.locator("#label-screen .likes button").count()
+
+    session.stage.labels.write_text(good)
+    tab.wait_for_timeout(2500)  # the page looked again, but no answer was taken yet
+    assert error.is_visible()
+    tab.keyboard.press("k")
+    counts(tab, 5)
+    error.wait_for(state="hidden")
+
+
+def test_notices_are_two_short_paragraphs_and_nothing_reaches_out_of_the_panel(open_page, served, monkeypatch):
+    _, session = served
+    session.prepare()
+    for number in range(8):
+        session.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
+    news = "The labels were changed by something else, and what could not be read was set aside. " * 4
+    monkeypatch.setattr(type(session), "news", property(lambda self: news.strip()))
+    tab = open_page(**LOW)
+    tab.locator("#label-screen .news", has_text="set aside").wait_for()
+    tab.locator("#label-screen .cull-row .likes button").first.wait_for()
+    assert tab.locator("#label-screen .news").get_attribute("title") == news.strip()
+    assert tab.locator("#label-screen .notice").inner_text() == session.notice
+    for name in ("news", "notice"):
+        paragraph = tab.locator(f"#label-screen .{name}")
+        lines = paragraph.evaluate("(each) => each.clientHeight / parseFloat(getComputedStyle(each).lineHeight)")
+        assert 1 <= round(lines) <= 2, name
+    assert on_top(tab, "#label-screen .keep-row .likes button")
+    assert on_top(tab, "#label-screen .cull-row .likes button")
+    wide, room = tab.locator("#label-screen .side").evaluate("(side) => [side.scrollWidth, side.clientWidth]")
+    assert wide <= room
+    tab.locator("#label-screen .news").click()
+    assert tab.locator("#label-screen .news").evaluate("(each) => each.scrollHeight <= each.clientHeight")

@@ -484,3 +484,29 @@ def test_a_reload_comes_back_to_its_tab(tab):
     tab.get_by_role("button", name="Start training").wait_for()
     tab.reload()
     tab.get_by_role("button", name="Start training").wait_for()
+
+
+@pytest.mark.parametrize(("name", "button"), [("Train", "Start training"), ("Cull", "Dry run")])
+def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button):
+    for _ in range(8):
+        session.undo()
+    opened(tab, name)
+    tab.get_by_role("button", name=button).click()
+    refused = tab.get_by_text("stage_1 has no labels yet")
+    refused.wait_for()
+    tab.wait_for_timeout(2500)
+    assert refused.is_visible()
+    session.answer("00.jpg", "keep")
+    refused.wait_for(state="hidden")
+
+
+def test_what_could_not_start_is_said_until_the_answers_change(tab, session):
+    opened(tab, "Train")
+    tab.get_by_label("Epochs").first.fill("0")
+    tab.get_by_role("button", name="Start training").click()
+    refused = tab.get_by_text("epochs is 0; choose 1 or more.")
+    refused.wait_for()
+    tab.wait_for_timeout(2500)
+    assert refused.is_visible()
+    session.answer("09.jpg", "cull")
+    refused.wait_for(state="hidden")

@@ -14,7 +14,7 @@ from ..desk import CULL, DRY_RUN, Desk
 from ..jobs import DONE
 from ..project import Stage
 from ..session import Session
-from .look import every_second, on_press, sentence
+from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
 from .serving import SMALL, Find, photo_url
 
 SHEET = 36
@@ -36,17 +36,18 @@ def build(find: Find, timer: gr.Timer) -> None:
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
-    seen = gr.State(-1)
+    seen, then = gr.State((-1, None)), until_answers_change(timer, find, message)
 
-    def on_tick(desk: Desk, seen: int) -> tuple[Any, ...]:
+    def on_tick(desk: Desk, seen: tuple[int, Ended | None]) -> tuple[Any, ...]:
         now = desk.jobs.state()
         revision = now.revision if now else 0
-        if revision == seen:
+        failure = ended(desk, desk.latest_cull(), seen[1])
+        if (revision, failure) == seen:
             return (gr.skip(),) * 7
         made, at_work = desk.session.stage.next, _at_work(desk)
         return (
-            revision,
-            outcome_html(desk),
+            (revision, failure),
+            "" if failure and not failure[2] else outcome_html(desk),
             make_button(desk),
             gr.Button(f"Go on with {made.name}", visible=not at_work and made.manifest.exists()),
             gr.Button(visible=not at_work and desk.session.cull_to_undo() is not None),
@@ -54,11 +55,11 @@ def build(find: Find, timer: gr.Timer) -> None:
             sentence(interrupted(desk)),
         )
 
-    on_press(dry_run, find, lambda desk, threshold: desk.dry_run(threshold), threshold, message)
-    on_press(make, find, lambda desk, link: desk.cull(link), link, message)
-    on_press(take_back, find, lambda desk: desk.take_back(), None, message)
-    on_press(go_on, find, lambda desk: desk.go_on(), None, message)
-    on_press(go_back, find, lambda desk: desk.go_back(), None, message)
+    on_press(dry_run, find, lambda desk, threshold: desk.dry_run(threshold), threshold, message, then)
+    on_press(make, find, lambda desk, link: desk.cull(link), link, message, then)
+    on_press(take_back, find, lambda desk: desk.take_back(), None, message, then)
+    on_press(go_on, find, lambda desk: desk.go_on(), None, message, then)
+    on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)
     every_second(timer, find, on_tick, seen, [seen, outcome, make, go_on, take_back, go_back, offer], message)
 
 

@@ -139,7 +139,8 @@ def view(session: Session, visitor: str, request: Mapping[str, Any]) -> dict[str
         "promise": promised(session),
         "nothing": "" if upcoming else nothing(session, queue),
         "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
-        "notice": " ".join(filter(None, (session.news, session.notice))),
+        "news": session.news,
+        "notice": session.notice,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..desk import Desk
 from ..errors import NoWorkspace
 from ..jobs import Job
 from .serving import Find
@@ -134,14 +135,57 @@ def every_second(
     timer.tick(look, inputs, wanted, queue=False, show_progress="hidden", api_visibility="private")
 
 
-def on_press(button: gr.Button, find: Find, function: Callable[..., Any], inputs: Any, message: gr.HTML | None) -> None:
-    """Call `function(desk, *inputs)` when the button is pressed; the sentence of its error goes to `message`."""
+def on_press(
+    button: gr.Button,
+    find: Find,
+    function: Callable[..., Any],
+    inputs: Any,
+    message: gr.HTML | None,
+    then: gr.State | None = None,
+) -> None:
+    """Call `function(desk, *inputs)` when the button is pressed; the sentence of its error goes to `message`.
 
-    def press(request: gr.Request, *values: Any) -> str | None:
+    `then`, of `until_answers_change`, gets the answers that the sentence is about.
+    """
+
+    def press(request: gr.Request, *values: Any) -> Any:
         _, error = attempt(lambda: function(find(request), *values))
-        return sentence(error, "failed") if message is not None else None
+        words = sentence(error, "failed") if message is not None else None
+        return words if then is None else (words, attempt(lambda: answers(find(request)))[0])
 
-    button.click(press, inputs, message, api_visibility="private")
+    button.click(press, inputs, message if then is None else [message, then], api_visibility="private")
+
+
+def until_answers_change(timer: gr.Timer, find: Find, message: gr.HTML) -> gr.State:
+    """Empty `message` once there are other answers than those of the state that is returned."""
+    then = gr.State()
+
+    def look(request: gr.Request, known: Any) -> Any:
+        now, _ = attempt(lambda: _look(find, request, answers, ()))  # None while the labels can't be read
+        return (gr.skip(), gr.skip()) if now == known else (now, "")
+
+    timer.tick(look, then, [then, message], queue=False, show_progress="hidden", api_visibility="private")
+    return then
+
+
+def answers(desk: Desk) -> tuple[str, int, int]:
+    """Stage, keep and cull: what a refusal hangs on. New scores are no new answers."""
+    now = desk.session.counts()
+    return desk.session.stage.name, now.keep, now.cull
+
+
+Ended = tuple[int, tuple[str, int, int] | None, bool]
+"""A job that failed: its number, the answers when that was seen, and whether it is still so."""
+
+
+def ended(desk: Desk, job: Job | None, known: Ended | None) -> Ended | None:
+    """What a page knows of the error of its job, after what it knew; None where there is no error."""
+    if job is None or not job.error:
+        return None
+    now, _ = attempt(lambda: answers(desk))
+    if known is None or known[0] != job.number:
+        return job.number, now, True
+    return job.number, known[1], known[2] and known[1] == now
 
 
 def _look(find: Find, request: gr.Request, function: Callable[..., Any], values: Any) -> Any:

@@ -5,7 +5,7 @@ What a training did is in the notes of its job, one `Lap` an epoch.
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from html import escape
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..jobs import DONE, Job
 from ..session import Counts, Session
 from ..train import Interrupted
 from .curves import curves_svg
-from .look import every_second, minutes, on_press, sentence
+from .look import Ended, ended, every_second, minutes, on_press, sentence, until_answers_change
 from .serving import Find, report_urls
 
 _STEPS = {"learning_rate": 0.00001, "validation_split": 0.05}
@@ -55,17 +55,20 @@ def build(find: Find, timer: gr.Timer) -> None:
         message = gr.HTML()
         course = gr.HTML()
         report = gr.HTML()
-    seen, cost_seen = gr.State(-1), gr.State("")
+    seen, cost_seen, then = gr.State((-1, None)), gr.State(""), until_answers_change(timer, find, message)
 
-    def on_tick(desk: Desk, seen: int) -> tuple[Any, ...]:
+    def on_tick(desk: Desk, seen: tuple[int, Ended | None]) -> tuple[Any, ...]:
         now, job = desk.jobs.state(), desk.latest(TRAINING)
         revision = now.revision if now else 0
-        if revision == seen:
+        failure = ended(desk, job, seen[1])
+        if (revision, failure) == seen:
             return (gr.skip(),) * 7
+        if job and failure and not failure[2]:
+            job = replace(job, error="")
         running = job is not None and job.running
         lost = None if running else desk.session.interrupted_training()
         return (
-            revision,
+            (revision, failure),
             training_html(desk.session, job),
             gr.skip() if running else report_html(desk.session),
             sentence(offer_again(desk.session, lost)),
@@ -78,8 +81,8 @@ def build(find: Find, timer: gr.Timer) -> None:
         words = cost(desk.session.counts(), pace(desk.latest(TRAINING)), epochs)
         return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
-    on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message)
-    on_press(again, find, lambda desk: desk.train_again(), None, message)
+    on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message, then)
+    on_press(again, find, lambda desk: desk.train_again(), None, message, then)
     on_press(stop, find, lambda desk: desk.stop_training(), None, None)
     every_second(timer, find, on_tick, seen, [seen, course, report, offer, start, again, stop], message)
     every_second(timer, find, on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)

@@ -18,6 +18,7 @@ let mine = [];         // answers and skips given here: photo, label before, isO
 let waiting = [];      // presses that came before the photo they are for was painted
 let isPainted = false; // the photo on screen was there for a frame
 let isAsking = false;  // a reply will say what to show
+let refusal = '';      // why a press was not taken; until one is
 let pointer = null;    // where it is on the stage
 let drag = null;
 let resting = 0, typing = 0;
@@ -108,7 +109,7 @@ function describePhoto(photo) {
   say('sure', score === null || score === undefined ? '' : howSure(score));
   const isScored = Boolean(photo) && score !== null && score !== undefined;
   find('judgement').classList.toggle('scored', isScored);
-  if (isScored) find('meter i').style.transform = `translateX(${score * 100}%)`;
+  if (isScored) find('meter i').style.left = `${score * 100}%`;
   say('answer', spokenAnswer(photo));
   find('answer').className = `answer ${(photo && photo.label) || ''}`;
   say('exposure', '');
@@ -139,10 +140,13 @@ function drawRest(photo) {
   clearTimeout(resting);
   resting = setTimeout(async () => {
     const reply = await act('label', { do: 'about', key: photo.key, queue: photo.isOpen ? photo.queue : null }).catch(() => null);
-    if (!reply || reply.error || photo !== current()) return;
-    say('exposure', spokenExposure(reply.exposure));
+    if (photo !== current()) return;
+    if (reply && !reply.error) photo.beside = reply; // else what was known of it before stays
+    if (!photo.beside) return;
+    const { exposure, similar } = photo.beside;
+    say('exposure', spokenExposure(exposure));
     ['keep', 'cull'].forEach((label) => {
-      find(`${label}-row .likes`).replaceChildren(...reply.similar.filter((other) => other.label === label).map(thumbnail));
+      find(`${label}-row .likes`).replaceChildren(...similar.filter((other) => other.label === label).map(thumbnail));
     });
   }, REST);
 }
@@ -179,7 +183,8 @@ function describe() {
 }
 
 function receive(reply, presses) {
-  say('error', reply.error);
+  if (presses.length && !reply.refused.length) refusal = '';
+  say('error', reply.error || refusal);
   reply.undone.forEach(takenBack);
   reply.refused.forEach((refusal) => notTaken(refusal, presses));
   if (reply.upcoming) arrange(reply);
@@ -196,7 +201,7 @@ function arrange(reply) {
   upcoming = fresh.length ? fresh : offered;
   say('counts', reply.counts);
   say('visitors', reply.visitors);
-  say('notice', reply.notice);
+  ['news', 'notice'].forEach((name) => { say(name, reply[name]); find(name).title = reply[name]; });
   say('advice', reply.advice);
   say('promise', reply.promise);
   find('unlike').hidden = !reply.offer_unlike;
@@ -240,7 +245,7 @@ function takenBack({ photo }) {
 // An answer that the server did not take is shown with its photo, never dropped in silence.
 function notTaken({ number, key, error }, presses) {
   isAsking = false;
-  say('error', error);
+  refuse(error);
   const press = presses.find((other) => other.number === number);
   const given = press && press.do !== 'undo' && mine.findLast((one) => one.photo.key === key);
   if (!given) return;
@@ -248,6 +253,8 @@ function notTaken({ number, key, error }, presses) {
   Object.assign(given.photo, { label: given.label, isOpen: given.isOpen });
   show(given.photo);
 }
+
+function refuse(error) { refusal = error || ''; say('error', refusal); }
 
 function tell(error, count) {
   const answers = count === 1 ? 'One answer is' : `${count} answers are`;
@@ -319,7 +326,7 @@ function visit(photo) {
 async function seekUnlike() {
   const { held, passed } = describe();
   const reply = await act('label', { do: 'unlike', visitor, held, passed }).catch((error) => ({ error: error.message }));
-  say('error', reply.error);
+  refuse(reply.error);
   if (reply.photo) show({ ...reply.photo, isOpen: true });
 }
 
