@@ -19,7 +19,7 @@ from .encoder import DEFAULT_MODEL
 from .epochs import Epoch, Options
 from .errors import ImlcullError
 from .replay import STRATEGIES, Rules
-from .terminal import progress_bar, say, show_log
+from .terminal import plain, progress_bar, say, show_log
 
 ORDER_COLUMNS = ("image_name", "p_keep")
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -86,13 +86,8 @@ def order(options: argparse.Namespace) -> None:
     """Print the next photos to label."""
     session = _prepared(options)
     photos = session.order(options.n)
-    print(
-        tables.render(
-            ORDER_COLUMNS,
-            [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos],
-        ),
-        end="",
-    )
+    rows = [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos]
+    _print_results(tables.render(ORDER_COLUMNS, rows))
     if not photos:
         say("All photos that can be read are labeled.")
     elif photos[0].p_keep is None:
@@ -129,12 +124,7 @@ def score(options: argparse.Namespace) -> None:
         }
         for each in _prepared(options).scores()
     ]
-    print(
-        json.dumps(rows, indent=1, ensure_ascii=False)
-        if options.format == "json"
-        else tables.render(SCORE_COLUMNS, rows),
-        end="",
-    )
+    _print_results(json.dumps(rows, indent=1, ensure_ascii=False) if is_json else tables.render(SCORE_COLUMNS, rows))
 
 
 def audit(options: argparse.Namespace) -> None:
@@ -234,6 +224,11 @@ def _prepared(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # a
         session.prepare(progress=progress)
     _say_notices(session)
     return session
+
+
+def _print_results(text: str) -> None:
+    """As they are for a program that reads them; on a terminal without what a name could do there."""
+    print("\n".join(plain(line) for line in text.split("\n")) if sys.stdout.isatty() else text, end="")
 
 
 def _say_notices(session) -> None:  # type: ignore[no-untyped-def]

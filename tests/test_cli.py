@@ -135,3 +135,14 @@ def test_a_cull_is_taken_back(run, project, cache_dir):
     assert not (project / "stage_2").exists()
     assert main(parser) == 1  # stage_1 was made by nobody here
     assert (project / "stage_1").is_dir()
+
+
+def test_no_name_acts_on_the_terminal_that_shows_results(run, labeled, monkeypatch):
+    name = "\x1b]0;owned\x07.jpg"
+    (labeled / "stage_1" / "cold_05.jpg").rename(labeled / "stage_1" / name)
+    piped = run("order", "--project", labeled)[1]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    shown = run("order", "--project", labeled)[1]
+    assert name in piped
+    assert "\x1b" not in shown
+    assert "\\x1b]0;owned\\x07.jpg" in shown
