@@ -255,12 +255,13 @@ class Labels:
         changes = {key: label for key, label in changes.items() if labels.get(key) != label}
         if not changes:
             return
+        told = f"{path.name} was edited: {len(changes)} {'change' if len(changes) == 1 else 'changes'} taken over."
         if any(key in labels for key in changes):
             kept = free_name(path, "before-edit")
             replace_text(kept, self._as_csv())
-            self._tell(f"{path.name} was edited: {len(changes)} changes taken over. As it was before: {kept.name}.")
+            self._tell(f"{told} As it was before: {kept.name}.")
         elif self._stage.journal.exists():
-            self._tell(f"{path.name} was edited: {len(changes)} changes taken over.")
+            self._tell(told)
         self._append([event("edit", key, label, labels.get(key)) for key, label in changes.items()])
 
     def _is_behind(self, rows: Mapping[str, str]) -> bool:

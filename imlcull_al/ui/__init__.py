@@ -129,6 +129,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         ssr_mode=False,
         mcp_server=mcp,
         inbrowser=False,
+        _frontend=False,  # all it does: no look whether the page comes within three seconds, which a busy machine fails
     )
     return page
 
