@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 RUNNING, DONE, FAILED, CANCELLED, WAITING = "running", "done", "failed", "cancelled", "waiting"
 Work = Callable[[Progress, Stop], Any]
 _SECONDS_BETWEEN_LOOKS = 0.2
-_NICENESS = 10
+_NICENESS = 5
 _REPORTS = 512
 """How many of its last steps a job remembers for its pace; enough for several batches of photos."""
 

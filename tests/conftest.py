@@ -135,6 +135,12 @@ sys.addaudithook(_notice_changes)
 
 
 @pytest.fixture(autouse=True)
+def jobs_give_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests that run beside would starve them."""
+    monkeypatch.setattr("imlcull_al.jobs._NICENESS", 0)
+
+
+@pytest.fixture(autouse=True)
 def stages_are_only_read() -> Iterator[None]:
     """No test passes in which the package wrote, renamed, removed or touched anything inside a stage."""
     _touched.clear()
