@@ -223,8 +223,8 @@ for each in ready:
     each.start()
 for each in ready:
     each.join()
-print(*pool.processes(), flush=True)
 try:
+    print(*pool.processes(), flush=True)  # Ctrl-C may come as soon as this is read
     threading.Event().wait()
 except KeyboardInterrupt:
     pool.decode(jpeg(), None)
@@ -259,7 +259,7 @@ def test_a_killed_app_leaves_no_worker_behind(app):
 def test_ctrl_c_is_for_the_app_alone(app):
     workers = app.stdout.readline().split()
     os.killpg(app.pid, signal.SIGINT)
-    out, err = app.communicate(timeout=60)
+    out, err = app.communicate(timeout=120)
     assert err == ""
     assert set(out.split()) & set(workers)
     assert app.returncode == 0
