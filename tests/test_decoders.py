@@ -210,8 +210,9 @@ def test_a_thousand_photos_leave_a_worker_as_it_was(start):
 
 
 APP = """
-import sys, threading
+import signal, sys, threading
 from imlcull_al.decoders import Decoders
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs in their background ignore it
 sys.path.insert(0, "tests")
 from test_decoders import jpeg
 pool = Decoders("tests.faulty_worker", most=4)
