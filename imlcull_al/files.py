@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import StorageError
 
@@ -98,6 +99,13 @@ def sweep(folder: Path) -> None:
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > LEFT_BEHIND:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """All of `data`, or `OSError`: a file without a buffer may take less than it is given."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def set_aside(path: Path, why: str) -> Path:

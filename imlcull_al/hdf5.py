@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 
 from .errors import StorageError
-from .files import locked, replacing, set_aside
+from .files import TEMPORARY_PREFIX, locked, replacing, set_aside, write_all
 
 Result = TypeVar("Result")
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _File:
         """Hold the right to write, in a folder that is there. Raises `StorageError` for all that is refused inside."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(self.path.with_name(f".imlcull-{self.path.stem}.lock"), f"writing {self.path}"):
+            with locked(self.path.with_name(f"{TEMPORARY_PREFIX}{self.path.stem}.lock"), f"writing {self.path}"):
                 yield
         except _TROUBLE as error:
             raise StorageError(str(error)) from error
@@ -396,9 +396,7 @@ def row_checks(belongs_to: str, *columns: np.ndarray) -> np.ndarray:
 def _write_at(stream: BinaryIO, offset: int, data: bytes) -> None:
     """All of `data`; the stream is not buffered, so nothing is left to fail when it is closed."""
     stream.seek(offset)
-    left = memoryview(data)
-    while left:
-        left = left[stream.write(left) :]
+    write_all(stream, data)
 
 
 def _read_at(stream: BinaryIO, offset: int, array: np.ndarray) -> None:

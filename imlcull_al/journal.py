@@ -25,10 +25,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import LabelsError
-from .files import sync, sync_folder, unreadable, unwritable
+from .files import sync, sync_folder, unreadable, unwritable, write_all
 
 log = logging.getLogger(__name__)
 KEEP, CULL = "keep", "cull"
@@ -159,7 +159,7 @@ class Journal:
             with self.path.open("a+b", buffering=0) as file:
                 end = file.seek(0, os.SEEK_END)
                 try:
-                    _write(file, b"\n" + data if self._is_torn(end) else data)
+                    write_all(file, b"\n" + data if self._is_torn(end) else data)
                     sync(file.fileno())
                 except BaseException:
                     with suppress(OSError):  # what was refused must not be an answer after the next start
@@ -219,10 +219,3 @@ class Journal:
             pass  # said below, like valid JSON that is no event
         log.warning("%s holds a line that is no event; it is passed over: %.80r", self.path, line)
         return None
-
-
-def _write(file: BinaryIO, data: bytes) -> None:
-    """All of it, or `OSError`: a raw file may take less than it is given."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]

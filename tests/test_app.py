@@ -164,3 +164,26 @@ def test_scores_appear_then_dry_run_and_cull(visit, served):
     page.get_by_role("button", name="Dry run").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert page.get_by_role("button", name="Make stage_2").is_disabled()  # there is one
+
+
+def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
+    """Markup in a name is shown as it is, on every screen."""
+    names = ['"><img src=x onerror=window.owned=1>.jpg', "<svg onload=window.owned=1>.jpg", "';window.owned=1;'.jpg"]
+    for number, name in enumerate(names):
+        (project / "stage_1" / f"{number:02}.jpg").rename(project / "stage_1" / name)
+    (project / "stage_1" / "broken.jpg").rename(project / "stage_1" / "<b onclick=1>broken.jpg")
+    session = open_session(project, model="stand-in", cache_dir=tmp_path / "cache")
+    for number, name in enumerate(names):
+        session.answer(name, "keep" if number else "cull")
+    page = visit(serve(Desk(session)))
+    page.locator("#label-screen .score").wait_for()
+    page.locator("#label-screen input[placeholder='Name or number']").fill("<svg")
+    page.keyboard.press("Enter")
+    for tab in ("Review", "Promise", "Train", "Cull"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(300)
+    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("heading", name="Kept").wait_for()
+    assert page.get_by_title(names[1]).count() > 0
+    assert page.evaluate("window.owned") is None
+    assert page.locator("b[onclick], svg[onload]").count() == 0
