@@ -92,19 +92,17 @@ class Promise:
         """All of it for people, a line each: the promise, what it rests on, and how often the scores are right."""
         pile, kept = self.certificate.cull_pile, self.certificate.keep_pile
         checked = pile.checked + (kept.checked if kept else 0)
-        lines = [
+        if not checked:
+            return [self.summary, f"No photo was checked at random yet; {self.answers:,} answers in all."]
+        sides = [_side(pile, "culled", ", which stay")] + ([_side(kept, "kept")] if kept else [])
+        confidence = f"{self.certificate.confidence:.0%} intervals"
+        names = ("right", "of what is kept is worth it", "of the keepers are kept")
+        said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
+        return [
             self.summary,
-            f"Checked at random: {checked} photos, {self.answers:,} answers in all. Of the {pile.photos:,} that would "
-            f"be culled {pile.checked} were checked and {pile.found} were keepers, which stay"
-            + (f"; of the {kept.photos:,} that would be kept {kept.checked}, and {kept.found} were." if kept else "."),
+            f"Checked at random: {checked} photos of {self.answers:,} answers. {' '.join(sides)}",
+            f"Scores against your blind answers: {', '.join(said)} ({confidence}).",
         ]
-        if checked:
-            confidence = f"{self.certificate.confidence:.0%} intervals"
-            names = ("right", "of what is kept is worth it", "of the keepers are kept")
-            pairs = zip(self.measures, names, strict=True)
-            said = [f"{_percent(share)} {name}" for share, name in pairs if share.trials]
-            lines.append(f"Scores against your blind answers: {', '.join(said)} ({confidence}).")
-        return lines
 
 
 def hint(curve: list[Point]) -> str:
@@ -214,6 +212,10 @@ class _Sample:
         columns = np.array(checks, float).reshape(-1, 3)
         history = History(columns[:, 0], columns[:, 1], columns[:, 2] > 0, unseen, revealed)
         return Pile(unseen + len(checked), len(checked), int(history.is_keeper.sum()), history)
+
+
+def _side(pile: Pile, what: str, note: str = "") -> str:
+    return f"Of {pile.photos:,} that would be {what}: {pile.checked} checked, {pile.found} keepers found{note}."
 
 
 def _percent(share: audit.Share) -> str:

@@ -18,9 +18,10 @@ from .telling import attempt
 TARGETS = (0.1, 0.05, 0.02, 0.01)
 """Shares of keepers lost, for each of which it is said what is missing."""
 _WHAT = (
-    "One in eight photos that Label shows is a blind check: drawn at random from all that nobody looked at, without "
-    "its score, and never used to train. What you answer there says how many keepers are among the photos that would "
-    "be culled unseen. Keepers that are found are kept. It holds for this folder and for your answers."
+    "After the first answers, one in eight photos that Label shows is a blind check: drawn at random from all that "
+    "nobody looked at, without its score, and never used to train. What you answer there says how many keepers are "
+    "among the photos that would be culled unseen. Keepers that are found are kept. It holds for this folder and for "
+    "your answers."
 )
 
 
