@@ -69,7 +69,7 @@ def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False,
             order = (row for row in (stream if is_audit else pool.covering) if free[row])
         else:
             if len(target) % CHOOSE_C_EVERY == 0:
-                c = head.chosen_regularisation(pool.known.rows[learned], target)
+                c = head.chosen_regularisation(pool.known.at(learned), target)
             with patch.object(head, "chosen_regularisation", return_value=c):
                 p = head.sigmoid(pool.known.logits(head.fit(pool.known, learned, target)))
             left = np.flatnonzero(free)
@@ -99,7 +99,7 @@ def scikit_activeml(name: str, **options: Any) -> Callable[[Pool, np.ndarray, in
         while len(rows) < min(budget, len(answers)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # while there is one class only
-                batch = strategy.query(X=pool.known.rows, y=given, batch_size=BATCH, **needs)
+                batch = strategy.query(X=pool.known.at(np.arange(len(pool.known.rows))), y=given, batch_size=BATCH, **needs)
             given[batch] = answers[batch]
             rows += [int(row) for row in batch]
         return np.array(rows), np.ones(len(rows), bool)

@@ -24,13 +24,14 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .errors import StorageError
-from .hdf5 import ColumnFile, Rows, Table, TableFile
+from .hdf5 import ColumnFile, Rows, Table, TableFile, places
 
 log = logging.getLogger(__name__)
 EMBEDDINGS_FORMAT, EMBEDDINGS_VERSION = "imlcull embeddings", 2
@@ -59,22 +60,35 @@ class EmbeddingCache:
         rows, reasons = self._file.read()
         if rows.wrong:
             log.warning("Damaged rows in %s: %d. They are computed again.", self.path, rows.wrong)
-        texts = [reason.decode(errors="replace") for reason in reasons.values.tolist()]
-        return _as_hex(rows.ids), rows.values, dict(zip(_as_hex(reasons.ids), texts, strict=True))
+        return as_hex(rows.ids), rows.values, _texts(reasons)
+
+    def find(self, ids: np.ndarray, *, keep: bool = True) -> tuple[np.ndarray, np.ndarray | None, dict[str, str]]:
+        """Which of the ids (N, 16) uint8 have a row (N,) bool, the rows (N, D) if `keep`, and all reasons, as `read`.
+
+        Where there is no row, `rows` holds anything. Takes no more memory than the rows.
+        """
+        found, (reasons,) = self._file.find(ids, keep=keep)
+        if found.wrong:
+            log.warning("Damaged rows in %s: %d. They are computed again.", self.path, found.wrong)
+        return found.there, found.values, _texts(reasons)
+
+    def ids(self) -> np.ndarray:
+        """(N, 16) uint8: content ids that have a row, or had one: rows are not checked here."""
+        return self._file.ids()
 
     def append(self, ids: Sequence[str], rows: np.ndarray, unreadable: Mapping[str, str]) -> None:
         """Add rows (B, D) and reasons; no kill loses them after this. A disk that refuses is logged once; work goes on.
 
         Rows that are no numbers are left out, so that they are computed again in the next run.
         """
-        finite = np.isfinite(rows).all(axis=1)
+        rows = rows.astype("<f4", copy=False)
+        finite = np.isfinite(rows @ np.ones(rows.shape[1], "<f4"))
+        new = Rows(as_bytes(ids), rows) if finite.all() else Rows(as_bytes(ids)[finite], rows[finite])
         reasons = np.array([_cut(reason) for reason in unreadable.values()], f"S{REASON_BYTES}")
         if not finite.any() and not unreadable:
             return
         try:
-            self._file.append([
-                Rows(_as_bytes(ids)[finite], rows[finite].astype("<f4")), Rows(_as_bytes(list(unreadable)), reasons)
-            ])  # fmt: skip
+            self._file.append([new, Rows(as_bytes(list(unreadable)), reasons)])
         except StorageError as error:
             if not self._is_refused:
                 log.warning("Embeddings are not kept: %s can't be written (%s). The work goes on.", self.path, error)
@@ -89,6 +103,24 @@ class Content(NamedTuple):
     compensation: float
 
 
+class Contents(NamedTuple):
+    """What N files hold: `ids` (N, 16) uint8, `taken` and `compensation` (N,) float64, NaN for unknown."""
+
+    ids: np.ndarray
+    taken: np.ndarray
+    compensation: np.ndarray
+
+    @classmethod
+    def unknown(cls, count: int) -> "Contents":
+        """Zeros and NaN."""
+        return cls(np.zeros((count, 16), np.uint8), np.full(count, np.nan), np.full(count, np.nan))
+
+    def put(self, row: int, content: Content) -> None:
+        """Set one row."""
+        self.ids[row] = np.frombuffer(bytes.fromhex(content.content_id), np.uint8)
+        self.taken[row], self.compensation[row] = content.taken, content.compensation
+
+
 class ContentIds:
     """Which file had which content when it was last read; trusted while size, mtime and inode are the same."""
 
@@ -97,19 +129,39 @@ class ContentIds:
         self.path = folder / "content_ids.h5"
         attributes = {"format": CONTENT_IDS_FORMAT, "version": CONTENT_IDS_VERSION}
         self._file = ColumnFile(self.path, attributes, ("path_id", "stat", "content_id", "taken", "compensation"))
-        self._known: dict[bytes, tuple[tuple[int, int, int], Content]] = {}
-        self._new = self._known.copy()
+        self._new: dict[bytes, tuple[tuple[int, int, int], Content]] = {}
         self._seen = stat_of(self.path)
-        self._take_over(self._file.read())
+        self._known = self._found(self._file.read())
 
-    def get(self, path: Path) -> Content | None:
+    def get(self, path: str | Path) -> Content | None:
         """What an unchanged file holds, else None. One `stat`, no read."""
-        known = self._known.get(_path_id(path))
-        return known[1] if known and known[0] == stat_of(path) else None
+        put = self._new.get(_path_id(path))
+        if put:
+            return put[1] if put[0] == stat_of(path) else None
+        known, contents = self.look_up([path])
+        if not known[0]:
+            return None
+        return Content(as_hex(contents.ids)[0], float(contents.taken[0]), float(contents.compensation[0]))
 
-    def put(self, path: Path, stat: tuple[int, int, int], content: Content) -> None:
+    def look_up(self, paths: Sequence[str | Path]) -> tuple[np.ndarray, Contents]:
+        """Which of N files are as they were when the file of content ids was read, (N,) bool, and what these hold.
+
+        One `stat` each, no read.
+        """
+        wanted = np.frombuffer(b"".join(map(_path_id, paths)), np.uint8).reshape(-1, 16)
+        path_ids, stats, ids, taken, compensation = self._known
+        at = places(wanted, path_ids)
+        contents = Contents.unknown(len(paths))
+        now = np.fromiter(chain.from_iterable(map(stat_of, paths)), np.int64, 3 * len(paths)).reshape(-1, 3)
+        known = at >= 0
+        known[known] = (stats[at[known]] == now[known]).all(axis=1)
+        at = at[known]
+        contents.ids[known], contents.taken[known], contents.compensation[known] = ids[at], taken[at], compensation[at]
+        return known, contents
+
+    def put(self, path: str | Path, stat: tuple[int, int, int], content: Content) -> None:
         """Remember what `path`, whose `stat_of` was taken before reading, holds."""
-        self._known[_path_id(path)] = self._new[_path_id(path)] = (stat, content)
+        self._new[_path_id(path)] = (stat, content)
 
     def save(self) -> None:
         """Replace the file, if anything was put, by all that is known here and in it. A disk that refuses is logged."""
@@ -118,43 +170,57 @@ class ContentIds:
         try:
             with self._file.turn():
                 if stat_of(self.path) != self._seen:  # another process saved
-                    self._take_over(self._file.read_alone())
-                self._file.write(self._columns())
+                    self._known = _merged(self._known, self._found(self._file.read_alone()))
+                self._known = _merged(self._known, self._put_columns())
+                self._file.write(self._known)
                 self._seen = stat_of(self.path)
             self._new = {}
         except StorageError as error:
             log.warning("Content ids are not kept: %s can't be written (%s). The work goes on.", self.path, error)
 
-    def _take_over(self, found: tuple[list[np.ndarray], int] | None) -> None:
-        """Add what the file holds; what was put here since the last save is newer."""
-        if not found:
-            return
-        (paths, stats, ids, taken, compensation), wrong = found
+    def _found(self, found: tuple[list[np.ndarray], int] | None) -> list[np.ndarray]:
+        """The columns of the file, all empty where there is none."""
+        columns, wrong = found or (_columns([], [], []), 0)
         if wrong:
             log.warning("Damaged entries in %s: %d. Their files are read again.", self.path, wrong)
-        states = [(size, mtime, inode) for size, mtime, inode in stats.tolist()]
-        contents = map(Content, _as_hex(ids), taken.tolist(), compensation.tolist())
-        self._known |= zip((row.tobytes() for row in paths), zip(states, contents, strict=True), strict=True)
-        self._known |= self._new
+        return columns
 
-    def _columns(self) -> list[np.ndarray]:
-        contents = [content for _, content in self._known.values()]
-        return [
-            np.frombuffer(b"".join(self._known), np.uint8).reshape(-1, 16),
-            np.array([stat for stat, _ in self._known.values()], np.int64),
-            _as_bytes([content.content_id for content in contents]),
-            np.array([content.taken for content in contents], np.float64),
-            np.array([content.compensation for content in contents], np.float32),
-        ]
+    def _put_columns(self) -> list[np.ndarray]:
+        return _columns(
+            list(self._new), [stat for stat, _ in self._new.values()], [content for _, content in self._new.values()]
+        )
 
 
-def stat_of(path: Path) -> tuple[int, int, int]:
+def _columns(path_ids: list[bytes], stats: list[tuple[int, int, int]], contents: list[Content]) -> list[np.ndarray]:
+    """As they lie in the file."""
+    return [
+        np.frombuffer(b"".join(path_ids), np.uint8).reshape(-1, 16),
+        np.array(stats, np.int64).reshape(-1, 3),
+        as_bytes([content.content_id for content in contents]),
+        np.array([content.taken for content in contents], np.float64),
+        np.array([content.compensation for content in contents], np.float32),
+    ]
+
+
+def _merged(old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
+    """Both; what is in both is as in `new`."""
+    stays = places(old[0], new[0]) < 0
+    return [np.concatenate([before[stays], after]) for before, after in zip(old, new, strict=True)]
+
+
+def stat_of(path: str | Path) -> tuple[int, int, int]:
     """Size in bytes, mtime in ns and inode of a file; zeros where there is none."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - of a hundred thousand texts, without making paths of them
     except (OSError, ValueError):
         return 0, 0, 0
     return status.st_size, status.st_mtime_ns, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
+
+
+def _texts(reasons: Rows) -> dict[str, str]:
+    """Content id → reason."""
+    texts = [reason.decode(errors="replace") for reason in reasons.values.tolist()]
+    return dict(zip(as_hex(reasons.ids), texts, strict=True))
 
 
 def _cut(reason: str) -> bytes:
@@ -163,14 +229,16 @@ def _cut(reason: str) -> bytes:
     return data.decode(errors="ignore").encode()
 
 
-def _as_bytes(ids: Sequence[str]) -> np.ndarray:
+def as_bytes(ids: Sequence[str]) -> np.ndarray:
+    """N ids of 32 hexadecimal digits → (N, 16) uint8."""
     return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(-1, 16)
 
 
-def _as_hex(rows: np.ndarray) -> list[str]:
-    digits = rows.tobytes().hex()
+def as_hex(ids: np.ndarray) -> list[str]:
+    """The inverse of `as_bytes`."""
+    digits = ids.tobytes().hex()
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
-def _path_id(path: Path) -> bytes:
+def _path_id(path: str | Path) -> bytes:
     return hashlib.blake2b(os.fsencode(path), digest_size=16).digest()

@@ -72,7 +72,7 @@ def embed(options: argparse.Namespace) -> None:
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     with progress_bar() as progress:
-        seen = session.prepare(batch_size=options.batch_size, progress=progress)
+        seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
     _say_notices(session)
     print(
         f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "

@@ -1,12 +1,20 @@
 """One embedding per photo: found in the cache by content, or computed and cached.
 
-Files are read once, for hash and pixels, by threads that stay a bounded distance ahead of the encoder.
+    ensure(paths, encoder, cache_dir).rows      # (N, D), in memory
+    fill(paths, encoder, cache_dir)             # the same work, and no row is held longer than until it is cached
+
+Files are read once, for hash, moment and pixels, by threads that stay a bounded distance ahead of the encoder; batches
+are encoded by as many threads as there are processors. Where nothing changed, photos are told by one `stat` each, all
+else is arithmetic on arrays.
 Knows nothing of stages, labels or scores.
 """
 
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +22,13 @@ import numpy as np
 from PIL import Image
 
 from . import photos
-from .cache import Content, ContentIds, EmbeddingCache, stat_of
+from .cache import Content, ContentIds, EmbeddingCache, as_hex, stat_of
 from .encoder import Encoder
 from .errors import Cancelled, UnreadablePhoto
-from .parallel import in_order
+from .parallel import THREADS, in_order
 from .progress import Progress, Stop, never, silent
 
-DEFAULT_BATCH_SIZE = 16
+DEFAULT_BATCH_SIZE = 8
 _FLUSH_ROWS = 256
 _SAVE_SECONDS = 30.0  # a kill costs the work of no more than this
 
@@ -31,7 +39,7 @@ class Embeddings:
 
     `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
     `taken`: (N,) float64, when each was taken, in seconds by the camera's clock; `compensation`: (N,) float64, exposure
-    compensation in EV; NaN for unknown.
+    compensation in EV; NaN for unknown. `content_ids`: (N, 16) uint8.
     `found`: photos whose row was in the cache; `computed`: rows that the encoder made in this run.
     """
 
@@ -42,12 +50,23 @@ class Embeddings:
     computed: int
     taken: np.ndarray
     compensation: np.ndarray
+    content_ids: np.ndarray
+
+
+class Filled(NamedTuple):
+    """What a cache has now: photos `found` in it, rows `computed` in this run, and key → reason of the unreadable."""
+
+    found: int
+    computed: int
+    unreadable: dict[str, str]
 
 
 class _Read(NamedTuple):
-    """One file as a reading thread leaves it; exactly one of image and reason where the content is new."""
+    """One file as a reading thread leaves it: a row of the work. An image only where the content is new and readable;
+    no content where the file could not be read.
+    """
 
-    key: str
+    row: int
     stat: tuple[int, int, int]
     content: Content | None
     image: Image.Image | None
@@ -55,7 +74,7 @@ class _Read(NamedTuple):
 
 
 def ensure(
-    paths: Mapping[str, Path],
+    paths: Mapping[str, str | Path],
     encoder: Encoder,
     cache_dir: Path,
     *,
@@ -67,131 +86,224 @@ def ensure(
 
     Raises `Cancelled` when `stop` says so; what was computed by then is in the cache.
     """
-    work = _Work(encoder, cache_dir, batch_size)
-    new = {}
-    for key, path in paths.items():
-        content = work.files.get(path)
-        if content is None or not work.knows(content.content_id):
-            new[key] = path
-        else:
-            work.content[key] = content
-    try:
-        for done, read in enumerate(_read_ahead(new, encoder.side, work.knows, ahead=2 * batch_size)):
-            if stop():
-                raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
-            work.take(read, paths[read.key])
-            progress("embedding", len(paths) - len(new) + done, len(paths))
-        work.encode()
-    finally:
-        work.save()
-    if new:
-        progress("embedding", len(paths), len(paths))
-    return work.result(sorted(paths))
+    work = _Work(paths, encoder, cache_dir, keep=True)
+    work.run(batch_size, progress, stop)
+    return work.embeddings()
+
+
+def fill(
+    paths: Mapping[str, str | Path],
+    encoder: Encoder,
+    cache_dir: Path,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Filled:
+    """Have the cache hold what `ensure` would give; in memory that does not grow with D. Raises as `ensure`."""
+    work = _Work(paths, encoder, cache_dir, keep=False)
+    work.run(batch_size, progress, stop)
+    return work.filled()
 
 
 class _Work:
-    """The state of one `ensure`: what is known by content, and the batch that is filling."""
+    """The state of one `ensure`. A row is a place among the sorted keys."""
 
-    def __init__(self, encoder: Encoder, cache_dir: Path, batch_size: int) -> None:
+    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, keep: bool) -> None:
         self.encoder = encoder
-        self.batch_size = batch_size
         self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
         self.files = ContentIds(cache_dir)
-        ids, self.cached_rows, self.reasons = self.cache.read()
-        self.position = {content_id: row for row, content_id in enumerate(ids)}
-        self.computed: dict[str, np.ndarray] = {}
-        self.content: dict[str, Content] = {}
-        self.unreadable: dict[str, str] = {}
-        self.batch: dict[str, Image.Image] = {}
-        self.unsaved: list[str] = []
+        self.keys = sorted(paths)
+        self.paths = [os.fspath(paths[key]) for key in self.keys]
+        self.is_known, self.contents = self.files.look_up(self.paths)
+        self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, keep=keep)
+        self.was_there = self.is_there.copy()
+        self.failed: dict[int, str] = {}
+        self.made: dict[str, int] = {}  # content id → row that was computed in this run
+        self.same: list[int] = []  # rows whose content has an embedding already, under another name
+        self.unsaved: list[tuple[str, np.ndarray]] = []
         self.unsaved_reasons: dict[str, str] = {}
         self.saved_at = time.monotonic()
+        self.done = 0
 
-    def knows(self, content_id: str) -> bool:
-        """Whether this content has a row or a reason already."""
-        return content_id in self.position or content_id in self.reasons or content_id in self.computed
-
-    def take(self, read: _Read, path: Path) -> None:
-        """Take over one file as it was read."""
-        if read.content is None:
-            self.unreadable[read.key] = read.reason or ""
+    def run(self, batch_size: int, progress: Progress, stop: Stop) -> None:
+        """Find or compute everything that is missing."""
+        self._take_reasons()
+        missing = self._missing()
+        if not len(missing):
             return
-        self.files.put(path, read.stat, read.content)
-        self.content[read.key] = read.content
-        content_id = read.content.content_id
-        if read.reason is not None:
-            self._fail(content_id, read.reason)
-        elif read.image is not None and not self.knows(content_id):
-            self.batch[content_id] = read.image
-            if len(self.batch) >= self.batch_size:
-                self.encode()
-        if time.monotonic() - self.saved_at >= _SAVE_SECONDS:
+        in_cache = frozenset(as_hex(self.cache.ids()))
+        try:
+            self._compute(missing, in_cache, batch_size, progress, stop)
+            self._copy_same()
+            damaged = self._missing()  # a file of another name wants a row of the cache that is no longer whole
+            self._compute(damaged, frozenset(), batch_size, progress, stop)
+            self._copy_same()
+        finally:
             self.save()
+        progress("embedding", len(self.keys), len(self.keys))
 
-    def encode(self) -> None:
-        """Turn the waiting images into rows; a row that is not finite is a failure of its photo."""
-        if not self.batch:
-            return
-        rows = np.asarray(self.encoder.encode(list(self.batch.values())), np.float32)
-        for content_id, row in zip(self.batch, rows, strict=True):
-            if np.isfinite(row).all():
-                self.computed[content_id] = row
-                self.unsaved.append(content_id)
-            else:
-                self._fail(content_id, f"the encoder {self.encoder.name} gave no finite numbers for it")
-        self.batch.clear()
-        if len(self.unsaved) >= _FLUSH_ROWS:
-            self.flush()
+    def embeddings(self) -> Embeddings:
+        """Rows in the order of the keys."""
+        assert self.rows is not None
+        ids, taken, compensation = self.contents
+        if not self.failed:
+            keys, rows = tuple(self.keys), self.rows
+        else:
+            there = self.is_there
+            keys, rows = tuple(self.keys[row] for row in np.flatnonzero(there)), _compacted(self.rows, there)
+            ids, taken, compensation = ids[there], taken[there], compensation[there]
+        found, computed, unreadable = self.filled()
+        return Embeddings(keys, rows, unreadable, found, computed, taken, compensation, ids)
 
-    def flush(self) -> None:
-        """Put what is new into the cache file."""
-        rows = [self.computed[content_id] for content_id in self.unsaved]
-        stacked = np.stack(rows) if rows else np.empty((0, self.encoder.dim), np.float32)
-        self.cache.append(self.unsaved, stacked, self.unsaved_reasons)
-        self.unsaved, self.unsaved_reasons = [], {}
+    def filled(self) -> Filled:
+        """How many there are of which kind."""
+        unreadable = {self.keys[row]: self.failed[row] for row in sorted(self.failed)}
+        return Filled(int(np.count_nonzero(self.was_there)), len(self.made), unreadable)
 
     def save(self) -> None:
-        """The same, and which file has which content, without which every photo is read again."""
-        self.flush()
+        """Put what is new into the files of the cache."""
+        self._flush()
         self.files.save()
         self.saved_at = time.monotonic()
 
-    def result(self, keys: list[str]) -> Embeddings:
-        """Rows in the order of `keys`."""
-        readable: dict[str, Content] = {}
-        for key in keys:
-            content = self.content.get(key)
-            if content and content.content_id in self.reasons:
-                self.unreadable[key] = self.reasons[content.content_id]
-            elif content:
-                readable[key] = content
-        rows = np.empty((len(readable), self.encoder.dim), np.float32)
-        for row, content in enumerate(readable.values()):
-            cached = self.position.get(content.content_id)
-            rows[row] = self.computed[content.content_id] if cached is None else self.cached_rows[cached]
-        found = sum(content.content_id in self.position for content in readable.values())
-        taken = np.array([content.taken for content in readable.values()], np.float64)
-        compensation = np.array([content.compensation for content in readable.values()], np.float64)
-        return Embeddings(tuple(readable), rows, self.unreadable, found, len(self.computed), taken, compensation)
+    def _missing(self) -> np.ndarray:
+        missing = ~self.is_there
+        missing[list(self.failed)] = False
+        return np.flatnonzero(missing)
 
-    def _fail(self, content_id: str, reason: str) -> None:
-        self.reasons[content_id] = self.unsaved_reasons[content_id] = reason
+    def _take_reasons(self) -> None:
+        """Photos that are known to be unreadable."""
+        unknown = np.flatnonzero(self.is_known & ~self.is_there)
+        for row, content_id in zip(unknown.tolist(), as_hex(self.contents.ids[unknown]), strict=True):
+            if content_id in self.reasons:
+                self.failed[row] = self.reasons[content_id]
 
+    def _compute(
+        self, missing: np.ndarray, in_cache: Collection[str], batch_size: int, progress: Progress, stop: Stop
+    ) -> None:
+        """Read these rows, and encode those whose content is not `in_cache`."""
+        self.done = len(self.keys) - len(missing)
+        was_stopped = False
 
-def _read_ahead(paths: Mapping[str, Path], side: int, known: Callable[[str], bool], ahead: int) -> Iterator[_Read]:
-    def read(item: tuple[str, Path]) -> _Read:
-        key, path = item
+        def images() -> Iterator[_Read]:
+            nonlocal was_stopped
+            files = missing.tolist()
+            with closing(in_order(lambda row: self._read(row, in_cache), files, ahead=2 * batch_size)) as reads:
+                for read in reads:
+                    if was_stopped := stop():
+                        return  # what is being encoded is still taken
+                    progress("embedding", self.done, len(self.keys))
+                    if self._is_image(read):
+                        yield read
+                    else:
+                        self.done += 1
+
+        for batch, rows in in_order(self._encoded, _batches(images(), batch_size), ahead=THREADS + 1):
+            self._take(batch, rows)
+            self.done += len(batch)
+            progress("embedding", self.done, len(self.keys))
+        if was_stopped:
+            raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
+
+    def _read(self, row: int, in_cache: Collection[str]) -> _Read:
+        """In a thread of its own."""
+        path = self.paths[row]
         stat = stat_of(path)
         content = None
         try:
             data = photos.read(path)
             content_id = photos.content_id(data)
-            if known(content_id):
-                return _Read(key, stat, Content(content_id, *photos.moment(data)), None, None)
+            if content_id in in_cache or content_id in self.made or content_id in self.reasons:
+                return _Read(row, stat, Content(content_id, *photos.moment(data)), None, None)
             content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
-            image, moment = photos.decode_with_moment(data, side)
-            return _Read(key, stat, Content(content_id, *moment), image, None)
+            image, moment = photos.decode_with_moment(data, self.encoder.side)
+            return _Read(row, stat, Content(content_id, *moment), image, None)
         except UnreadablePhoto as error:
-            return _Read(key, stat, content if error.lasting else None, None, str(error))
+            return _Read(row, stat, content if error.lasting else None, None, str(error))
 
-    return in_order(read, paths.items(), ahead)
+    def _is_image(self, read: _Read) -> bool:
+        """Note what is known of a file now; whether there is an image to encode."""
+        if read.content is None:
+            self.failed[read.row] = read.reason or ""
+            return False
+        content_id = read.content.content_id
+        self.files.put(self.paths[read.row], read.stat, read.content)
+        self.contents.put(read.row, read.content)
+        if read.reason is not None:
+            self._fail(read.row, content_id, read.reason)
+        elif content_id in self.reasons:
+            self.failed[read.row] = self.reasons[content_id]
+        elif read.image is None or content_id in self.made:
+            self.same.append(read.row)
+        else:
+            self.made[content_id] = read.row
+            return True
+        return False
+
+    def _encoded(self, batch: list[_Read]) -> tuple[list[_Read], np.ndarray]:
+        """In a thread of its own."""
+        images = [read.image for read in batch if read.image is not None]
+        return [read._replace(image=None) for read in batch], np.asarray(self.encoder.encode(images), np.float32)
+
+    def _take(self, batch: list[_Read], rows: np.ndarray) -> None:
+        """Keep new rows; one that is not finite is a failure of its photo."""
+        for read, row in zip(batch, rows, strict=True):
+            assert read.content is not None
+            content_id = read.content.content_id
+            if not np.isfinite(row).all():
+                del self.made[content_id]
+                self._fail(read.row, content_id, f"the encoder {self.encoder.name} gave no finite numbers for it")
+                continue
+            self.is_there[read.row] = True
+            if self.rows is not None:
+                self.rows[read.row] = row
+            self.unsaved.append((content_id, row))
+        if time.monotonic() - self.saved_at >= _SAVE_SECONDS:
+            self.save()
+        elif len(self.unsaved) >= _FLUSH_ROWS:
+            self._flush()
+
+    def _copy_same(self) -> None:
+        """Rows of files whose content has an embedding under another name, from this run or from the cache."""
+        elsewhere = []
+        for row, content_id in zip(self.same, as_hex(self.contents.ids[self.same]), strict=True):
+            source = self.made.get(content_id)
+            if source is None and content_id in self.reasons:
+                self.failed[row] = self.reasons[content_id]
+            elif source is None:
+                elsewhere.append(row)
+            else:
+                self.is_there[row] = True
+                if self.rows is not None:
+                    self.rows[row] = self.rows[source]
+        self.same = []
+        if elsewhere:
+            there, rows, _ = self.cache.find(self.contents.ids[elsewhere], keep=self.rows is not None)
+            self.is_there[elsewhere] = self.was_there[elsewhere] = there
+            if self.rows is not None and rows is not None:
+                self.rows[elsewhere] = rows
+
+    def _fail(self, row: int, content_id: str, reason: str) -> None:
+        self.failed[row] = self.reasons[content_id] = self.unsaved_reasons[content_id] = reason
+
+    def _flush(self) -> None:
+        """Put new rows into the cache file."""
+        ids = [content_id for content_id, _ in self.unsaved]
+        rows = np.stack([row for _, row in self.unsaved]) if ids else np.empty((0, self.encoder.dim), np.float32)
+        self.cache.append(ids, rows, self.unsaved_reasons)
+        self.unsaved, self.unsaved_reasons = [], {}
+
+
+def _batches(reads: Iterator[_Read], size: int) -> Iterator[list[_Read]]:
+    while batch := list(islice(reads, size)):
+        yield batch
+
+
+def _compacted(rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """The rows (n, D) to `keep` (N,) bool, moved to the front of the same memory: a copy could fill it."""
+    places = np.flatnonzero(keep)
+    for start in range(0, len(places), 4096):
+        block = places[start : start + 4096]
+        rows[start : start + len(block)] = rows[block]
+    return rows[: len(places)]

@@ -71,7 +71,7 @@ class Encoder(Protocol):
         ...
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """B RGB images of any size → (B, D) float32."""
+        """B RGB images of any size → (B, D) float32. Threads call it at the same time."""
         ...
 
 
@@ -137,7 +137,7 @@ class VisionEncoder:
         with self._lock:
             if self._runner is None:
                 self._runner = self._shared()
-            return self._runner(torch.from_numpy(pixels)).numpy()
+        return self._runner(torch.from_numpy(pixels)).numpy()
 
     def _shared(self) -> "Runner":
         """The weights of this fingerprint, loaded once however many sessions use them."""

@@ -101,7 +101,7 @@ def sweep(folder: Path) -> None:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def write_all(file: BinaryIO, data: bytes) -> None:
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     """All of `data`, or `OSError`: a file without a buffer may take less than it is given."""
     left = memoryview(data)
     while left:

@@ -24,6 +24,7 @@ import io
 import logging
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,11 +46,14 @@ if TYPE_CHECKING:
     Load = Callable[[h5py.File, BinaryIO], Result]
 
 log = logging.getLogger(__name__)
+_seeking = threading.Lock()
 FOREIGN_PATIENCE = 10.0
 """Seconds to wait for a foreign program that holds a file."""
 _PAGE = 4096
 _CHECKED = {"libver": ("v108", "v108")}  # from 1.8 on, HDF5 checks its own notes
-_BLOCK_ROWS = 1024  # rows that are checked while the next ones are read
+_BLOCK_BYTES = 1 << 20  # that are read and checked at once: they stay in the processor's cache
+_COPY_BYTES = 1 << 24
+_THREADS = min(os.cpu_count() or 1, 4)
 _MISSING = (FileNotFoundError, NotADirectoryError)
 _OUT_OF_REACH = (BlockingIOError, PermissionError)  # they say nothing of what the file holds
 _TROUBLE = (  # what h5py raises on a broken file, or on a disk that refuses
@@ -63,6 +67,34 @@ class Rows(NamedTuple):
     ids: np.ndarray
     values: np.ndarray
     wrong: int = 0
+
+    def without(self, ids: np.ndarray) -> "Rows":
+        """Those whose id is none of `ids` (m, 16), every id once."""
+        first = _first_of_each(self.ids)
+        new = first[places(self.ids[first], ids) < 0]
+        return self if len(new) == len(self.ids) else Rows(self.ids[new], self.values[new])
+
+
+class Found(NamedTuple):
+    """Of ids that were sought (n, 16), `there` (n,) bool; their values (n, ...), where they were wanted and are there;
+    `wrong`: how many were found whose check doesn't match.
+    """
+
+    there: np.ndarray
+    values: np.ndarray | None
+    wrong: int
+
+
+class _Survey(NamedTuple):
+    """The rows of a table that count: ids (n, 16), places (n,), ascending, and where in the file the values begin."""
+
+    ids: np.ndarray
+    at: np.ndarray
+    offset: int
+
+    @classmethod
+    def nothing(cls) -> "_Survey":
+        return cls(np.empty((0, 16), np.uint8), np.empty(0, np.intp), 0)
 
 
 class _Unusable(Exception):
@@ -207,35 +239,107 @@ class Table:
         _read_at(stream, self.offsets(file)[2], checks)
         return checks[: np.flatnonzero(checks)[-1] + 1] if checks.any() else checks[:0]
 
-    def read(self, file: "h5py.File", stream: BinaryIO) -> Rows:
-        """The rows that count; they are checked by a second thread while the next ones are read."""
-        at_ids, at_values, _ = self.offsets(file)
+    def ids_in(self, file: "h5py.File", stream: BinaryIO) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (n, 16) and checks (n,) of the places up to the last in use."""
         checks = self.used(file, stream)  # before the rows: a writer that is at work writes them after
-        count = len(checks)
-        right = np.empty(count, bool)
-        ids, values, _ = self.empty(count)
-        _read_at(stream, at_ids, ids)
+        ids = np.empty((len(checks), 16), np.uint8)
+        _read_at(stream, self.offsets(file)[0], ids)
+        return ids, checks
 
-        def verify(block: slice) -> None:
-            right[block] = row_checks(self.belongs_to, ids[block], values[block]) == checks[block]
-
-        with ThreadPoolExecutor(1) as thread:
-            verified = []
-            for start in range(0, count, _BLOCK_ROWS):
-                block = slice(start, min(start + _BLOCK_ROWS, count))
-                _read_at(stream, at_values + start * self.value.itemsize, values[block])
-                verified.append(thread.submit(verify, block))
-            for each in verified:
-                each.result()
+    def read(self, file: "h5py.File", stream: BinaryIO) -> Rows:
+        """The rows that count."""
+        ids, checks = self.ids_in(file, stream)
+        values = self.empty(len(checks)).values
+        right = self.verified(stream, self.offsets(file)[1], ids, checks, np.arange(len(checks)), into=values)
         if right.all():
             return Rows(ids, values)
         return Rows(ids[right], values[right], int(np.count_nonzero(checks[~right])))
 
+    def find(self, file: "h5py.File", stream: BinaryIO, wanted: np.ndarray, *, keep: bool) -> "Found":
+        """See `TableFile.find`."""
+        ids, checks = self.ids_in(file, stream)
+        at = places(wanted, ids)
+        sought = np.flatnonzero(at >= 0)
+        sought = sought[np.argsort(at[sought], kind="stable")]
+        values = self.empty(len(wanted)).values if keep else None
+        right = self.verified(stream, self.offsets(file)[1], ids, checks, at[sought], sought, values)
+        there = np.zeros(len(wanted), bool)
+        there[sought] = right
+        return Found(there, values, int(np.count_nonzero(checks[at[sought]][~right])))
+
+    def verified(
+        self,
+        stream: BinaryIO,
+        at_values: int,
+        ids: np.ndarray,
+        checks: np.ndarray,
+        at: np.ndarray,
+        rows: np.ndarray | None = None,
+        into: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """(n,) bool: whether the rows at the places `at` (n,), ascending, match their checks. Their values go into the
+        rows `rows` (n,) of `into`; by default, into the first n.
+
+        Several threads read and check a block each, one that stays in the processor's cache, and only blocks that hold
+        one of the places.
+        """
+        count = max(_BLOCK_BYTES // self.value.itemsize, 1)
+        right = np.empty(len(at), bool)
+        numbers, starts = np.unique(at // count, return_index=True)
+        memory = threading.local()
+
+        def verify(start: int, stop: int) -> None:
+            first, last = int(at[start]), int(at[stop - 1]) + 1
+            if not hasattr(memory, "block"):
+                memory.block = self.empty(count).values
+            block = memory.block[: last - first]
+            _read_at(stream, at_values + first * self.value.itemsize, block)
+            if last - first != stop - start or at[stop - 1] - at[start] != stop - start - 1:
+                block = block[at[start:stop] - first]
+            right[start:stop] = row_checks(self.belongs_to, ids[at[start:stop]], block) == checks[at[start:stop]]
+            if into is not None:
+                into[rows[start:stop] if rows is not None else slice(start, stop)] = block
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for _ in pool.map(verify, starts.tolist(), [*starts[1:].tolist(), len(at)][: len(numbers)]):
+                pass
+        return right
+
+    def survey(self, file: "h5py.File", stream: BinaryIO) -> "_Survey":
+        """Where the rows are that count, every id once: two processes may have computed the same photo."""
+        ids, checks = self.ids_in(file, stream)
+        offset = self.offsets(file)[1]
+        at = _first_of_each(ids)
+        at = at[self.verified(stream, offset, ids, checks, at)]
+        return _Survey(ids[at], at, offset)
+
+    def write_from(self, source: BinaryIO, old: "_Survey", stream: BinaryIO, offsets: Sequence[int]) -> None:
+        """Copy those rows of another file into the first places, block by block."""
+        count = max(_COPY_BYTES // self.value.itemsize, 1)
+        for start in range(0, len(old.at), count):
+            at = old.at[start : start + count]
+            block = self.empty(int(at[-1]) + 1 - int(at[0])).values
+            _read_at(source, old.offset + int(at[0]) * self.value.itemsize, block)
+            self.write(stream, offsets, start, Rows(old.ids[start : start + count], block[at - at[0]]))
+
     def write(self, stream: BinaryIO, offsets: Sequence[int], first: int, rows: Rows) -> None:
         """Put ids and values, then their checks, into the places from `first` on."""
-        checks = row_checks(self.belongs_to, rows.ids, rows.values)
-        for column, offset in zip((rows.ids, rows.values, checks), offsets, strict=True):
-            _write_at(stream, offset + first * column[:1].nbytes, column.tobytes())
+        at_ids, at_values, at_checks = (
+            offset + first * dtype.itemsize for offset, dtype in zip(offsets, self.columns.values(), strict=True)
+        )
+        _write_at(stream, at_ids, _as_memory(rows.ids))
+        checks = np.empty(len(rows.ids), "<u8")
+        count = max(_BLOCK_BYTES // self.value.itemsize, 1)
+
+        def check(start: int) -> None:
+            block = slice(start, start + count)
+            checks[block] = row_checks(self.belongs_to, rows.ids[block], rows.values[block])
+
+        with ThreadPoolExecutor(_THREADS) as pool:  # while the values are written
+            checked = pool.map(check, range(0, len(checks), count))
+            _write_at(stream, at_values, _as_memory(rows.values))
+            list(checked)
+        _write_at(stream, at_checks, _as_memory(checks))
 
 
 class TableFile(_File):
@@ -254,31 +358,56 @@ class TableFile(_File):
         self._has_wrong_rows = any(rows.wrong for rows in found)
         return found
 
+    def ids(self) -> np.ndarray:
+        """The ids (N, 16) of the first table, whether their rows are whole or not."""
+        found = self._read(self._tables[0].ids_in)
+        return found[0][found[1] != 0] if found else np.empty((0, 16), np.uint8)
+
+    def find(self, wanted: np.ndarray, *, keep: bool) -> "tuple[Found, list[Rows]]":
+        """Which of the ids `wanted` (n, 16) the first table has, with their values if `keep`, and all other tables.
+
+        Only what is wanted is read and checked, block by block, so that no more memory is needed than for the values.
+        """
+
+        def load(file: "h5py.File", stream: BinaryIO) -> tuple[Found, list[Rows]]:
+            found = self._tables[0].find(file, stream, wanted, keep=keep)
+            return found, [table.read(file, stream) for table in self._tables[1:]]
+
+        nothing = Found(np.zeros(len(wanted), bool), self._tables[0].empty(len(wanted)).values if keep else None, 0)
+        found, others = self._read(load) or (nothing, self._nothing()[1:])
+        self._has_wrong_rows = bool(found.wrong) or any(rows.wrong for rows in others)
+        return found, others
+
     def append(self, new: Sequence[Rows]) -> None:
         """Add rows to each table; no kill loses them after this. Raises `StorageError` where the disk refuses."""
         with self.turn():
-            places = None if self._has_wrong_rows else self._read_alone(self._places)
-            if places is None or any(len(rows.ids) > free for (_, _, free), rows in zip(places, new, strict=True)):
+            free = None if self._has_wrong_rows else self._read_alone(self._places)
+            if free is None or any(len(rows.ids) > room for (_, _, room), rows in zip(free, new, strict=True)):
                 self._copy(new)
                 return
             with self.path.open("r+b", buffering=0) as stream:
-                for table, (offsets, first, _), rows in zip(self._tables, places, new, strict=True):
+                for table, (offsets, first, _), rows in zip(self._tables, free, new, strict=True):
                     table.write(stream, offsets, first, rows)
 
     def _copy(self, new: Sequence[Rows]) -> None:
         """Make the file, or another in its place, with all that counts in the old one and `new`."""
-        old = self._read_alone(self._load) or self._nothing()
-        everything = [_joined(*each) for each in zip(old, new, strict=True)]
+        old = self._read_alone(self._survey) or [_Survey.nothing() for _ in self._tables]
+        new = [rows.without(each.ids) for rows, each in zip(new, old, strict=True)]
         capacities = [
-            _capacity(table.least, len(rows.ids)) for table, rows in zip(self._tables, everything, strict=True)
+            _capacity(table.least, len(each.ids) + len(rows.ids))
+            for table, each, rows in zip(self._tables, old, new, strict=True)
         ]
         notes, offsets = self._without_rows(capacities)
-        with replacing(self.path) as temporary, temporary.open("wb", buffering=0) as stream:
+        durable = any(len(each.ids) for each in old)  # a power cut must not take what was there already
+        with replacing(self.path, durable=durable) as temporary, temporary.open("wb", buffering=0) as stream:
             for offset, data in notes.pieces:
                 _write_at(stream, offset, data)
             stream.truncate(notes.size)
-            for table, starts, rows in zip(self._tables, offsets, everything, strict=True):
-                table.write(stream, starts, 0, rows)
+            for table, starts, each, rows in zip(self._tables, offsets, old, new, strict=True):
+                if len(each.ids):
+                    with self.path.open("rb", buffering=0) as source:
+                        table.write_from(source, each, stream, starts)
+                table.write(stream, starts, len(each.ids), rows)
         self._has_wrong_rows = False
 
     def _without_rows(self, capacities: Sequence[int]) -> tuple["_Notes", list[list[int]]]:
@@ -303,6 +432,9 @@ class TableFile(_File):
 
     def _load(self, file: "h5py.File", stream: BinaryIO) -> list[Rows]:
         return [table.read(file, stream) for table in self._tables]
+
+    def _survey(self, file: "h5py.File", stream: BinaryIO) -> "list[_Survey]":
+        return [table.survey(file, stream) for table in self._tables]
 
     def _nothing(self) -> list[Rows]:
         return [table.empty(0) for table in self._tables]
@@ -393,28 +525,55 @@ def row_checks(belongs_to: str, *columns: np.ndarray) -> np.ndarray:
     return np.maximum(checks, np.uint64(1))
 
 
-def _write_at(stream: BinaryIO, offset: int, data: bytes) -> None:
+def _as_memory(array: np.ndarray) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _write_at(stream: BinaryIO, offset: int, data: bytes | memoryview) -> None:
     """All of `data`; the stream is not buffered, so nothing is left to fail when it is closed."""
     stream.seek(offset)
     write_all(stream, data)
 
 
 def _read_at(stream: BinaryIO, offset: int, array: np.ndarray) -> None:
-    """Fill a contiguous array. Raises `ValueError` where the file ends before."""
-    stream.seek(offset)
+    """Fill a contiguous array; several threads may. Raises `ValueError` where the file ends before."""
     left = array.view(np.uint8).reshape(-1)
     while len(left):
-        count = stream.readinto(left)  # type: ignore[attr-defined]
+        count = _read_some(stream, offset, left)
         if not count:
             raise ValueError("it ends too early")
-        left = left[count:]
+        offset, left = offset + count, left[count:]
 
 
-def _joined(old: Rows, new: Rows) -> Rows:
-    """Both, every id once: two processes may have computed the same photo."""
-    ids, values = np.concatenate([old.ids, new.ids]), np.concatenate([old.values, new.values])
-    first = np.sort(np.unique(ids.view("S16"), return_index=True)[1])
-    return Rows(ids, values) if len(first) == len(ids) else Rows(ids[first], values[first])
+def _read_some(stream: BinaryIO, offset: int, array: np.ndarray) -> int:
+    if hasattr(os, "preadv") and isinstance(stream, io.FileIO):
+        return os.preadv(stream.fileno(), [array.data], offset)
+    with _seeking:
+        stream.seek(offset)
+        return int(stream.readinto(array))  # type: ignore[attr-defined]
+
+
+def places(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """(n,) where each of `wanted` (n, 16) uint8 is among `ids` (m, 16), −1 for nowhere."""
+    if not len(ids) or not len(wanted):
+        return np.full(len(wanted), -1, np.intp)
+    sought, known = (np.ascontiguousarray(each).view("<u8") for each in (wanted, ids))
+    keys = _mixed(known)
+    order = np.argsort(keys, kind="stable")
+    at = np.searchsorted(keys[order], _mixed(sought))
+    at = order[np.minimum(at, len(order) - 1)]
+    return np.where((known[at] == sought).all(axis=1), at, -1)
+
+
+def _mixed(halves: np.ndarray) -> np.ndarray:
+    """(n, 2) uint64 → (n,), as good as unique: of two ids with the same number only one is found, and one computed."""
+    mixed: np.ndarray = halves[:, 0] * np.uint64(0x9E3779B97F4A7C15) + halves[:, 1]
+    return mixed
+
+
+def _first_of_each(ids: np.ndarray) -> np.ndarray:
+    """Places of the ids (n, 16), ascending, every id once."""
+    return np.sort(np.unique(ids.view("S16"), return_index=True)[1]) if len(ids) else np.empty(0, np.intp)
 
 
 def _capacity(least: int, count: int) -> int:

@@ -30,10 +30,10 @@ _TOLERANCE = 1e-7  # of the loss, relative
 
 @dataclass(frozen=True)
 class Features:
-    """What is worked out once for all photos.
+    """What is worked out once for all photos; the features themselves only for the few that are asked for.
 
-    `rows` (N, D) float32: embeddings of length 1, less `centre` (D,), divided by `scale`; zero where not `usable` (N,),
-    that is, where an embedding holds a NaN or an infinity.
+    `rows` (N, D) float32: embeddings of length 1, zero where not `usable` (N,), that is, where an embedding holds a NaN
+    or an infinity. `centre` (D,): the mean of the usable ones; `scale`: the root of their mean squared distance to it.
     """
 
     rows: np.ndarray
@@ -41,11 +41,15 @@ class Features:
     centre: np.ndarray
     scale: float
 
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """The features of these positions (n,): (n, D) float32, centred and scaled, zero where not usable."""
+        chosen: np.ndarray = (self.rows[positions] - self.centre) / np.float32(self.scale)
+        chosen[~self.usable[positions]] = 0
+        return chosen
+
     def logits(self, head: "Head") -> np.ndarray:
         """(N,) float64 log-odds of the target; what `head.logits` gives for the embeddings. 0 where not usable."""
-        weights = head.weights * np.float32(self.scale)
-        bias = head.bias + float(self.centre @ head.weights)
-        logits: np.ndarray = (self.rows @ weights).astype(np.float64) + bias
+        logits: np.ndarray = (self.rows @ head.weights).astype(np.float64) + head.bias
         logits[~self.usable] = 0
         return logits
 
@@ -67,18 +71,28 @@ class Head:
 
 
 def features(embeddings: np.ndarray) -> Features:
-    """(N, D) embeddings → the features that `fit` works on; a copy."""
-    rows = np.array(embeddings, np.float32)
+    """(N, D) embeddings → the features that `fit` works on.
+
+    An array of float32 is taken over: its rows have length 1 afterwards. Of a million photos a copy fills the memory.
+    """
+    rows = np.asarray(embeddings, np.float32)
     usable = np.isfinite(rows @ np.ones(rows.shape[1], np.float32))
     rows[~usable] = 0
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows /= np.maximum(np.sqrt(np.vecdot(rows, rows)), 1e-12)[:, None]
     count = max(int(usable.sum()), 1)
-    centre = rows.sum(axis=0, dtype=np.float64).astype(np.float32) / count
-    rows -= centre
-    rows[~usable] = 0
-    scale = max(float(np.sqrt(np.einsum("nd,nd->", rows, rows, dtype=np.float64) / count)), 1e-9)
-    rows /= scale
-    return Features(rows, usable, centre, scale)
+    centre = (rows.sum(axis=0, dtype=np.float64) / count).astype(np.float32)
+    spread = sum(_squares(block[fine] - centre) for block, fine in _blocks(rows, usable))
+    return Features(rows, usable, centre, max(float(np.sqrt(spread / count)), 1e-9))
+
+
+def _blocks(rows: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Few rows at a time, which stay in the processor's cache."""
+    for start in range(0, len(rows), 1024):
+        yield rows[start : start + 1024], usable[start : start + 1024]
+
+
+def _squares(rows: np.ndarray) -> float:
+    return float(np.vecdot(rows, rows).sum(dtype=np.float64))
 
 
 def fit(
@@ -95,7 +109,7 @@ def fit(
     """
     if offset is None and (target.all() or not target.any()):
         raise ValueError("both classes are needed")
-    rows = known.rows[labeled]
+    rows = known.at(labeled)
     if c is None:
         c = chosen_regularisation(rows, target) if offset is None else REGULARISATION
     with _one_thread():

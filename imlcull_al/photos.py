@@ -21,10 +21,10 @@ __all__ = [
 MAX_BYTES = 1 << 30
 
 
-def read(path: Path) -> bytes:
+def read(path: str | Path) -> bytes:
     """The bytes of a photo, at most `MAX_BYTES`. Raises `UnreadablePhoto`."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123 - texts too
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

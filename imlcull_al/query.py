@@ -70,8 +70,9 @@ def least_like(rows: np.ndarray, labeled: np.ndarray, candidates: np.ndarray) ->
 
     `rows`: (N, D) of length 1. Neither list may be empty.
     """
-    candidates = np.sort(np.asarray(candidates, np.intp))
-    closest = (rows[candidates] @ rows[labeled].T).max(axis=1)
+    candidates, others = np.sort(np.asarray(candidates, np.intp)), rows[labeled].T
+    blocks = (candidates[start : start + 4096] for start in range(0, len(candidates), 4096))
+    closest = np.concatenate([(rows[block] @ others).max(axis=1) for block in blocks])
     return int(candidates[np.argmin(closest)])
 
 
@@ -90,7 +91,7 @@ def covering_first(known: Features, uniform: np.ndarray) -> np.ndarray:
     """
     everything = np.argsort(uniform, kind="stable")
     sample = np.sort(everything[known.usable[everything]][-SAMPLE:])
-    directions = known.rows[sample]
+    directions = known.at(sample)
     directions = directions / np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     similarity = directions @ directions.T
     np.exp(2 * np.minimum(similarity, 1) - 2, out=similarity)

@@ -69,11 +69,11 @@ class Scorer:
     """p_keep of one set of photos, from any answers: what all answers have in common is worked out once."""
 
     def __init__(self, source: Source, seen: Embeddings) -> None:
-        """`seen`: embeddings by the encoder of `source`."""
+        """`seen`: embeddings by the encoder of `source`; its rows have length 1 afterwards."""
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
-        self._logits = source.model.head.logits(seen.rows).astype(np.float64) if source.model else None
+        self._logits = self.features.logits(source.model.head) if source.model else None
         self._chosen: tuple[list[tuple[str, str]], float] = ([], head.REGULARISATION)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
@@ -104,6 +104,6 @@ class Scorer:
         chosen_by, c = self._chosen
         if first != chosen_by:
             rows, target = self.labeled(dict(first))
-            c = head.chosen_regularisation(self.features.rows[rows], target)
+            c = head.chosen_regularisation(self.features.at(rows), target)
             self._chosen = (first, c)
         return c

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from . import cull, embeddings, head, photos, query, scores, train
+from . import cull, embeddings, photos, query, scores, train
 from .cull import Decision, Plan
-from .embeddings import DEFAULT_BATCH_SIZE, Embeddings
+from .embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from .encoder import load_encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
@@ -162,7 +162,7 @@ class Session:
         source = self._source
         if source is None or self._model_is_new:
             source = choose_source(self.stage, self._model)
-        paths = {key: self.stage.path(key) for key in listing.keys}
+        paths = self.stage.paths(listing.keys)
         seen = embeddings.ensure(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
@@ -173,6 +173,20 @@ class Session:
             self._ranker, self._ranking = ranker, None
             self._changed()
         return seen
+
+    def fill_cache(
+        self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
+    ) -> Filled:
+        """Have the cache hold the embeddings of all photos, in little memory; scores come with `prepare`."""
+        source = choose_source(self.stage, self._model) if self._model_is_new or not self._source else self._source
+        return embeddings.fill(
+            self.stage.paths(self.listing.keys),
+            source.encoder,
+            self._cache_dir,
+            batch_size=batch_size,
+            progress=progress,
+            stop=stop,
+        )
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""
@@ -257,14 +271,16 @@ class Session:
     def unlike(self) -> Photo | None:
         """The unlabeled photo least like those labeled; None while unprepared, and where there are none of either."""
         with self._lock:
-            seen, labels = self._seen, self._labels.as_dict()
-            if seen is None:
+            ranker, labels = self._ranker, self._labels.as_dict()
+            if ranker is None:
                 return None
-            labeled = np.array([row for row, key in enumerate(seen.keys) if key in labels], np.intp)
-            others = np.array([row for row, key in enumerate(seen.keys) if key not in labels], np.intp)
-            if not (len(labeled) and len(others)):
+            row = ranker.scorer.row
+            labeled = np.array([row[key] for key in labels if key in row], np.intp)
+            is_other = np.ones(len(row), bool)
+            is_other[labeled] = False
+            if not (len(labeled) and is_other.any()):
                 return None
-            key = seen.keys[query.least_like(head.unit(seen.rows), labeled, others)]
+            key = ranker.scorer.keys[query.least_like(ranker.scorer.features.rows, labeled, np.flatnonzero(is_other))]
         return self.photo(key)  # outside: it may wait for a fit, which wants the lock
 
     def exposure(self, key: str) -> dict[str, str]:
@@ -276,13 +292,14 @@ class Session:
     def similar(self, key: str, count: int = 3) -> list[Similar]:
         """Up to `count` kept and `count` culled photos most like this one, the closest first; none while unprepared."""
         self._check(key)
-        seen, labels = self._seen, self._labels.as_dict()
-        if seen is None or key not in seen.keys:
+        ranker, labels = self._ranker, self._labels.as_dict()
+        if ranker is None or key not in ranker.scorer.row:
             return []
-        rows = [row for row, other in enumerate(seen.keys) if other in labels and other != key]
-        cosines = head.unit(seen.rows[rows]) @ head.unit(seen.rows[[seen.keys.index(key)]])[0]
+        row, keys, units = ranker.scorer.row, ranker.scorer.keys, ranker.scorer.features.rows
+        rows = sorted(row[other] for other in labels if other in row and other != key)
+        cosines = units[rows] @ units[row[key]]
         closest = sorted(zip(-cosines, rows, strict=True))
-        found = [Similar(seen.keys[row], labels[seen.keys[row]], float(-minus)) for minus, row in closest]
+        found = [Similar(keys[row], labels[keys[row]], float(-minus)) for minus, row in closest]
         return [each for label in LABELS for each in [one for one in found if one.label == label][:count]]
 
     def photo(self, key: str) -> Photo:

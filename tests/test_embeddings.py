@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def reads(monkeypatch):
     names, read = [], photos.read
 
     def counted(path):
-        names.append(path.name)
+        names.append(Path(path).name)
         return read(path)
 
     monkeypatch.setattr(photos, "read", counted)

@@ -71,8 +71,10 @@ def test_features_give_the_logits_that_the_embeddings_do():
     known = head.features(ROWS)
     fitted = head.fit(known, np.arange(30), TARGET[:30])
     assert np.allclose(known.logits(fitted), fitted.logits(ROWS), atol=1e-4)
-    assert np.allclose(known.rows.mean(axis=0), 0, atol=1e-5)
-    assert np.square(known.rows).sum(axis=1).mean() == pytest.approx(1, abs=1e-4)
+    features = known.at(np.arange(len(ROWS)))
+    assert np.allclose(features.mean(axis=0), 0, atol=1e-5)
+    assert np.square(features).sum(axis=1).mean() == pytest.approx(1, abs=1e-4)
+    assert np.allclose(np.square(known.rows).sum(axis=1), 1)
 
 
 def test_what_is_no_number_is_not_usable_and_harms_no_other():
@@ -93,7 +95,7 @@ def test_more_labels_than_dimensions_and_fewer_are_the_same_optimum():
 
 
 def test_what_is_left_out_is_predicted_as_a_fit_without_it_would():
-    rows, target = head.features(ROWS).rows[:30].astype(float), TARGET[:30]
+    rows, target = head.features(ROWS).at(np.arange(30)).astype(float), TARGET[:30]
     approximate = head._left_out_losses(rows, target, 3.0) / head.class_weights(target)
     for left_out in (0, 7, 19):
         rest = np.delete(np.arange(30), left_out)
@@ -112,7 +114,10 @@ def test_the_penalty_is_the_usual_one_unless_the_answers_clearly_speak_for_anoth
     known = head.features(loud)
     assert head.chosen_regularisation(known.rows[:80], target[:80]) >= 10
     assert head.chosen_regularisation(known.rows[:10], target[:10]) == head.REGULARISATION  # too few to tell
-    assert head.chosen_regularisation(head.features(ROWS).rows[:30], chance.random(30) > 0.5) <= head.REGULARISATION
+    assert (
+        head.chosen_regularisation(head.features(ROWS).at(np.arange(30)), chance.random(30) > 0.5)
+        <= head.REGULARISATION
+    )
 
 
 def test_c_is_chosen_anew_when_a_tenth_more_answers_are_there():

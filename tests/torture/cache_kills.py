@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al.cache import Content, ContentIds, EmbeddingCache
+from imlcull_al.cache import Content, ContentIds, EmbeddingCache, as_hex
 from imlcull_al.progress import Progress, silent
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed_together, row, tell
@@ -121,14 +121,15 @@ class Files:
 
     def found(self, folder: Path) -> tuple[set[int], int]:
         """The numbers of which everything is right, and how many entries are wrong."""
-        known = self.open(folder)._known
+        path_ids, stats, ids, taken, compensation = self.open(folder)._known
+        entries = zip(path_ids, stats.tolist(), as_hex(ids), taken.tolist(), compensation.tolist(), strict=True)
         there = {
             stat[0]
-            for name, (stat, content) in known.items()
-            if (stat, content) == ((stat[0],) * 3, self.content(stat[0]))
-            and name == hashlib.blake2b(f"/{stat[0]}".encode(), digest_size=16).digest()
+            for name, stat, *content in entries
+            if (stat, Content(*content)) == ([stat[0]] * 3, self.content(stat[0]))
+            and name.tobytes() == hashlib.blake2b(f"/{stat[0]}".encode(), digest_size=16).digest()
         }
-        return there, len(known) - len(there)
+        return there, len(path_ids) - len(there)
 
     def content(self, number: int) -> Content:
         return Content(id_of(number), number / 8, number % 999 / 4)
