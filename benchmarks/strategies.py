@@ -93,13 +93,14 @@ def scikit_activeml(name: str, **options: Any) -> Callable[[Pool, np.ndarray, in
         strategy = getattr(skactiveml.pool, name)(random_state=pool.seed, **{**options, **settings})
         learner = LogisticRegression(C=head.REGULARISATION, class_weight="balanced", max_iter=500)
         needs = {} if name in ("TypiClust", "CoreSet") else {"clf": SklearnClassifier(learner, classes=[0, 1])}
+        features = pool.known.at(np.arange(len(pool.known.rows)))
         given = np.full(len(answers), np.nan)  # what it takes for unlabeled
         rows = pool.covering[:BATCH].tolist()
         given[rows] = answers[rows]
         while len(rows) < min(budget, len(answers)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # while there is one class only
-                batch = strategy.query(X=pool.known.at(np.arange(len(pool.known.rows))), y=given, batch_size=BATCH, **needs)
+                batch = strategy.query(X=features, y=given, batch_size=BATCH, **needs)
             given[batch] = answers[batch]
             rows += [int(row) for row in batch]
         return np.array(rows), np.ones(len(rows), bool)

@@ -32,6 +32,7 @@ import numpy as np
 
 from .errors import StorageError
 from .hdf5 import ColumnFile, Rows, Table, TableFile, places
+from .originals import State, stat_of
 
 log = logging.getLogger(__name__)
 EMBEDDINGS_FORMAT, EMBEDDINGS_VERSION = "imlcull embeddings", 2
@@ -129,7 +130,7 @@ class ContentIds:
         self.path = folder / "content_ids.h5"
         attributes = {"format": CONTENT_IDS_FORMAT, "version": CONTENT_IDS_VERSION}
         self._file = ColumnFile(self.path, attributes, ("path_id", "stat", "content_id", "taken", "compensation"))
-        self._new: dict[bytes, tuple[tuple[int, int, int], Content]] = {}
+        self._new: dict[bytes, tuple[State, Content]] = {}
         self._seen = stat_of(self.path)
         self._known = self._found(self._file.read())
 
@@ -159,7 +160,7 @@ class ContentIds:
         contents.ids[known], contents.taken[known], contents.compensation[known] = ids[at], taken[at], compensation[at]
         return known, contents
 
-    def put(self, path: str | Path, stat: tuple[int, int, int], content: Content) -> None:
+    def put(self, path: str | Path, stat: State, content: Content) -> None:
         """Remember what `path`, whose `stat_of` was taken before reading, holds."""
         self._new[_path_id(path)] = (stat, content)
 
@@ -191,7 +192,7 @@ class ContentIds:
         )
 
 
-def _columns(path_ids: list[bytes], stats: list[tuple[int, int, int]], contents: list[Content]) -> list[np.ndarray]:
+def _columns(path_ids: list[bytes], stats: list[State], contents: list[Content]) -> list[np.ndarray]:
     """As they lie in the file."""
     return [
         np.frombuffer(b"".join(path_ids), np.uint8).reshape(-1, 16),
@@ -206,15 +207,6 @@ def _merged(old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
     """Both; what is in both is as in `new`."""
     stays = places(old[0], new[0]) < 0
     return [np.concatenate([before[stays], after]) for before, after in zip(old, new, strict=True)]
-
-
-def stat_of(path: str | Path) -> tuple[int, int, int]:
-    """Size in bytes, mtime in ns and inode of a file; zeros where there is none."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - of a hundred thousand texts, without making paths of them
-    except (OSError, ValueError):
-        return 0, 0, 0
-    return status.st_size, status.st_mtime_ns, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
 
 
 def _texts(reasons: Rows) -> dict[str, str]:

@@ -219,9 +219,8 @@ def demo(options: argparse.Namespace) -> None:
 def _prepared(options: argparse.Namespace):  # type: ignore[no-untyped-def]  # a Session, imported late
     from .session import open_session
 
-    session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     with progress_bar() as progress:
-        session.prepare(progress=progress)
+        session = open_session(options.project, options.stage, options.model, options.cache_dir, progress=progress)
     _say_notices(session)
     return session
 

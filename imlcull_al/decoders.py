@@ -5,7 +5,7 @@ first needed, asked again and again, and ends with the app. What a photo did to 
 process is replaced, and these bytes are not decoded again as long as the app runs. Where no process can be started,
 photos are decoded in the app.
 
-What is sent and received is `worker`'s; nothing in a reply is believed. Knows nothing of files or stages.
+What is sent and received is `worker`'s; nothing in a reply is believed. Knows nothing of stages.
 """
 
 import atexit
@@ -26,6 +26,7 @@ from PIL import Image
 
 from . import pixels, worker
 from .errors import UnreadablePhoto
+from .originals import Original, read
 from .pixels import Moment
 
 log = logging.getLogger(__name__)
@@ -58,27 +59,28 @@ class Decoders:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._can_start: bool | None = None  # not known before the first
-        self._condemned: dict[bytes, _Ended] = {}  # digest of a photo → what it did
+        self._condemned: dict[bytes, _Ended] = {}  # digest of a photo, or of a file in a state → what it did
 
-    def decode(self, data: bytes, min_side: int | None) -> tuple[Image.Image, Moment]:
+    def decode(self, photo: bytes | Original, min_side: int | None) -> tuple[Image.Image, Moment]:
         """`pixels.decode` and `pixels.moment` of the same bytes. Raises `UnreadablePhoto`."""
 
-        def here() -> tuple[Image.Image, Moment]:
+        def here(data: bytes) -> tuple[Image.Image, Moment]:
             return pixels.decode(data, min_side), pixels.moment(data)
 
-        return self._ask({"do": "decode", "min_side": min_side}, data, _image, here)
+        return self._ask({"do": "decode", "min_side": min_side}, photo, _image, here)
 
-    def preview(self, data: bytes, max_side: int) -> bytes:
+    def preview(self, photo: bytes | Original, max_side: int) -> bytes:
         """`pixels.preview`. Raises `UnreadablePhoto`."""
-        return self._ask({"do": "preview", "max_side": max_side}, data, _jpeg, lambda: pixels.preview(data, max_side))
+        request = {"do": "preview", "max_side": max_side}
+        return self._ask(request, photo, _jpeg, lambda data: pixels.preview(data, max_side))
 
-    def exposure(self, data: bytes) -> dict[str, str]:
-        """`pixels.exposure`. Raises `UnreadablePhoto` where that hangs or crashes."""
-        return self._ask({"do": "exposure"}, data, _exposure, lambda: pixels.exposure(data))
+    def exposure(self, photo: bytes | Original) -> dict[str, str]:
+        """`pixels.exposure`. Raises `UnreadablePhoto` where that hangs or crashes, or the file is out of reach."""
+        return self._ask({"do": "exposure"}, photo, _exposure, pixels.exposure)
 
-    def moment(self, data: bytes) -> Moment:
-        """`pixels.moment`. Raises `UnreadablePhoto` where that hangs or crashes."""
-        return self._ask({"do": "moment"}, data, _moment, lambda: pixels.moment(data))
+    def moment(self, photo: bytes | Original) -> Moment:
+        """`pixels.moment`. Raises as `exposure`."""
+        return self._ask({"do": "moment"}, photo, _moment, pixels.moment)
 
     def processes(self) -> list[int]:
         """The ids of the processes that are there now."""
@@ -94,22 +96,29 @@ class Decoders:
             each.end()
 
     def _ask(
-        self, request: Mapping[str, Any], data: bytes, parse: "_Parse[Parsed]", here: Callable[[], Parsed]
+        self, request: dict[str, Any], photo: bytes | Original, parse: "_Parse[Parsed]", here: Callable[[bytes], Parsed]
     ) -> Parsed:
-        """The reply as `parse` understands it; what `here` gives where no process can be started."""
+        """The reply as `parse` understands it; what `here` gives where no process can be started.
+
+        Of a file the process is sent the path, and reads it itself: a large photo takes long through a pipe.
+        """
+        data = photo
+        if isinstance(photo, Original):
+            data, request = os.fsencode(photo.path), {**request, "state": photo.state}
+        assert isinstance(data, bytes)
         with self._turns:
             if self._closing.is_set():
                 raise UnreadablePhoto("the app is ending", lasting=False)
-            if self._condemned and (known := self._condemned.get(_digest(data))):
+            if self._condemned and (known := self._condemned.get(_digest(photo))):
                 raise UnreadablePhoto(str(known), lasting=known.lasting)
             chosen = self._take()
             if chosen is None:
-                return here()
+                return here(read(photo.path, photo.state) if isinstance(photo, Original) else photo)
             try:
                 return chosen.ask(request, data, parse)
             except _Ended as error:
                 if error.by_photo:
-                    self._condemned[_digest(data)] = error
+                    self._condemned[_digest(photo)] = error
                 raise
             except MemoryError as error:
                 raise UnreadablePhoto("there is not enough memory for its pixels", lasting=False) from error
@@ -189,8 +198,9 @@ class _Ended(UnreadablePhoto):
         self.by_photo = by_photo
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
+def _digest(photo: bytes | Original) -> bytes:
+    named = repr(tuple(photo)).encode(errors="surrogatepass") if isinstance(photo, Original) else photo
+    return hashlib.blake2b(named, digest_size=16).digest()
 
 
 class _NotStarted(Exception):

@@ -22,9 +22,10 @@ import numpy as np
 from PIL import Image
 
 from . import photos
-from .cache import Content, ContentIds, EmbeddingCache, as_hex, stat_of
+from .cache import Content, ContentIds, EmbeddingCache, as_hex
 from .encoder import Encoder
 from .errors import Cancelled, UnreadablePhoto
+from .originals import State, stat_of
 from .parallel import THREADS, in_order
 from .progress import Progress, Stop, never, silent
 
@@ -67,7 +68,7 @@ class _Read(NamedTuple):
     """
 
     row: int
-    stat: tuple[int, int, int]
+    state: State
     content: Content | None
     image: Image.Image | None
     reason: str | None
@@ -209,18 +210,17 @@ class _Work:
     def _read(self, row: int, in_cache: Collection[str]) -> _Read:
         """In a thread of its own."""
         path = self.paths[row]
-        stat = stat_of(path)
+        state = stat_of(path)
         content = None
         try:
-            data = photos.read(path)
-            content_id = photos.content_id(data)
+            content_id = photos.identify(path)
             if content_id in in_cache or content_id in self.made or content_id in self.reasons:
-                return _Read(row, stat, Content(content_id, *photos.moment(data)), None, None)
+                return _Read(row, state, Content(content_id, *photos.moment(path)), None, None)
             content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
-            image, moment = photos.decode_with_moment(data, self.encoder.side)
-            return _Read(row, stat, Content(content_id, *moment), image, None)
+            image, moment = photos.decode_file(path, state, self.encoder.side)
+            return _Read(row, state, Content(content_id, *moment), image, None)
         except UnreadablePhoto as error:
-            return _Read(row, stat, content if error.lasting else None, None, str(error))
+            return _Read(row, state, content if error.lasting else None, None, str(error))
 
     def _is_image(self, read: _Read) -> bool:
         """Note what is known of a file now; whether there is an image to encode."""
@@ -228,7 +228,7 @@ class _Work:
             self.failed[read.row] = read.reason or ""
             return False
         content_id = read.content.content_id
-        self.files.put(self.paths[read.row], read.stat, read.content)
+        self.files.put(self.paths[read.row], read.state, read.content)
         self.contents.put(read.row, read.content)
         if read.reason is not None:
             self._fail(read.row, content_id, read.reason)

@@ -95,12 +95,12 @@ class Session:
     """
 
     def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
-        """Read the listing and the answers; scores come with `prepare`."""
+        """Read the answers; scores come with `prepare`."""
         for folder in (stage.project, cache_dir, cache_dir / "previews"):
             sweep(folder)
         self.stage = stage
-        self.listing: Listing = list_photos(stage)
-        self._keys = frozenset(self.listing.keys)
+        self._listing: Listing | None = None
+        self._known: frozenset[str] = frozenset()
         self._model = model
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
@@ -125,6 +125,21 @@ class Session:
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""
         return Session(stage, self._model, self._cache_dir)
+
+    @property
+    def listing(self) -> Listing:
+        """The photos of the stage as they were when it was last looked at. Raises `StageError` for an empty stage."""
+        with self._lock:
+            if self._listing is None:
+                self._listing = list_photos(self.stage)
+                self._known = frozenset(self._listing.keys)
+            return self._listing
+
+    @property
+    def _keys(self) -> frozenset[str]:
+        if self._listing is None:
+            return frozenset(self.listing.keys)
+        return self._known
 
     @property
     def notice(self) -> str:
@@ -168,7 +183,7 @@ class Session:
         )
         ranker = Ranker(Scorer(source, seen), seen)
         with self._lock:  # scores, photos and embeddings change together
-            self.listing, self._keys = listing, frozenset(listing.keys)
+            self._listing, self._known = listing, frozenset(listing.keys)
             self._source, self._seen, self._model_is_new = source, seen, False
             self._ranker, self._ranking = ranker, None
             self._changed()
@@ -615,4 +630,6 @@ def open_session(
     session = Session(open_stage(project, stage), model, folder)
     if prepare:
         session.prepare(progress=progress)
+    else:
+        session.listing  # noqa: B018 - an empty stage is said here
     return session

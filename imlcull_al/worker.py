@@ -17,8 +17,9 @@ Both are frames of the same form, numbers big-endian:
     {"do": "moment"}                         the photo      {"moment": [taken, compensation]}
     any                                                     {"error": reason, "lasting": true}
 
-`min_side` may be null, and so may both numbers of a moment. Nothing in a reply is code, and whoever reads it checks it:
-a photo may have taken this process over.
+A request may hold `"state": [size, mtime, inode]`: then the payload is the path of a file that holds the photo, read
+while it is in that state. `min_side` may be null, and so may both numbers of a moment. Nothing in a reply is code,
+and whoever reads it checks it: a photo may have taken this process over.
 
 The process ends when its standard input does. It holds itself to limits, as far as the system has them: `MEMORY` of
 address space, `SECONDS` of computing for one photo, no files written, no core dump. Ctrl-C is not for it. Imports
@@ -42,6 +43,7 @@ except ImportError:  # Windows
 
 from . import pixels
 from .errors import UnreadablePhoto
+from .originals import read
 
 MEMORY = 8 << 30
 """Bytes of address space. The hungriest photos of 250 megapixels: 6 GB for JPEG 2000 with transparency, 4 GB for WebP,
@@ -89,6 +91,8 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
 def answer(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     """Head and payload of the reply to a request."""
     try:
+        if "state" in request:
+            data = read(os.fsdecode(data), tuple(request["state"]))
         match request["do"]:
             case "decode":
                 moment = _moment(data)

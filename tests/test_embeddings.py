@@ -26,13 +26,13 @@ def stage(tmp_path):
 @pytest.fixture
 def reads(monkeypatch):
     """Names of the files that were read."""
-    names, read = [], photos.read
+    names, identify = [], photos.identify
 
     def counted(path):
         names.append(Path(path).name)
-        return read(path)
+        return identify(path)
 
-    monkeypatch.setattr(photos, "read", counted)
+    monkeypatch.setattr(photos, "identify", counted)
     return names
 
 

@@ -2,8 +2,10 @@
 
 import io
 import math
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image, ImageCms
 
 from imlcull_al import photos
 from imlcull_al.errors import UnreadablePhoto
+from imlcull_al.originals import stat_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -181,12 +184,34 @@ def test_the_exposure_is_what_the_camera_noted(tmp_path):
         ({}, (math.nan, math.nan)),
     ],
 )
-def test_the_moment_is_time_with_its_fraction_and_compensation(notes, moment):
+def test_the_moment_is_time_with_its_fraction_and_compensation(tmp_path, notes, moment):
     exif = Image.Exif()
     exif.get_ifd(0x8769).update(notes)
-    found = photos.moment(encoded(half_red_half_blue(), "JPEG", exif=exif))
+    (tmp_path / "a.jpg").write_bytes(encoded(half_red_half_blue(), "JPEG", exif=exif))
+    found = photos.moment(tmp_path / "a.jpg")
     assert found == pytest.approx(moment, nan_ok=True)
 
 
-def test_bytes_without_notes_have_no_moment():
-    assert all(math.isnan(value) for value in photos.moment(b"no photo"))
+def test_bytes_without_notes_have_no_moment(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no photo")
+    assert all(math.isnan(value) for value in photos.moment(tmp_path / "a.jpg"))
+
+
+def test_a_file_that_is_written_meanwhile_is_unreadable_for_now(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(half_red_half_blue(), "JPEG"))
+    before = stat_of(path)
+    assert photos.decode_file(path, before)[0].size == (32, 16)
+    path.write_bytes(encoded(half_red_half_blue(), "JPEG") + b"more")
+    with pytest.raises(UnreadablePhoto, match="was being written while it was read") as raised:
+        photos.decode_file(path, before)
+    assert not raised.value.lasting
+    assert photos.decode_file(path, stat_of(path))[0].size == (32, 16)
+
+
+def test_a_path_may_be_relative_and_of_any_bytes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"gr\xf6\xdfe.jpg")
+    Path(name).write_bytes(encoded(half_red_half_blue(), "JPEG"))
+    assert photos.load(name).size == (32, 16)
+    assert photos.identify(name) == photos.content_id(Path(name).read_bytes())

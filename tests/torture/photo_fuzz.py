@@ -116,7 +116,7 @@ def looked_at(path: Path) -> Seen:
         lambda: photos.load(path, SIDE),
         lambda: photos.preview(path, SCREEN),
         lambda: photos.exposure(path),
-        lambda: photos.moment(photos.read(path)),
+        lambda: photos.moment(path),
     )
     said, slowest, broken = [], 0.0, ""
     for use in uses:
