@@ -2,13 +2,14 @@
 # make test    the same environment, all tests
 # make check   lint, format and types
 # make torture tries to break every promise, half an hour; writes tests/torture/README.md
+# make bench   every wait against the floor and the usual tools; 40 minutes, 20 GB, writes benchmarks/RESULTS.md
 # make bench-labels   how many answers it takes, against other strategies; some 15 minutes, writes benchmarks/RESULTS.md
 PYTHON ?= python3
 BIN := .venv/bin
 PHOTOS ?= ../shared/photos
 MODEL ?= ../shared/models/vit-tiny-patch16-224
 
-.PHONY: demo test check format torture bench-labels
+.PHONY: demo test check format torture bench bench-labels
 
 demo: .venv/ready
 	$(BIN)/python -m imlcull_al demo demo_project
@@ -27,6 +28,9 @@ format: .venv/ready-tests
 
 torture: .venv/ready-tests
 	$(BIN)/python -m tests.torture
+
+bench: .venv/ready-bench
+	$(BIN)/python -m benchmarks.speed --photos $(PHOTOS) --model $(MODEL) $(if $(WORK),--work $(WORK)) $(if $(ONLY),--only $(ONLY))
 
 bench-labels: .venv/ready-bench
 	$(BIN)/python -m benchmarks.labels --photos $(PHOTOS) --model $(MODEL)

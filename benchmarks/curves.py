@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.results import table
 from imlcull_al.evaluation import Quality, labels_to_reach, mean_interval
 
 BUDGETS = tuple(range(20, 321, 20))
@@ -67,11 +68,6 @@ def report(curves: Curves) -> str:
     return "\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def _needed(curves: Curves) -> str:
     """Labels to reach random-at-300, by task and for the mean of the class tasks."""
     level, rows = BUDGETS.index(TARGET), []
@@ -83,7 +79,7 @@ def _needed(curves: Curves) -> str:
         low, high = map(_labels, reached[-1][1:])
         rows.append([name, str(len(seeds)), *(_labels(one.labels) for one in reached), f"{low} – {high}"])
     head = ["strategy", "seeds", *CLEAN, "mean of the six", "95 % interval"]
-    return f"### Labels to reach the AP that random has at {TARGET}\n\n" + _table(head, rows)
+    return f"### Labels to reach the AP that random has at {TARGET}\n\n" + table(head, rows)
 
 
 def _labels(count: float) -> str:
@@ -100,7 +96,7 @@ def _against(curves: Curves) -> str:
             less = [(curves.of(OURS, of, like=name) - curves.of(name, of)).mean(axis=1) for of in GROUPS.values()]
             rows.append([name, str(len(curves.seeds[name])), *(_signed(1000 * one) for one in less)])
     title = f"### AP × 1000, mean over {BUDGETS[0]} … {BUDGETS[-1]} labels: {OURS} less the others {INTERVAL}"
-    return f"{title}\n\n" + _table([f"{OURS} less", "seeds", *GROUPS], rows)
+    return f"{title}\n\n" + table([f"{OURS} less", "seeds", *GROUPS], rows)
 
 
 def _signed(values: np.ndarray) -> str:
@@ -123,7 +119,7 @@ def _cells(curves: Curves) -> str:
         rows.append([name, str(len(seeds)), str(above), str(len(below)), worst])
     cells = len(BUDGETS) * len(TASKS)
     title = f"### Of {cells} cells (task × budget), those whose 95 % interval of AP lies wholly above or below random's"
-    return f"{title}\n\n" + _table(["strategy", "seeds", "above", "below", "which"], rows)
+    return f"{title}\n\n" + table(["strategy", "seeds", "above", "below", "which"], rows)
 
 
 def _differences(
@@ -137,7 +133,7 @@ def _differences(
             continue
         ahead = 1000 * (values - curves.of(BASELINE, tasks, metric, budgets, like=name))
         rows.append([name, *map(_signed, (*ahead.T, ahead.mean(axis=1)))])
-    return _table([title, *map(str, budgets), "mean"], rows)
+    return table([title, *map(str, budgets), "mean"], rows)
 
 
 def plot(curves: Curves, file: Path) -> None:

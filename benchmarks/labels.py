@@ -27,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; small matrices ga
 import numpy as np
 
 from benchmarks.curves import BUDGETS, SAMPLE, SAMPLE_BUDGETS, Curves, plot, report
+from benchmarks.results import RESULTS, write_part
 from benchmarks.shoots import make_shoot, whims
 from benchmarks.strategies import RIVALS, STRATEGIES, Pool, make_pool
 from imlcull_al import bursts, embeddings, head, query, sample
@@ -39,7 +40,7 @@ FIVE = ("Dress", "Skirt", "Shoes", "Hat", "Outwear")
 FLIPPED = 0.15
 HELD_OUT = 0.3
 COLUMNS = ("task", "strategy", "seed", "labels", *Quality._fields)
-MARKS = ("<!-- written by benchmarks.labels: begin -->", "<!-- end -->")
+PART = "benchmarks.labels"
 Tasks = dict[str, tuple[np.ndarray, np.ndarray]]
 """Task → (answers, truth), each (N,) bool: what is said, and what is judged by."""
 
@@ -64,16 +65,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="how many (default: %(default)s)")
     parser.add_argument("--rival-seeds", type=int, default=5, help="scikit-activeml's (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("cache/bench-labels"), help="default: %(default)s")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/RESULTS.md"), help="default: %(default)s")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="default: %(default)s")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     stages = [clothing(options.photos, options.model, options.out), shoot(options.photos, options.model, options.out)]
     seeds = {name: options.rival_seeds if name in RIVALS else options.seeds for name in STRATEGIES}
     play_missing(stages, seeds, options.out / "curves.csv")
     curves = Curves(stored(options.out / "curves.csv"), seeds)
-    before, _, rest = options.results.read_text(encoding="utf-8").partition(MARKS[0])
-    text = f"{MARKS[0]}\n\n{report(curves)}\n{timing()}\n{MARKS[1]}"
-    options.results.write_text(before + text + rest.partition(MARKS[1])[2], encoding="utf-8")
+    write_part(options.results, PART, f"{report(curves)}\n{timing()}")
     plot(curves, options.results.with_name("labels.png"))
 
 

@@ -1,0 +1,99 @@
+"""Row 10: the most memory that a million photos take, embedding them and in the app.
+
+Embedding is measured at three sizes with real decoding of small JPEGs and a toy encoder of 768 numbers; a million is on
+the line through them. The app is measured at its full size, with made-up rows.
+"""
+
+import socket
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.speed.harness import fresh, watched
+from benchmarks.speed.material import Material, Toy, name_of
+from benchmarks.speed.report import Aim, Row
+from imlcull_al import embeddings, open_session
+
+MILLION = 1_000_000
+SIZES = (20_000, 50_000, 100_000)
+
+
+def measure(material: Material) -> list[Row]:
+    """Both."""
+    return [*measure_embedding(material), measure_app(material)]
+
+
+def measure_embedding(material: Material) -> list[Row]:
+    """On the line through three sizes."""
+    sizes = [size // 50 for size in SIZES] if material.quick else SIZES
+    made = material.project(sizes[-1])
+    found = [fresh(embed, stage=str(made.stage), count=size, work=str(material.work)) for size in sizes]
+    seen = ", ".join(f"{size:,}: {one['peak']:.2f} GiB" for size, one in zip(sizes, found, strict=True))
+    what, unit = f"embed {MILLION:,} photos, 768 numbers each", "GiB"
+    note = (
+        f"peak resident memory, mapped files included, on the line through what was measured ({seen}); toy encoder "
+        f"without weights, small JPEGs; the decoders' own processes take {found[-1]['children']:.2f} GiB beside it"
+    )
+    peak, anonymous = (line_at(MILLION, sizes, [one[name] for one in found]) for name in ("peak", "anonymous"))
+    return [
+        Row("10", what, [peak], aim=Aim("below", 1.5), unit=unit, note=note),
+        Row("10", "of it, what no file holds", [anonymous], unit=unit),
+    ]
+
+
+def measure_app(material: Material) -> Row:
+    """Opened, ordered and served."""
+    count = material.some(MILLION, 20_000)
+    made = material.project(count, empty=True, answers=100)
+    found = fresh(app, folder=str(made.folder), cache=str(made.cache), model=str(material.base()))
+    note = (
+        f"peak resident memory of the process, mapped files included; {found['anonymous']:.2f} GiB at most were no "
+        "mapped file. Scores fitted, first 20 listed, GET / answered"
+    )
+    what = f"the app on {count:,} photos, 768 numbers each"
+    return Row("10", what, [found["peak"]], aim=Aim("below", 4), unit="GiB", note=note)
+
+
+def line_at(place: float, sizes: Any, values: Any) -> float:
+    """The value there of the straight line that fits best."""
+    slope, start = np.polyfit(np.asarray(sizes, float), np.asarray(values, float), 1)
+    return float(start + slope * place)
+
+
+def embed(stage: str, count: int, work: str) -> dict[str, float]:
+    """In a process of its own: the first `count` photos of a stage into an empty cache; seconds, and GiB."""
+    paths = {name_of(number): Path(stage) / name_of(number) for number in range(count)}
+    with tempfile.TemporaryDirectory(dir=work) as cache, watched() as most:
+        since = time.perf_counter()
+        seen = embeddings.ensure(paths, Toy(), Path(cache))
+        most["seconds"] = time.perf_counter() - since
+        assert seen.computed == count
+    return most
+
+
+def app(folder: str, cache: str, model: str) -> dict[str, float]:
+    """In a process of its own: a session with its scores, and a page on it."""
+    with watched() as most:
+        session = open_session(folder, model=model, cache_dir=cache)
+        session.answer(session.listing.keys[0], "keep")
+        assert len(session.order(20)) == 20
+        served(session)
+    session.undo()
+    return most
+
+
+def served(session: Any) -> None:
+    """One look at the page."""
+    from imlcull_al import ui
+    from imlcull_al.desk import Desk
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    page = ui.serve(Desk(session), "127.0.0.1", port)
+    with urllib.request.urlopen(page.local_url, timeout=60) as reply:
+        assert reply.status == 200
+    page.close(verbose=False)

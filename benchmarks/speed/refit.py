@@ -1,0 +1,62 @@
+"""Row 5: from an answer to the new order, against scikit-activeml on the same rows and answers."""
+
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.speed.harness import fresh
+from benchmarks.speed.material import Material, rows, subjects
+from benchmarks.speed.report import Aim, Row
+from imlcull_al import open_session
+
+ANSWERED = 100
+
+
+def measure(material: Material) -> list[Row]:
+    """Answers by turns."""
+    count = material.some(100_000, 3000)
+    made = material.project(count)
+    where = {"folder": str(made.folder), "cache": str(made.cache), "model": str(material.base())}
+    found = fresh(answers, **where, count=count, turns=5 if material.quick else 9)
+    against = "scikit-activeml's UncertaintySampling with scikit-learn's LogisticRegression"
+    note = f"after {ANSWERED} answers; imlcull's side writes the answer to the disk, fits, and lists the first 20"
+    work = f"refit and order again after an answer, {count:,} × 768"
+    return [Row("5", work, found["ours"], against, found["theirs"], Aim("faster", 10), note=note)]
+
+
+def answers(folder: str, cache: str, model: str, count: int, turns: int) -> dict[str, list[float]]:
+    """In a process of its own. Both know `ANSWERED` answers first; then each gets one more a turn."""
+    from skactiveml.classifier import SklearnClassifier
+    from skactiveml.pool import UncertaintySampling
+    from sklearn.linear_model import LogisticRegression
+
+    session = open_session(folder, model=model, cache_dir=Path(cache))
+    features = np.concatenate(list(rows(count, 768)))
+    truth = subjects(count) % 2
+    given = np.full(count, np.nan)
+    before = [int(key.split("_")[1].split(".")[0]) for key in session.labels()]  # of a run in the same folder
+    given[before] = truth[before]
+    asked = iter(np.setdiff1d(np.random.default_rng(5).permutation(count)[: 4 * (ANSWERED + turns)], before).tolist())
+    keys = session.listing.keys
+    for number in [next(asked) for _ in range(max(0, ANSWERED - len(before)))]:
+        session.answer(keys[number], ("keep", "cull")[truth[number]])
+        given[number] = truth[number]
+    session.order(20)
+    strategy = UncertaintySampling(random_state=0)
+    learner = SklearnClassifier(LogisticRegression(max_iter=500), classes=[0, 1])
+    warnings.simplefilter("ignore")
+    strategy.query(X=features, y=given, clf=learner)
+    found: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(turns):
+        number = next(asked)
+        since = time.perf_counter()
+        session.answer(keys[number], ("keep", "cull")[truth[number]])
+        session.order(20)
+        found["ours"].append(time.perf_counter() - since)
+        given[number] = truth[number]
+        since = time.perf_counter()
+        strategy.query(X=features, y=given, clf=learner)
+        found["theirs"].append(time.perf_counter() - since)
+    return found
