@@ -69,7 +69,8 @@ def compare(number: str, name: str, material: Material, model: Path, count: int,
     )
     against_floor = (
         f"decoding {figure(decoding)} ms a photo by a thread a core with Pillow's draft, the model alone, a "
-        f"batch a core, {figure(passing)} ms with the best of batches of {', '.join(map(str, FLOOR_BATCHES))}; the floor is their sum"
+        f"batch a core, {figure(passing)} ms with the best of batches of {', '.join(map(str, FLOOR_BATCHES))}; the "
+        "floor is their sum"
     )
     agree = f"the smallest of {few}; smaller decoding and precision are both in it"
     work, unit, ours = f"embed 24-megapixel JPEGs, {name}", "ms a photo", spent["ours"]
