@@ -28,7 +28,7 @@ def measure(material: Material) -> list[Row]:
     for model, name in ((material.model, "192 numbers each"), (material.base(), f"{DIM} numbers each")):
         found = fresh(again, folder=str(made.folder), cache=str(made.cache), model=str(model), turns=material.turns(5))
         work, against = f"embed again, nothing changed, {count:,} photos, {name}", "os.scandir and a stat of each file"
-        note = "list_photos and ensure in a process that is warm, encoder opened"
+        note = "list_photos and fill in a process that is warm, encoder opened"
         rows.append(Row("3", work, found["ours"], against, found["theirs"], Aim("times", 2), note=note))
         words = ("-m", "imlcull_al", "embed", "--project", made.folder, "--model", model, "--cache-dir", made.cache)
         whole = [command(*map(str, words)) for _ in range(material.turns(3))]
@@ -41,7 +41,7 @@ def measure_cache(material: Material) -> list[Row]:
     count = material.some(100_000, 10_000)
     found = fresh(cached, count=count, work=str(material.work), turns=material.turns(5))
     what = f"{count:,} × {DIM} float32"
-    note = "one append; imlcull's is on the disk when it returns. Files are in the page cache when they are read"
+    note = "one append to a new file, which is not forced to the disk. Files are in the page cache when they are read"
     aim = Aim("times", 1.5)
     return [
         Row("4", f"add {what} to the cache", found["append"], "numpy.save", found["save"], aim, note=note),
@@ -63,8 +63,8 @@ def again(folder: str, cache: str, model: str, turns: int) -> dict[str, list[flo
     stage, encoder = open_stage(folder), load_encoder(model)
 
     def ours() -> None:
-        paths = {key: stage.path(key) for key in list_photos(stage).keys}
-        seen = embeddings.ensure(paths, encoder, Path(cache))
+        paths = stage.paths(list_photos(stage).keys)
+        seen = embeddings.fill(paths, encoder, Path(cache))
         assert seen.computed == 0 and seen.found == len(paths)
 
     def theirs() -> None:
