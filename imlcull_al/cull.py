@@ -3,7 +3,7 @@
 `stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model; a row for every file of the
 new stage, companions too. `source` is relative to the project.
 
-The new stage is made in one step: copies go into a hidden sibling, each is read back and compared, the manifest is
+The new stage is made in one step: copies go into a hidden sibling, each is verified (see `copies`), the manifest is
 written, and then the sibling gets its name. Until then there is no new stage; nothing is ever deleted in an old one.
 Knows nothing of embeddings or of how p_keep came about.
 """
@@ -11,22 +11,31 @@ Knows nothing of embeddings or of how p_keep came about.
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
+from typing import TypeVar
 
-from . import photos, tables
+from . import copies, tables
+from .copies import LINKS
 from .errors import Cancelled, CullRefused, StorageError
-from .files import TEMPORARY_PREFIX, is_locked, locked, set_aside, sync_folder, unreadable, unwritable
+from .files import TEMPORARY_PREFIX, is_locked, locked, set_aside, sync_folder, unwritable
 from .labels import CULL, KEEP
+from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage, as_key, as_path
 
 MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
-LINKS = ("copy", "hardlink", "reflink")
-_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
-_FICLONE = 0x40049409  # Linux's ioctl that lets two files share their blocks until one is changed
+_AHEAD = 8  # files under way at once, at most: enough for a disk across a network, not too many for one that turns
+Made = TypeVar("Made")
+KnownContent = Callable[[Path], str | None]
+"""The content id of a file, where it is known without reading it."""
+
+
+def _nothing_known(path: Path) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a cull would do. `files`: key of every file to copy → reason, in key order."""
+    """What a cull would do. `files`: key of every file to copy → reason, in key order.
+
+    `known`: asked only for files that are linked; copies are read anyway.
+    """
 
     stage: Stage
     threshold: float
@@ -49,6 +61,7 @@ class Plan:
     decisions: tuple[Decision, ...]
     files: dict[str, str]
     left_out: dict[str, str]
+    known: KnownContent = field(default=_nothing_known, repr=False, compare=False)
 
     @property
     def kept(self) -> list[Decision]:
@@ -82,7 +95,14 @@ def decide(
     return decisions
 
 
-def make_plan(stage: Stage, decisions: Iterable[Decision], listing: Listing, threshold: float, model: str) -> Plan:
+def make_plan(
+    stage: Stage,
+    decisions: Iterable[Decision],
+    listing: Listing,
+    threshold: float,
+    model: str,
+    known: KnownContent = _nothing_known,
+) -> Plan:
     """The files that the next stage gets: kept photos and the companions of each. Raises `CullRefused`."""
     if not 0 <= threshold <= 1:
         raise CullRefused(f"The threshold is {threshold}; choose one between 0 and 1.")
@@ -93,7 +113,7 @@ def make_plan(stage: Stage, decisions: Iterable[Decision], listing: Listing, thr
             files[each.key] = each.reason
             for companion in listing.companions.get(each.key, ()):
                 files.setdefault(companion, f"companion of {each.key}")
-    return Plan(stage, threshold, model, decisions, dict(sorted(files.items())), listing.left_out)
+    return Plan(stage, threshold, model, decisions, dict(sorted(files.items())), listing.left_out, known)
 
 
 def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: Stop = never) -> Stage:
@@ -121,16 +141,60 @@ def apply(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: 
 
 def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) -> dict[str, str]:
     """Put all files into the hidden sibling and onto the disk; key → content id."""
+    given_up = Event()
+
+    def stopped() -> bool:
+        return given_up.is_set() or stop()
+
     content_ids = {}
-    for done, key in enumerate(plan.files):
-        if stop():
-            raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.")
-        progress("copying", done, len(plan.files))
-        content_ids[key] = _place(plan.stage.path(key), partial / as_path(key), link)
-    progress("copying", len(plan.files), len(plan.files))
-    if hasattr(os, "sync"):
-        os.sync()  # one call for all files and folders: a power cut after the rename must find them whole
+    with copies.on_the_disk(partial):
+        for folder in sorted({as_path(key.rpartition("/")[0]) for key in plan.files}):
+            (partial / folder).mkdir(parents=True, exist_ok=True)
+        with closing(_placed(partial, plan, link, stopped)) as placed:
+            try:
+                for done, key in enumerate(plan.files):
+                    if stop():
+                        raise Cancelled
+                    progress("copying", done, len(plan.files))
+                    content_ids[key] = next(placed)
+            except Cancelled as error:
+                raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.") from error
+            finally:
+                given_up.set()  # threads within a long file hear of it
+        progress("copying", len(plan.files), len(plan.files))
     return content_ids
+
+
+def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
+    """Put one file after another in place, verified, and give its content id; only copies and unknown ids are read."""
+    folder, names = plan.stage.folder, [as_path(key) for key in plan.files]
+    paths = [(folder / name, partial / name) for name in names]
+    if link == "copy":
+        yield from in_order(lambda pair: _place(*pair, lambda old, new: copies.copy(old, new, stop)), paths, _AHEAD)
+        return
+    make = copies.hardlink if link == "hardlink" else copies.reflink
+    content_ids = [plan.known(source) for source, _ in paths]
+    unknown = [source for (source, _), content_id in zip(paths, content_ids, strict=True) if content_id is None]
+    with closing(in_order(copies.content_id, unknown, _AHEAD)) as read:
+        for (source, target), content_id in zip(paths, content_ids, strict=True):
+            found = next(read) if content_id is None else content_id
+            _place(source, target, make)  # by one thread: a link is made in less time than is handed to another
+            yield found
+
+
+def _place(source: Path, target: Path, make: Callable[[Path, Path], Made]) -> Made:
+    """`make`, with a sentence for what it may raise."""
+    try:
+        return make(source, target)
+    except FileExistsError as error:
+        raise CullRefused(
+            f"The disk of {target.parent} takes the name of {source} and that of another photo for one (upper and "
+            "lower case, say); no stage was made. Rename one of the two, or keep the project on another disk."
+        ) from error
+    except copies.NoLinks as error:
+        raise CullRefused(f"The file system of {source.parent} makes no {error}s here. Use --link copy.") from error
+    except copies.Differs as error:
+        raise StorageError(f"{error}; no stage was made. Check the disk and try again.") from error
 
 
 def interrupted(stage: Stage) -> bool:
@@ -170,13 +234,22 @@ def changes_since_cull(stage: Stage) -> list[str]:
         return [f"{stage.manifest.name} is missing"]
     _, rows = tables.read(stage.manifest)
     made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
-    found = {as_key(path.relative_to(stage.folder).as_posix()) for path in stage.folder.rglob("*") if not path.is_dir()}
+    found = set(_files_below(stage.folder))
     changes = [f"{key} is missing" for key in sorted(made.keys() - found)]
     changes += [f"{key} is new" for key in sorted(found - made.keys())]
     changes += _written_since(stage)
     if changes:
         return changes  # no need to read every file then
-    return [f"{key} was changed" for key in sorted(made) if _content_id(stage.path(key)) != made[key]]
+    keys = sorted(made)
+    content_ids = in_order(lambda key: copies.content_id(stage.path(key)), keys, _AHEAD)
+    return [f"{key} was changed" for key, content_id in zip(keys, content_ids, strict=True) if content_id != made[key]]
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Keys of all that is no folder, links to folders left aside."""
+    for at, _, names in os.walk(folder):
+        inside = os.path.relpath(at, folder)
+        yield from (as_key(name if inside == "." else Path(inside, name).as_posix()) for name in names)
 
 
 def _written_since(stage: Stage) -> list[str]:
@@ -224,54 +297,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # said when it is copied
-
-
-def _place(source: Path, target: Path, link: str) -> str:
-    """Put one file in place and read it back; its content id."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.lexists(target):
-        raise CullRefused(
-            f"The disk of {target.parent} takes the name of {source} and that of another photo for one (upper and "
-            "lower case, say); no stage was made. Rename one of the two, or keep the project on another disk."
-        )
-    try:
-        wanted = _content_id(source)
-    except OSError as error:
-        raise unreadable(source, error) from error
-    if link == "hardlink":
-        _linked(os.link, source.resolve(), target, link)  # of a link's target: a copied link may lead nowhere
-    elif link == "reflink":
-        _linked(_reflink, source, target, link)
-        shutil.copystat(source, target)
-    else:
-        shutil.copy2(source, target)
-    found = _content_id(target)
-    if wanted != found:
-        raise StorageError(f"The copy of {source} differs from it; no stage was made. Check the disk and try again.")
-    return found
-
-
-def _content_id(path: Path) -> str:
-    with path.open("rb") as file:
-        return photos.content_id_of(file)
-
-
-def _linked(make: Callable[[Path, Path], None], source: Path, target: Path, link: str) -> None:
-    try:
-        make(source, target)
-    except OSError as error:
-        if error.errno in _NO_LINKS:
-            raise CullRefused(f"The file system of {source.parent} makes no {link}s here. Use --link copy.") from error
-        raise
-
-
-def _reflink(source: Path, target: Path) -> None:
-    try:
-        import fcntl
-    except ImportError as error:
-        raise OSError(errno.ENOSYS, "no reflinks on this system") from error
-    with source.open("rb") as old, target.open("xb") as fresh:
-        fcntl.ioctl(fresh.fileno(), _FICLONE, old.fileno())
 
 
 def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:

@@ -5,9 +5,9 @@ Knows nothing of formats, pixels or stages.
 
 import hashlib
 import os
-from io import FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from .errors import UnreadablePhoto
 
@@ -57,9 +57,9 @@ def content_id(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def content_id_of(file: BinaryIO | FileIO) -> str:
+def content_id_of(file: BufferedReader | RawIOBase) -> str:
     """`content_id` of an open file of any size, read piece by piece."""
-    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()  # type: ignore[arg-type]
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _opened(path: str | Path, state: State | None = None) -> FileIO:

@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 THREADS = os.cpu_count() or 1
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result, None, None]:
     """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance."""
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max_workers=THREADS) as pool:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from . import cull, embeddings, photos, query, scores, train
-from .cull import Decision, Plan
+from .cache import ContentIds, as_hex
+from .cull import Decision, KnownContent, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from .encoder import load_encoder
 from .epochs import Epoch, Options
@@ -31,6 +33,7 @@ from .errors import Cancelled, CullRefused, ModelFileError, StageError
 from .files import sweep
 from .labels import AUDIT, KEEP, LABELS, Answer, Labels
 from .leases import Leases
+from .originals import State, stat_of
 from .previews import Previews
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage, absolute, list_photos, open_stage
@@ -525,7 +528,7 @@ class Session:
         if list_photos(self.stage).keys != self.listing.keys:
             self.prepare()  # photos came or went since they were looked at
         decisions = self.scores(threshold)
-        return cull.make_plan(self.stage, decisions, self.listing, threshold, self.source)
+        return cull.make_plan(self.stage, decisions, self.listing, threshold, self.source, self._known_content)
 
     def cull(
         self,
@@ -553,6 +556,24 @@ class Session:
     def undo_cull(self) -> Path:
         """Move the next stage aside and return where to. Raises `CullRefused` when it is not as the cull made it."""
         return cull.undo(self.stage.next)
+
+    @property
+    def _known_content(self) -> KnownContent:
+        """Content ids of photos that are as they were when they were embedded; found when the first is asked for."""
+        paths = list(self.stage.paths(self.listing.keys).values())
+
+        @cache
+        def content_ids() -> dict[str, tuple[State, str]]:
+            states = list(map(stat_of, paths))
+            is_known, contents = ContentIds(self._cache_dir).look_up(paths)
+            found = zip(paths, states, as_hex(contents.ids), is_known, strict=True)
+            return {path: (state, content_id) for path, state, content_id, known in found if known}
+
+        def known(path: Path) -> str | None:
+            state, content_id = content_ids().get(str(path), (None, None))
+            return content_id if state == stat_of(path) else None
+
+        return known
 
     def _photos(self, now: Ranking, keys: Sequence[str]) -> list[Photo]:
         """As they stood then."""

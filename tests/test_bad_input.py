@@ -537,7 +537,7 @@ def test_cull_where_the_manifest_cant_be_written(do, labeled):
     assert not (labeled / "stage_2").exists()
 
 
-@pytest.mark.parametrize("where", ["shutil.copy2", "os.sync", "pathlib.Path.mkdir"])
+@pytest.mark.parametrize("where", ["imlcull_al.copies.copy", "imlcull_al.copies._syncfs", "pathlib.Path.mkdir"])
 def test_cull_on_a_disk_that_refuses(do, labeled, monkeypatch, where):
     do("embed")
     with monkeypatch.context() as patch:
@@ -900,15 +900,11 @@ def test_a_photo_that_goes_between_plan_and_copy(labeled, cache_dir, tiny_model)
 
 
 def test_a_copy_that_differs(do, labeled, monkeypatch):
-    copy2 = shutil.copy2
-
-    def corrupt(source, target):
-        copy2(source, target)
-        if "warm_03" in str(target):
-            target.write_bytes(target.read_bytes()[:-1] + b"?")
+    def corrupt(file, piece):
+        file.write(bytes(piece[:-1]) + b"?" if "warm_03" in str(file.name) else piece)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copy2", corrupt)
+        patch.setattr("imlcull_al.copies.write_all", corrupt)
         refusal(do("cull"), "The copy of", "warm_03.jpg differs", "Check the disk")
     assert not (labeled / "stage_2").exists()
     assert not Stage(labeled, 2).manifest.exists()
@@ -974,7 +970,7 @@ def test_ctrl_c_while_training_keeps_the_best_so_far(do, labeled, monkeypatch, u
     assert do(*TRAIN)[0] in (0, 1)  # 1: no epoch was better, which is said
 
 
-@pytest.mark.parametrize("place", ["shutil.copy2", "os.sync", "pathlib.Path.rename"])
+@pytest.mark.parametrize("place", ["imlcull_al.copies.copy", "imlcull_al.copies._syncfs", "pathlib.Path.rename"])
 def test_ctrl_c_while_culling(do, labeled, monkeypatch, place):
     do("embed")
     with monkeypatch.context() as patch:

@@ -1,15 +1,18 @@
 """Deciding, planning and making the next stage; what must never happen to the old one."""
 
 import errno
+import io
 import os
 import shutil
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import fill_stage, fingerprint_of
 
-from imlcull_al import cull, tables
+from imlcull_al import copies, cull, tables
 from imlcull_al.cull import Decision, apply, decide, make_plan
 from imlcull_al.errors import Cancelled, CullRefused, StorageError
 from imlcull_al.photos import content_id
@@ -135,35 +138,150 @@ def leaves_no_trace(stage, plan, **options):
     return str(caught.value)
 
 
+def at_the_write_of(name, monkeypatch, do):
+    """Have `do(file, piece)` write the pieces of one copy."""
+    write = copies.write_all
+
+    def instead(file, piece):
+        (do if Path(file.name).name == name else write)(file, piece)
+
+    monkeypatch.setattr(copies, "write_all", instead)
+
+
 def test_a_copy_that_differs_makes_no_stage(stage, plan, monkeypatch):
-    copy = shutil.copy2
+    """One bit is flipped, or bytes are lost, on the way into the file."""
+    for fault in (
+        lambda file, piece: file.write(bytes([piece[0] ^ 1]) + piece[1:]),
+        lambda file, piece: file.write(piece[:-1]),
+        lambda file, piece: file.write(bytes(piece) + b"more"),
+    ):
+        with monkeypatch.context() as patch:
+            at_the_write_of("warm_01.jpg", patch, fault)
+            assert "warm_01.jpg differs from it; no stage was made" in leaves_no_trace(stage, plan)
 
-    def bad_copy(source, target):
-        copy(source, target)
-        if target.name == "warm_01.jpg":
-            target.write_bytes(target.read_bytes()[:-1] + b"?")
 
-    monkeypatch.setattr(cull.shutil, "copy2", bad_copy)
-    assert "differs from it; no stage was made" in leaves_no_trace(stage, plan)
+def test_a_fault_in_any_piece_of_a_long_file_is_noticed(stage, plan, monkeypatch):
+    length = 3 * (1 << 18) + 5
+    stage.path("warm_01.jpg").write_bytes(bytes(length))
+    for wrong in range(4):
+        left = iter(range(4))
+        with monkeypatch.context() as patch:
+            at_the_write_of(
+                "warm_01.jpg",
+                patch,
+                lambda file, piece, left=left, wrong=wrong: file.write(
+                    bytes(piece) if next(left) != wrong else b"?" + piece[1:]
+                ),
+            )
+            assert "warm_01.jpg differs" in leaves_no_trace(stage, plan)
+    new = apply(plan)
+    assert new.path("warm_01.jpg").read_bytes() == bytes(length)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
 def test_a_disk_that_refuses_makes_no_stage(stage, plan, monkeypatch, code):
-    def refuse(source, target):
-        raise OSError(code, os.strerror(code), str(target))
+    def refuse(file, piece):
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(cull.shutil, "copy2", refuse)
+    monkeypatch.setattr(copies, "write_all", refuse)
     message = leaves_no_trace(stage, plan)
     assert os.strerror(code) in message
     assert str(stage.project) in message
 
 
+@pytest.mark.skipif(copies._syncfs() is None, reason="needs Linux's syncfs")
+def test_a_write_that_the_disk_could_not_do_later_makes_no_stage(stage, plan, monkeypatch):
+    monkeypatch.setattr(copies, "_syncfs", lambda: lambda descriptor: errno.EIO)
+    assert os.strerror(errno.EIO) in leaves_no_trace(stage, plan)
+
+
+@pytest.mark.parametrize("code", [None, errno.ENOSYS])
+def test_where_one_disk_cannot_be_flushed_all_are(stage, plan, monkeypatch, code):
+    calls = []
+    monkeypatch.setattr(copies, "_syncfs", lambda: None if code is None else lambda descriptor: code)
+    monkeypatch.setattr(os, "sync", lambda: calls.append(True))
+    apply(plan)
+    assert calls == [True]
+
+
 def test_ctrl_c_makes_no_stage(stage, plan, monkeypatch):
-    def interrupt(source, target):
+    def interrupt(file, piece):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cull.shutil, "copy2", interrupt)
+    monkeypatch.setattr(copies, "write_all", interrupt)
     leaves_no_trace(stage, plan)
+
+
+def test_a_stop_is_heard_within_a_long_file(stage, plan, monkeypatch):
+    monkeypatch.setattr(copies, "_ASK_EVERY", 1 << 18)
+    stage.path("warm_01.jpg").write_bytes(bytes(1 << 22))
+    pieces = []
+    write = copies.write_all
+
+    def counted(file, piece):
+        pieces.append(Path(file.name).name)
+        write(file, piece)
+
+    monkeypatch.setattr(copies, "write_all", counted)
+    message = leaves_no_trace(stage, plan, stop=lambda: pieces.count("warm_01.jpg") >= 3)
+    assert "The cull was stopped" in message
+    assert pieces.count("warm_01.jpg") == 3
+
+
+@pytest.fixture
+def bytes_read(monkeypatch):
+    """Name → bytes that were read of a file, below its buffers."""
+    read, usual = Counter(), Path.open
+
+    class Counting(io.FileIO):
+        def readinto(self, buffer):
+            count = super().readinto(buffer)
+            read[Path(self.name).parent.name + "/" + Path(self.name).name] += count
+            return count
+
+    def opened(path, mode="r", buffering=-1, **options):
+        return Counting(path, mode.replace("b", "")) if buffering == 0 else usual(path, mode, buffering, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    return read
+
+
+def test_a_source_is_read_once_and_so_is_its_copy(stage, plan, bytes_read):
+    sizes = {key: stage.path(key).stat().st_size for key in plan.files}
+    apply(plan)
+    of_sources = {name: count for name, count in bytes_read.items() if name.startswith("stage_1/") or "'x'" in name}
+    assert sum(bytes_read.values()) == 2 * sum(sizes.values())
+    assert of_sources["stage_1/warm_01.jpg"] == sizes["warm_01.jpg"]
+
+
+def test_hard_links_of_known_content_are_not_read(stage, plan, bytes_read):
+    known = {stage.path(key): content_id(stage.path(key).read_bytes()) for key in plan.files}
+    new = apply(replace(plan, known=known.get), "hardlink")
+    assert bytes_read == {}
+    bytes_read.clear()
+    assert cull.changes_since_cull(new) == []
+    assert sum(bytes_read.values()) == sum(path.stat().st_size for path in new.folder.rglob("*") if path.is_file())
+
+
+def test_of_hard_links_only_the_unknown_is_read(stage, plan, bytes_read):
+    known = {stage.path(key): "0" * 32 for key in plan.files if key != "warm_00.xmp"}
+    new = apply(replace(plan, known=known.get), "hardlink")
+    assert bytes_read == {"stage_1/warm_00.xmp": len("warm_00.xmp")}
+    _, rows = tables.read(new.manifest)
+    ids = {row.values["image_name"]: row.values["content_id"] for row in rows}
+    assert ids.pop("warm_00.xmp") == content_id(b"warm_00.xmp")
+    assert set(ids.values()) == {"0" * 32}
+
+
+def test_a_link_to_another_file_makes_no_stage(stage, plan, monkeypatch):
+    link = os.link
+    monkeypatch.setattr(copies.os, "link", lambda source, target: link(stage.path("cold_00.jpg"), target))
+    assert "differs from it; no stage was made" in leaves_no_trace(stage, plan, link="hardlink")
+
+
+def test_a_reflink_that_is_not_whole_makes_no_stage(stage, plan, monkeypatch):
+    monkeypatch.setattr(copies, "clone", lambda source, target: target.write_bytes(source.read_bytes()[:-1]))
+    assert "differs from it; no stage was made" in leaves_no_trace(stage, plan, link="reflink")
 
 
 def test_stopped_makes_no_stage(stage, plan):
@@ -225,8 +343,8 @@ def test_names_that_the_disk_takes_for_one_make_no_stage(stage, plan, monkeypatc
     plan = replace(plan, files={**plan.files, "WARM_00.jpg": "score"})
     place = cull._place
 
-    def on_a_disk_without_case(source, target, link):
-        return place(source, target.with_name(target.name.lower()), link)
+    def on_a_disk_without_case(source, target, make):
+        return place(source, target.with_name(target.name.lower()), make)
 
     monkeypatch.setattr(cull, "_place", on_a_disk_without_case)
     with pytest.raises(CullRefused, match=r"takes the name of .*(WARM|warm)_00\.jpg"):
@@ -236,16 +354,35 @@ def test_names_that_the_disk_takes_for_one_make_no_stage(stage, plan, monkeypatc
 
 
 def test_a_photo_that_changes_while_it_is_copied_makes_no_stage(stage, plan, monkeypatch):
-    copy = shutil.copy2
+    source = stage.path("warm_01.jpg")
+    original = source.read_bytes()
 
-    def and_somebody_saves_it_meanwhile(source, target):
-        if source.name == "warm_01.jpg":
-            source.write_bytes(source.read_bytes() + b"edited")
-        return copy(source, target)
+    def and_somebody_saves_it_meanwhile(file, piece):
+        file.write(piece)
+        source.write_bytes(original + b"edited")
 
-    monkeypatch.setattr(shutil, "copy2", and_somebody_saves_it_meanwhile)
+    at_the_write_of("warm_01.jpg", monkeypatch, and_somebody_saves_it_meanwhile)
     with pytest.raises(StorageError, match=r"warm_01\.jpg differs"):
         apply(plan)
+    assert not stage.next.folder.exists()
+
+
+@pytest.mark.parametrize("link", ["copy", "reflink"])
+def test_a_photo_saved_with_the_same_size_meanwhile_makes_no_stage(stage, plan, monkeypatch, link):
+    source = stage.path("warm_01.jpg")
+
+    def save():
+        os.utime(source, (1_500_000_000, 1_500_000_000))
+
+    def cloned(old, new):
+        shutil.copyfile(old, new)
+        if old == source:
+            save()
+
+    monkeypatch.setattr(copies, "clone", cloned)
+    at_the_write_of("warm_01.jpg", monkeypatch, lambda file, piece: (file.write(piece), save()))
+    with pytest.raises(StorageError, match="differs from it"):
+        apply(plan, link)
     assert not stage.next.folder.exists()
 
 
@@ -258,7 +395,7 @@ def test_a_file_system_without_the_link_says_so(stage, plan, monkeypatch):
     def refuse(source, target):
         raise OSError(errno.EOPNOTSUPP, "no")
 
-    monkeypatch.setattr(cull, "_reflink", refuse)
+    monkeypatch.setattr(copies, "clone", refuse)
     assert "makes no reflinks here. Use --link copy" in leaves_no_trace(stage, plan, link="reflink")
 
 

@@ -12,6 +12,7 @@ from conftest import fill_stage, label_of, save_photo
 
 from imlcull_al import audit, model, open_session
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
+from imlcull_al.photos import content_id
 from imlcull_al.ranking import QUEUES, Ranker
 from imlcull_al.session import Counts, Session
 
@@ -444,3 +445,14 @@ def test_photos_that_came_since_the_last_look_are_in_the_next_stage(session):
     save_photo(session.stage.path("warm_99.jpg"), (200, 80, 40), seed=99)
     plan = session.plan_cull()
     assert "warm_99.jpg" in [each.key for each in plan.decisions]
+
+
+def test_a_cull_by_links_knows_the_content_of_what_was_embedded(session):
+    """Only what was never embedded, or changed since, would be read."""
+    answer_all(session)
+    plan = session.plan_cull()
+    paths = [session.stage.path(key) for key in session.listing.keys]
+    assert [plan.known(path) for path in paths] == [content_id(path.read_bytes()) for path in paths]
+    os.utime(paths[0], (1, 1))
+    assert plan.known(paths[0]) is None
+    assert plan.known(session.stage.path("warm_01.xmp")) is None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import fill_stage, fingerprint_of, label_of
 
-from imlcull_al import cull
+from imlcull_al import copies, cull
 from imlcull_al.errors import CullRefused, StorageError
 from imlcull_al.labels import Labels
 from imlcull_al.project import Stage, list_photos
@@ -66,15 +66,15 @@ def test_a_cull_onto_a_disk_that_fills_up_meanwhile(small_disk, monkeypatch):
     stage = Stage(small_disk("1m"), 1)
     fill_stage(stage.folder, warm=8, cold=2)
     before = fingerprint_of(stage.folder)
-    copy = shutil.copy2
+    write = copies.write_all
 
-    def and_others_write_too(source, target):
-        if "warm_04" in str(source):
+    def and_others_write_too(file, piece):
+        if "warm_04" in str(file.name):
             fill_disk(stage.project, room=100)
-        return copy(source, target)
+        write(file, piece)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copy2", and_others_write_too)
+        patch.setattr(copies, "write_all", and_others_write_too)
         with pytest.raises(StorageError, match="No space left on device"):
             cull.apply(plan_of(stage))
     assert sorted(path.name for path in stage.project.iterdir() if path.suffix != ".lock") == ["full", "stage_1"]
