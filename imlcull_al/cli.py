@@ -72,6 +72,8 @@ def embed(options: argparse.Namespace) -> None:
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     with progress_bar() as progress:
+        if options.engine == "ray":
+            session.fill_on_cluster(options.ray_address, batch_size=options.batch_size, progress=progress)
         seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
     _say_notices(session)
     print(
@@ -259,6 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_project(sub)
     _add_encoder(sub)
     sub.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, help="photos the encoder sees at once")
+    sub.add_argument("--engine", choices=("local", "ray"), default="local", help="this process, or a Ray cluster")
+    sub.add_argument("--ray-address", metavar="HOST:PORT", help="of the cluster; without it one of this machine alone")
 
     sub = command(order, "list the next photos to label, most uncertain first, with p_keep")
     _add_project(sub)

@@ -61,6 +61,10 @@ class ReplayRefused(ImlcullError):
     """A replay can't be played with these known answers, or not in the way that was asked."""
 
 
+class ClusterError(ImlcullError):
+    """A Ray cluster is not there, or broke off the work; what was done before is kept."""
+
+
 class ServerError(ImlcullError):
     """The page can't be served."""
 

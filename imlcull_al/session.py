@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from . import cull, embeddings, photos, query, scores, train
 from .cache import ContentIds, as_hex
 from .cull import Decision, KnownContent, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
-from .encoder import load_encoder
+from .encoder import VisionEncoder, load_encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
 from .files import sweep
@@ -204,6 +204,23 @@ class Session:
             batch_size=batch_size,
             progress=progress,
             stop=stop,
+        )
+
+    def fill_on_cluster(
+        self,
+        address: str | None = None,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        progress: Progress = silent,
+        stop: Stop = never,
+    ) -> int:
+        """The same by the workers of a Ray cluster, see `cluster.fill`; how many photos they took."""
+        from . import cluster
+
+        load = partial(_encoder_of, self.stage, self._model)
+        paths = list(self.stage.paths(self.listing.keys).values())
+        return cluster.fill(
+            paths, load(), load, self._cache_dir, address, batch_size=batch_size, progress=progress, stop=stop
         )
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
@@ -631,6 +648,11 @@ class Session:
     def _ranking_by(self, revision: str) -> Ranking | None:
         with self._lock:
             return self._ranking if self._ranked == revision else None
+
+
+def _encoder_of(stage: Stage, model: str | None) -> VisionEncoder:
+    """In a process of its own too."""
+    return choose_source(stage, model).encoder
 
 
 def open_session(

@@ -21,6 +21,7 @@ OWNERS = {
     "gradio": {"ui"},
     "matplotlib": {"report"},
     "rich": {"terminal"},
+    "ray": {"cluster"},
 }
 ENTRANCES = {"__init__", "__main__"}
 
@@ -77,7 +78,7 @@ def test_a_module_opens_by_saying_what_it_is_for(path):
 
 @pytest.mark.parametrize("module", ["imlcull_al", "imlcull_al.cli", "imlcull_al.session"])
 def test_importing_loads_no_heavy_library(module):
-    heavy = ("torch", "transformers", "gradio", "sklearn", "matplotlib", "scipy", "h5py", "pandas")
+    heavy = ("torch", "transformers", "gradio", "sklearn", "matplotlib", "scipy", "h5py", "pandas", "ray")
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,276 @@
+"""The rows of a cluster are those of a local run, whoever is killed meanwhile; nothing is lost or done twice."""
+
+import os
+import pickle
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import MeanColour, fill_stage
+
+from imlcull_al import cluster, photos, shards
+from imlcull_al.cache import EmbeddingCache
+from imlcull_al.cli import main
+from imlcull_al.cluster import fill
+from imlcull_al.embeddings import ensure
+from imlcull_al.encoder import load_encoder
+from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageError
+from imlcull_al.shard_worker import ShardWorker, prefixes
+
+ROOT = Path(__file__).parents[1]
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (requirements-cluster.txt)")
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""Processes of Ray that look every minute whether they are still needed."""
+STOPPED = "Stopped. What was finished is kept; run the same command again to go on."
+STAND_IN = partial(load_encoder, "stand-in")
+
+
+def paths_of(folder):
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """60 photos, one of them twice, and two that are none."""
+    folder = fill_stage(tmp_path / "project" / "stage_1", warm=30, cold=30)
+    (folder / "copy.jpg").write_bytes((folder / "warm_01.jpg").read_bytes())
+    (folder / "broken.jpg").write_bytes(b"broken")
+    (folder / "cut.jpg").write_bytes((folder / "warm_02.jpg").read_bytes()[:300])
+    return folder
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Batches are taken by a worker in this process; a list of those it was given, and how many photos it encoded."""
+    given = []
+
+    def outcomes(ray, batches, worker, layout):
+        here = ShardWorker(*worker)
+        for batch in batches:
+            given.append(shards.unpacked(batch))
+            (row,) = zip(*here({"photos": [batch]}).values(), strict=True)
+            yield dict(zip(("photos", "unseen", "error"), row, strict=True))
+
+    @contextmanager
+    def connected(address):
+        yield SimpleNamespace(nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
+
+    monkeypatch.setattr("os.cpu_count", os.cpu_count)  # a worker replaces it
+    monkeypatch.setattr(cluster, "_connected", connected)
+    monkeypatch.setattr(cluster, "_outcomes", outcomes)
+    return given
+
+
+def descendants(name: str = "") -> list[int]:
+    """Processes that this one started, directly or not, whose command line begins with `name`."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [os.getpid()]
+    for parent in found:
+        found += [process for process, its in parents.items() if its == parent]
+    return [process for process in found[1:] if command(process).startswith(name)]
+
+
+def command(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def ended(processes: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while alive := [process for process in processes if command(process)]:  # of a zombie it is empty
+        assert time.monotonic() < deadline, [command(process) for process in alive]
+        time.sleep(0.1)
+
+
+def assert_like_a_local_run(stage, cache_dir, tmp_path, load=STAND_IN):
+    here = ensure(paths_of(stage), load(), tmp_path / "local")
+    there = ensure(paths_of(stage), load(), cache_dir)
+    assert (there.keys, there.unreadable, there.computed) == (here.keys, here.unreadable, 0)
+    assert set(there.unreadable) == {"broken.jpg", "cut.jpg"}
+    assert np.array_equal(there.rows, here.rows)  # one thread each: the same sums in the same order
+    assert not (cache_dir / "shards").exists()
+
+
+@needs_ray
+def test_a_killed_worker_changes_no_row(stage, cache_dir, tmp_path):
+    killed, told = [], []
+
+    def kill_one(what, done, total):
+        told.append((done, total))
+        if 0 < done < total and not killed:
+            killed.append(descendants("ray::MapWorker")[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    before, paths = descendants(), list(paths_of(stage).values())
+    try:
+        assert fill(paths, STAND_IN(), STAND_IN, cache_dir, batch_size=2, cores=1, progress=kill_one) == 63
+    finally:
+        ended([process for process in descendants() if process not in before])
+    assert len(killed) == 1
+    assert (told[0], told[-1]) == ((0, 63), (63, 63))
+    assert_like_a_local_run(stage, cache_dir, tmp_path)
+    assert fill(paths, STAND_IN(), None, cache_dir) == 0
+
+
+@needs_ray
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_this_process, ending):
+    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "stand-in", "--batch-size", 1]
+    embed = [sys.executable, "-m", "imlcull_al", *map(str, words), "--engine", "ray"]
+    before = descendants()
+    with subprocess.Popen(embed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        while run.poll() is None and not list(cache_dir.glob("shards/*/*/content_ids.h5")):
+            time.sleep(0.01)
+        started = [process for process in descendants() if process not in before and process != run.pid]
+        folders = {folder for process in started for folder in re.findall(r"/tmp/ray-\w+", command(process))}
+        run.send_signal(ending)
+        said = run.communicate(timeout=60)[0]
+    if ending == signal.SIGINT:
+        assert (run.returncode, said.splitlines()) == (130, [STOPPED])
+        assert not (cache_dir / "shards").exists()
+        ended(started)
+    else:
+        assert (run.returncode, said) == (-signal.SIGKILL, "")
+        assert (cache_dir / "shards").exists()
+        ended([process for process in started if not command(process).startswith(AGENTS)])
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)  # the killed run could not
+    assert not any(Path(folder).exists() for folder in folders)
+    assert 0 < fill(list(paths_of(stage).values()), STAND_IN(), STAND_IN, cache_dir) < 63
+    assert_like_a_local_run(stage, cache_dir, tmp_path)
+
+
+def test_a_stopped_run_goes_on_where_it_was(stage, cache_dir, tmp_path, in_this_process):
+    paths, asked = list(paths_of(stage).values()), iter([False, False, True])
+    with pytest.raises(Cancelled, match="what was done is kept"):
+        fill(paths, MeanColour(), MeanColour, cache_dir, batch_size=4, stop=lambda: next(asked))
+    assert [len(batch) for batch in in_this_process] == [12, 12, 12]
+    in_this_process.clear()
+    assert fill(paths, MeanColour(), MeanColour, cache_dir, batch_size=4) == 63 - 36
+    assert [path for batch in in_this_process for path in batch] == paths[36:]
+    assert_like_a_local_run(stage, cache_dir, tmp_path, MeanColour)
+
+
+def test_a_copy_of_a_known_photo_is_not_computed_again(stage, cache_dir, tmp_path, in_this_process, monkeypatch):
+    paths = list(paths_of(stage).values())
+    fill(paths, MeanColour(), MeanColour, cache_dir)
+    copies = [shutil.copy2(path, tmp_path / path.name) for path in paths]
+    monkeypatch.setattr(MeanColour, "encode", None)
+    assert fill(copies, MeanColour(), MeanColour, cache_dir) == 63
+    seen = ensure({path.name: path for path in copies}, MeanColour(), cache_dir)
+    assert (seen.computed, len(seen.keys), set(seen.unreadable)) == (0, 61, {"broken.jpg", "cut.jpg"})
+
+
+def test_a_worker_with_another_encoder_is_refused(stage, cache_dir, in_this_process, tiny_model):
+    other = partial(load_encoder, str(tiny_model))
+    with pytest.raises(EncoderError) as refused:
+        fill([stage / "warm_00.jpg"], STAND_IN(), other, cache_dir)
+    for each in (STAND_IN(), other()):
+        assert each.fingerprint[:16] in str(refused.value)
+    assert not (cache_dir / "shards").exists()
+
+
+def test_a_worker_that_does_not_see_the_cache_is_refused(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", os.cpu_count)
+    worker = ShardWorker(pickle.dumps(STAND_IN), STAND_IN().fingerprint, tmp_path / "gone", 4, 1, prefixes([]))
+    outcome = worker({"photos": [shards.packed([stage / "warm_00.jpg"])]})
+    error = pickle.loads(outcome["error"][0])
+    assert isinstance(error, StorageError)
+    assert f"can't write to {tmp_path / 'gone'}" in str(error)
+
+
+def test_photos_that_workers_do_not_see_are_told(stage, cache_dir, in_this_process, caplog):
+    assert fill([stage / "warm_00.jpg", stage / "gone.jpg"], MeanColour(), MeanColour, cache_dir) == 2
+    assert "Photos that workers did not see: 1." in caplog.text
+
+
+def cache_in(folder):
+    return EmbeddingCache(folder, MeanColour.fingerprint, MeanColour.dim, MeanColour.name, photos.DECODER)
+
+
+def test_a_shard_stays_until_the_cache_holds_it(stage, cache_dir, encoder, monkeypatch):
+    with shards.run(cache_dir, encoder.fingerprint, cache_in) as (run, _):
+        shard = shards.begin(run)
+        shards.note(shard, list(paths_of(stage).values()))
+        ensure(paths_of(stage), encoder, shard)
+        with monkeypatch.context() as patch:
+            patch.setattr(EmbeddingCache, "append", lambda *_: None)  # as where the disk is full
+            assert shards.merge(cache_dir, encoder.fingerprint, cache_in) == set()
+        assert shards.merge(cache_dir, "d1" * 32, cache_in) == set()  # another encoder's
+        assert shard.exists()
+    assert not shard.exists()
+    seen = ensure(paths_of(stage), MeanColour(), cache_dir)
+    assert (seen.computed, len(seen.keys), len(seen.unreadable)) == (0, 61, 2)
+
+
+def test_only_one_run_uses_a_cache(cache_dir, encoder):
+    with (
+        shards.run(cache_dir, encoder.fingerprint, cache_in),
+        pytest.raises(StorageError, match="Another imlcull is filling this cache"),
+        shards.run(cache_dir, encoder.fingerprint, cache_in),
+    ):
+        pass
+
+
+def test_paths_are_packed_as_the_bytes_they_are(tmp_path):
+    paths = [tmp_path / "a b.jpg", tmp_path / os.fsdecode(b"\xff\n.jpg")]
+    assert shards.unpacked(shards.packed(paths)) == paths
+    assert shards.unpacked(shards.packed(paths)[:-1]) == paths[:1]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores", "layout"),
+    [
+        ([{"CPU": 2.0}], None, (2, 0, 1)),
+        ([{"CPU": 2.0}], 1, (1, 0, 2)),
+        ([{"CPU": 64.0}, {"CPU": 6.0}, {"memory": 1.0}], None, (2, 0, 35)),
+        ([{"CPU": 16.0, "GPU": 8.0}, {"CPU": 8.0, "GPU": 2.0}, {"CPU": 32.0}], None, (2, 1, 10)),
+    ],
+)
+def test_workers_fill_the_machines(nodes, cores, layout):
+    assert cluster._layout(nodes, cores) == layout
+
+
+def test_batches_are_whole_ones_of_the_encoder_and_enough_for_all(tmp_path):
+    paths = [tmp_path / str(number) for number in range(1000)]
+    sizes = [len(batch) for batch in cluster._batches(paths, 16, workers=4)]
+    assert sizes == [48] * 20 + [40]
+    assert {len(batch) for batch in cluster._batches(paths, 16, workers=1)} == {128, 1000 % 128}
+    assert {len(batch) for batch in cluster._batches(paths[:20], 16, workers=9)} == {16, 4}
+
+
+@needs_ray
+def test_an_address_without_a_cluster_is_an_error(stage, cache_dir):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(ClusterError, match=f"no Ray cluster to work on at {address}: .*refused. Check the address"):
+        fill([stage / "warm_00.jpg"], STAND_IN(), STAND_IN, cache_dir, address)
+    assert not (cache_dir / "shards").exists()
+
+
+def test_without_ray_a_sentence_says_what_to_install(stage, cache_dir, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "stand-in", "--engine", "ray"]
+    assert main(list(map(str, words))) == 1
+    assert "pip install -r requirements-cluster.txt" in capsys.readouterr().err
