@@ -51,7 +51,7 @@ FOREIGN_PATIENCE = 10.0
 """Seconds to wait for a foreign program that holds a file."""
 _PAGE = 4096
 _CHECKED = {"libver": ("v108", "v108")}  # from 1.8 on, HDF5 checks its own notes
-_BLOCK_BYTES = 1 << 20  # that are read and checked at once: they stay in the processor's cache
+_BLOCK_BYTES = 1 << 21  # that are read and checked at once: they stay in the processor's cache
 _COPY_BYTES = 1 << 24
 _THREADS = min(os.cpu_count() or 1, 4)
 _MISSING = (FileNotFoundError, NotADirectoryError)
@@ -573,7 +573,7 @@ def _mixed(halves: np.ndarray) -> np.ndarray:
 
 def _first_of_each(ids: np.ndarray) -> np.ndarray:
     """Places of the ids (n, 16), ascending, every id once."""
-    return np.sort(np.unique(ids.view("S16"), return_index=True)[1]) if len(ids) else np.empty(0, np.intp)
+    return np.sort(np.unique(_mixed(np.ascontiguousarray(ids).view("<u8")), return_index=True)[1])
 
 
 def _capacity(least: int, count: int) -> int:
