@@ -133,14 +133,32 @@ def device() -> torch.device:
     return torch.device("cpu")
 
 
+AGREEMENT = 0.999
+"""Smallest cosine between the embeddings of a probe in float32 and in bfloat16 for the latter to be used."""
+
+
+def agrees_in_bfloat16(backbone: Backbone, probe: Tensor) -> bool:
+    """Whether the weights, left in float32, may be multiplied in bfloat16 (autocast): it is native to the device and
+    its embeddings of `probe` (B, 3, H, W), on that device, agree with float32's.
+
+    Leaves the backbone in evaluation mode. Raises `ValueError` or `RuntimeError` where it can't take such pixels.
+    """
+    backbone.eval()
+    with torch.inference_mode():
+        exact = backbone(probe)
+        if not _has_bfloat16(probe.device):
+            return False
+        with torch.autocast(probe.device.type, torch.bfloat16):
+            rough = backbone(probe).float()
+    return bool((torch.cosine_similarity(exact, rough) >= AGREEMENT).all())
+
+
 class Runner:
     """A backbone on the best device, for inference, in bfloat16 where that is native and agrees with float32.
 
     Threads may share it. On the processor each call keeps to the thread that makes it: several threads with a batch
     each get more done than several processors with one batch, which wait for each other after every layer.
     """
-
-    AGREEMENT = 0.999  # smallest cosine between the two precisions' embeddings of the probe
 
     def __init__(self, backbone: Backbone, probe: Tensor) -> None:
         """`probe`: (B, 3, H, W) typical inputs that decide on the precision, the same for every run."""
@@ -165,7 +183,7 @@ class Runner:
         if self.device.type == "cpu":
             self.backbone.transformer.set_attn_implementation(_TWO_PRODUCTS)
         cosine = torch.cosine_similarity(exact, self(probe))
-        if not bool((cosine >= self.AGREEMENT).all()):
+        if not bool((cosine >= AGREEMENT).all()):
             self.dtype = torch.float32
             self.backbone.transformer.set_attn_implementation(attention)
             self.backbone.to(self.dtype).load_state_dict(weights)

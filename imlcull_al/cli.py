@@ -97,14 +97,22 @@ def order(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Fine-tune the model."""
+    """Fine-tune the model, alone or as one of several processes."""
+    from . import processes
     from .session import open_session
+
+    processes.start_the_others(sys.argv[1:])
 
     def show(epoch: Epoch, best: bool) -> None:
         say(epoch.summary + (", saved" if best else ""))
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    if processes.is_helper():  # the main process shows and says everything
+        session.train(chosen)
+        return
+    if (count := processes.launched_as()) > 1:
+        say(f"{count} processes train together.")
     with progress_bar() as progress:
         training = session.train(chosen, progress=progress, on_epoch=show)
     _say_notices(session)
@@ -360,6 +368,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--validation-split", type=float, default=defaults.validation_split, help="share of the labels set apart"
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="the same seed gives the same training")
+    parser.add_argument(
+        "--train-blocks",
+        type=int,
+        default=defaults.train_blocks,
+        metavar="N",
+        help="train only the transformer's last N blocks, several times as fast; all of it by default",
+    )
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:

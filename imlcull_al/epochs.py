@@ -16,7 +16,9 @@ LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class Options:
-    """How to train. `validation_split` is the share of each class that is set apart."""
+    """How to train. `validation_split` is the share of each class that is set apart; `train_blocks`, how many of the
+    transformer's last blocks are trained, None for all and what comes before them.
+    """
 
     epochs: int = 256
     batch_size: int = 64
@@ -24,16 +26,18 @@ class Options:
     patience: int = 8
     validation_split: float = 0.25
     seed: int = 0
+    train_blocks: int | None = None
 
     def check(self) -> None:
-        """Raise `TrainingError` for a value that can't be trained with."""
-        for name in ("epochs", "batch_size", "patience", "seed"):
+        """Raise `TrainingError` for a value that can't be trained with, as far as that shows without a transformer."""
+        counts = ["epochs", "batch_size", "patience", *(["train_blocks"] if self.train_blocks is not None else [])]
+        for name in (*counts, "seed"):
             if not isinstance(getattr(self, name), int) or isinstance(getattr(self, name), bool):
                 raise TrainingError(f"{name} is {getattr(self, name)!r}; choose a whole number.")
         for name in ("learning_rate", "validation_split"):
             if not isinstance(getattr(self, name), int | float):
                 raise TrainingError(f"{name} is {getattr(self, name)!r}; choose a number.")
-        for name in ("epochs", "batch_size", "patience"):
+        for name in counts:
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; choose 1 or more.")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):

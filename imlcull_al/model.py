@@ -52,7 +52,12 @@ class CullClassifier(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) preprocessed → logits (B, 2): keep, cull."""
-        return self.head(nn.functional.normalize(self.backbone(pixels), dim=1))
+        return self.logits(self.backbone(pixels))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """(B, D) embeddings of the backbone → logits (B, 2): keep, cull."""
+        logits: Tensor = self.head(nn.functional.normalize(embeddings, dim=1))
+        return logits
 
     def start_from(self, probe: head.Head) -> None:
         """Make the linear layer say what this head says: linear probe, then fine-tune (Kumar et al. 2022)."""

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cull, embeddings, photos, query, scores, train
+from . import cull, embeddings, photos, processes, query, scores, train
 from .cache import ContentIds, as_hex
 from .cull import Decision, KnownContent, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
@@ -466,7 +466,8 @@ class Session:
         """Fine-tune on the answers so far; scores and order come from the new model afterwards.
 
         Starts from the model that the session was opened with, else from what the stage's trained model started from.
-        Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed.
+        Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks.
+        In a process launched as one of several only the main one takes the new scores over.
         """
         self._refresh()
         labels = {key: label for key, label in self._labels.now().training.items() if key in self._keys}
@@ -479,7 +480,6 @@ class Session:
                 self.stage,
                 load_encoder(base),
                 labels,
-                self._cache_dir,
                 replace(options or Options(), **named_options),
                 progress=progress,
                 on_epoch=on_epoch,
@@ -488,6 +488,8 @@ class Session:
             )
         finally:  # a run that is stopped, or fails later on, may have replaced the model file
             self._model_is_new = True
+        if processes.is_helper():
+            return done
         with suppress(Cancelled):  # the training has ended well; its scores come with the next `prepare`
             self.prepare(progress=progress, stop=stop)
         return done

@@ -2,15 +2,16 @@
 
 `stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; a row is there as soon as its epoch ends.
 
-Every photo is decoded once and kept as preprocessed bytes; cross-entropy, Adam, early stopping on the validation
-accuracy. The start is a linear probe: the pretrained transformer under a logistic regression. The model file is
-replaced the moment an epoch is better than that start and all epochs before, so a run that is stopped leaves its best,
-and one that never improves leaves the earlier model as it was (where there is none that can be used, the start becomes
-the model).
-Knows nothing of query order or of the page.
+Every labeled photo is decoded once and kept as preprocessed bytes; early stopping on the validation accuracy. The start
+is a linear probe: the pretrained transformer under a logistic regression. The model file is replaced the moment an
+epoch is better than that start and all epochs before, so a run that is stopped leaves its best, and one that never
+improves leaves the earlier model as it was (where there is none that can be used, the start becomes the model).
+Of several processes each reads its share of the photos; the main one locks, writes and is asked to stop.
+Knows nothing of query order, of the page, or of what happens inside an epoch.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,24 +19,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from . import bursts, embeddings, head, photos, report, tables, unfinished
+from . import examples, head, processes, report, tables, unfinished
 from .encoder import VisionEncoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
-from .errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError, UnreadablePhoto
+from .errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .files import is_locked, locked, replacing
-from .labels import KEEP, LABELS
-from .parallel import in_order
+from .labels import LABELS
+from .processes import Processes
 from .progress import Progress, Stop, never, silent
 from .project import Stage
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
     from .model import CullClassifier
-
-WARM_UP_STEPS = 20
-"""Steps in which the learning rate rises to its value: Adam's first are all full-sized and would undo the start."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,6 @@ def train(
     stage: Stage,
     encoder: VisionEncoder,
     labels: Mapping[str, str],
-    cache_dir: Path,
     options: Options | None = None,
     *,
     progress: Progress = silent,
@@ -108,27 +103,33 @@ def train(
     that the labeled photos alone make.
     `on_epoch` is called with every epoch, the start first, and whether it was the best so far. Raises
     `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was,
-    `StorageError` when another program trains this stage.
+    `StorageError` when another program trains this stage. In a process launched as one of several it trains with the
+    others, on the labels and bursts that the main one was called with; only that one calls `progress`, `on_epoch` and
+    `stop`.
     """
-    if not labels:
-        raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
-    run = _Run(stage, encoder, dict(labels), cache_dir, options or Options(), progress, stop, burst_of)
-    run.options.check()
-    in_use = locked(stage.training_lock, f"training the model of {stage.name}", patience=1.0)
-    with in_use, unfinished.noted(stage.unfinished, asdict(run.options)):
-        run.read()
-        earlier_log = stage.epoch_log.read_bytes() if stage.epoch_log.is_file() else None
+    options = options or Options()
+    options.check()
+    together = processes.joined()
+    with ExitStack() as held:
+        if together.main:
+            held.enter_context(locked(stage.training_lock, f"training the model of {stage.name}", patience=1.0))
+            held.enter_context(unfinished.noted(stage.unfinished, asdict(options)))
+        else:
+            progress, on_epoch, stop = silent, None, never
+        known, burst_of = together.from_main((dict(labels), burst_of))
+        if not known:
+            raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
+        run = _Run(stage, encoder, known, options, together, progress, stop)
+        run.prepare(burst_of)
         best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
-        if not run.saved and earlier_log is not None:
-            with replacing(stage.epoch_log) as temporary:
-                temporary.write_bytes(earlier_log)  # the log stays that of the model beside it
-        if not run.saved and stop():
+        if not run.saved and run.stopped:
             raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
         if not run.saved:
             raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
-        run.write_report()
-    sides = [tuple(run.keys[i] for i in side) for side in (run.train_side, run.validation_side)]
-    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.unreadable)
+        if together.main:
+            run.write_report()
+    sides = [tuple(run.seen.keys[i] for i in side) for side in run.sides]
+    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.seen.unreadable)
 
 
 class _Run:
@@ -139,69 +140,61 @@ class _Run:
         stage: Stage,
         encoder: VisionEncoder,
         labels: dict[str, str],
-        cache_dir: Path,
         options: Options,
+        together: Processes,
         progress: Progress,
         stop: Stop,
-        burst_of: Mapping[str, int] | None,
     ) -> None:
-        self.burst_of = burst_of
-        self.stage, self.encoder, self.labels, self.cache_dir = stage, encoder, labels, cache_dir
-        self.options, self.progress, self.stop = options, progress, stop
-        self.keys: list[str] = []
-        self.unreadable: dict[str, str] = {}
+        self.stage, self.encoder, self.labels = stage, encoder, labels
+        self.options, self.together, self.progress, self.stop = options, together, progress, stop
         self.epochs: list[Epoch] = []
-        self.saved = False
+        self.saved = self.stopped = False
 
-    def read(self) -> None:
-        """Decode every labeled photo once, then split: pixels (n, 3, H, W) uint8, targets (n,) class numbers."""
+    def prepare(self, burst_of: Mapping[str, int] | None) -> None:
+        """Read and embed the photos, part them in training and validation, fit the start on the training side."""
         import torch
 
-        pixels = []
-        wanted = sorted(self.labels)
-        for done, found in enumerate(in_order(self._pixels_of, wanted, ahead=32)):
-            if self.stop():
-                raise Cancelled("Training was stopped while it read the photos; the earlier model is as it was.")
-            if isinstance(found, str):
-                self.unreadable[wanted[done]] = found
-            else:
-                self.keys.append(wanted[done])
-                pixels.append(torch.from_numpy(found))
-            self.progress("reading labeled photos", done + 1, len(wanted))
-        is_keep = np.array([self.labels[key] == KEEP for key in self.keys], bool)
-        self.train_side, self.validation_side = split(
-            is_keep, self.options.validation_split, self.options.seed, self._bursts()
-        )
-        self.targets = torch.tensor([LABELS.index(self.labels[key]) for key in self.keys])
-        self.pixels = torch.stack(pixels)
-        self.batch_size = min(self.options.batch_size, len(self.keys))
+        from . import blocks
+        from .finetune import FineTuning
+
+        classifier, options = self._classifier(), self.options
+        if options.train_blocks is not None:
+            blocks.check_count(options.train_blocks, blocks.block_count(classifier.backbone))
+        self.seen = seen = examples.read(self.stage, self.encoder, self.labels, self.together, self.progress, self.stop)
+        split(seen.is_keep, options.validation_split, options.seed)  # too few are said before any work
+        values = self.encoder.architecture.preprocessing.values
+        try:
+            self.tuning = FineTuning(classifier, seen.pixels, values, options, self.together, self.progress, self.stop)
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).rstrip(".")
+            raise EncoderError(
+                f"{self.encoder.name} can't run on its own preprocessing: {reason}. Choose another."
+            ) from error
+        rows = self.tuning.embeddings()
+        groups = seen.bursts(rows, burst_of)
+        self.sides = split(seen.is_keep, options.validation_split, options.seed, groups)
+        train_side = self.sides[0]  # the validation side stays unseen
+        known = train_side[np.isfinite(rows[train_side]).all(axis=1)]
+        target = seen.is_keep[known]
+        if target.all() or not target.any():
+            raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
+        self.probe = head.fit(head.features(rows[known]), np.arange(len(target)), target)
+        targets = torch.tensor([LABELS.index(self.labels[key]) for key in seen.keys])
+        self.start = self.tuning.start(self.probe, rows, targets, self.sides)
 
     def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
-        """Train until patience or epochs run out; the best epoch and why it ended. `saved`: the model file has it."""
-        run = self._epochs()
-        self.start, _ = next(run)
-        best = self.start
-        on_epoch(best, True)
-        since_improvement = 0
-        ended = "all epochs done"
-        for epoch, classifier in run:
-            self.epochs.append(epoch)
-            since_improvement = 0 if epoch.val_accuracy > best.val_accuracy else since_improvement + 1
-            if better := epoch.better_than(best):
-                best = epoch
-                self._save(classifier, best)
-            tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
-            on_epoch(epoch, better)
-            if not epoch.finite:
-                return best, "the loss is no finite number any more; try a smaller learning rate"
-            if since_improvement >= self.options.patience:
-                ended = f"no better validation accuracy for {self.options.patience} epochs"
-                break
-        if self.stop():
-            return best, "stopped on request"
-        if not self.saved and not _has_usable_model(self.stage):
-            best, classifier = next(self._epochs())  # nothing to fall back on, and the start is the best there is
-            self._save(classifier, best)
+        """Train until patience or epochs run out; the best epoch and why it ended. `saved`: the model file has it.
+
+        Where none is, the epoch log stays that of the model beside it.
+        """
+        earlier_log = self.stage.epoch_log.read_bytes() if self.stage.epoch_log.is_file() else None
+        best, ended = self._to_the_end(on_epoch)
+        is_sound = not self.stopped and self.epochs[-1].finite
+        if not self.saved and is_sound and self._needs_a_model():
+            self._save(self._classifier(self.probe), best)  # nothing to fall back on: the start is the best there is
+        if not self.saved and self.together.main and earlier_log is not None:
+            with replacing(self.stage.epoch_log) as temporary:
+                temporary.write_bytes(earlier_log)
         return best, ended
 
     def write_report(self) -> None:
@@ -209,17 +202,17 @@ class _Run:
         from . import model
 
         trained = model.load(self.stage.model)
-        paths = {key: self.stage.path(key) for key in self.keys}
-        seen = embeddings.ensure(paths, trained.encoder, self.cache_dir, progress=self.progress)
         validation = set(trained.validation_keys)
+        p_keep = trained.head.probability(self.tuning.embeddings_by(trained.encoder.build()))
         predictions = [
-            Prediction(key, self.labels[key], float(p_keep), VALIDATION if key in validation else TRAIN)
-            for key, p_keep in zip(seen.keys, trained.head.probability(seen.rows), strict=True)
+            Prediction(key, self.labels[key], float(each), VALIDATION if key in validation else TRAIN)
+            for key, each in zip(self.seen.keys, p_keep, strict=True)
+            if np.isfinite(each)
         ]
         self.progress("writing the report", 0, 1)
         report.write_report(
             self.stage.report,
-            title=f"{self.stage.name} · {self.encoder.name} · {len(self.keys)} labels",
+            title=f"{self.stage.name} · {self.encoder.name} · {len(self.seen.keys)} labels",
             notice=self.encoder.notice,
             epochs=[self.start, *self.epochs],
             best=trained.epoch,
@@ -228,93 +221,34 @@ class _Run:
         )
         self.progress("writing the report", 1, 1)
 
-    def _bursts(self) -> np.ndarray:
-        """(n,) the burst of each of `keys`; a photo that is in none is one of its own."""
-        known = self.burst_of
-        if known is None:
-            paths = {key: self.stage.path(key) for key in self.keys}
-            seen = embeddings.ensure(paths, self.encoder, self.cache_dir, progress=self.progress, stop=self.stop)
-            known = dict(zip(seen.keys, bursts.groups(seen.taken, seen.rows).tolist(), strict=True))
-        return np.array([known.get(key, -1 - place) for place, key in enumerate(self.keys)], np.intp)
+    def _to_the_end(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
+        best = self.start
+        on_epoch(best, True)
+        since_improvement = 0
+        for epoch in self.tuning.epochs():
+            self.epochs.append(epoch)
+            since_improvement = 0 if epoch.val_accuracy > best.val_accuracy else since_improvement + 1
+            if better := epoch.better_than(best):
+                best = epoch
+                self._save(self.tuning.classifier, best)
+            if self.together.main:
+                tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
+            on_epoch(epoch, better)
+            if not epoch.finite:
+                return best, "the loss is no finite number any more; try a smaller learning rate"
+            if since_improvement >= self.options.patience:
+                return best, f"no better validation accuracy for {self.options.patience} epochs"
+        self.stopped = self.together.any(self.stop())
+        return best, "stopped on request" if self.stopped else "all epochs done"
 
-    def _pixels_of(self, key: str) -> np.ndarray | str:
-        try:
-            image = photos.load(self.stage.path(key), self.encoder.side)
-        except UnreadablePhoto as error:
-            return str(error)
-        return self.encoder.architecture.preprocessing.bytes(image)
-
-    def _epochs(self) -> "Iterator[tuple[Epoch, CullClassifier]]":
-        """Train; yield the start, then after every whole epoch. Ends without a word when stopped."""
-        import torch
-
-        from .backbone import device
+    def _classifier(self, probe: head.Head | None = None) -> "CullClassifier":
+        """The transformer as it was pretrained, under a head that says nothing, or what `probe` says."""
         from .model import CullClassifier
 
-        options = self.options
-        torch.manual_seed(options.seed)  # dropout, where a checkpoint has it
-        chance = torch.Generator().manual_seed(options.seed)
         classifier = CullClassifier(self.encoder.build(), self.encoder.dim)
-        classifier.start_from(self._probe())
-        classifier.to(device())
-        optimiser = torch.optim.Adam(classifier.parameters(), lr=options.learning_rate)
-        warm_up = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP_STEPS))
-        train_side = torch.from_numpy(self.train_side)
-        yield Epoch(0, *self._evaluate(classifier, self.train_side), *self._evaluate(classifier)), classifier
-        for number in range(1, options.epochs + 1):
-            classifier.train()
-            total, right, done = 0.0, 0, 0
-            for batch in train_side[torch.randperm(len(train_side), generator=chance)].split(self.batch_size):
-                if self.stop():
-                    return
-                logits, targets = self._forward(classifier, batch, chance)
-                loss = torch.nn.functional.cross_entropy(logits, targets)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                warm_up.step()
-                total += loss.item() * len(batch)
-                right += _count_right(logits, targets)
-                done += len(batch)
-                self.progress(f"epoch {number} of at most {options.epochs}", done, len(train_side))
-            yield Epoch(number, total / done, right / done, *self._evaluate(classifier)), classifier
-
-    def _probe(self) -> head.Head:
-        """The logistic regression on the training side only, so that the validation side stays unseen."""
-        paths = {self.keys[i]: self.stage.path(self.keys[i]) for i in self.train_side}
-        seen = embeddings.ensure(paths, self.encoder, self.cache_dir, progress=self.progress, stop=self.stop)
-        target = np.array([self.labels[key] == KEEP for key in seen.keys], bool)
-        if target.all() or not target.any():
-            raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
-        return head.fit(head.features(seen.rows), np.arange(len(target)), target)
-
-    def _forward(
-        self, classifier: "CullClassifier", batch: "Tensor", chance: "Generator | None" = None
-    ) -> "tuple[Tensor, Tensor]":
-        """Logits and targets of the photos `batch`; with `chance`, each is mirrored half of the time."""
-        import torch
-
-        where = next(classifier.parameters()).device
-        pixels = self.pixels[batch]
-        if chance is not None:
-            mirrored = torch.rand(len(batch), generator=chance) < 0.5
-            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
-        values = torch.from_numpy(self.encoder.architecture.preprocessing.values(pixels.numpy()))
-        return classifier(values.to(where)), self.targets[batch].to(where)
-
-    def _evaluate(self, classifier: "CullClassifier", side: np.ndarray | None = None) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on a side of the split, the validation side by default."""
-        import torch
-
-        side = self.validation_side if side is None else side
-        classifier.eval()
-        total, right = 0.0, 0
-        with torch.inference_mode():
-            for batch in torch.from_numpy(side).split(self.batch_size):
-                logits, targets = self._forward(classifier, batch)
-                total += float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum"))
-                right += _count_right(logits, targets)
-        return total / len(side), right / len(side)
+        if probe:
+            classifier.start_from(probe)
+        return classifier
 
     def _save(self, classifier: "CullClassifier", best: Epoch) -> None:
         from . import model
@@ -323,15 +257,19 @@ class _Run:
             "epoch": best.epoch,
             "validation_accuracy": best.val_accuracy,
             "seed": self.options.seed,
-            "labels": {key: self.labels[key] for key in self.keys},
-            "validation_keys": [self.keys[i] for i in self.validation_side],
+            "labels": {key: self.labels[key] for key in self.seen.keys},
+            "validation_keys": [self.seen.keys[i] for i in self.sides[1]],
         }
-        model.save(self.stage.model, classifier, self.encoder, facts)
+        if self.together.main:
+            model.save(self.stage.model, classifier, self.encoder, facts)
         self.saved = True
+
+    def _needs_a_model(self) -> bool:
+        """Whether the stage has no model file that can score a photo: some damage shows only then."""
+        return self.together.from_main(self.together.main and not _has_usable_model(self.stage))
 
 
 def _has_usable_model(stage: Stage) -> bool:
-    """Whether the model file of the stage can score a photo: some damage shows only then."""
     from . import model
 
     try:
@@ -339,11 +277,6 @@ def _has_usable_model(stage: Stage) -> bool:
     except (ModelFileError, EncoderError):
         return False
     return True
-
-
-def _count_right(logits: "Tensor", targets: "Tensor") -> int:
-    """How many of the logits (B, 2) say their target (B,) 0 or 1; an exact tie is keep, class 0."""
-    return int(((logits[:, 1] > logits[:, 0]).long() == targets).sum())
 
 
 def _log_row(epoch: Epoch) -> dict[str, object]:

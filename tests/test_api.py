@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
+from dataclasses import fields
 
 import pytest
 from conftest import fill_stage, fingerprint_of, label_of
 
 from imlcull_al.desk import Desk
+from imlcull_al.epochs import Options
 from imlcull_al.errors import ServerError
 from imlcull_al.session import open_session
 from imlcull_al.ui import _check_mcp
@@ -47,7 +49,7 @@ def test_these_functions_are_listed_and_no_others(client):
     assert list(info["named_endpoints"]) == ENDPOINTS
     assert info["unnamed_endpoints"] == {}
     names = [each["parameter_name"] for each in info["named_endpoints"]["/train"]["parameters"]]
-    assert names == ["epochs", "batch_size", "learning_rate", "patience", "validation_split", "seed"]
+    assert names == [field.name for field in fields(Options)]
     assert info["named_endpoints"]["/label"]["description"].startswith("Answer one photo.")
 
 

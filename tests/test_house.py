@@ -22,6 +22,7 @@ OWNERS = {
     "matplotlib": {"report"},
     "rich": {"terminal"},
     "ray": {"cluster"},
+    "accelerate": {"processes"},
 }
 ENTRANCES = {"__init__", "__main__"}
 

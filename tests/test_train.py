@@ -9,7 +9,7 @@ from conftest import fill_stage, fingerprint_of, label_of, save_photo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import model, photos, train
+from imlcull_al import finetune, model, photos, train
 from imlcull_al.encoder import load_encoder
 from imlcull_al.epochs import Epoch, Options, split
 from imlcull_al.errors import Cancelled, NotEnoughLabels, StorageError, TrainingError
@@ -29,7 +29,7 @@ def labels(stage):
 
 
 @pytest.fixture
-def fit(stage, labels, tiny_model, cache_dir):
+def fit(stage, labels, tiny_model):
     """Train on the stage with these options; `given` replaces the labels."""
 
     def fit(given=None, stop=lambda: False, on_epoch=None, **options):
@@ -38,7 +38,6 @@ def fit(stage, labels, tiny_model, cache_dir):
             stage,
             load_encoder(str(tiny_model)),
             labels if given is None else given,
-            cache_dir,
             chosen,
             on_epoch=on_epoch,
             stop=stop,
@@ -48,7 +47,7 @@ def fit(stage, labels, tiny_model, cache_dir):
 
 
 def test_the_defaults_are_the_specifications():
-    assert Options() == Options(256, 64, 1e-4, 8, 0.25, 0)
+    assert Options() == Options(256, 64, 1e-4, 8, 0.25, 0, None)
 
 
 @given(st.integers(2, 60), st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 5))
@@ -161,7 +160,7 @@ def test_stage_1_is_untouched(stage, fit):
 
 def test_patience_ends_it(fit, monkeypatch):
     monkeypatch.setattr(Epoch, "better_than", lambda self, other: False)
-    monkeypatch.setattr(train._Run, "_evaluate", lambda self, *args: (1.0, 0.5))
+    monkeypatch.setattr(finetune.FineTuning, "_evaluate", lambda self: (1.0, 0.5))
     training = fit(epochs=50, patience=3)
     assert len(training.epochs) == 3
     assert training.ended == "no better validation accuracy for 3 epochs"
@@ -232,16 +231,18 @@ def test_a_crash_leaves_the_earlier_model_and_the_best_so_far(stage, fit):
         assert not stage.model.exists()
 
 
-def test_every_photo_is_decoded_once(fit, labels, monkeypatch, stage):
-    decoded, load = [], photos.load
+@pytest.mark.parametrize("blocks", [None, 1])
+def test_every_photo_is_decoded_once(fit, labels, monkeypatch, stage, blocks):
+    """By nobody more than once: not for the start, the bursts or the report either."""
+    decoded, decode = [], photos.decode_file
 
-    def counted(path, min_side=None):
+    def counted(path, state, min_side=None):
         decoded.append(path.name)
-        return load(path, min_side)
+        return decode(path, state, min_side)
 
-    monkeypatch.setattr(train.photos, "load", counted)
-    monkeypatch.setattr(train.report, "write_report", lambda *args, **named: None)
-    fit(epochs=3)
+    monkeypatch.setattr(photos, "decode_file", counted)
+    monkeypatch.setattr(train.report, "write_report", lambda *args, **named: None)  # its sheets show mistakes, large
+    fit(epochs=3, train_blocks=blocks)
     assert sorted(decoded) == sorted(labels)
 
 
@@ -262,7 +263,8 @@ def test_too_few_labels_are_said(stage, fit):
 @pytest.mark.parametrize(
     ("option", "value"),
     [("epochs", 0), ("batch_size", 0), ("patience", 0), ("learning_rate", 0), ("learning_rate", math.nan),
-     ("validation_split", 0), ("validation_split", 1), ("validation_split", math.nan)],
+     ("validation_split", 0), ("validation_split", 1), ("validation_split", math.nan),
+     ("train_blocks", 0), ("train_blocks", -1), ("train_blocks", 1.5), ("train_blocks", True)],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_named(fit, option, value):
     with pytest.raises(TrainingError, match=f"{option} is .*; choose"):

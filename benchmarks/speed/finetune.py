@@ -73,7 +73,7 @@ def tune(model: str, photos: list[str], epochs: int, work: str, blocks: int | No
         options = Options(epochs=epochs, patience=epochs, **more)
         bursts = {key: number for number, key in enumerate(keys)}
         since = time.perf_counter()
-        done = train.train(open_stage(folder), load_encoder(model), labels, folder / "cache", options, burst_of=bursts)
+        done = train.train(open_stage(folder), load_encoder(model), labels, options, burst_of=bursts)
         took = time.perf_counter() - since
     assert len(done.epochs) == epochs, done.summary
     return took

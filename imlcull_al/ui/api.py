@@ -135,6 +135,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         patience: int = _DEFAULTS.patience,
         validation_split: float = _DEFAULTS.validation_split,
         seed: int = _DEFAULTS.seed,
+        train_blocks: int | None = _DEFAULTS.train_blocks,
     ) -> dict[str, Any]:
         """Start to fine-tune the model on the answers, in the background; status says how far it is.
 
@@ -145,13 +146,14 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             patience: Epochs to wait for a better one.
             validation_split: Share of the answers set apart.
             seed: The same seed, the same training.
+            train_blocks: Only this many of the transformer's last blocks, several times as fast; null for all of it.
 
         Returns:
             The status.
         """
 
         def work(desk: Desk) -> dict[str, Any]:
-            desk.train(Options(epochs, batch_size, learning_rate, patience, validation_split, seed))
+            desk.train(Options(epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks))
             return _status(desk)
 
         return tried(request, work)

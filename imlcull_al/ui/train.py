@@ -21,6 +21,8 @@ from .curves import curves_svg
 from .look import Ended, ended, every_second, minutes, on_press, sentence, until_answers_change
 from .serving import Find, report_urls
 
+_ALL_AS_ZERO = {name for name, default in asdict(Options()).items() if default is None}
+"""Options whose None, all, is 0 on the screen: a page sends 0 for an empty field."""
 _STEPS = {"learning_rate": 0.00001, "validation_split": 0.05}
 _MEANINGS = {
     "epochs": "Passes over the photos, at most",
@@ -29,6 +31,7 @@ _MEANINGS = {
     "patience": "Epochs to wait for a better one",
     "validation_split": "Share of the labels set apart",
     "seed": "The same seed, the same training",
+    "train_blocks": "The transformer's last ones only, faster; 0 for all",
 }
 REPORT = {
     "curves": "Loss and accuracy by epoch. The epoch with the best validation accuracy is the model; where the two "
@@ -89,11 +92,13 @@ def build(find: Find, timer: gr.Timer) -> None:
 
 
 def options(values: tuple[float | None, ...]) -> Options:
-    """The fields of the screen as options. Raises `TrainingError` for an empty one."""
+    """The fields of the screen as options. Raises `TrainingError` for an empty one that may not be."""
     named = dict(zip((field.name for field in fields(Options)), values, strict=True))
-    if empty := [name for name, value in named.items() if value is None]:
+    for name in _ALL_AS_ZERO:
+        named[name] = named[name] or None
+    if empty := [name for name, value in named.items() if value is None and name not in _ALL_AS_ZERO]:
         raise TrainingError(f"{_title(empty[0])} is empty; enter a number.")
-    return Options(**named)  # type: ignore[arg-type]  # none is None
+    return Options(**named)  # type: ignore[arg-type]  # None where it may be
 
 
 def pace(job: Job | None) -> float | None:
@@ -180,10 +185,10 @@ def _figure(name: str, url: str, words: str) -> str:
     )
 
 
-def _number(name: str, default: float) -> gr.Number:
-    whole = isinstance(default, int)
+def _number(name: str, default: float | None) -> gr.Number:
+    whole = not isinstance(default, float)
     return gr.Number(
-        default,
+        default or 0,
         label=_title(name),
         info=_MEANINGS[name],
         precision=0 if whole else None,

@@ -295,8 +295,8 @@ def direct(port: int) -> Call:
     session, last = uuid.uuid4().hex, time.monotonic()
     # Positions: a direct call has no names.
     order = {"next_batch": ("count", "queue"), "label": ("key", "label", "queue"), "status": ()}
-    order["train"] = ("epochs", "batch_size", "learning_rate", "patience", "validation_split", "seed")
-    usual = {"count": 1, "queue": None}
+    order["train"] = ("epochs", "batch_size", "learning_rate", "patience", "validation_split", "seed", "train_blocks")
+    usual = {"count": 1, "queue": None, "train_blocks": None}
 
     def call(name: str, **arguments: Any) -> Any:
         nonlocal last

@@ -1,0 +1,233 @@
+"""Several processes at one training: what they come to, what only the main one does, and that none outwaits a dead one.
+
+The processes are real ones, which meet on this machine through gloo.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import fill_stage, label_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imlcull_al import model, processes, tables
+from imlcull_al.errors import TrainingError
+from imlcull_al.files import is_locked
+from imlcull_al.labels import Labels
+from imlcull_al.processes import Alone, Together
+from imlcull_al.project import Stage
+
+pytest.importorskip("accelerate")
+
+ROOT = Path(__file__).parents[1]
+BOUND = 120  # seconds for what takes ten
+EXACT = "from imlcull_al import backbone, cli; backbone._has_bfloat16 = lambda device: False\n"
+RUN = "import sys; sys.exit(cli.main(sys.argv[1:]))"
+IN_EPOCH_2 = """
+from imlcull_al.finetune import FineTuning
+evaluate, epochs = FineTuning._evaluate, []
+def counted(self):
+    epochs.append(evaluate(self))
+    if len(epochs) == 2:
+        {happens}
+    return epochs[-1]
+FineTuning._evaluate = counted
+"""
+DIES = EXACT + IN_EPOCH_2.format(happens="import os, signal; os.kill(os.getpid(), signal.SIGKILL)") + RUN
+RAISES = EXACT + IN_EPOCH_2.format(happens="raise RuntimeError('a defect')") + RUN
+ALL_BETTER = "from imlcull_al.epochs import Epoch; Epoch.better_than = lambda self, other: True\n"
+STOPS = (
+    EXACT
+    + """
+import sys
+from imlcull_al import processes
+from imlcull_al.epochs import Epoch, Options
+from imlcull_al.session import open_session
+session = open_session(sys.argv[3], model=sys.argv[5], cache_dir=sys.argv[7], prepare=False)
+seen = []
+done = session.train(Options(epochs=50, learning_rate=1e-3, patience=50), stop=lambda: len(seen) >= 3,
+                     on_epoch=lambda epoch, best: seen.append(epoch))
+assert processes.is_helper() == (not seen)
+print(done.ended, len(done.epochs), "helper" if processes.is_helper() else "main")
+"""
+)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Eight warm photos that are kept and nine cold ones that are culled, one of them unreadable."""
+    stage = Stage(tmp_path / "project", 1)
+    fill_stage(stage.folder, warm=8, cold=8)
+    (stage.folder / "cold_99.jpg").write_bytes(b"broken")
+    labels = Labels(stage)
+    for path in sorted(stage.folder.iterdir()):
+        labels.answer(path.name, label_of(path.name))
+    return stage
+
+
+@pytest.fixture
+def command(stage, tiny_model, tmp_path):
+    places = ["--project", str(stage.project), "--model", str(tiny_model), "--cache-dir", str(tmp_path / "cache")]
+    return ["train", *places, "--epochs", "4", "--learning-rate", "1e-3", "--patience", "4"]
+
+
+def launch(command, *codes):
+    """One process of a training for each of the codes, the main one first."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    together = {"WORLD_SIZE": str(len(codes)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = []
+    for number, code in enumerate(codes):
+        environment = {**os.environ, **together, "RANK": str(number), "LOCAL_RANK": str(number)}
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code, *command],
+                env=environment,
+                cwd=ROOT,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+    return running
+
+
+def outcomes(running):
+    """(exit code, standard output, standard error) of each; none is waited for longer than `BOUND`."""
+    try:
+        told = [process.communicate(timeout=BOUND) for process in running]
+        return [(process.returncode, *each) for process, each in zip(running, told, strict=True)]
+    finally:
+        for process in running:
+            process.kill()
+
+
+def log_of(stage):
+    """(epochs, 4) float64: epoch,train_loss,val_loss,val_accuracy."""
+    return np.array([[float(row[name]) for name in row] for _, row in tables.read(stage.epoch_log)[1]])
+
+
+def alone(command):
+    return subprocess.run(
+        [sys.executable, "-c", EXACT + RUN, *command], cwd=ROOT, timeout=BOUND, check=True, capture_output=True
+    )
+
+
+# 12 photos are trained on: shares of 3 and 2, then of 1 and 1; and of 6 and 5, then of 1 and none
+@pytest.mark.parametrize("options", [("--batch-size", "5"), ("--batch-size", "11", "--train-blocks", "1")])
+def test_two_processes_come_to_what_one_comes_to(stage, command, options):
+    alone([*command, *options])
+    expected, best = log_of(stage), model.load(stage.model).epoch
+    stage.model.unlink()
+    stage.epoch_log.unlink()
+    main, helper = outcomes(launch([*command, *options], EXACT + RUN, EXACT + RUN))
+    assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
+    assert "2 processes train together" in main[2]
+    assert "is saved" in main[1]
+    assert (helper[1], "epoch" in helper[2]) == ("", False)
+    assert log_of(stage) == pytest.approx(expected, abs=2e-5)
+    assert model.load(stage.model).epoch == best
+    assert (stage.report / "curves.png").is_file()
+    assert not stage.unfinished.exists()
+
+
+@pytest.mark.parametrize(("codes", "survivor"), [((EXACT + ALL_BETTER + RUN, DIES), 0), ((DIES, EXACT + RUN), 1)])
+def test_a_process_that_is_killed_ends_the_other(stage, command, codes, survivor):
+    ended = outcomes(launch(command, *codes))
+    assert ended[1 - survivor][0] == -signal.SIGKILL
+    assert ended[survivor][0] == 1
+    assert "Another process of this training ended before it" in ended[survivor][2]
+    assert not is_locked(stage.training_lock)
+    if survivor == 0:  # what was better before is kept, as after any other end
+        assert model.load(stage.model).epoch in (1, 2)
+        assert not stage.unfinished.exists()
+
+
+def test_an_error_in_one_process_ends_the_other(stage, command):
+    main, helper = outcomes(launch(command, EXACT + RUN, RAISES))
+    assert helper[0] == 1
+    assert "a defect" in helper[2]
+    assert main[0] == 1
+    assert "Another process of this training ended before it" in main[2]
+
+
+def test_an_error_before_the_first_exchange_ends_both(stage, command):
+    labels = stage.labels.read_text().splitlines()
+    stage.labels.write_text("\n".join(labels[:2]) + "\n")
+    main, helper = outcomes(launch(command, EXACT + RUN, EXACT + RUN))
+    assert (main[0], helper[0]) == (1, 1)
+    assert "Training needs 2 photos of each class" in main[2]
+
+
+def test_a_stop_that_the_main_process_hears_ends_both_at_the_same_step(stage, command):
+    main, helper = outcomes(launch(command, STOPS, STOPS))
+    assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
+    assert main[1].split() == ["stopped", "on", "request", "2", "main"]
+    assert helper[1].split() == ["stopped", "on", "request", "2", "helper"]
+
+
+def test_the_launchers_own_command(stage, command):
+    """On processors accelerate starts one process only; that one starts the two that were asked for."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "imlcull_al"]
+    done = subprocess.run([*launcher, *command], cwd=ROOT, timeout=BOUND, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes train together" in done.stderr
+    assert done.stdout.count("is saved") == 1
+    assert len(log_of(stage)) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["accelerate", "launch", "--cpu", "--num_processes", "3", "-m"], 3),
+        (["accelerate", "launch", "--num-processes=12"], 12),
+        (["accelerate", "launch", "--num_processes", "many"], 0),
+        (["accelerate", "launch", "--num_processes"], 0),
+        ([], 0),
+    ],
+)
+def test_how_many_were_asked_for(words, count):
+    assert processes._asked_for(words) == count
+
+
+def test_nothing_is_started_where_nothing_was_launched(monkeypatch):
+    monkeypatch.setattr(os, "execv", lambda *arguments: pytest.fail("started"))
+    processes.start_the_others(["train"])
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    processes.start_the_others(["train"])  # one process was asked for
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    processes.start_the_others(["train"])  # both are there
+
+
+def test_a_launcher_that_can_not_be_asked_is_said(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setattr(processes, "_command_of_launcher", list)
+    with pytest.raises(TrainingError, match=r"python -m torch\.distributed\.run"):
+        processes.start_the_others(["train"])
+
+
+def test_without_accelerate_it_says_what_to_install(monkeypatch):
+    assert isinstance(processes.joined(), Alone)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(TrainingError, match=r"one of 2 processes.*pip install -r requirements-cluster\.txt"):
+        processes.joined()
+
+
+@given(st.integers(0, 70), st.integers(1, 9))
+def test_shares_are_everything_in_order(total, count):
+    shares = []
+    for number in range(count):
+        process = object.__new__(Together)
+        process.count, process._number = count, number
+        shares.append(list(range(total))[process.share(total)])
+    assert [item for share in shares for item in share] == list(range(total))
+    assert max(map(len, shares)) == -(-total // count)
