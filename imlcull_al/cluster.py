@@ -9,9 +9,11 @@ import logging
 import os
 import pickle
 import secrets
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
@@ -80,8 +82,8 @@ def fill(
             layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
             worker = (pickle.dumps(load), encoder.fingerprint, run, batch_size, layout[0], prefixes(known))
             batches = [shards.packed(batch) for batch in _batches(new, batch_size, layout[2])]
-            with closing(_outcomes(ray, batches, worker, layout)) as outcomes:
-                _follow(outcomes, len(new), progress, stop)
+            with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
+                _follow(outcomes, len(new), progress, stop, pressed)
         return len(new)
 
 
@@ -213,16 +215,42 @@ def _outcomes(
         ) from error
 
 
-def _follow(outcomes: Iterable[Mapping[str, Any]], total: int, progress: Progress, stop: Stop) -> None:
-    """Say how far the workers are. Raises the first error of one of them, and `Cancelled`."""
+@contextmanager
+def _heard() -> Iterator[threading.Event]:
+    """Set at Ctrl-C, beside what that does: inside of Ray's code it may do nothing."""
+    pressed = threading.Event()
+
+    def note(number: int, frame: Any) -> None:
+        pressed.set()
+        signal.default_int_handler(number, frame)
+
+    is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_usual or threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _follow(
+    outcomes: Iterable[Mapping[str, Any]], total: int, progress: Progress, stop: Stop, pressed: threading.Event
+) -> None:
+    """Say how far the workers are. Raises the first error of one of them, `Cancelled`, and `KeyboardInterrupt`."""
     done = unseen = 0
     for outcome in outcomes:
+        if pressed.is_set():
+            raise KeyboardInterrupt
         if outcome["error"]:
             raise pickle.loads(outcome["error"])
         done, unseen = done + int(outcome["photos"]), unseen + int(outcome["unseen"])
         progress(_WHAT, done, total)
         if stop() and done < total:
             raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
+    if pressed.is_set():
+        raise KeyboardInterrupt
     if unseen:
         log.warning("Photos that workers did not see: %d. Put them where all machines find them by one path.", unseen)
 

@@ -129,6 +129,7 @@ class _Work:
 
     def run(self, batch_size: int, progress: Progress, stop: Stop) -> None:
         """Find or compute everything that is missing."""
+        batch_size = min(batch_size, len(self.keys) or 1)
         self._take_reasons()
         missing = self._missing()
         if not len(missing):

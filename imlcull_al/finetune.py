@@ -109,7 +109,7 @@ class FineTuning:
             order = self._train_side[torch.randperm(len(self._train_side), generator=chance)]
             self._train_mode()
             logits, done = [], 0
-            for batch in order.split(options.batch_size):
+            for batch in order.split(min(options.batch_size, len(order))):
                 if self._processes.any(self._stop()):
                     return
                 mirrored = torch.rand(len(batch), generator=chance) < 0.5
