@@ -5,7 +5,6 @@ The one module here that knows how the cache is filled and how an encoder runs i
 """
 
 import hashlib
-import inspect
 import io
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from imlcull_al import cull, open_session, photos
-from imlcull_al.cache import Content, ContentIds, EmbeddingCache
+from imlcull_al.cache import Content, ContentIds, EmbeddingCache, as_hex
 from imlcull_al.encoder import VisionEncoder, load_encoder
 from imlcull_al.originals import stat_of
 from imlcull_al.project import Listing, open_stage
@@ -191,14 +190,10 @@ def fill(made: Project, ids: Sequence[str], encoder: VisionEncoder) -> None:
 def plan_of(made: Project, decisions: Sequence[cull.Decision], listing: Listing) -> cull.Plan:
     """The plan of a cull with these decisions, as a session makes it from what the cache knows."""
     stage = open_stage(made.folder, 1)
-    files = ContentIds(made.cache)
-
-    def known(path: Path) -> str | None:
-        content = files.get(path)
-        return content.content_id if content else None
-
-    takes_known = len(inspect.signature(cull.make_plan).parameters) > 5
-    return cull.make_plan(stage, decisions, listing, 0.5, "none", *([known] if takes_known else []))
+    paths = list(stage.paths(listing.keys).values())
+    _, contents = ContentIds(made.cache).look_up(paths)
+    names = dict(zip(paths, as_hex(contents.ids), strict=True))
+    return cull.make_plan(stage, decisions, listing, 0.5, "none", lambda path: names.get(str(path)))
 
 
 def answer(made: Project, model: Path, count: int, answers: int) -> None:
