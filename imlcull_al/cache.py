@@ -31,8 +31,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import StorageError
-from .hdf5 import ColumnFile, Rows, Table, TableFile, places
+from .hdf5 import ColumnFile, Table, TableFile
 from .originals import State, stat_of
+from .rows import Rows, places
 
 log = logging.getLogger(__name__)
 EMBEDDINGS_FORMAT, EMBEDDINGS_VERSION = "imlcull embeddings", 2

@@ -1,10 +1,5 @@
-"""Checked rows in files that a kill can't harm. The only module that imports h5py; knows bytes, not what they mean.
-
-Every row has a check, 64 bits: start + sum of weight[i] * word[i] modulo 2**64, or 1 where that is 0. Words are the
-bytes of the row as little-endian 32-bit numbers, column after column; weight[i] is the i-th little-endian 64-bit number
-of SHAKE-128("imlcull check"), its lowest bit set; start is the 8-byte BLAKE2b, little-endian, of the text that the row
-belongs to. A row with one wrong word never matches, and one with several by a chance of about 2**-32 (multilinear
-hashing, Lemire and Kaser 2014). A row counts where its check matches.
+"""Rows and their checks (see `rows`) in files that a kill can't harm. The only module that imports h5py; knows bytes,
+not what they mean.
 
 `TableFile` holds tables of rows that are appended. A table is three datasets: ids (N, 16) uint8, values (N, ...), and
 checks (N,) uint64 over id and value. They are contiguous, begin at multiples of 4096, and are made once, with more
@@ -19,7 +14,6 @@ Writers take turns by a lock file, `.imlcull-<name>.lock`; readers need none: th
 be read, or that says other things of itself than it should, is set aside as `*.damaged-<time>` and begun anew.
 """
 
-import hashlib
 import io
 import logging
 import math
@@ -30,7 +24,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
@@ -38,6 +31,7 @@ import numpy as np
 
 from .errors import StorageError
 from .files import TEMPORARY_PREFIX, locked, replacing, set_aside, write_all
+from .rows import Found, Rows, first_of_each, places, row_checks
 
 Result = TypeVar("Result")
 if TYPE_CHECKING:
@@ -59,30 +53,6 @@ _OUT_OF_REACH = (BlockingIOError, PermissionError)  # they say nothing of what t
 _TROUBLE = (  # what h5py raises on a broken file, or on a disk that refuses
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError,
 )  # fmt: skip
-
-
-class Rows(NamedTuple):
-    """Ids (N, 16) uint8 and values (N, ...); `wrong`: how many more were found whose check doesn't match."""
-
-    ids: np.ndarray
-    values: np.ndarray
-    wrong: int = 0
-
-    def without(self, ids: np.ndarray) -> "Rows":
-        """Those whose id is none of `ids` (m, 16), every id once."""
-        first = _first_of_each(self.ids)
-        new = first[places(self.ids[first], ids) < 0]
-        return self if len(new) == len(self.ids) else Rows(self.ids[new], self.values[new])
-
-
-class Found(NamedTuple):
-    """Of ids that were sought (n, 16), `there` (n,) bool; their values (n, ...), where they were wanted and are there;
-    `wrong`: how many were found whose check doesn't match.
-    """
-
-    there: np.ndarray
-    values: np.ndarray | None
-    wrong: int
 
 
 class _Survey(NamedTuple):
@@ -309,7 +279,7 @@ class Table:
         """Where the rows are that count, every id once: two processes may have computed the same photo."""
         ids, checks = self.ids_in(file, stream)
         offset = self.offsets(file)[1]
-        at = _first_of_each(ids)
+        at = first_of_each(ids)
         at = at[self.verified(stream, offset, ids, checks, at)]
         return _Survey(ids[at], at, offset)
 
@@ -508,23 +478,6 @@ class _Notes:
         raise io.UnsupportedOperation(f"read {size} bytes")  # HDF5 has what it wrote
 
 
-@lru_cache(maxsize=8)
-def _weights(count: int) -> np.ndarray:
-    return np.frombuffer(hashlib.shake_128(b"imlcull check").digest(8 * count), "<u8") | np.uint64(1)
-
-
-def row_checks(belongs_to: str, *columns: np.ndarray) -> np.ndarray:
-    """(N,) uint64, never 0, of the rows of columns with N rows each."""
-    start = hashlib.blake2b(belongs_to.encode(), digest_size=8).digest()
-    checks = np.full(len(columns[0]), np.frombuffer(start, "<u8")[0])
-    widths = [column.dtype.itemsize * math.prod(column.shape[1:]) // 4 for column in columns]
-    weights = np.split(_weights(sum(widths)), np.cumsum(widths)[:-1])
-    for column, width, weight in zip(columns, widths, weights, strict=True):
-        words = np.ascontiguousarray(column).view("<u4").reshape(len(column), width)
-        checks += np.einsum("ij,j->i", words, weight)
-    return np.maximum(checks, np.uint64(1))
-
-
 def _as_memory(array: np.ndarray) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
@@ -551,29 +504,6 @@ def _read_some(stream: BinaryIO, offset: int, array: np.ndarray) -> int:
     with _seeking:
         stream.seek(offset)
         return int(stream.readinto(array))  # type: ignore[attr-defined]
-
-
-def places(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """(n,) where each of `wanted` (n, 16) uint8 is among `ids` (m, 16), −1 for nowhere."""
-    if not len(ids) or not len(wanted):
-        return np.full(len(wanted), -1, np.intp)
-    sought, known = (np.ascontiguousarray(each).view("<u8") for each in (wanted, ids))
-    keys = _mixed(known)
-    order = np.argsort(keys, kind="stable")
-    at = np.searchsorted(keys[order], _mixed(sought))
-    at = order[np.minimum(at, len(order) - 1)]
-    return np.where((known[at] == sought).all(axis=1), at, -1)
-
-
-def _mixed(halves: np.ndarray) -> np.ndarray:
-    """(n, 2) uint64 → (n,), as good as unique: of two ids with the same number only one is found, and one computed."""
-    mixed: np.ndarray = halves[:, 0] * np.uint64(0x9E3779B97F4A7C15) + halves[:, 1]
-    return mixed
-
-
-def _first_of_each(ids: np.ndarray) -> np.ndarray:
-    """Places of the ids (n, 16), ascending, every id once."""
-    return np.sort(np.unique(_mixed(np.ascontiguousarray(ids).view("<u8")), return_index=True)[1])
 
 
 def _capacity(least: int, count: int) -> int:
