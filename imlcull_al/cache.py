@@ -1,7 +1,7 @@
 """What is known of photos by their bytes, in two HDF5 files. All of it can be computed again: trouble costs only time.
 
 `embeddings-<first 16 digits of the fingerprint>.h5`, one encoder; two tables of an `hdf5.TableFile`:
-    attributes   format = "imlcull embeddings", version = 2, fingerprint, dim; encoder, its name, which may differ
+    attributes   format = "imlcull embeddings", version = 3, fingerprint, dim; encoder, its name, which may differ
     content_id   (N, 16) uint8       unreadable_id     (M, 16) uint8
     embedding    (N, D) float32      unreadable_reason (M,) S240: UTF-8, cut at a character where it is longer
     check        (N,) uint64         unreadable_check  (M,) uint64
@@ -9,7 +9,7 @@ N is 1024 or a double of it, M 512 or a double. Rows belong to the fingerprint, 
 photo unreadable, so those of another decoder don't count.
 
 `content_ids.h5`, which file had which content, and what its camera noted; an `hdf5.ColumnFile`:
-    attributes   format = "imlcull content ids", version = 3
+    attributes   format = "imlcull content ids", version = 4
     path_id      (N, 16) uint8, BLAKE2b of the absolute path
     stat         (N, 3) int64: size in bytes, mtime in ns, inode
     content_id   (N, 16) uint8
@@ -36,8 +36,8 @@ from .originals import State, stat_of
 from .rows import Rows, places
 
 log = logging.getLogger(__name__)
-EMBEDDINGS_FORMAT, EMBEDDINGS_VERSION = "imlcull embeddings", 2
-CONTENT_IDS_FORMAT, CONTENT_IDS_VERSION = "imlcull content ids", 3
+EMBEDDINGS_FORMAT, EMBEDDINGS_VERSION = "imlcull embeddings", 3
+CONTENT_IDS_FORMAT, CONTENT_IDS_VERSION = "imlcull content ids", 4
 REASON_BYTES = 240
 
 

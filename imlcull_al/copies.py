@@ -51,6 +51,15 @@ def content_id(path: Path) -> str:
         raise unreadable(path, error) from error
 
 
+def holds(path: Path, name: str) -> bool:
+    """Whether a file holds what this content id names. Raises `StorageError`."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return photos.is_content_of(file, name)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def copy(source: Path, target: Path, stop: Stop = never) -> str:
     """Copy bytes, times, mode and extended attributes to a new file; the content id of what was read and written.
 

@@ -241,8 +241,8 @@ def changes_since_cull(stage: Stage) -> list[str]:
     if changes:
         return changes  # no need to read every file then
     keys = sorted(made)
-    content_ids = in_order(lambda key: copies.content_id(stage.path(key)), keys, _AHEAD)
-    return [f"{key} was changed" for key, content_id in zip(keys, content_ids, strict=True) if content_id != made[key]]
+    are_same = in_order(lambda key: copies.holds(stage.path(key), made[key]), keys, _AHEAD)
+    return [f"{key} was changed" for key, is_same in zip(keys, are_same, strict=True) if not is_same]
 
 
 def _files_below(folder: Path) -> Iterator[str]:

@@ -147,8 +147,9 @@ class _File:
         for name, expected in self._attributes.items():
             value = file.attrs[name]
             value = value.decode() if isinstance(value, bytes) else value
-            if name == "version" and value > expected:
-                raise _Unusable(f"was written by a newer imlcull (version {value}, known here is {expected})")
+            if name == "version" and value != expected:
+                age = "a newer" if value > expected else "an older"
+                raise _Unusable(f"was written by {age} imlcull (version {value}, known here is {expected})")
             if value != expected:
                 raise ValueError(f"its {name} is {value}, not {expected}")
 

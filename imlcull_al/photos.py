@@ -11,12 +11,12 @@ from PIL import Image
 
 from . import decoders
 from .errors import UnreadablePhoto
-from .originals import Original, State, content_id, content_id_of, identify, read, stat_of
+from .originals import Original, State, content_id, content_id_of, identify, is_content_of, read, stat_of
 from .pixels import DECODER, UNKNOWN, Moment, as_jpeg
 
 __all__ = [
     "DECODER", "UNKNOWN", "Moment", "as_jpeg", "content_id", "content_id_of", "decode", "decode_file", "exposure",
-    "identify", "load", "moment", "preview", "read", "stat_of",
+    "identify", "is_content_of", "load", "moment", "preview", "read", "stat_of",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ and whoever reads it checks it: a photo may have taken this process over.
 
 The process ends when its standard input does. It holds itself to limits, as far as the system has them: `MEMORY` of
 address space, `SECONDS` of computing for one photo, no files written, no core dump. Ctrl-C is not for it. Imports
-Pillow and the standard library only, so that it starts in a tenth of a second.
+Pillow, blake3 and the standard library only, so that it starts in a tenth of a second.
 """
 
 import json

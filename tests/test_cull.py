@@ -1,6 +1,7 @@
 """Deciding, planning and making the next stage; what must never happen to the old one."""
 
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -417,6 +418,18 @@ def test_undo_moves_the_new_stage_aside(stage, plan):
     assert not new.folder.exists()
     assert not new.manifest.exists()
     assert apply(plan).folder.is_dir()
+
+
+def test_a_manifest_that_names_bytes_by_blake2b_is_understood(stage, plan):
+    new = cull.apply(plan)
+    columns, rows = tables.read(new.manifest)
+    for row in rows:
+        data = new.path(row.values["image_name"]).read_bytes()
+        row.values["content_id"] = hashlib.blake2b(data, digest_size=16).hexdigest()
+    tables.write(new.manifest, columns, [row.values for row in rows])
+    assert cull.changes_since_cull(new) == []
+    new.path(rows[0].values["image_name"]).write_bytes(b"changed")
+    assert cull.changes_since_cull(new) == [f"{rows[0].values['image_name']} was changed"]
 
 
 def test_a_stage_that_was_changed_is_not_undone(stage, plan):

@@ -9,7 +9,7 @@ import pytest
 from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
 
 from imlcull_al import embeddings, photos
-from imlcull_al.embeddings import ensure
+from imlcull_al.embeddings import ensure, fill
 from imlcull_al.errors import Cancelled
 from imlcull_al.parallel import in_order
 
@@ -157,3 +157,51 @@ def test_threads_stay_a_bounded_distance_ahead():
     assert next(results) == 0
     assert max(started) < 6
     assert list(results) == list(range(1, 100))
+
+
+def test_fill_is_ensure_without_the_rows(stage, cache_dir, encoder):
+    (stage / "broken.jpg").write_bytes(b"broken")
+    (stage / "copy.jpg").write_bytes((stage / "warm_01.jpg").read_bytes())
+    filled = fill(paths_of(stage), encoder, cache_dir, batch_size=5)
+    assert (filled.found, filled.computed, list(filled.unreadable)) == (0, 12, ["broken.jpg"])
+    fresh = MeanColour()
+    seen = ensure(paths_of(stage), fresh, cache_dir)
+    assert (seen.found, seen.computed, fresh.calls, len(seen.keys)) == (13, 0, 0, 13)
+    again = fill(paths_of(stage), fresh, cache_dir)
+    assert (again.found, again.computed, again.unreadable) == (13, 0, filled.unreadable)
+
+
+def test_batches_are_filled_across_photos_that_give_no_image(stage, cache_dir, encoder):
+    for number in range(7):
+        (stage / f"dark_{number}.jpg").write_bytes(b"broken %d" % number)
+    seen = ensure(paths_of(stage), encoder, cache_dir, batch_size=4)
+    assert (seen.computed, encoder.images, encoder.calls) == (12, 12, 3)
+
+
+def test_a_renamed_photo_whose_row_is_damaged_is_computed_again(stage, cache_dir, encoder, caplog):
+    first = ensure(paths_of(stage), encoder, cache_dir)
+    place = next(cache_dir.glob("embeddings-*.h5"))
+    data = bytearray(place.read_bytes())
+    at = data.index(first.rows[0].tobytes())
+    data[at] ^= 1
+    place.write_bytes(data)
+    (stage / first.keys[0]).rename(stage / "cold_99.jpg")
+    fresh = MeanColour()
+    seen = ensure(paths_of(stage), fresh, cache_dir)
+    assert (seen.found, seen.computed, fresh.images) == (11, 1, 1)
+    assert np.array_equal(seen.rows[seen.keys.index("cold_99.jpg")], first.rows[0])
+
+
+def test_a_stage_of_one_photo(tmp_path, cache_dir, encoder):
+    save_photo(tmp_path / "stage_1" / "a.jpg", WARM)
+    for found in (0, 1):
+        seen = ensure(paths_of(tmp_path / "stage_1"), encoder, cache_dir)
+        assert (seen.keys, seen.rows.shape, seen.found) == (("a.jpg",), (1, 3), found)
+    assert len(ensure({}, encoder, cache_dir).keys) == 0
+
+
+def test_content_ids_are_those_of_the_rows(stage, cache_dir, encoder):
+    (stage / "a_broken.jpg").write_bytes(b"broken")
+    seen = ensure(paths_of(stage), encoder, cache_dir)
+    ids = [photos.content_id((stage / key).read_bytes()) for key in seen.keys]
+    assert [row.tobytes().hex() for row in seen.content_ids] == ids

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -127,3 +128,32 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     (small / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
     with pytest.raises(EncoderError, match="Could not load the model in"):
         load_encoder(str(small)).encode(IMAGES)
+
+
+def test_threads_encode_at_once_and_torch_has_its_threads_back(tiny_model):
+    import torch
+
+    from imlcull_al import backbone
+
+    encoder, before = load_encoder(str(tiny_model)), torch.get_num_threads()
+    alone = [encoder.encode([image])[0] for image in IMAGES]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda number: encoder.encode([IMAGES[number % 3]])[0], range(24)))
+    assert all(np.array_equal(row, alone[number % 3]) for number, row in enumerate(together))
+    with pytest.raises(ZeroDivisionError), backbone._in_one_thread():
+        assert torch.get_num_threads() == 1
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before
+
+
+def test_two_products_are_attention():
+    import torch
+
+    from imlcull_al import backbone
+
+    query, key, value = torch.randn(3, 2, 4, 7, 8, generator=torch.Generator().manual_seed(0))
+    mask = torch.where(torch.arange(7) < 5, 0.0, -1e9).expand(2, 1, 7, 7)
+    for each in (None, mask):
+        ours, _ = backbone._two_products(torch.nn.Identity(), query, key, value, each, scaling=0.3)
+        theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, each, scale=0.3)
+        assert torch.allclose(ours, theirs.transpose(1, 2), atol=1e-6)

@@ -1,8 +1,11 @@
+import os
+from pathlib import PurePosixPath
+
 import pytest
 from conftest import save_photo
 
 from imlcull_al.errors import StageError
-from imlcull_al.project import Stage, list_photos, open_stage
+from imlcull_al.project import Stage, list_photos, open_stage, photo_suffix
 
 
 def listing_of(project, *names):
@@ -84,3 +87,24 @@ def test_an_empty_stage_says_what_to_put_there(tmp_path):
         list_photos(Stage(tmp_path, 1))
     with pytest.raises(StageError, match="There are no photos"):
         listing_of(tmp_path, "notes.txt")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a.jpg", "a.b.JPG", ".jpg", "a.", "a..jpg", "d.x/a", "d.x/.jpg", "d/a.jpg", "a.jpg.", "a. jpg", "..jpg", "é.tif"],
+)
+def test_a_suffix_is_what_pathlib_says(key):
+    assert photo_suffix(key) == PurePosixPath(key).suffix.lower()
+
+
+def test_regular_files_are_listed_without_asking_the_disk_about_each(tmp_path, monkeypatch):
+    for number in range(50):
+        save_photo(tmp_path / "stage_1" / "folder" / f"{number}.jpg", (1, 2, 3))
+    asked = []
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda path, *more, real=real, **named: asked.append(path) or real(path, *more, **named)
+        )
+    assert len(list_photos(Stage(tmp_path, 1)).keys) == 50
+    assert not [path for path in asked if str(path).endswith(".jpg")]
