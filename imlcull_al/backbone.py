@@ -7,7 +7,7 @@ Knows nothing of photos, caches or labels.
 import math
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,7 @@ class Runner:
     def __init__(self, backbone: Backbone, probe: Tensor) -> None:
         """`probe`: (B, 3, H, W) typical inputs that decide on the precision, the same for every run."""
         self.device = device()
+        self._turn = threading.Lock()  # one batch at a time on a graphics card: it has one memory
         self.backbone = backbone.to(self.device).eval()
         self.dtype = torch.float32
         exact = self(probe)  # raises where model and preprocessing don't fit each other
@@ -171,7 +172,7 @@ class Runner:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) float32 on the CPU → (B, D) float32 on the CPU."""
-        alone = _in_one_thread() if self.device.type == "cpu" else nullcontext()
+        alone = _in_one_thread() if self.device.type == "cpu" else self._turn
         with torch.inference_mode(), alone:
             return self.backbone(pixels.to(self.device, self.dtype)).float().cpu()
 
@@ -210,26 +211,20 @@ def _two_products(
 _TWO_PRODUCTS = "imlcull_two_products"
 transformers.AttentionInterface.register(_TWO_PRODUCTS, _two_products)
 
-_counting = threading.Lock()
-_callers = 0
-_threads = 1
+THREADS = torch.get_num_threads()
+"""That torch takes for one operation, unless it is told otherwise."""
 
 
 @contextmanager
 def _in_one_thread() -> Iterator[None]:
-    """Have torch use no thread beside the calling one. Its setting is of a thread, and of those that start later."""
-    global _callers, _threads
-    with _counting:
-        if not _callers:
-            _threads = torch.get_num_threads()
-        _callers += 1
-        torch.set_num_threads(1)
+    """Have torch use no thread beside the calling one. Its setting is of a thread, and of those that begin meanwhile:
+    who needs all processors in a thread of its own asks for `THREADS`.
+    """
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        with _counting:
-            _callers -= 1
-            torch.set_num_threads(_threads)
+        torch.set_num_threads(THREADS)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

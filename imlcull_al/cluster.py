@@ -53,7 +53,7 @@ def fill(
     cache_dir: Path,
     address: str | None = None,
     *,
-    batch_size: int = 16,
+    batch_size: int = 8,
     cores: int | None = None,
     progress: Progress = silent,
     stop: Stop = never,

@@ -24,11 +24,10 @@ from typing import Any
 
 from . import photos
 from .errors import Cancelled
-from .files import unreadable, unwritable, write_all
+from .files import NO_SYNC, unreadable, unwritable, write_all
 from .progress import Stop, never
 
 LINKS = ("copy", "hardlink", "reflink")
-_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _FICLONE = 0x40049409  # Linux's ioctl that lets two files share their blocks until one is changed
 _ASK_EVERY = 1 << 26  # bytes of one file between two looks at whether to stop
@@ -134,7 +133,7 @@ def on_the_disk(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)  # before the first write: what fails from here on is told
     try:
         yield
-        if (code := sync_one(descriptor)) in _NO_SYNC:
+        if (code := sync_one(descriptor)) in NO_SYNC:
             os.sync()
         elif code:
             raise OSError(code, os.strerror(code), str(folder))

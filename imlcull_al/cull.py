@@ -173,13 +173,10 @@ def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, 
         yield from in_order(lambda pair: _place(*pair, lambda old, new: copies.copy(old, new, stop)), paths, _AHEAD)
         return
     make = copies.hardlink if link == "hardlink" else copies.reflink
-    content_ids = [plan.known(source) for source, _ in paths]
-    unknown = [source for (source, _), content_id in zip(paths, content_ids, strict=True) if content_id is None]
-    with closing(in_order(copies.content_id, unknown, _AHEAD)) as read:
-        for (source, target), content_id in zip(paths, content_ids, strict=True):
-            found = next(read) if content_id is None else content_id
-            _place(source, target, make)  # by one thread: a link is made in less time than is handed to another
-            yield found
+    for source, target in paths:  # by one thread: a link is made in less time than is handed to another
+        content_id = plan.known(source) or copies.content_id(source)
+        _place(source, target, make)
+        yield content_id
 
 
 def _place(source: Path, target: Path, make: Callable[[Path, Path], Made]) -> Made:

@@ -59,7 +59,7 @@ class Decoders:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._can_start: bool | None = None  # not known before the first
-        self._condemned: dict[bytes, _Ended] = {}  # digest of a photo, or of a file in a state → what it did
+        self._condemned: dict[bytes, _Ended] = {}  # what names a photo's bytes → what they did
 
     def decode(self, photo: bytes | Original, min_side: int | None) -> tuple[Image.Image, Moment]:
         """`pixels.decode` and `pixels.moment` of the same bytes. Raises `UnreadablePhoto`."""
@@ -199,8 +199,10 @@ class _Ended(UnreadablePhoto):
 
 
 def _digest(photo: bytes | Original) -> bytes:
-    named = repr(tuple(photo)).encode(errors="surrogatepass") if isinstance(photo, Original) else photo
-    return hashlib.blake2b(named, digest_size=16).digest()
+    """What names the bytes, as well as is known without reading them."""
+    if not isinstance(photo, Original):
+        return hashlib.blake2b(photo, digest_size=16).digest()
+    return photo.content_id.encode() or repr(photo).encode(errors="surrogatepass")
 
 
 class _NotStarted(Exception):

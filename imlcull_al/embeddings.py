@@ -3,9 +3,9 @@
     ensure(paths, encoder, cache_dir).rows      # (N, D), in memory
     fill(paths, encoder, cache_dir)             # the same work, and no row is held longer than until it is cached
 
-Files are read once, for hash, moment and pixels, by threads that stay a bounded distance ahead of the encoder; batches
-are encoded by as many threads as there are processors. Where nothing changed, photos are told by one `stat` each, all
-else is arithmetic on arrays.
+New files are read here to name their bytes, and by a decoder for moment and pixels, a bounded distance ahead of the
+encoder; batches are encoded by as many threads as there are processors. Where nothing changed, photos are told by one
+`stat` each, all else is arithmetic on arrays.
 Knows nothing of stages, labels or scores.
 """
 
@@ -40,7 +40,7 @@ class Embeddings:
 
     `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
     `taken`: (N,) float64, when each was taken, in seconds by the camera's clock; `compensation`: (N,) float64, exposure
-    compensation in EV; NaN for unknown. `content_ids`: (N, 16) uint8.
+    compensation in EV; NaN for unknown.
     `found`: photos whose row was in the cache; `computed`: rows that the encoder made in this run.
     """
 
@@ -51,7 +51,6 @@ class Embeddings:
     computed: int
     taken: np.ndarray
     compensation: np.ndarray
-    content_ids: np.ndarray
 
 
 class Filled(NamedTuple):
@@ -148,15 +147,15 @@ class _Work:
     def embeddings(self) -> Embeddings:
         """Rows in the order of the keys."""
         assert self.rows is not None
-        ids, taken, compensation = self.contents
+        _, taken, compensation = self.contents
         if not self.failed:
             keys, rows = tuple(self.keys), self.rows
         else:
             there = self.is_there
             keys, rows = tuple(self.keys[row] for row in np.flatnonzero(there)), _compacted(self.rows, there)
-            ids, taken, compensation = ids[there], taken[there], compensation[there]
+            taken, compensation = taken[there], compensation[there]
         found, computed, unreadable = self.filled()
-        return Embeddings(keys, rows, unreadable, found, computed, taken, compensation, ids)
+        return Embeddings(keys, rows, unreadable, found, computed, taken, compensation)
 
     def filled(self) -> Filled:
         """How many there are of which kind."""
@@ -218,7 +217,7 @@ class _Work:
             if content_id in in_cache or content_id in self.made or content_id in self.reasons:
                 return _Read(row, state, Content(content_id, *photos.moment(path)), None, None)
             content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
-            image, moment = photos.decode_file(path, state, self.encoder.side)
+            image, moment = photos.decode_file(path, state, self.encoder.side, content_id)
             return _Read(row, state, Content(content_id, *moment), image, None)
         except UnreadablePhoto as error:
             return _Read(row, state, content if error.lasting else None, None, str(error))

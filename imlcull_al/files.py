@@ -20,7 +20,7 @@ LOCK_PATIENCE = 10.0
 """Seconds to wait for another process."""
 LEFT_BEHIND = 3600.0
 """Seconds after which a temporary file is nobody's any more: no write takes so long."""
-_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
 
 
 def temporary_sibling(path: Path) -> Path:
@@ -127,7 +127,7 @@ def sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _NO_SYNC:
+        if error.errno not in NO_SYNC:
             raise
 
 

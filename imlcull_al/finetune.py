@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .backbone import Backbone, agrees_in_bfloat16
+from .backbone import THREADS, Backbone, agrees_in_bfloat16
 from .blocks import Cut, Kept
 from .epochs import Epoch, Options
 from .errors import Cancelled
@@ -57,6 +57,7 @@ class FineTuning:
         self.classifier, self.options = classifier.to(processes.device), options
         self._pixels, self._values = pixels, values
         self._processes, self._progress, self._stop = processes, progress, stop
+        torch.set_num_threads(THREADS)  # somebody may be encoding, in one thread a batch
         torch.manual_seed(options.seed)  # dropout, where a checkpoint has it
         probe = self._input(torch.arange(min(_PROBE, len(pixels))))
         agrees = agrees_in_bfloat16(classifier.backbone, probe)

@@ -56,15 +56,16 @@ _TROUBLE = (  # what h5py raises on a broken file, or on a disk that refuses
 
 
 class _Survey(NamedTuple):
-    """The rows of a table that count: ids (n, 16), places (n,), ascending, and where in the file the values begin."""
+    """The rows of a table that count: ids (n, 16), checks (n,), places (n,), ascending, and where the values begin."""
 
     ids: np.ndarray
+    checks: np.ndarray
     at: np.ndarray
     offset: int
 
     @classmethod
     def nothing(cls) -> "_Survey":
-        return cls(np.empty((0, 16), np.uint8), np.empty(0, np.intp), 0)
+        return cls(np.empty((0, 16), np.uint8), np.empty(0, "<u8"), np.empty(0, np.intp), 0)
 
 
 class _Unusable(Exception):
@@ -229,14 +230,20 @@ class Table:
     def find(self, file: "h5py.File", stream: BinaryIO, wanted: np.ndarray, *, keep: bool) -> "Found":
         """See `TableFile.find`."""
         ids, checks = self.ids_in(file, stream)
-        at = places(wanted, ids)
-        sought = np.flatnonzero(at >= 0)
-        sought = sought[np.argsort(at[sought], kind="stable")]
+        offset, free = self.offsets(file)[1], np.flatnonzero(checks)
         values = self.empty(len(wanted)).values if keep else None
-        right = self.verified(stream, self.offsets(file)[1], ids, checks, at[sought], sought, values)
-        there = np.zeros(len(wanted), bool)
-        there[sought] = right
-        return Found(there, values, int(np.count_nonzero(checks[at[sought]][~right])))
+        there, wrong = np.zeros(len(wanted), bool), 0
+        left = np.arange(len(wanted))
+        while len(left):  # once, unless a row is wrong: another one may have its id
+            at = places(wanted[left], ids[free])
+            left, at = left[at >= 0], free[at[at >= 0]]
+            order = np.argsort(at, kind="stable")
+            left, at = left[order], at[order]
+            right = self.verified(stream, offset, ids, checks, at, left, values)
+            there[left[right]] = True
+            bad, left = np.unique(at[~right]), left[~right]
+            wrong, free = wrong + len(bad), np.setdiff1d(free, bad, assume_unique=True)
+        return Found(there, values, wrong)
 
     def verified(
         self,
@@ -265,7 +272,7 @@ class Table:
                 memory.block = self.empty(count).values
             block = memory.block[: last - first]
             _read_at(stream, at_values + first * self.value.itemsize, block)
-            if last - first != stop - start or at[stop - 1] - at[start] != stop - start - 1:
+            if not np.array_equal(at[start:stop], np.arange(first, last)):  # there are gaps, or one twice
                 block = block[at[start:stop] - first]
             right[start:stop] = row_checks(self.belongs_to, ids[at[start:stop]], block) == checks[at[start:stop]]
             if into is not None:
@@ -279,10 +286,10 @@ class Table:
     def survey(self, file: "h5py.File", stream: BinaryIO) -> "_Survey":
         """Where the rows are that count, every id once: two processes may have computed the same photo."""
         ids, checks = self.ids_in(file, stream)
-        offset = self.offsets(file)[1]
-        at = first_of_each(ids)
+        offset, at = self.offsets(file)[1], np.flatnonzero(checks)
         at = at[self.verified(stream, offset, ids, checks, at)]
-        return _Survey(ids[at], at, offset)
+        at = at[first_of_each(ids[at])]
+        return _Survey(ids[at], checks[at], at, offset)
 
     def write_from(self, source: BinaryIO, old: "_Survey", stream: BinaryIO, offsets: Sequence[int]) -> None:
         """Copy those rows of another file into the first places, block by block."""
@@ -291,26 +298,30 @@ class Table:
             at = old.at[start : start + count]
             block = self.empty(int(at[-1]) + 1 - int(at[0])).values
             _read_at(source, old.offset + int(at[0]) * self.value.itemsize, block)
-            self.write(stream, offsets, start, Rows(old.ids[start : start + count], block[at - at[0]]))
+            some = slice(start, start + count)
+            self.write(stream, offsets, start, Rows(old.ids[some], block[at - at[0]]), old.checks[some])
 
-    def write(self, stream: BinaryIO, offsets: Sequence[int], first: int, rows: Rows) -> None:
-        """Put ids and values, then their checks, into the places from `first` on."""
+    def write(
+        self, stream: BinaryIO, offsets: Sequence[int], first: int, rows: Rows, checks: np.ndarray | None = None
+    ) -> None:
+        """Put ids and values, then their checks, into the places from `first` on. `checks`: of rows that have some
+        already, which must not get new ones: they may have been read wrongly since.
+        """
         at_ids, at_values, at_checks = (
             offset + first * dtype.itemsize for offset, dtype in zip(offsets, self.columns.values(), strict=True)
         )
         _write_at(stream, at_ids, _as_memory(rows.ids))
-        checks = np.empty(len(rows.ids), "<u8")
-        count = max(_BLOCK_BYTES // self.value.itemsize, 1)
-
-        def check(start: int) -> None:
-            block = slice(start, start + count)
-            checks[block] = row_checks(self.belongs_to, rows.ids[block], rows.values[block])
-
         with ThreadPoolExecutor(_THREADS) as pool:  # while the values are written
-            checked = pool.map(check, range(0, len(checks), count))
+            made = pool.submit(lambda: self._checks_of(rows) if checks is None else checks)
             _write_at(stream, at_values, _as_memory(rows.values))
-            list(checked)
-        _write_at(stream, at_checks, _as_memory(checks))
+            _write_at(stream, at_checks, _as_memory(made.result()))
+
+    def _checks_of(self, rows: Rows) -> np.ndarray:
+        """(N,), block by block: they stay in the processor's cache."""
+        count = max(_BLOCK_BYTES // self.value.itemsize, 1)
+        blocks = (slice(start, start + count) for start in range(0, len(rows.ids), count))
+        checks = [row_checks(self.belongs_to, rows.ids[block], rows.values[block]) for block in blocks]
+        return np.concatenate(checks) if checks else np.empty(0, "<u8")
 
 
 class TableFile(_File):

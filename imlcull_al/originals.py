@@ -20,10 +20,11 @@ State = tuple[int, int, int]
 
 
 class Original(NamedTuple):
-    """A file, and the state in which its bytes were named."""
+    """A file, the state in which its bytes were named, and their name, where it is known."""
 
     path: str
     state: State
+    content_id: str = ""
 
 
 def stat_of(path: str | Path) -> State:

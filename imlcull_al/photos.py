@@ -11,12 +11,12 @@ from PIL import Image
 
 from . import decoders
 from .errors import UnreadablePhoto
-from .originals import Original, State, content_id, content_id_of, identify, is_content_of, read, stat_of
+from .originals import Original, State, content_id, content_id_of, identify, is_content_of, stat_of
 from .pixels import DECODER, UNKNOWN, Moment, as_jpeg
 
 __all__ = [
     "DECODER", "UNKNOWN", "Moment", "as_jpeg", "content_id", "content_id_of", "decode", "decode_file", "exposure",
-    "identify", "is_content_of", "load", "moment", "preview", "read", "stat_of",
+    "identify", "is_content_of", "load", "moment", "preview", "stat_of",
 ]  # fmt: skip
 
 
@@ -33,9 +33,14 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
     return decoders.shared().decode(data, min_side)[0]
 
 
-def decode_file(path: str | Path, state: State, min_side: int | None = None) -> tuple[Image.Image, Moment]:
-    """`decode` and `moment` of a file that is still in `state`, in one go. Raises `UnreadablePhoto`."""
-    return decoders.shared().decode(Original(os.path.abspath(path), state), min_side)  # noqa: PTH100 - fast
+def decode_file(
+    path: str | Path, state: State, min_side: int | None = None, content_id: str = ""
+) -> tuple[Image.Image, Moment]:
+    """`decode` and `moment` of a file that is still in `state`, in one go. Raises `UnreadablePhoto`.
+
+    `content_id`, where it is known: bytes that ended a decoder are then known again under another name.
+    """
+    return decoders.shared().decode(Original(os.path.abspath(path), state, content_id), min_side)  # noqa: PTH100 - fast
 
 
 def preview(path: str | Path, max_side: int) -> bytes:

@@ -117,7 +117,7 @@ class Stage:
     def paths(self, keys: Iterable[str]) -> dict[str, str]:
         """Photo key → path of its file, as text: a hundred thousand of them in no time."""
         folder = os.path.join(self.folder, "")  # noqa: PTH118
-        return {key: folder + as_path(key) for key in keys}
+        return {key: folder + (as_path(key) if os.sep == "/" else as_path(key).replace("/", os.sep)) for key in keys}
 
     def _beside(self, name: str) -> Path:
         return self.project / f"{self.name}_cull_{name}"

@@ -134,8 +134,9 @@ class Session:
         """The photos of the stage as they were when it was last looked at. Raises `StageError` for an empty stage."""
         with self._lock:
             if self._listing is None:
-                self._listing = list_photos(self.stage)
-                self._known = frozenset(self._listing.keys)
+                listing = list_photos(self.stage)
+                self._known = frozenset(listing.keys)
+                self._listing = listing  # last: who finds it there looks at the keys without the lock
             return self._listing
 
     @property
@@ -186,7 +187,7 @@ class Session:
         )
         ranker = Ranker(Scorer(source, seen), seen)
         with self._lock:  # scores, photos and embeddings change together
-            self._listing, self._known = listing, frozenset(listing.keys)
+            self._known, self._listing = frozenset(listing.keys), listing
             self._source, self._seen, self._model_is_new = source, seen, False
             self._ranker, self._ranking = ranker, None
             self._changed()

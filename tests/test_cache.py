@@ -866,3 +866,28 @@ def test_find_gives_rows_in_the_order_asked_for_and_reads_only_their_blocks(tmp_
     columns = 3000 * (16 + 8), 512 * 8 + 240 + 16  # ids and checks of both tables, and one reason
     assert sum(read) <= sum(columns) + 4096 * 8 + 3 * 100 * 12
     assert make(tmp_path).find(as_bytes(ids), keep=False)[0].all()
+
+
+def test_the_same_photo_twice_and_a_gap_between(tmp_path, caplog):
+    ids, values = numbered(0, 10), np.arange(30, dtype=np.float32).reshape(10, 3)
+    make(tmp_path).append(ids, values, {})
+    wanted = [3, 3, 5]
+    there, rows, _ = make(tmp_path).find(as_bytes([ids[place] for place in wanted]))
+    assert there.all()
+    assert np.array_equal(rows, values[wanted])
+    assert "Damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("check", [0, 12345])
+def test_a_wrong_row_hides_no_right_one_of_the_same_photo(tmp_path, check):
+    path = filled(tmp_path).path
+    with h5py.File(path, "a") as file:
+        file["check"][1] = check
+    cache = make(tmp_path)
+    assert cache.find(as_bytes([A, B]))[0].tolist() == [True, False]
+    add(cache, B)
+    for _ in range(2):
+        there, rows, _ = make(tmp_path).find(as_bytes([A, B]))
+        assert there.all()
+        assert rows[1].tolist() == [7, 7, 7]
+        add(make(tmp_path), *numbered(100, 1200))  # the second time from a larger file

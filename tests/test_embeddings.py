@@ -198,10 +198,3 @@ def test_a_stage_of_one_photo(tmp_path, cache_dir, encoder):
         seen = ensure(paths_of(tmp_path / "stage_1"), encoder, cache_dir)
         assert (seen.keys, seen.rows.shape, seen.found) == (("a.jpg",), (1, 3), found)
     assert len(ensure({}, encoder, cache_dir).keys) == 0
-
-
-def test_content_ids_are_those_of_the_rows(stage, cache_dir, encoder):
-    (stage / "a_broken.jpg").write_bytes(b"broken")
-    seen = ensure(paths_of(stage), encoder, cache_dir)
-    ids = [photos.content_id((stage / key).read_bytes()) for key in seen.keys]
-    assert [row.tobytes().hex() for row in seen.content_ids] == ids

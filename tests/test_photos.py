@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from imlcull_al import photos
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.originals import stat_of
+from imlcull_al.originals import read, stat_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -137,11 +137,11 @@ def test_what_is_no_photo_says_why(data, reason):
 def test_files_that_cant_be_read_say_why(tmp_path):
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(UnreadablePhoto, match="the file is empty"):
-        photos.read(tmp_path / "empty.jpg")
+        read(tmp_path / "empty.jpg")
     with pytest.raises(UnreadablePhoto, match="can't be opened: No such file"):
-        photos.read(tmp_path / "missing.jpg")
+        read(tmp_path / "missing.jpg")
     with pytest.raises(UnreadablePhoto, match="can't be opened"):
-        photos.read(tmp_path)
+        read(tmp_path)
 
 
 def test_broken_exif_leaves_the_pixels_alone():
