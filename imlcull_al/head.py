@@ -80,7 +80,10 @@ def features(embeddings: np.ndarray) -> Features:
     rows[~usable] = 0
     rows /= np.maximum(np.sqrt(np.vecdot(rows, rows)), 1e-12)[:, None]
     count = max(int(usable.sum()), 1)
-    centre = (rows.sum(axis=0, dtype=np.float64) / count).astype(np.float32)
+    total = sum(
+        (np.ones(len(block), np.float32) @ block for block, _ in _blocks(rows, usable)), np.zeros(rows.shape[1])
+    )
+    centre = (total / count).astype(np.float32)
     spread = sum(_squares(block[fine] - centre) for block, fine in _blocks(rows, usable))
     return Features(rows, usable, centre, max(float(np.sqrt(spread / count)), 1e-9))
 

@@ -44,7 +44,11 @@ class Ranker:
         self.scorer, self.seen = scorer, seen
         self._stream: tuple[str, np.ndarray] | None = None
         self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
-        self.brackets = bursts.brackets(seen.taken, self.bursts, seen.compensation)
+
+    @cached_property
+    def brackets(self) -> list[int]:
+        """Numbers of the bursts that are exposure brackets."""
+        return bursts.brackets(self.seen.taken, self.bursts, self.seen.compensation)
 
     @cached_property
     def covering(self) -> np.ndarray:

