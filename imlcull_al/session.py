@@ -414,8 +414,8 @@ class Session:
 
     def brackets(self) -> list[int]:
         """Numbers of the bursts that are exposure brackets: their frames belong together, and are no choice."""
-        with self._lock:
-            return list(self._ranker.brackets) if self._ranker else []
+        ranker = self._ranker
+        return list(ranker.brackets) if ranker else []
 
     def unreadable(self) -> dict[str, str]:
         """Key → reason of the photos that can't be shown, as far as is known."""
