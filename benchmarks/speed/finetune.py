@@ -38,7 +38,7 @@ def measure(material: Material) -> list[Row]:
     has_blocks = "train_blocks" in {field.name for field in fields(Options)}
     if has_blocks:
         works["few"] = lambda: fresh(tune, **call, work=str(material.work), blocks=FEW_BLOCKS)
-    found = alternate(material.turns(2), **works)
+    found = alternate(material.turns(1), **works)
     plain, workers = "a plain PyTorch loop, float32", "the same loop, a worker a core"
     note = (
         f"the loop decodes every photo every epoch; one of its epochs was measured and taken {epochs} times, its start "
