@@ -136,7 +136,10 @@ def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_
     words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "stand-in", "--batch-size", 1]
     embed = [sys.executable, "-m", "imlcull_al", *map(str, words), "--engine", "ray"]
     before = descendants()
-    with subprocess.Popen(embed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever shell the tests were started by
+    with subprocess.Popen(
+        embed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hears
+    ) as run:
         while run.poll() is None and not list(cache_dir.glob("shards/*/*/content_ids.h5")):
             time.sleep(0.01)
         started = [process for process in descendants() if process not in before and process != run.pid]

@@ -166,7 +166,7 @@ def test_nothing_to_show_is_a_report_too(write):
     assert set(sizes(write([], epochs=[]))) == set(FIGURES)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # of what earlier tests left to be collected
 def test_one_class_one_epoch_and_awkward_names_are_drawn_without_a_warning(write):
     names = ["a\nb.jpg", "😀 写真.jpg", "$x_{1$ \\frac{.jpg", "W" * 300, "very/" + "deep/" * 99 + "1.jpg", "broken"]
     predictions = [Prediction(name, "keep", 0.1, "validation") for name in names]
