@@ -24,7 +24,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ import numpy as np
 
 from .errors import StorageError
 from .hdf5 import ColumnFile, Table, TableFile
-from .originals import State, stat_of
+from .originals import INODE, State, stat_of
 from .rows import Rows, places
 
 log = logging.getLogger(__name__)
@@ -154,7 +153,7 @@ class ContentIds:
         path_ids, stats, ids, taken, compensation = self._known
         at = places(wanted, path_ids)
         contents = Contents.unknown(len(paths))
-        now = np.fromiter(chain.from_iterable(map(stat_of, paths)), np.int64, 3 * len(paths)).reshape(-1, 3)
+        now = _states(paths)
         known = at >= 0
         known[known] = (stats[at[known]] == now[known]).all(axis=1)
         at = at[known]
@@ -234,4 +233,17 @@ def as_hex(ids: np.ndarray) -> list[str]:
 
 
 def _path_id(path: str | Path) -> bytes:
-    return hashlib.blake2b(os.fsencode(path), digest_size=16).digest()
+    text = path if isinstance(path, str) else str(path)
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _states(paths: Sequence[str | Path]) -> np.ndarray:
+    """`stat_of` each, (N, 3) int64: of a hundred thousand files in little more than the disk's own time."""
+    flat: list[int] = []
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - without making paths of texts
+            flat += status.st_size, status.st_mtime_ns, status.st_ino & INODE
+        except (OSError, ValueError):
+            flat += 0, 0, 0
+    return np.array(flat, np.int64).reshape(-1, 3)

@@ -111,8 +111,8 @@ class _Work:
 
     def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, keep: bool) -> None:
         self.encoder = encoder
-        self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
         self.files = ContentIds(cache_dir)
+        self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
         self.keys = sorted(paths)
         self.paths = [os.fspath(paths[key]) for key in self.keys]
         self.is_known, self.contents = self.files.look_up(self.paths)

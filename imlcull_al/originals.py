@@ -15,6 +15,8 @@ from .errors import UnreadablePhoto
 
 MAX_BYTES = 1 << 30
 _ID_BYTES = 16
+INODE = 0x7FFF_FFFF_FFFF_FFFF
+"""The bits of an inode that count: a column of numbers has a sign."""
 State = tuple[int, int, int]
 """Size in bytes, mtime in ns and inode: as long as these are the same, a file is trusted to hold what it held."""
 
@@ -93,7 +95,7 @@ def _opened(path: str | Path, state: State | None = None) -> FileIO:
 
 
 def _state(status: os.stat_result) -> State:
-    return status.st_size, status.st_mtime_ns, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
+    return status.st_size, status.st_mtime_ns, status.st_ino & INODE
 
 
 def _changed() -> UnreadablePhoto:

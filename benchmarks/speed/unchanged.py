@@ -119,8 +119,8 @@ def cached(count: int, work: str, turns: int) -> dict[str, list[float]]:
         return alternate(
             turns,
             append=append,
-            read=lambda: seconds(check),
+            read=lambda: flushed(check),
             save=lambda: save(durably=False),
             **{"save, fsync": lambda: save(durably=True)},
-            load=lambda: seconds(lambda: np.load(array)),
+            load=lambda: flushed(lambda: np.load(array)),
         )
