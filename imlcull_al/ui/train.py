@@ -31,7 +31,7 @@ _MEANINGS = {
     "patience": "Epochs to wait for a better one",
     "validation_split": "Share of the labels set apart",
     "seed": "The same seed, the same training",
-    "train_blocks": "The transformer's last ones only, faster; 0 for all",
+    "train_blocks": "The last ones only, faster; 0 for all",
 }
 REPORT = {
     "curves": "Loss and accuracy by epoch. The epoch with the best validation accuracy is the model; where the two "
@@ -193,7 +193,7 @@ def _number(name: str, default: float | None) -> gr.Number:
         info=_MEANINGS[name],
         precision=0 if whole else None,
         step=_STEPS.get(name, 1),
-        min_width=150,
+        min_width=120,
     )
 
 
