@@ -126,7 +126,7 @@ class VisionEncoder:
 
     @property
     def side(self) -> int:
-        """Twice the preprocessing's shorter side: a reduced decode then changes nothing that is seen."""
+        """Twice the preprocessing's shorter side: a reduced decode then changes little (see benchmarks/RESULTS.md)."""
         return 2 * self.architecture.preprocessing.side
 
     def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
