@@ -1,6 +1,6 @@
 """How long after a key the next photo is painted on the Label screen: 24-megapixel JPEGs in headless Chromium.
 
-    python -m benchmarks.label_latency [FOLDER] [--job embedding|training|none] [--keys 40] [--model stand-in]
+    python -m benchmarks.label_latency [FOLDER] [--job embedding|training|none] [--keys 40] [--model builtin]
 
 Makes a stage of different 6000 × 4000 JPEGs, or copies the JPEGs of FOLDER, makes the previews as the app does ahead
 (`--cold`: leaves them out, so that they are made while the keys are pressed), starts the app with real work in the
@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 
 from imlcull_al import embeddings, ui
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.desk import Desk
-from imlcull_al.encoder import load_encoder
 from imlcull_al.epochs import Options
 from imlcull_al.jobs import Jobs
 from imlcull_al.parallel import in_order
@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keys", type=int, default=40)
     parser.add_argument("--pause", type=int, default=300, help="milliseconds between keys, at least")
     parser.add_argument("--photos", type=int, default=60)
-    parser.add_argument("--model", default="stand-in")
+    parser.add_argument("--model", default="builtin")
     parser.add_argument("--cold", action="store_true", help="make no previews ahead")
     return parser
 

@@ -31,7 +31,7 @@ from benchmarks.results import RESULTS, write_part
 from benchmarks.shoots import make_shoot, whims
 from benchmarks.strategies import RIVALS, STRATEGIES, Pool, make_pool
 from imlcull_al import bursts, embeddings, head, query, sample
-from imlcull_al.encoder import STAND_IN, load_encoder
+from imlcull_al.checkpoints import BUILTIN, load_encoder
 from imlcull_al.evaluation import Quality, quality
 from imlcull_al.terminal import progress_bar, say
 
@@ -111,7 +111,7 @@ def rough_sample(seed: int, out: Path) -> Photos:
     project = out / f"sample_{seed}"
     sample.make_sample(project, seed=seed)
     kept = sample.truth(project)
-    seen = embedded({key: project / "stage_1" / key for key in kept}, STAND_IN, out)
+    seen = embedded({key: project / "stage_1" / key for key in kept}, BUILTIN, out)
     truth = np.array([kept[key] for key in seen.keys])
     burst = bursts.groups(seen.taken, seen.rows)
     return Photos(SAMPLE, seen.rows, None, burst, lambda _: {SAMPLE: (truth, truth)}, SAMPLE_BUDGETS)

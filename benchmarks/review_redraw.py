@@ -86,7 +86,7 @@ def a_session(folder: Path, photos: int) -> Session:
         bright.append(pixels.mean() > 127)
     for number in range(photos):
         (stage / f"IMG_{number:05}.jpg").write_bytes(jpegs[number % DIFFERENT])
-    session = open_session(stage.parent, model="stand-in", cache_dir=folder / "cache")
+    session = open_session(stage.parent, model="builtin", cache_dir=folder / "cache")
     for label, wanted in (("keep", True), ("cull", False)):
         session.answer_all([key for key, is_bright in zip(session.listing.keys[:60], bright, strict=False)
                             if is_bright == wanted], label)  # fmt: skip

@@ -4,7 +4,6 @@ The only module that imports transformers; importing it takes seconds, so others
 Knows nothing of photos, caches or labels.
 """
 
-import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +25,8 @@ _NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two
 class Backbone(nn.Module):
     """A Hugging Face vision model with one way of pooling its tokens.
 
-    `pooling`: `first` (class token), `pooler` (the model's own pooled output) or `mean` (over all tokens).
+    `pooling`: `first` (class token), `pooler` (its own pooled output), `mean` (over all tokens), or `both`: class
+    token then pooled output; pixels may then have another size than the config's.
     """
 
     def __init__(self, transformer: nn.Module, pooling: str) -> None:
@@ -37,6 +37,9 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) preprocessed → (B, D)."""
+        if self.pooling == "both":
+            output = self.transformer(pixel_values=pixels, interpolate_pos_encoding=True)
+            return torch.cat([output.last_hidden_state[:, 0], output.pooler_output], dim=1)
         output = self.transformer(pixel_values=pixels)
         if self.pooling == "first":
             return output.last_hidden_state[:, 0]
@@ -57,7 +60,7 @@ def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str) -> Ba
     # The library raises whatever its parsers of configs, safetensors and pickles run into.
     except Exception as error:
         raise EncoderError(f"Could not load the model in {folder}: {error}. Download it again.") from error
-    missing = [name for name in info["missing_keys"] if pooling == "pooler" or not name.startswith("pooler.")]
+    missing = [name for name in info["missing_keys"] if pooling in ("pooler", "both") or not name.startswith("pooler.")]
     if missing:
         raise EncoderError(
             f"The weights in {folder} lack {len(missing)} tensors of their config, {missing[0]} first. "
@@ -83,40 +86,6 @@ def shapes(vision_config: dict[str, Any], pooling: str) -> dict[str, torch.Size]
         raise EncoderError(f"Could not build a model of {layers!r} layers.")
     with torch.device("meta"):
         return {name: tensor.shape for name, tensor in from_config(vision_config, pooling).state_dict().items()}
-
-
-def stand_in(vision_config: dict[str, Any], seed: int) -> Backbone:
-    """A small transformer nobody trained: its patch filters are cosines, the rest is seeded noise.
-
-    Cosines of several frequencies in brightness and colour make blur, exposure and texture visible to the mean over
-    the tokens; what is in the picture stays invisible.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        backbone = from_config(vision_config, "mean")
-    projection = backbone.transformer.embeddings.patch_embeddings.projection
-    with torch.no_grad():
-        projection.weight.copy_(_cosine_filters(projection.out_channels, vision_config["patch_size"]))
-        projection.bias.zero_()
-        for name, parameter in backbone.named_parameters():
-            if name.endswith(".weight") and parameter.ndim == 2:
-                parameter.mul_(4.0)  # noise this size bends the features; the library's 0.02 leaves them linear
-    return backbone
-
-
-def _cosine_filters(count: int, patch: int) -> Tensor:
-    """`count` patch filters (count, 3, patch, patch): a 2-D DCT in brightness, then in two colour differences."""
-    position = (torch.arange(patch) + 0.5) * math.pi / patch
-    waves = torch.cos(torch.arange(patch)[:, None] * position[None, :])
-    pairs = sorted(((u, v) for u in range(patch) for v in range(patch)), key=lambda pair: (sum(pair), pair))
-    brightness, colours = pairs[: count * 3 // 4], pairs[: (count - count * 3 // 4 + 1) // 2]
-    tones = [((1, 1, 1), brightness), ((1, -1, 0), colours), ((-0.5, -0.5, 1), colours)]
-    filters = [
-        torch.tensor(tone)[:, None, None] * torch.outer(waves[u], waves[v]) * (1 + u + v)
-        for tone, frequencies in tones
-        for u, v in frequencies
-    ]
-    return torch.stack(filters[:count]).float() / patch**2
 
 
 def _config(vision_config: dict[str, Any]) -> Any:

@@ -14,8 +14,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import tables
+from .checkpoints import DEFAULT_MODEL
 from .embeddings import DEFAULT_BATCH_SIZE
-from .encoder import DEFAULT_MODEL
 from .epochs import Epoch, Options
 from .errors import ImlcullError
 from .replay import STRATEGIES, Rules

@@ -20,14 +20,15 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from PIL import Image
 
-from . import pixels, worker
+from . import pixels, tiles, worker
 from .errors import UnreadablePhoto
 from .originals import Original, read
 from .pixels import Moment
+from .tiles import Place
 
 log = logging.getLogger(__name__)
 Parsed = TypeVar("Parsed")
@@ -41,6 +42,22 @@ _SIGPROF = getattr(signal, "SIGPROF", 1 << 10)
 _WINDOWS_CRASH = 0xC0000000  # and above: access violation, stack overflow, …
 _LONGEST_REASON = 300
 _PATIENCE = 5  # seconds for a process that was ended to be gone
+
+
+class Decoded(NamedTuple):
+    """What is made of a photo's bytes; `tiles` only where they were asked for."""
+
+    image: Image.Image
+    moment: Moment
+    tiles: Image.Image | None = None
+
+
+class Lattice(NamedTuple):
+    """Tiles all over a photo, as `tiles.cut` lays them out, their places, and the size of the upright photo, pixels."""
+
+    strip: Image.Image
+    places: list[Place]
+    size: tuple[int, int]
 
 
 class Decoders:
@@ -61,13 +78,28 @@ class Decoders:
         self._can_start: bool | None = None  # not known before the first
         self._condemned: dict[bytes, _Ended] = {}  # what names a photo's bytes → what they did
 
-    def decode(self, photo: bytes | Original, min_side: int | None) -> tuple[Image.Image, Moment]:
+    def decode(self, photo: bytes | Original, min_side: int | None) -> Decoded:
         """`pixels.decode` and `pixels.moment` of the same bytes. Raises `UnreadablePhoto`."""
 
-        def here(data: bytes) -> tuple[Image.Image, Moment]:
-            return pixels.decode(data, min_side), pixels.moment(data)
+        def here(data: bytes) -> Decoded:
+            return Decoded(pixels.decode(data, min_side), pixels.moment(data))
 
         return self._ask({"do": "decode", "min_side": min_side}, photo, _image, here)
+
+    def decode_with_tiles(self, photo: bytes | Original, min_side: int) -> Decoded:
+        """The same, and the tiles of `pixels.decode_with_tiles`. Raises `UnreadablePhoto`."""
+
+        def here(data: bytes) -> Decoded:
+            image, strip = pixels.decode_with_tiles(data, min_side)
+            return Decoded(image, pixels.moment(data), strip)
+
+        request = {"do": "decode", "min_side": min_side, "tiles": True}
+        return self._ask(request, photo, _image_with_tiles, here)
+
+    def lattice(self, photo: bytes | Original, most: int) -> Lattice:
+        """What `pixels.decode_lattice` gives. Raises `UnreadablePhoto`."""
+        request = {"do": "lattice", "most": most}
+        return self._ask(request, photo, _lattice, lambda data: Lattice(*pixels.decode_lattice(data, most)))
 
     def preview(self, photo: bytes | Original, max_side: int) -> bytes:
         """`pixels.preview`. Raises `UnreadablePhoto`."""
@@ -334,13 +366,42 @@ def _nonsense() -> _Ended:
     return _Ended("its decoder gave an answer that makes no sense")
 
 
-def _image(head: Mapping[str, Any], payload: bytes) -> tuple[Image.Image, Moment]:
+def _image(head: Mapping[str, Any], payload: bytes) -> Decoded:
+    width, height = _size(head)
+    if len(payload) != 3 * width * height:
+        raise ValueError("these are not the pixels of this size")
+    return Decoded(Image.frombytes("RGB", (width, height), payload), _moment(head))
+
+
+def _image_with_tiles(head: Mapping[str, Any], payload: bytes) -> Decoded:
+    width, height = _size(head)
+    if head["tiles"] != tiles.COUNT:
+        raise ValueError("there are as many tiles as were asked for")
+    end = 3 * width * height
+    return _image(head, payload[:end])._replace(tiles=_strip(tiles.COUNT, payload[end:]))
+
+
+def _lattice(head: Mapping[str, Any], payload: bytes) -> Lattice:
+    places = [Place(*place) for place in head["places"]]
+    for left, top, detail in places:
+        if type(left) is not int or type(top) is not int or not 0 <= detail <= 255:
+            raise ValueError("a place is a corner and a detail")
+    return Lattice(_strip(len(places), payload), places, _size(head))
+
+
+def _strip(count: int, payload: bytes) -> Image.Image:
+    if not count or len(payload) != count * tiles.SIDE**2:
+        raise ValueError("these are not the pixels of so many tiles")
+    return Image.frombytes("L", (count * tiles.SIDE, tiles.SIDE), payload)
+
+
+def _size(head: Mapping[str, Any]) -> tuple[int, int]:
     width, height = head["size"]
     if type(width) is not int or type(height) is not int or min(width, height) < 1:
         raise ValueError("a size is two whole numbers above 0")
-    if width * height > pixels.MAX_PIXELS or len(payload) != 3 * width * height:
-        raise ValueError("these are not the pixels of this size")
-    return Image.frombytes("RGB", (width, height), payload), _moment(head)
+    if width * height > pixels.MAX_PIXELS:
+        raise ValueError("nothing of this size is decoded")
+    return width, height
 
 
 def _jpeg(head: Mapping[str, Any], payload: bytes) -> bytes:

@@ -70,6 +70,7 @@ class _Read(NamedTuple):
     state: State
     content: Content | None
     image: Image.Image | None
+    tiles: Image.Image | None
     reason: str | None
 
 
@@ -215,12 +216,13 @@ class _Work:
         try:
             content_id = photos.identify(path)
             if content_id in in_cache or content_id in self.made or content_id in self.reasons:
-                return _Read(row, state, Content(content_id, *photos.moment(path)), None, None)
+                return _Read(row, state, Content(content_id, *photos.moment(path)), None, None, None)
             content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
-            image, moment = photos.decode_file(path, state, self.encoder.side, content_id)
-            return _Read(row, state, Content(content_id, *moment), image, None)
+            decode = photos.decode_with_tiles if self.encoder.looks_at_tiles else photos.decode_file
+            image, moment, tiles = decode(path, state, self.encoder.side, content_id)
+            return _Read(row, state, Content(content_id, *moment), image, tiles, None)
         except UnreadablePhoto as error:
-            return _Read(row, state, content if error.lasting else None, None, str(error))
+            return _Read(row, state, content if error.lasting else None, None, None, str(error))
 
     def _is_image(self, read: _Read) -> bool:
         """Note what is known of a file now; whether there is an image to encode."""
@@ -244,7 +246,9 @@ class _Work:
     def _encoded(self, batch: list[_Read]) -> tuple[list[_Read], np.ndarray]:
         """In a thread of its own."""
         images = [read.image for read in batch if read.image is not None]
-        return [read._replace(image=None) for read in batch], np.asarray(self.encoder.encode(images), np.float32)
+        tiles = [read.tiles for read in batch if read.tiles is not None]
+        rows = np.asarray(self.encoder.encode(images, tiles if self.encoder.looks_at_tiles else None), np.float32)
+        return [read._replace(image=None, tiles=None) for read in batch], rows
 
     def _take(self, batch: list[_Read], rows: np.ndarray) -> None:
         """Keep new rows; one that is not finite is a failure of its photo."""

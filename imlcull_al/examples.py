@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from . import bursts, photos
-from .encoder import VisionEncoder
+from .encoder import Encoder
 from .errors import Cancelled, UnreadablePhoto
 from .labels import KEEP
 from .parallel import in_order
@@ -28,13 +28,15 @@ _AHEAD = 32  # photos
 @dataclass(frozen=True)
 class Examples:
     """What can be read of the labeled photos: `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `is_keep` (n,) bool;
-    `taken` (n,) seconds by the camera's clock, NaN for unknown. `unreadable`: key → reason of the others.
+    `taken` (n,) seconds by the camera's clock, NaN for unknown; `beside` (n, E) float32, what stands beside the
+    embeddings of what is trained, E = 0 for nothing. `unreadable`: key → reason of the others.
     """
 
     keys: tuple[str, ...]
     pixels: "Tensor"
     is_keep: np.ndarray
     taken: np.ndarray
+    beside: np.ndarray
     unreadable: dict[str, str]
 
     def bursts(self, rows: np.ndarray, burst_of: Mapping[str, int] | None) -> np.ndarray:
@@ -50,11 +52,12 @@ class Examples:
 class _Read(NamedTuple):
     pixels: np.ndarray
     taken: float
+    beside: np.ndarray
 
 
 def read(
     stage: Stage,
-    encoder: VisionEncoder,
+    encoder: Encoder,
     labels: Mapping[str, str],
     together: Processes,
     progress: Progress,
@@ -63,13 +66,17 @@ def read(
     """Decode every labeled photo once. Raises `Cancelled`."""
     import torch
 
+    nothing = np.empty(0, np.float32)
+
     def one(key: str) -> _Read | str:
         try:
             path = stage.path(key)
-            image, moment = photos.decode_file(path, photos.stat_of(path), encoder.side)
+            decode = photos.decode_with_tiles if encoder.looks_at_tiles else photos.decode_file
+            image, moment, tiles = decode(path, photos.stat_of(path), encoder.side)
         except UnreadablePhoto as error:
             return str(error)
-        return _Read(encoder.architecture.preprocessing.bytes(image), moment.taken)
+        beside = encoder.beside.encode([image], [tiles])[0] if encoder.beside and tiles else nothing
+        return _Read(encoder.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
 
     wanted = sorted(labels)
     mine = wanted[together.share(len(wanted))]
@@ -89,5 +96,6 @@ def read(
         torch.stack(pixels) if pixels else torch.empty(0, dtype=torch.uint8),
         np.array([labels[key] == KEEP for key in readable], bool),
         np.array([each.taken for each in readable.values()], np.float64),
+        np.stack([each.beside for each in readable.values()]) if readable else np.empty((0, 0), np.float32),
         {key: each for key, each in by_key.items() if isinstance(each, str)},
     )

@@ -21,7 +21,7 @@ from .blocks import Cut, Kept
 from .epochs import Epoch, Options
 from .errors import Cancelled
 from .head import Head
-from .model import CullClassifier
+from .model import CullClassifier, side_by_side
 from .processes import Processes
 from .progress import Progress, Stop
 
@@ -43,19 +43,22 @@ class FineTuning:
         self,
         classifier: CullClassifier,
         pixels: Tensor,
+        beside: np.ndarray,
         values: Callable[[np.ndarray], np.ndarray],
         options: Options,
         processes: Processes,
         progress: Progress,
         stop: Stop,
     ) -> None:
-        """`pixels`: (n, 3, H, W) uint8, all photos; `values`: such arrays → what the backbone takes, float32.
+        """`pixels`: (n, 3, H, W) uint8, all photos; `beside`: (n, E) float32, what stands beside their embeddings, not
+        trained, E = 0 for nothing; `values`: arrays like `pixels` → what the backbone takes, float32.
 
         Raises `ValueError` or `RuntimeError` where the backbone can't take them, `EncoderError` where it can't be
         parted for `train_blocks`, `TrainingError` where it has fewer blocks.
         """
         self.classifier, self.options = classifier.to(processes.device), options
         self._pixels, self._values = pixels, values
+        self._beside = torch.from_numpy(beside).to(processes.device)
         self._processes, self._progress, self._stop = processes, progress, stop
         torch.set_num_threads(THREADS)  # somebody may be encoding, in one thread a batch
         torch.manual_seed(options.seed)  # dropout, where a checkpoint has it
@@ -164,13 +167,14 @@ class FineTuning:
             return self._processes.gather(rows, len(batch))
 
     def _embed(self, photos: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """Photos (B,) → (B, D) float32."""
+        """Photos (B,) → (B, D) float32, with what stands beside it."""
         with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=self._autocast):
             if self._cut and self._kept:
                 hidden = self._kept.of(photos, mirrored, self._below)
-                return self._cut.above(hidden.to(self._processes.device)).float()
-            embeddings: Tensor = self.classifier.backbone(self._input(photos, mirrored)).float()
-            return embeddings
+                embeddings = self._cut.above(hidden.to(self._processes.device))
+            else:
+                embeddings = self.classifier.backbone(self._input(photos, mirrored))
+        return side_by_side(embeddings.float(), self._beside[photos.to(self._beside.device)])
 
     def _below(self, photos: Tensor, mirrored: Tensor) -> Tensor:
         """What enters the trained blocks, on the processor."""

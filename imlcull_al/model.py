@@ -3,13 +3,15 @@
 The file is a `torch.save` of one dictionary of plain values and tensors; it loads with `weights_only=True`:
 
     format = "imlcull model", version = 1, classes = ["keep", "cull"]
-    base_model          str, what it was trained from: a Hugging Face id, a folder, or stand-in
+    base_model          str, what it was trained from: as `--model` names it
     base_name           str, what a person calls it; base_fingerprint: that encoder's
     notice              str, the base's notice; empty for none
+    beside              str, fingerprint of the built-in encoder, where its embeddings stand beside the transformer's:
+                        E more numbers; empty or missing for none, E = 0
     vision_config       dict, the Hugging Face config of the transformer, with model_type
     preprocessing       dict, the fields of `Preprocessing`
     pooling             "first" | "pooler" | "mean"
-    state_dict          tensors: backbone.transformer.…, head.weight (2, D), head.bias (2,)
+    state_dict          tensors: backbone.transformer.…, head.weight (2, D + E), head.bias (2,)
     epoch, validation_accuracy, seed
     labels              dict, photo key → label it was trained or validated on; validation_keys: list of keys
 
@@ -29,18 +31,20 @@ from torch import Tensor, nn
 
 from . import head
 from .backbone import Backbone, from_config, shapes
-from .encoder import Architecture, VisionEncoder
+from .checkpoints import builtin
+from .encoder import Architecture, Encoder, VisionEncoder
 from .errors import EncoderError, ModelFileError
 from .files import replacing
 from .labels import LABELS
 from .preprocess import Preprocessing
+from .tiled import SideBySide, TiledEncoder
 
 FORMAT = "imlcull model"
 VERSION = 1
 
 
 class CullClassifier(nn.Module):
-    """A backbone and a linear layer on its unit-length embedding."""
+    """A backbone and a linear layer on its unit-length embedding, or on that and what stands beside it."""
 
     def __init__(self, backbone: Backbone, dim: int) -> None:
         """The linear layer starts at zero."""
@@ -51,11 +55,11 @@ class CullClassifier(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) preprocessed → logits (B, 2): keep, cull."""
+        """(B, 3, H, W) preprocessed → logits (B, 2): keep, cull. Only where nothing stands beside."""
         return self.logits(self.backbone(pixels))
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """(B, D) embeddings of the backbone → logits (B, 2): keep, cull."""
+        """(B, D + E) embeddings, see `side_by_side` → logits (B, 2): keep, cull."""
         logits: Tensor = self.head(nn.functional.normalize(embeddings, dim=1))
         return logits
 
@@ -71,7 +75,7 @@ class CullClassifier(nn.Module):
 class TrainedModel:
     """A loaded model: an encoder of its own, a head on it, and what it was trained on."""
 
-    encoder: VisionEncoder
+    encoder: Encoder
     head: head.Head
     base_model: str
     base_fingerprint: str
@@ -81,7 +85,14 @@ class TrainedModel:
     validation_keys: list[str]
 
 
-def save(path: Path, classifier: CullClassifier, base: VisionEncoder, facts: dict[str, Any]) -> None:
+def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
+    """(B, D) and (B, E) → (B, D + E), each part of length 1; the embeddings as they are where E = 0."""
+    if not beside.shape[1]:
+        return embeddings
+    return torch.cat([nn.functional.normalize(part, dim=1) for part in (embeddings, beside)], dim=1)
+
+
+def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str, Any]) -> None:
     """Replace `path` by this model, whole or not at all. `facts`: epoch, validation_accuracy, seed, labels,
     validation_keys.
     """
@@ -93,9 +104,10 @@ def save(path: Path, classifier: CullClassifier, base: VisionEncoder, facts: dic
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
         "notice": base.notice,
-        "vision_config": base.architecture.vision_config,
-        "preprocessing": base.architecture.preprocessing.as_dict(),
-        "pooling": base.architecture.pooling,
+        "beside": base.beside.fingerprint if base.beside else "",
+        "vision_config": base.trained.architecture.vision_config,
+        "preprocessing": base.trained.architecture.preprocessing.as_dict(),
+        "pooling": base.trained.architecture.pooling,
         "state_dict": {name: tensor.detach().cpu() for name, tensor in classifier.state_dict().items()},
         **facts,
     }
@@ -114,12 +126,14 @@ def load(path: Path) -> TrainedModel:
         )
         state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
-        if weight.shape != (2, architecture.dim) or bias.shape != (2,):
-            raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {architecture.dim} numbers")
+        beside = _beside(path, str(content.get("beside", "")))
+        dim = architecture.dim + (beside.dim if beside else 0)
+        if weight.shape != (2, dim) or bias.shape != (2,):
+            raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {dim} numbers")
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # such scores would cull everything
             raise _unfit(path, "its head holds values that are no numbers")
         keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
-        encoder = VisionEncoder(
+        own = VisionEncoder(
             name=f"model trained from {content['base_name']}",
             reference="",
             architecture=architecture,
@@ -128,7 +142,7 @@ def load(path: Path) -> TrainedModel:
             notice=str(content["notice"]),
         )
         return TrainedModel(
-            encoder,
+            SideBySide(own, beside, "", own.name) if beside else own,
             keep_head,
             str(content["base_model"]),
             str(content["base_fingerprint"]),
@@ -165,6 +179,15 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str]:
     if content.get("version") != VERSION or content.get("classes") != list(LABELS):
         raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
     return content, digest
+
+
+def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:
+    if not fingerprint:
+        return None
+    beside = builtin()
+    if beside.fingerprint != fingerprint:
+        raise _unfit(path, "it was trained beside another built-in encoder than this program has")
+    return beside
 
 
 def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) -> Backbone:

@@ -10,19 +10,21 @@ from pathlib import Path
 from PIL import Image
 
 from . import decoders
+from .decoders import Decoded, Lattice
 from .errors import UnreadablePhoto
 from .originals import Original, State, content_id, content_id_of, identify, is_content_of, stat_of
 from .pixels import DECODER, UNKNOWN, Moment, as_jpeg
 
 __all__ = [
-    "DECODER", "UNKNOWN", "Moment", "as_jpeg", "content_id", "content_id_of", "decode", "decode_file", "exposure",
-    "identify", "is_content_of", "load", "moment", "preview", "stat_of",
+    "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "as_jpeg", "content_id", "content_id_of", "decode",
+    "decode_file", "decode_with_tiles", "exposure", "identify", "is_content_of", "lattice", "load", "moment", "preview",
+    "stat_of",
 ]  # fmt: skip
 
 
 def load(path: str | Path, min_side: int | None = None) -> Image.Image:
     """The pixels of a file; see `decode`."""
-    return decode_file(path, stat_of(path), min_side)[0]
+    return decode_file(path, stat_of(path), min_side).image
 
 
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
@@ -30,17 +32,25 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
 
     Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
     """
-    return decoders.shared().decode(data, min_side)[0]
+    return decoders.shared().decode(data, min_side).image
 
 
-def decode_file(
-    path: str | Path, state: State, min_side: int | None = None, content_id: str = ""
-) -> tuple[Image.Image, Moment]:
+def decode_file(path: str | Path, state: State, min_side: int | None = None, content_id: str = "") -> Decoded:
     """`decode` and `moment` of a file that is still in `state`, in one go. Raises `UnreadablePhoto`.
 
     `content_id`, where it is known: bytes that ended a decoder are then known again under another name.
     """
-    return decoders.shared().decode(Original(os.path.abspath(path), state, content_id), min_side)  # noqa: PTH100 - fast
+    return decoders.shared().decode(_in(path, state, content_id), min_side)
+
+
+def decode_with_tiles(path: str | Path, state: State, min_side: int, content_id: str = "") -> Decoded:
+    """The same with the tiles that `tiles.chosen` chooses, in full resolution, from one reading of the file."""
+    return decoders.shared().decode_with_tiles(_in(path, state, content_id), min_side)
+
+
+def lattice(path: str | Path, most: int) -> Lattice:
+    """Tiles all over the photo, at most so many along a side. Raises `UnreadablePhoto`."""
+    return decoders.shared().lattice(_now(path), most)
 
 
 def preview(path: str | Path, max_side: int) -> bytes:
@@ -65,4 +75,8 @@ def moment(path: str | Path) -> Moment:
 
 
 def _now(path: str | Path) -> Original:
-    return Original(os.path.abspath(path), stat_of(path))  # noqa: PTH100 - fast
+    return _in(path, stat_of(path))
+
+
+def _in(path: str | Path, state: State, content_id: str = "") -> Original:
+    return Original(os.path.abspath(path), state, content_id)  # noqa: PTH100 - fast

@@ -9,12 +9,14 @@ import io
 import logging
 import math
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
 
+from . import tiles
 from .errors import UnreadablePhoto
 
 MAX_PIXELS = 250_000_000
@@ -41,15 +43,65 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
     libjpeg's DCT scaling), never below that length on its shorter side. Raises `UnreadablePhoto`, and nothing else,
     whatever the bytes.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_pixels(image)
-            if min_side:
-                _draft(image, min_side)
+    with _only_unreadable(), _opened(data) as image:
+        return _decoded(image, min_side)
+
+
+def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Image]:
+    """What `decode` gives, and the photo's tiles in full resolution, of mode L, as `tiles.cut` lays them out. Raises as
+    `decode`.
+    """
+    with _only_unreadable():
+        with _opened(data) as image:
+            if isinstance(image, JpegImagePlugin.JpegImageFile):
+                small = _decoded(image, min_side)
+                grey = tiles.large_enough(_grey(data))
+            else:
+                whole = _decoded(image, None)
+                small, grey = _reduced(whole, min_side), tiles.large_enough(whole.convert("L"))
+        return small, tiles.cut(grey, tiles.chosen(grey))
+
+
+def decode_lattice(data: bytes, most: int) -> tuple[Image.Image, list[tiles.Place], tuple[int, int]]:
+    """Tiles all over the photo, evenly apart, at most so many along a side: as `tiles.cut` lays them out, where they
+    are, row by row, and the size of the upright photo they are of, pixels. Raises as `decode`.
+    """
+    with _only_unreadable():
+        grey = tiles.large_enough(_grey(data))
+        places = tiles.lattice(grey, most)
+        return tiles.cut(grey, places), places, grey.size
+
+
+def _grey(data: bytes) -> Image.Image:
+    """The brightness of all its pixels, upright, mode L; of a JPEG without decoding its colours."""
+    with _opened(data) as image:
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            image.draft("L", image.size)
             image.load()
-            if not min_side:
-                return _to_srgb(_upright(image))
-            return _reduced(_to_srgb(_upright(_reduced(image, min_side))), min_side)
+            return _upright(image if image.mode == "L" else image.convert("L"))
+        return _decoded(image, None).convert("L")
+
+
+def _decoded(image: Image.Image, min_side: int | None) -> Image.Image:
+    if min_side:
+        _draft(image, min_side)
+    image.load()
+    if not min_side:
+        return _to_srgb(_upright(image))
+    return _reduced(_to_srgb(_upright(_reduced(image, min_side))), min_side)
+
+
+def _opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check_pixels(image)
+    return image
+
+
+@contextmanager
+def _only_unreadable() -> Iterator[None]:
+    """Whatever is raised inside becomes `UnreadablePhoto`."""
+    try:
+        yield
     except UnreadablePhoto:
         raise
     except MemoryError as error:

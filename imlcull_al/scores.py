@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import head
+from .checkpoints import load_encoder
 from .embeddings import Embeddings
-from .encoder import VisionEncoder, load_encoder
+from .encoder import Encoder
 from .errors import NotEnoughLabels
 from .labels import KEEP
 from .project import Stage
@@ -36,7 +37,7 @@ def without_scores(stage: Stage, labels: Mapping[str, str]) -> NotEnoughLabels:
 class Source:
     """Where scores come from: an encoder, and the fine-tuned model whose encoder it is, if there is one."""
 
-    encoder: VisionEncoder
+    encoder: Encoder
     model: "TrainedModel | None"
 
     @property

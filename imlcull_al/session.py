@@ -25,9 +25,10 @@ import numpy as np
 
 from . import cull, embeddings, photos, processes, query, scores, train
 from .cache import ContentIds, as_hex
+from .checkpoints import load_encoder
 from .cull import Decision, KnownContent, Plan
 from .embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
-from .encoder import VisionEncoder, load_encoder
+from .encoder import Encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
 from .files import sweep
@@ -40,6 +41,7 @@ from .project import Listing, Stage, absolute, list_photos, open_stage
 from .promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, promise_of, threshold_of
 from .ranking import Ranker, Ranking, check_queue
 from .scores import Scorer, Source, choose_source
+from .sharpness import sharpness_map
 from .train import Interrupted
 
 _PRESSES = 1000
@@ -324,6 +326,11 @@ class Session:
         self._check(key)
         path = self.stage.path(key)
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
+
+    def sharpness(self, key: str) -> np.ndarray:
+        """Where a photo is sharp, see `sharpness_map`. Raises `UnreadablePhoto`, `StageError` for a photo that is not of the stage."""
+        self._check(key)
+        return sharpness_map(self.stage.path(key))
 
     def similar(self, key: str, count: int = 3) -> list[Similar]:
         """Up to `count` kept and `count` culled photos most like this one, the closest first; none while unprepared."""
@@ -653,7 +660,7 @@ class Session:
             return self._ranking if self._ranked == revision else None
 
 
-def _encoder_of(stage: Stage, model: str | None) -> VisionEncoder:
+def _encoder_of(stage: Stage, model: str | None) -> Encoder:
     """In a process of its own too."""
     return choose_source(stage, model).encoder
 

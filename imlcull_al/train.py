@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from . import examples, head, processes, report, tables, unfinished
-from .encoder import VisionEncoder
+from .encoder import Encoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
 from .errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
 from .evaluation import TRAIN, VALIDATION, Prediction
@@ -88,7 +88,7 @@ def _written(path: Path) -> int:
 
 def train(
     stage: Stage,
-    encoder: VisionEncoder,
+    encoder: Encoder,
     labels: Mapping[str, str],
     options: Options | None = None,
     *,
@@ -138,7 +138,7 @@ class _Run:
     def __init__(
         self,
         stage: Stage,
-        encoder: VisionEncoder,
+        encoder: Encoder,
         labels: dict[str, str],
         options: Options,
         together: Processes,
@@ -149,6 +149,7 @@ class _Run:
         self.options, self.together, self.progress, self.stop = options, together, progress, stop
         self.epochs: list[Epoch] = []
         self.saved = self.stopped = False
+        self._dim = encoder.trained.dim + (encoder.beside.dim if encoder.beside else 0)
 
     def prepare(self, burst_of: Mapping[str, int] | None) -> None:
         """Read and embed the photos, part them in training and validation, fit the start on the training side."""
@@ -162,9 +163,11 @@ class _Run:
             blocks.check_count(options.train_blocks, blocks.block_count(classifier.backbone))
         self.seen = seen = examples.read(self.stage, self.encoder, self.labels, self.together, self.progress, self.stop)
         split(seen.is_keep, options.validation_split, options.seed)  # too few are said before any work
-        values = self.encoder.architecture.preprocessing.values
+        values = self.encoder.trained.architecture.preprocessing.values
         try:
-            self.tuning = FineTuning(classifier, seen.pixels, values, options, self.together, self.progress, self.stop)
+            self.tuning = FineTuning(
+                classifier, seen.pixels, seen.beside, values, options, self.together, self.progress, self.stop
+            )
         except (ValueError, RuntimeError) as error:
             reason = str(error).rstrip(".")
             raise EncoderError(
@@ -203,7 +206,7 @@ class _Run:
 
         trained = model.load(self.stage.model)
         validation = set(trained.validation_keys)
-        p_keep = trained.head.probability(self.tuning.embeddings_by(trained.encoder.build()))
+        p_keep = trained.head.probability(self.tuning.embeddings_by(trained.encoder.trained.build()))
         predictions = [
             Prediction(key, self.labels[key], float(each), VALIDATION if key in validation else TRAIN)
             for key, each in zip(self.seen.keys, p_keep, strict=True)
@@ -245,7 +248,7 @@ class _Run:
         """The transformer as it was pretrained, under a head that says nothing, or what `probe` says."""
         from .model import CullClassifier
 
-        classifier = CullClassifier(self.encoder.build(), self.encoder.dim)
+        classifier = CullClassifier(self.encoder.trained.build(), self._dim)
         if probe:
             classifier.start_from(probe)
         return classifier

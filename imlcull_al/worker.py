@@ -12,6 +12,8 @@ Both are frames of the same form, numbers big-endian:
     head of the request                      payload        head of the reply                       payload
                                                             {"decoder": "Pillow 12.3.0"}, once, when it is ready
     {"do": "decode", "min_side": 224}        the photo      {"size": [width, height], "moment": …}  8-bit RGB by rows
+    the same with "tiles": true              the photo      {"size": …, "moment": …, "tiles": 4}    and theirs, grey
+    {"do": "lattice", "most": 12}            the photo      {"size": …, "places": [[left, top, detail], …]}  greys
     {"do": "preview", "max_side": 1600}      the photo      {}                                      a JPEG
     {"do": "exposure"}                       the photo      {"exposure": {"camera": …}}
     {"do": "moment"}                         the photo      {"moment": [taken, compensation]}
@@ -91,13 +93,21 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
 def answer(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     """Head and payload of the reply to a request."""
     try:
+        head: dict[str, Any]
         if "state" in request:
             data = read(os.fsdecode(data), tuple(request["state"]))
         match request["do"]:
             case "decode":
                 moment = _moment(data)
-                image = pixels.decode(data, request["min_side"])
-                return {"size": image.size, "moment": moment}, image.tobytes()
+                if not request.get("tiles"):
+                    image = pixels.decode(data, request["min_side"])
+                    return {"size": image.size, "moment": moment}, image.tobytes()
+                image, strip = pixels.decode_with_tiles(data, request["min_side"])
+                head = {"size": image.size, "moment": moment, "tiles": strip.width // strip.height}
+                return head, image.tobytes() + strip.tobytes()
+            case "lattice":
+                strip, places, size = pixels.decode_lattice(data, request["most"])
+                return {"size": size, "places": places}, strip.tobytes()
             case "preview":
                 return {}, pixels.preview(data, request["max_side"])
             case "exposure":

@@ -16,7 +16,7 @@ def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("accessible")
     fill_stage(folder / "project" / "stage_1")
     (folder / "project" / "stage_1" / "broken.jpg").write_bytes(b"no photo")
-    session = open_session(folder / "project", model="stand-in", cache_dir=folder / "cache")
+    session = open_session(folder / "project", model="builtin", cache_dir=folder / "cache")
     for key in session.listing.keys[::3]:
         session.answer(key, label_of(key))
     return Desk(session)
@@ -29,7 +29,7 @@ def address(desk, serve):
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory, serve):
-    return serve(Workspaces(tmp_path_factory.mktemp("public"), "stand-in"))
+    return serve(Workspaces(tmp_path_factory.mktemp("public"), "builtin"))
 
 
 def violations(tab) -> list[str]:

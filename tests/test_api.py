@@ -20,7 +20,7 @@ ENDPOINTS = ["/next_batch", "/label", "/undo", "/status", "/scores", "/train", "
 @pytest.fixture
 def desk(tmp_path):
     fill_stage(tmp_path / "project" / "stage_1")
-    return Desk(open_session(tmp_path / "project", model="stand-in", cache_dir=tmp_path / "cache"))
+    return Desk(open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache"))
 
 
 @pytest.fixture

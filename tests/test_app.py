@@ -26,7 +26,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def session(project, tmp_path):
-    return open_session(project, model="stand-in", cache_dir=tmp_path / "cache", prepare=False)
+    return open_session(project, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
     for number, name in enumerate(names):
         (project / "stage_1" / f"{number:02}.jpg").rename(project / "stage_1" / name)
     (project / "stage_1" / "broken.jpg").rename(project / "stage_1" / "<b onclick=1>broken.jpg")
-    session = open_session(project, model="stand-in", cache_dir=tmp_path / "cache")
+    session = open_session(project, model="builtin", cache_dir=tmp_path / "cache")
     for number, name in enumerate(names):
         session.answer(name, "keep" if number else "cull")
     page = visit(serve(Desk(session)))

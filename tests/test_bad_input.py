@@ -232,7 +232,7 @@ def test_labels_files_that_are_read(do, project, content):
 def test_tags_and_strange_rows_survive_a_new_answer(project):
     stage = Stage(project, 1)
     stage.labels.write_text('image_path,label,tag\nwarm_00.jpg,0,"sharp, odd"\ngone.jpg,1,blurred\n')
-    open_session(project, model="stand-in", prepare=False).answer("cold_00.jpg", "cull")
+    open_session(project, model="builtin", prepare=False).answer("cold_00.jpg", "cull")
     assert stage.labels.read_text() == (
         'image_path,label,tag\nwarm_00.jpg,0,"sharp, odd"\ngone.jpg,1,blurred\ncold_00.jpg,1,\n'
     )
@@ -492,7 +492,7 @@ def run_on(main, project, command, tmp_path):
 
 
 def test_an_answer_that_cant_be_written_is_refused(project, monkeypatch):
-    session = open_session(project, model="stand-in", prepare=False)
+    session = open_session(project, model="builtin", prepare=False)
     monkeypatch.setattr(os, "fsync", raising(OSError(28, "No space left on device")))
     with pytest.raises(Exception, match=r"Could not write .*journal\.jsonl: No space left on device.*room") as caught:
         session.answer("warm_00.jpg", "keep")

@@ -119,7 +119,7 @@ def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
 
 def test_the_notice_of_the_stand_in_is_shown_with_its_scores(labeled, cache_dir, capsys):
     for command in ("order", "score", "embed"):
-        assert main([command, "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", "stand-in"]) == 0
+        assert main([command, "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", "builtin"]) == 0
         assert "never trained on photos" in capsys.readouterr().err
 
 

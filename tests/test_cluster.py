@@ -21,10 +21,10 @@ from conftest import MeanColour, fill_stage
 
 from imlcull_al import cluster, photos, shards
 from imlcull_al.cache import EmbeddingCache
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.cli import main
 from imlcull_al.cluster import fill
 from imlcull_al.embeddings import ensure
-from imlcull_al.encoder import load_encoder
 from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageError
 from imlcull_al.shard_worker import ShardWorker, prefixes
 
@@ -33,7 +33,7 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not inst
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """Processes of Ray that look every minute whether they are still needed."""
 STOPPED = "Stopped. What was finished is kept; run the same command again to go on."
-STAND_IN = partial(load_encoder, "stand-in")
+BUILTIN = partial(load_encoder, "builtin")
 
 
 def paths_of(folder):
@@ -100,7 +100,7 @@ def ended(processes: list[int]) -> None:
         time.sleep(0.1)
 
 
-def assert_like_a_local_run(stage, cache_dir, tmp_path, load=STAND_IN):
+def assert_like_a_local_run(stage, cache_dir, tmp_path, load=BUILTIN):
     here = ensure(paths_of(stage), load(), tmp_path / "local")
     there = ensure(paths_of(stage), load(), cache_dir)
     assert (there.keys, there.unreadable, there.computed) == (here.keys, here.unreadable, 0)
@@ -121,19 +121,19 @@ def test_a_killed_worker_changes_no_row(stage, cache_dir, tmp_path):
 
     before, paths = descendants(), list(paths_of(stage).values())
     try:
-        assert fill(paths, STAND_IN(), STAND_IN, cache_dir, batch_size=2, cores=1, progress=kill_one) == 63
+        assert fill(paths, BUILTIN(), BUILTIN, cache_dir, batch_size=2, cores=1, progress=kill_one) == 63
     finally:
         ended([process for process in descendants() if process not in before])
     assert len(killed) == 1
     assert (told[0], told[-1]) == ((0, 63), (63, 63))
     assert_like_a_local_run(stage, cache_dir, tmp_path)
-    assert fill(paths, STAND_IN(), None, cache_dir) == 0
+    assert fill(paths, BUILTIN(), None, cache_dir) == 0
 
 
 @needs_ray
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_this_process, ending):
-    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "stand-in", "--batch-size", 1]
+    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "builtin", "--batch-size", 1]
     embed = [sys.executable, "-m", "imlcull_al", *map(str, words), "--engine", "ray"]
     before = descendants()
     hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever shell the tests were started by
@@ -160,7 +160,7 @@ def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)  # the killed run could not
     assert not any(Path(folder).exists() for folder in folders)
-    assert 0 < fill(list(paths_of(stage).values()), STAND_IN(), STAND_IN, cache_dir) < 63
+    assert 0 < fill(list(paths_of(stage).values()), BUILTIN(), BUILTIN, cache_dir) < 63
     assert_like_a_local_run(stage, cache_dir, tmp_path)
 
 
@@ -188,15 +188,15 @@ def test_a_copy_of_a_known_photo_is_not_computed_again(stage, cache_dir, tmp_pat
 def test_a_worker_with_another_encoder_is_refused(stage, cache_dir, in_this_process, tiny_model):
     other = partial(load_encoder, str(tiny_model))
     with pytest.raises(EncoderError) as refused:
-        fill([stage / "warm_00.jpg"], STAND_IN(), other, cache_dir)
-    for each in (STAND_IN(), other()):
+        fill([stage / "warm_00.jpg"], BUILTIN(), other, cache_dir)
+    for each in (BUILTIN(), other()):
         assert each.fingerprint[:16] in str(refused.value)
     assert not (cache_dir / "shards").exists()
 
 
 def test_a_worker_that_does_not_see_the_cache_is_refused(stage, tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", os.cpu_count)
-    worker = ShardWorker(pickle.dumps(STAND_IN), STAND_IN().fingerprint, tmp_path / "gone", 4, 1, prefixes([]))
+    worker = ShardWorker(pickle.dumps(BUILTIN), BUILTIN().fingerprint, tmp_path / "gone", 4, 1, prefixes([]))
     outcome = worker({"photos": [shards.packed([stage / "warm_00.jpg"])]})
     error = pickle.loads(outcome["error"][0])
     assert isinstance(error, StorageError)
@@ -268,12 +268,12 @@ def test_an_address_without_a_cluster_is_an_error(stage, cache_dir):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(ClusterError, match=f"no Ray cluster to work on at {address}: .*refused. Check the address"):
-        fill([stage / "warm_00.jpg"], STAND_IN(), STAND_IN, cache_dir, address)
+        fill([stage / "warm_00.jpg"], BUILTIN(), BUILTIN, cache_dir, address)
     assert not (cache_dir / "shards").exists()
 
 
 def test_without_ray_a_sentence_says_what_to_install(stage, cache_dir, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
-    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "stand-in", "--engine", "ray"]
+    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "builtin", "--engine", "ray"]
     assert main(list(map(str, words))) == 1
     assert "pip install -r requirements-cluster.txt" in capsys.readouterr().err

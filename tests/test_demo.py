@@ -10,7 +10,7 @@ from imlcull_al.errors import CullRefused
 def test_the_whole_job_is_played(tmp_path, cache_dir, monkeypatch):
     monkeypatch.setattr(demo, "TRAINING", Options(epochs=2, batch_size=32))
     sample.make_sample(tmp_path / "project", photos=60)
-    session = demo.prepare(tmp_path / "project", "stand-in", cache_dir)
+    session = demo.prepare(tmp_path / "project", "builtin", cache_dir)
     said = []
     demo.headless(session, 24, said.append)
     text = "\n".join(said)

@@ -6,7 +6,7 @@ import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
-from imlcull_al.encoder import STAND_IN, load_encoder
+from imlcull_al.checkpoints import BUILTIN, load_encoder
 from imlcull_al.errors import EncoderError
 
 IMAGES = [
@@ -80,7 +80,7 @@ def test_a_batch_is_each_photo_alone(tiny_model):
 
 
 def test_the_stand_in_says_what_it_is_and_is_the_same_every_time():
-    first, second = load_encoder(STAND_IN), load_encoder(STAND_IN)
+    first, second = load_encoder(BUILTIN), load_encoder(BUILTIN)
     assert "never trained" in first.notice
     assert first.fingerprint == second.fingerprint
     assert np.array_equal(first.encode(IMAGES), second.encode(IMAGES))
@@ -88,7 +88,7 @@ def test_the_stand_in_says_what_it_is_and_is_the_same_every_time():
 
 def test_an_id_out_of_reach_gives_the_stand_in_with_a_plain_word():
     encoder = load_encoder("nobody/has-this-model")
-    assert encoder.name == STAND_IN
+    assert encoder.name == BUILTIN
     assert encoder.notice.startswith("nobody/has-this-model is not on this machine and the Hugging Face hub can't be")
 
 

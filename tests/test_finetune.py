@@ -11,7 +11,7 @@ from conftest import TINY_CONFIG, fill_stage, label_of
 from imlcull_al import backbone, blocks, finetune, head, model, train
 from imlcull_al.backbone import Backbone, from_config
 from imlcull_al.blocks import Cut
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.epochs import Options
 from imlcull_al.errors import EncoderError, TrainingError
 from imlcull_al.finetune import FineTuning

@@ -52,7 +52,7 @@ def stage(tmp_path_factory):
     """A stage with answers, a next stage, and a model. Each example puts one damaged file in place of a good one."""
     project = tmp_path_factory.mktemp("fuzz")
     fill_stage(project / "stage_1")
-    session = open_session(project, model="stand-in", cache_dir=project / "cache", prepare=False)
+    session = open_session(project, model="builtin", cache_dir=project / "cache", prepare=False)
     for key in session.listing.keys:
         session.answer(key, "keep" if "warm" in key else "cull")
     session.undo()

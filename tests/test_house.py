@@ -17,7 +17,7 @@ OWNERS = {
     "h5py": {"hdf5"},
     "csv": {"tables"},
     "transformers": {"backbone"},
-    "huggingface_hub": {"encoder"},
+    "huggingface_hub": {"checkpoints"},
     "gradio": {"ui"},
     "matplotlib": {"report"},
     "rich": {"terminal"},

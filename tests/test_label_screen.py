@@ -31,7 +31,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def session(project, tmp_path):
-    return open_session(project, model="stand-in", cache_dir=tmp_path / "cache", prepare=False)
+    return open_session(project, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
 
 
 def answers(session) -> dict[str, str]:
@@ -97,7 +97,7 @@ class TestRespond:
         view = look(session, {"number": 4, "do": "undo", "key": None})
         assert view["undone"][0]["photo"]["key"] == "04.jpg"
         assert answers(session) == {}
-        again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)
+        again = open_session(session.stage.project, model="builtin", cache_dir=session._cache_dir, prepare=False)
         assert again.labels() == {}
 
     def test_what_is_held_stays_in_front_and_what_was_passed_comes_last(self, session):
@@ -175,7 +175,7 @@ class TestRespond:
     def test_the_label_of_an_absent_photo_can_be_undone(self, session):
         session.answer("00.jpg", "keep")
         session.stage.path("00.jpg").unlink()
-        again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)
+        again = open_session(session.stage.project, model="builtin", cache_dir=session._cache_dir, prepare=False)
         view = look(again, {"number": 1, "do": "undo", "key": None})
         assert (view["undone"], view["refused"], again.labels()) == ([], [], {})
 

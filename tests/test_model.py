@@ -10,7 +10,7 @@ from conftest import TINY_CONFIG
 from PIL import Image
 
 from imlcull_al import head, model
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.errors import ModelFileError
 
 FACTS = {

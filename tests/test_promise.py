@@ -17,7 +17,7 @@ from imlcull_al.promise import CONFIDENCE, Point, changes_little
 def session(tmp_path, cache_dir):
     """40 warm photos, which are kept, and 60 cold ones."""
     fill_stage(tmp_path / "project" / "stage_1", warm=40, cold=60)
-    return open_session(tmp_path / "project", model="stand-in", cache_dir=cache_dir)
+    return open_session(tmp_path / "project", model="builtin", cache_dir=cache_dir)
 
 
 def play(session, count: int, taste=label_of) -> list[str]:

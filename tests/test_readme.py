@@ -8,9 +8,9 @@ import gradio
 import pytest
 
 from imlcull_al import sample
+from imlcull_al.checkpoints import DEFAULT_MODEL
 from imlcull_al.cli import main
 from imlcull_al.desk import Desk
-from imlcull_al.encoder import DEFAULT_MODEL
 from imlcull_al.labels import Labels
 from imlcull_al.project import Stage
 from imlcull_al.session import open_session
@@ -66,7 +66,7 @@ def test_the_python_runs(my_project):
 
 
 def test_the_client_runs(my_project, serve, capsys):
-    desk = Desk(open_session(my_project, model="stand-in"))
+    desk = Desk(open_session(my_project, model="builtin"))
     desk.session.answer(desk.session.order(1)[0].key, "cull")
     code = blocks("python")[1].replace("http://127.0.0.1:5000", serve(desk))
     scope = {}

@@ -26,7 +26,7 @@ def photos(tmp_path_factory):
     (stage / "<b onmouseover=alert(1)>.jpg").write_bytes((stage / "030.jpg").read_bytes() + b"another")
     (stage / "broken.jpg").write_bytes(b"no photo")
     cache = stage.parent / "cache"
-    open_session(stage.parent, model="stand-in", cache_dir=cache)
+    open_session(stage.parent, model="builtin", cache_dir=cache)
     return stage.parent
 
 
@@ -35,7 +35,7 @@ def session(photos, tmp_path):
     """A prepared session on a copy; the two darkest are culled, the two brightest kept."""
     project = tmp_path / "project"
     shutil.copytree(photos / "stage_1", project / "stage_1")
-    session = open_session(project, model="stand-in", cache_dir=photos / "cache")
+    session = open_session(project, model="builtin", cache_dir=photos / "cache")
     session.answer_all(["000.jpg", "001.jpg"], "cull")
     session.answer_all(["058.jpg", "059.jpg"], "keep")
     return session
@@ -84,7 +84,7 @@ class TestLook:
         assert sum(label > 0 for label in later["labels"]) == 5
 
     def test_a_restarted_server_has_another_revision(self, session):
-        again = open_session(session.stage.project, model="stand-in", cache_dir=session._cache_dir, prepare=False)
+        again = open_session(session.stage.project, model="builtin", cache_dir=session._cache_dir, prepare=False)
         assert again.revision != session.revision
 
     @pytest.mark.parametrize("hundredths", [0, 29, 50, 57, 58, 100])
@@ -97,7 +97,7 @@ class TestLook:
 
     def test_without_scores_it_says_when_they_start(self, photos, tmp_path):
         shutil.copytree(photos / "stage_1", tmp_path / "stage_1")
-        session = open_session(tmp_path, model="stand-in", cache_dir=photos / "cache", prepare=False)
+        session = open_session(tmp_path, model="builtin", cache_dir=photos / "cache", prepare=False)
         assert "embedded" in review.respond(session, {"do": "look"})["view"]["advice"]
         session.prepare()
         view = review.respond(session, {"do": "look"})["view"]
@@ -153,7 +153,7 @@ class TestAnswer:
 
     def test_nothing_to_undo_is_said(self, photos, tmp_path):
         shutil.copytree(photos / "stage_1", tmp_path / "stage_1")
-        session = open_session(tmp_path, model="stand-in", cache_dir=photos / "cache", prepare=False)
+        session = open_session(tmp_path, model="builtin", cache_dir=photos / "cache", prepare=False)
         assert "nothing to undo" in review.respond(session, {"do": "undo", "keys": []})["error"]
 
 
@@ -398,7 +398,7 @@ def shoot(tmp_path, serve):
             image = Image.fromarray(scene).resize((160, 120), Image.Resampling.BICUBIC)
             image.save(stage / f"{burst}{frame}.jpg", exif=exif, quality=80 + frame)
     Image.new("RGB", (60, 40), "white").save(stage / "99.jpg")
-    session = open_session(stage.parent, model="stand-in", cache_dir=tmp_path / "cache")
+    session = open_session(stage.parent, model="builtin", cache_dir=tmp_path / "cache")
     session.answer_all(["00.jpg", "10.jpg"], "keep")
     session.answer("22.jpg", "cull")
     return session

@@ -31,7 +31,7 @@ def session(tmp_path_factory):
     Image.new("RGB", (40, 30), "blue").save(root / "secret.jpg")
     (root / "secret.txt").write_text(SECRET)
     (stage / "link.jpg").symlink_to(root / "secret.jpg")
-    found = open_session(stage.parent, model="stand-in", cache_dir=root / "cache", prepare=False)
+    found = open_session(stage.parent, model="builtin", cache_dir=root / "cache", prepare=False)
     (stage / "02.jpg").unlink()
     (stage / "02.jpg").symlink_to(root / "secret.jpg")  # a photo when it was listed
     found.answer("00.jpg", "keep")

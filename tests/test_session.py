@@ -159,8 +159,8 @@ def test_an_answer_after_training_corrects_the_models_scores(session):
 def test_another_model_named_is_used_instead_of_the_trained_one(session, project, cache_dir, tiny_model):
     answer_all(session, 8)
     session.train(epochs=1)
-    other = open_session(project, model="stand-in", cache_dir=cache_dir)
-    assert "stand-in" in other.source
+    other = open_session(project, model="builtin", cache_dir=cache_dir)
+    assert "builtin" in other.source
     assert "never trained" in other.notice
     assert "trained from" in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imlcull_al import finetune, model, photos, train
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.epochs import Epoch, Options, split
 from imlcull_al.errors import Cancelled, NotEnoughLabels, StorageError, TrainingError
 from imlcull_al.files import locked

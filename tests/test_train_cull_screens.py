@@ -23,7 +23,7 @@ from imlcull_al.ui import cull, curves, look, telling, train
 def session(tmp_path):
     """Ten bright and ten dark photos of which four are labeled, and one that is none."""
     stage = fill_bright_and_dark(tmp_path / "holiday at home" / "stage_1", 20)
-    found = open_session(stage.parent, model="stand-in", cache_dir=tmp_path / "cache", prepare=False)
+    found = open_session(stage.parent, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
     for number in range(8):
         found.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
     return found

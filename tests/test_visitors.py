@@ -29,7 +29,7 @@ ZIP = {"photo": 100_000, "total": 1_000_000, "files": 60}
 def places(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(module, "FREE", 0)
-    yield Workspaces(tmp_path_factory.mktemp("public") / "data", "stand-in", Limits(**ZIP))
+    yield Workspaces(tmp_path_factory.mktemp("public") / "data", "builtin", Limits(**ZIP))
     patch.undo()
 
 

@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture
 def places(tmp_path, clock):
-    found = Workspaces(tmp_path / "data", "stand-in", Limits(total=1 << 20), clock.read)
+    found = Workspaces(tmp_path / "data", "builtin", Limits(total=1 << 20), clock.read)
     yield found
     found.close()
 
@@ -121,7 +121,7 @@ class TestTheEnd:
         (places.folder / ".imlcull-0123456789ab.tmp" / "project").mkdir(parents=True)  # killed while it deleted
         (places.folder / "not ours").mkdir()
         clock.time += SECONDS + 1
-        Workspaces(places.folder, "stand-in", clock=clock.read).sweep()
+        Workspaces(places.folder, "builtin", clock=clock.read).sweep()
         assert [path.name for path in places.folder.iterdir()] == ["not ours"]
 
     def test_removing_stops_what_runs(self, places):
@@ -184,7 +184,7 @@ class TestAfterARestart:
         desk = places.find(token).desk
         desk.session.answer("warm_00.jpg", "keep")
         finished(desk, EMBEDDING)
-        again = Workspaces(places.folder, "stand-in")
+        again = Workspaces(places.folder, "builtin")
         assert again.find(token).desk.session.labels() == {"warm_00.jpg": "keep"}
         again.close()
 

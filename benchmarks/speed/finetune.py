@@ -15,7 +15,7 @@ from benchmarks.speed.harness import alternate, fresh, seconds
 from benchmarks.speed.material import Material
 from benchmarks.speed.report import Aim, Row
 from imlcull_al import train
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.epochs import Options
 from imlcull_al.project import open_stage
 

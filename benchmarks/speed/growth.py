@@ -18,7 +18,7 @@ from benchmarks.speed.material import Material, Project
 from benchmarks.speed.report import Point
 from imlcull_al import open_session, photos
 from imlcull_al.cache import EmbeddingCache
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 
 SIZES = (1000, 10_000, 100_000)
 EMPTY = 1_000_000

@@ -17,7 +17,8 @@ from PIL import Image
 
 from imlcull_al import cull, open_session, photos
 from imlcull_al.cache import Content, ContentIds, EmbeddingCache, as_hex
-from imlcull_al.encoder import VisionEncoder, load_encoder
+from imlcull_al.checkpoints import load_encoder
+from imlcull_al.encoder import VisionEncoder
 from imlcull_al.originals import stat_of
 from imlcull_al.project import Listing, open_stage
 

@@ -17,7 +17,7 @@ from benchmarks.speed.harness import fresh, watched
 from benchmarks.speed.material import Material, Project, Toy, name_of
 from benchmarks.speed.report import Aim, Row
 from imlcull_al import embeddings, open_session
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 
 MILLION = 1_000_000
 SIZES = (20_000, 50_000, 100_000)

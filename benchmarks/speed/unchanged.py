@@ -13,7 +13,7 @@ from benchmarks.speed.material import Material, Project, content_ids, fill
 from benchmarks.speed.report import Aim, Row
 from imlcull_al import embeddings
 from imlcull_al.cache import EmbeddingCache
-from imlcull_al.encoder import load_encoder
+from imlcull_al.checkpoints import load_encoder
 from imlcull_al.project import list_photos, open_stage
 
 DIM = 768

@@ -483,7 +483,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train", action="store_true", help="a training runs meanwhile")
     parser.add_argument("--client", choices=("gradio", "direct"), default="gradio")
     parser.add_argument("--answers", type=int, help="instead: so many answers in one session, without a server")
-    parser.add_argument("--model", default="stand-in", help="nothing is downloaded for the default")
+    parser.add_argument("--model", default="builtin", help="nothing is downloaded for the default")
     parser.add_argument("--ahead", type=Path, help="folder in which photos and embeddings stay for the next run")
     return parser
 
