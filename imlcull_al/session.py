@@ -328,7 +328,9 @@ class Session:
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
 
     def sharpness(self, key: str) -> np.ndarray:
-        """Where a photo is sharp, see `sharpness_map`. Raises `UnreadablePhoto`, `StageError` for a photo that is not of the stage."""
+        """Where a photo is sharp, as `sharpness_map` gives it. Raises as that does, and `StageError` for no photo of
+        the stage.
+        """
         self._check(key)
         return sharpness_map(self.stage.path(key))
 

@@ -17,8 +17,8 @@ LEAST_DETAIL = 3.0
 
 
 def sharpness_map(path: str | Path) -> np.ndarray:
-    """(rows, columns) float32 of the upright photo in this file, cells of one size that cover it: 1 for sharp … 0 for as
-    blurred as photos are, NaN where nothing can be told.
+    """(rows, columns) float32 of the upright photo in this file, in cells of one size that cover it: 1 for sharp, 0 for
+    as blurred as photos are, NaN where nothing can be told.
 
     Raises `UnreadablePhoto`, and `EncoderError` where the encoder can't be loaded.
     """
