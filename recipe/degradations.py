@@ -25,7 +25,9 @@ _REACH = {
     "tilt": (2.0, 22.0),  # degrees
     "occlusion": (0.08, 0.45),  # radius, of the shorter side
 }
-_TRACES = 0.35  # strength up to which damage is drawn beside others, where it is no more than a trace
+HELD_OUT = ((0.3, 0.4), (0.5, 0.65))
+"""Strengths that are never learned from, faint ones and plain ones: what the benchmark measures on."""
+_TRACE = 0.3  # strength up to which damage is drawn beside others, where it is no more than a trace
 
 
 @dataclass
@@ -53,13 +55,21 @@ def drawn(chance: Generator) -> Damage:
     damage = Damage()
     count = chance.choice(3, p=[0.3, 0.5, 0.2])
     for number, kind in enumerate(chance.permutation(KINDS)[:count].tolist()):
-        most = _TRACES if number and chance.random() < 0.5 else 1.0
-        damage.strengths[kind] = float(chance.uniform(0, most))
+        most = _TRACE if number and chance.random() < 0.5 else 1.0 - sum(end - start for start, end in HELD_OUT)
+        damage.strengths[kind] = _learned(chance.uniform(0, most))
     if {"dark", "bright"} <= damage.strengths.keys():
         del damage.strengths["dark"]
     if chance.random() < 0.35:
         damage.spared = (*chance.uniform(0.25, 0.75, 2), chance.uniform(0.2, 0.45), bool(chance.random() < 0.3))
     return damage
+
+
+def _learned(share: float) -> float:
+    """That share of all strengths, skipping those that are held out."""
+    for start, end in HELD_OUT:
+        if share >= start:
+            share += end - start
+    return share
 
 
 def done(image: Image.Image, damage: Damage, chance: Generator) -> tuple[Image.Image, Image.Image]:
