@@ -70,8 +70,13 @@ def load_encoder(model: str | None = None) -> Encoder:
 @cache
 def builtin() -> TiledEncoder:
     """The encoder that comes with this package, the same for all who ask."""
-    whole = _from_folder(BUILTIN, BUILTIN, _FOLDER, pooling="both")
-    return TiledEncoder(BUILTIN, BUILTIN, whole, trained=_from_folder(BUILTIN, BUILTIN, _FOLDER))
+    return tiled_encoder(_FOLDER)
+
+
+def tiled_encoder(folder: Path) -> TiledEncoder:
+    """The encoder of a folder of weights that were trained as the built-in ones. Raises `EncoderError`."""
+    whole = _from_folder(BUILTIN, BUILTIN, folder, pooling="both")
+    return TiledEncoder(BUILTIN, BUILTIN, whole, trained=_from_folder(BUILTIN, BUILTIN, folder))
 
 
 def _vision_encoder(model: str) -> VisionEncoder | None:

@@ -56,9 +56,9 @@ def held_out_photos(photos: Path) -> list[Path]:
     return [path for name in HALVES for path in _images(photos / name)[1::2]]
 
 
-def is_held_out_sender(sender: int) -> bool:
-    """Whether the photos of this sender of `clothing_cc0` never train."""
-    return sender % 2 == 0
+def held_out_garments(photos: Path) -> list[tuple[Path, int]]:
+    """Photos of `clothing_cc0` that never train, and their senders."""
+    return [(path, sender) for path, sender in _clothing(photos) if sender % 2 == 0]
 
 
 def load(paths: list[Path], progress: Progress = silent) -> list[Image.Image]:
