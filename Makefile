@@ -4,12 +4,14 @@
 # make torture tries to break every promise, half an hour; writes tests/torture/README.md
 # make bench   every wait against the floor and the usual tools; 40 minutes, 20 GB, writes benchmarks/RESULTS.md
 # make bench-labels   how many answers it takes, against other strategies; some 15 minutes, writes benchmarks/RESULTS.md
+# make bench-seen     what the built-in encoder sees, beside other encoders; some 15 minutes, writes benchmarks/RESULTS.md
+# make encoder        trains the built-in encoder anew; some hours on a processor, writes imlcull_al/builtin
 PYTHON ?= python3
 BIN := .venv/bin
 PHOTOS ?= ../shared/photos
 MODEL ?= ../shared/models/vit-tiny-patch16-224
 
-.PHONY: demo test check format torture bench bench-labels
+.PHONY: demo test check format torture bench bench-labels bench-seen encoder
 
 demo: .venv/ready
 	$(BIN)/python -m imlcull_al demo demo_project
@@ -34,6 +36,12 @@ bench: .venv/ready-bench
 
 bench-labels: .venv/ready-bench
 	$(BIN)/python -m benchmarks.labels --photos $(PHOTOS) --model $(MODEL)
+
+bench-seen: .venv/ready-bench
+	$(BIN)/python -m benchmarks.seen --photos $(PHOTOS) --teacher $(MODEL)
+
+encoder: .venv/ready
+	$(BIN)/python -m recipe --photos $(PHOTOS) --teacher $(MODEL)
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("imlcull needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

@@ -349,8 +349,8 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=argparse.SUPPRESS,
-        help=f"Hugging Face id or local folder of a vision transformer; by default the stage's trained model, "
-        f"else {DEFAULT_MODEL}",
+        help="builtin, the Hugging Face id or local folder of a vision transformer, or such a one with +builtin behind "
+        f"it, for both side by side; by default the stage's trained model, else {DEFAULT_MODEL}",
     )
     parser.add_argument(
         "--cache-dir", type=Path, default=argparse.SUPPRESS, help="folder of the embedding cache; cache/ by default"

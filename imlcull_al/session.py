@@ -678,7 +678,7 @@ def open_session(
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
-    `model`: a Hugging Face id or a local folder. Embeddings that the cache lacks are computed first, unless `prepare`
+    `model`: as `load_encoder` knows them. Embeddings that the cache lacks are computed first, unless `prepare`
     is false. Raises `ImlcullError` with a sentence.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR

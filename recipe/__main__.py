@@ -21,6 +21,7 @@ from imlcull_al import backbone  # noqa: F401 - registers the attention that is 
 from imlcull_al.terminal import progress_bar
 from recipe import scenes, sources, views
 from recipe.blockwise import Blockwise
+from recipe.curves import plot
 from recipe.endtoend import OUTPUTS, WEIGHTS, EndToEnd
 
 ATTENTION = "imlcull_two_products"
@@ -181,6 +182,7 @@ def main() -> None:
                     saved = now
     training.save(state)
     export(training.student, options.out)
+    plot(log, recipe.blockwise_steps, options.out / "training.png")
 
 
 if __name__ == "__main__":
