@@ -69,7 +69,7 @@ def lattice(grey: Image.Image, most: int) -> list[Place]:
     as across. Of an image of mode L that is `large_enough`.
     """
     step = max(SIDE, max(grey.size) / most)
-    columns, rows = (max(1, round(side / step)) for side in grey.size)
+    columns, rows = (min(max(1, round(side / step)), side // SIDE) for side in grey.size)
     return [
         Place(left, top, _detail(grey.crop((left, top, left + SIDE, top + SIDE))))
         for top in _evenly(grey.height, rows)
@@ -108,8 +108,9 @@ def _places(grey: Image.Image) -> list[Place]:
 
 def _corners(grey: Image.Image, cell: int) -> list[Place]:
     columns, rows, each = grey.width // cell, grey.height // cell, SIDE // cell
-    across = grey.resize((grey.width, rows * cell // _LINES), Image.Resampling.NEAREST)
-    down = grey.resize((columns * cell // _LINES, grey.height), Image.Resampling.NEAREST)
+    width, height = columns * cell, rows * cell
+    across = grey.resize((grey.width, height // _LINES), Image.Resampling.NEAREST, (0, 0, grey.width, height))
+    down = grey.resize((width // _LINES, grey.height), Image.Resampling.NEAREST, (0, 0, width, grey.height))
     cells = [
         sum(pair)
         for pair in zip(

@@ -1,31 +1,46 @@
 """Train the built-in encoder: `python -m recipe --photos … --teacher …` (see imlcull_al/builtin/README.md).
 
-Two stages, block by block and then as a whole; what is drawn depends on the seed and the step alone, so that a run
-that was broken off and goes on sees what it would have seen. Every few minutes the state is saved in `--work`.
+Two stages, block by block and then as a whole. Every step draws by the seed and its own number alone, so that a run
+that was broken off and goes on sees what it would have seen. All of it is kept in `--work`, 2 GB; the state is saved
+every three minutes.
 """
 
 import argparse
 import csv
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTModel
 
 from imlcull_al import backbone  # noqa: F401 - registers the attention that is quick on processors
+from imlcull_al.progress import Progress
 from imlcull_al.terminal import progress_bar
-from recipe import scenes, sources, views
+from recipe import blockwise, material, sources, views
 from recipe.blockwise import Blockwise
 from recipe.curves import plot
-from recipe.endtoend import OUTPUTS, WEIGHTS, EndToEnd
+from recipe.losses import OUTPUTS, WEIGHTS, Distillation
+from recipe.material import SIDE, Views
+from recipe.scenes import Frames
+from recipe.sources import Pool
 
 ATTENTION = "imlcull_two_products"
 SAVE_SECONDS = 180.0
+PREPROCESSING = {
+    "image_processor_type": "ViTImageProcessor", "size": {"height": SIDE, "width": SIDE}, "resample": 2,
+    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "rescale_factor": 1 / 255,
+    "do_resize": True, "do_rescale": True, "do_normalize": True,
+}  # fmt: skip
+"""How the views are given to the student: see `views.as_pixels`."""
+WARM_UP = 100  # steps
+WEIGHT_DECAY = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,73 +49,44 @@ class Recipe:
 
     layers: int = 6
     seed: int = 0
-    blockwise_steps: int = 3000
-    endtoend_steps: int = 2600
-    blockwise_rate: float = 2e-3
-    endtoend_rate: float = 5e-4
-    bursts: int = 8
-    plain: int = 8
-
-    @property
-    def steps(self) -> int:
-        """Of both stages."""
-        return self.blockwise_steps + self.endtoend_steps
+    block_steps: int = 3000
+    block_rate: float = 2e-3
+    steps: int = 2700
+    rate: float = 8e-4
+    views: int = 20_000
+    frames: int = 12_000
+    view_batch: int = 80
+    burst_batch: int = 6
 
 
 class Training:
-    """The state of a run: student, optimiser, step."""
+    """The state of one stage of a run: student, loss, optimiser, step."""
 
-    def __init__(self, recipe: Recipe, teacher: Path) -> None:
-        """`teacher`: the folder of a ViT of 192 channels."""
-        torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.teacher = ViTModel.from_pretrained(teacher, add_pooling_layer=False).eval().requires_grad_(False)
-        self.student = ViTModel(config(recipe.layers))
-        for model in (self.teacher, self.student):
-            model.set_attn_implementation(ATTENTION)
+    def __init__(self, recipe: Recipe, student: ViTModel, loss: nn.Module, rate: float, steps: int) -> None:
+        """`loss`: a module that holds the student, and whatever else is trained with it."""
+        self.recipe, self.student, self.loss = recipe, student, loss
+        self.rate, self.steps = rate, steps
+        self.optimizer = torch.optim.AdamW(
+            loss.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98), fused=True
+        )
         self.step = 0
         self.seconds = 0.0
-        self._begin()
 
-    def _begin(self) -> None:
-        """The loss and the optimiser of the stage that `step` is in."""
-        first = self.step < self.recipe.blockwise_steps
-        self.loss: nn.Module = (Blockwise if first else EndToEnd)(self.student, self.teacher)
-        rate = self.recipe.blockwise_rate if first else self.recipe.endtoend_rate
-        trained = dict(self.student.named_parameters())
-        if first:
-            trained = {n: p for n, p in trained.items() if not n.startswith(("layernorm.", "pooler."))}
-        self.optimizer = torch.optim.AdamW(trained.values(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-
-    def run(self, pool: sources.Pool) -> Tensor:
-        """One step; the parts of its loss."""
-        recipe = self.recipe
-        chance = np.random.default_rng([recipe.seed, 1, self.step])
-        torch.manual_seed(1_000_003 * recipe.seed + self.step)
-        first = self.step < recipe.blockwise_steps
-        done = self.step / recipe.blockwise_steps
-        if not first:
-            done = (self.step - recipe.blockwise_steps) / recipe.endtoend_steps
-        top = recipe.blockwise_rate if first else recipe.endtoend_rate
-        self.optimizer.param_groups[0]["lr"] = top * min(1.0, 0.02 + 50 * done, 1.02 - done)
-        if first:
-            pixels, row, column = views.batch(pool, chance)
-            with torch.autocast("cpu", torch.bfloat16):
-                parts = self.loss(pixels, row, column, max(0.0, 1.5 * done - 0.6))
-            parts.sum().backward()
-        else:
-            some = scenes.batch(pool, recipe.bursts, chance)
-            plain = views.plain(pool, recipe.plain, chance)
-            with torch.autocast("cpu", torch.bfloat16):
-                parts = self.loss(some, plain)
-            (parts * torch.tensor(WEIGHTS)).sum().backward()
-            nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
+    def run(self, parts_of: Callable[[Generator, float], Tensor], weights: Tensor | float) -> Tensor:
+        """One step; the parts of its loss, (P,). `parts_of`: random numbers, and how much of the stage is done, 0 … 1,
+        to those parts; `weights`: theirs.
+        """
+        chance = np.random.default_rng([self.recipe.seed, 1, self.step])
+        torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
+        done = self.step / self.steps
+        self.optimizer.param_groups[0]["lr"] = self.rate * min(1.0, (self.step + 1) / WARM_UP, 1.01 - done)
+        with torch.autocast("cpu", torch.bfloat16):
+            parts = parts_of(chance, done)
+        (parts * weights).sum().backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
-        if self.step == recipe.blockwise_steps:
-            self.student.layernorm.load_state_dict(self.teacher.layernorm.state_dict())
-            self._begin()
         return parts.detach()
 
     def save(self, file: Path) -> None:
@@ -109,8 +95,7 @@ class Training:
             "recipe": asdict(self.recipe),
             "step": self.step,
             "seconds": self.seconds,
-            "student": self.student.state_dict(),
-            "spread": self.loss.spread,
+            "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         torch.save(state, file.with_suffix(".new"))
@@ -122,16 +107,67 @@ class Training:
         if state["recipe"] != asdict(self.recipe):
             raise SystemExit(f"{file} is of another recipe: {state['recipe']}. Name another --work.")
         self.step, self.seconds = state["step"], state["seconds"]
-        self.student.load_state_dict(state["student"])
-        self._begin()
-        self.loss.spread.copy_(state["spread"])
+        self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
 
+    def to_the_end(
+        self, title: str, parts_of: Callable[[Generator, float], Tensor], weights: Tensor | float, work: Path,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        """Go on where the state in `work` was broken off, with a row of a log for every step."""
+        state, log = work / f"{title}.pt", work / f"{title}.csv"
+        if state.exists():
+            self.load(state)
+        saved = last = time.monotonic()
+        with log.open("a", newline="") as lines:
+            while self.step < self.steps:
+                parts = self.run(parts_of, weights)
+                now = time.monotonic()
+                self.seconds, last = self.seconds + now - last, now
+                row = [self.step, f"{self.seconds:.1f}", *(f"{part:.4f}" for part in parts.tolist())]
+                csv.writer(lines).writerow(row)
+                progress(f"training {title}", self.step, self.steps)
+                if now - saved >= SAVE_SECONDS:
+                    lines.flush()
+                    self.save(state)
+                    saved = now
+        self.save(state)
 
-def config(layers: int) -> ViTConfig:
+
+def block_by_block(recipe: Recipe, teacher: ViTModel, pool: Pool, work: Path, progress: Progress) -> ViTModel:
+    """The first stage: a student for the teacher's input."""
+    torch.manual_seed(recipe.seed)
+    student = _model(recipe.layers, views.WHOLE)
+    loss = Blockwise(student, teacher)
+
+    def parts(chance: Generator, done: float) -> Tensor:
+        return loss(*blockwise.windows(pool, chance), max(0.0, 1.5 * done - 0.6))
+
+    stage = Training(recipe, student, loss, recipe.block_rate, recipe.block_steps)
+    stage.to_the_end("blocks", parts, 1.0, work, progress)
+    student.layernorm.load_state_dict(teacher.layernorm.state_dict())
+    return student
+
+
+def as_a_whole(recipe: Recipe, student: ViTModel, seen: Views, frames: Frames, work: Path, progress: Progress) -> None:
+    """The second stage: `student` is changed. `seen`, `frames`: all that there are."""
+    torch.manual_seed(recipe.seed + 1)
+    loss = Distillation(student, seen)
+
+    def parts(chance: Generator, done: float) -> Tensor:
+        some = torch.from_numpy(chance.integers(len(seen.pixels), size=recipe.view_batch))
+        first = 2 * torch.from_numpy(chance.integers(len(frames.pixels) // 2, size=recipe.burst_batch))
+        both = torch.stack([first, first + 1], dim=1).flatten()
+        return loss(Views(*(each[some] for each in seen)), Frames(*(each[both] for each in frames)))
+
+    stage = Training(recipe, student, loss, recipe.rate, recipe.steps)
+    stage.to_the_end("whole", parts, torch.tensor(WEIGHTS), work, progress)
+
+
+def config(layers: int, side: int = SIDE) -> ViTConfig:
     """The student's shape."""
     return ViTConfig(
-        hidden_size=192, num_hidden_layers=layers, num_attention_heads=3, intermediate_size=768,
+        hidden_size=192, num_hidden_layers=layers, num_attention_heads=3, intermediate_size=768, image_size=side,
         layer_norm_eps=1e-6, pooler_output_size=len(OUTPUTS), pooler_act="linear",
     )  # fmt: skip
 
@@ -141,48 +177,49 @@ def export(student: ViTModel, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.half().contiguous() for name, tensor in student.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
     fields = student.config.to_dict() | {"architectures": ["ViTModel"], "dtype": "float16"}
     for needless in ("_name_or_path", "id2label", "label2id", "_attn_implementation"):
         fields.pop(needless, None)
-    (folder / "config.json").write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n")
+    for name, content in (("config.json", fields), ("preprocessor_config.json", PREPROCESSING)):
+        (folder / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def trained(recipe: Recipe, photos: Path, teacher: Path, work: Path, progress: Progress) -> ViTModel:
+    """The student after both stages. `teacher`: folder of a ViT for 224 pixels, as wide as the student."""
+    work.mkdir(parents=True, exist_ok=True)
+    images = sources.load(sources.training_photos(photos), progress)
+    pool = Pool(images, list(sources.generated(sources.GENERATED, recipe.seed, progress)))
+    model = ViTModel.from_pretrained(teacher, add_pooling_layer=False).eval().requires_grad_(False)
+    model.set_attn_implementation(ATTENTION)
+    student = blockwise.halved(block_by_block(recipe, model, pool, work, progress), _model(recipe.layers, SIDE))
+    seen = material.views_of(pool, model, recipe.views, recipe.seed, work, progress)
+    frames = material.frames_of(pool, recipe.frames, recipe.seed, work, progress)
+    as_a_whole(recipe, student, seen, frames, work, progress)
+    return student
+
+
+def _model(layers: int, side: int) -> ViTModel:
+    model = ViTModel(config(layers, side))
+    model.set_attn_implementation(ATTENTION)
+    return model
 
 
 def main() -> None:
     """Train, or go on training, and write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="the folder with LICENCES.md")
-    parser.add_argument("--teacher", type=Path, required=True, help="folder of a ViT of 192 channels and 12 blocks")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of a ViT for 224 pixels")
     parser.add_argument("--work", type=Path, default=Path("cache/recipe"), help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("imlcull_al/builtin"), help="default: %(default)s")
-    recipe_defaults = asdict(Recipe())
-    for name, value in recipe_defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    for name, value in asdict(Recipe()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help="default: %(default)s")
     options = parser.parse_args()
-    recipe = Recipe(**{name: getattr(options, name) for name in recipe_defaults})
-    options.work.mkdir(parents=True, exist_ok=True)
-    training = Training(recipe, options.teacher)
-    state, log = options.work / "state.pt", options.work / "log.csv"
-    if state.exists():
-        training.load(state)
+    recipe = Recipe(**{name: getattr(options, name) for name in asdict(Recipe())})
     with progress_bar() as progress:
-        photos = sources.load(sources.training_photos(options.photos), progress)
-        pool = sources.Pool(photos, list(sources.generated(sources.GENERATED, recipe.seed, progress)))
-        saved = last = time.monotonic()
-        with log.open("a", newline="") as lines:
-            while training.step < recipe.steps:
-                parts = training.run(pool)
-                now = time.monotonic()
-                training.seconds, last = training.seconds + now - last, now
-                values = [f"{part:.4f}" for part in parts.tolist()]
-                csv.writer(lines).writerow([training.step, f"{training.seconds:.1f}", *values])
-                progress("training", training.step, recipe.steps)
-                if now - saved >= SAVE_SECONDS:
-                    lines.flush()
-                    training.save(state)
-                    saved = now
-    training.save(state)
-    export(training.student, options.out)
-    plot(log, recipe.blockwise_steps, options.out / "training.png")
+        student = trained(recipe, options.photos, options.teacher, options.work, progress)
+    export(student, options.out)
+    plot(options.work, options.out / "training.png")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,37 @@
-"""First half of the training: every block of the student learns what its share of the teacher's blocks does.
+"""First stage of the training: every block of the student learns what its share of the teacher's blocks does.
 
 Blocks need not wait for each other: each gets the teacher's hidden state and is to give the teacher's next one. Later
-they get what the student's own blocks below give, more and more often, and learn to mend it.
+they get what the student's own blocks below give, more and more often, and learn to mend it. What they see are windows
+of the teacher's input, many small and few large ones.
 """
 
 from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
+from numpy.random import Generator
 from torch import Tensor, nn
+
+from recipe import views
+from recipe.sources import Pool
+
+PATCH = 16
+GRID = views.WHOLE // PATCH
+"""Patches along a side of the teacher's input."""
+WINDOWS = ((7, 64, 0.7), (10, 32, 0.15), (14, 16, 0.15))
+"""Patches along a window's side, windows of a batch, and how often."""
+_NATIVE = 0.2
 
 FLOOR = 0.1
 """Share of the mean variance that is added to each channel's: channels that hardly change must not rule the loss."""
+
+
+def windows(pool: Pool, chance: Generator) -> tuple[Tensor, int, int]:
+    """(B, 3, S, S) pixels, and the row and column of the input's patches where the window begins."""
+    grid, count, _ = WINDOWS[chance.choice(len(WINDOWS), p=[share for *_, share in WINDOWS])]
+    images = [views.view(pool, grid * PATCH, chance, _NATIVE) for _ in range(count)]
+    row, column = chance.integers(GRID - grid + 1, size=2)
+    return views.as_pixels(views.stacked(images)), int(row), int(column)
 
 
 class Blockwise(nn.Module):
@@ -54,6 +74,17 @@ class Blockwise(nn.Module):
             hidden = layer(hidden)
             if number % self.each == 0:
                 yield hidden
+
+
+def halved(student: nn.Module, smaller: nn.Module) -> nn.Module:
+    """`smaller`, of the same shape but for an input of half the side, with the weights of `student`."""
+    state = student.state_dict()
+    name = "embeddings.position_embeddings"
+    places = state[name][:, 1:].transpose(1, 2).unflatten(2, (GRID, GRID))
+    fewer = nn.functional.interpolate(places, size=(GRID // 2, GRID // 2), mode="bicubic", align_corners=False)
+    state[name] = torch.cat([state[name][:, :1], fewer.flatten(2).transpose(1, 2)], dim=1)
+    smaller.load_state_dict(state)
+    return smaller
 
 
 def embedded(model: nn.Module, pixels: Tensor, row: int, column: int) -> Tensor:

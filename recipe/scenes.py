@@ -12,7 +12,7 @@ from imlcull_al import tiles
 from recipe import degradations
 from recipe.degradations import KINDS
 from recipe.sources import Pool
-from recipe.views import GRID, PATCH, as_pixels
+from recipe.views import stacked
 
 TILES = 2
 """Of the tiles that the encoder would take of a frame, how many are learned from."""
@@ -21,30 +21,35 @@ _OF_ALL = [KINDS.index(kind) for kind in ("tilt", "occlusion")]  # not to be see
 _BLURS = [KINDS.index(kind) for kind in ("defocus", "motion")]
 
 
-class Scenes(NamedTuple):
-    """F frames, those of a burst beside each other. `frames`: (F, 3, 224, 224). `tiles`: (F * TILES, 3, 112, 112).
+class Frames(NamedTuple):
+    """F frames, those of a burst beside each other. `pixels`: (F, 112, 112, 3) uint8, the whole view; `tiles`: the same
+    of the tiles, (F, TILES, 112, 112, 3).
 
-    `strengths`: (F, 8), by `KINDS`; `severity`: (F,); `tile_strengths`: (F * TILES, 8); `seen`: the same shape, whether
-    a tile can show it.
+    `strengths`: (F, 8), by `KINDS`; `severity`: (F,); `tile_strengths`: (F, TILES, 8).
     """
 
-    frames: Tensor
+    pixels: Tensor
     tiles: Tensor
     strengths: Tensor
     severity: Tensor
     tile_strengths: Tensor
-    seen: Tensor
 
 
-def batch(pool: Pool, bursts: int, chance: Generator) -> Scenes:
+def in_tiles() -> Tensor:
+    """(8,) 1 where a tile can show the defect, 0 where only the whole view can."""
+    known = torch.ones(len(KINDS))
+    known[_OF_ALL] = 0
+    return known
+
+
+def bursts(pool: Pool, count: int, chance: Generator) -> Frames:
     """So many bursts of two."""
     frames, cuts, strengths, severity, tile_strengths = [], [], [], [], []
-    for _ in range(bursts):
+    for _ in range(count):
         for image in _burst(pool.any(chance), chance):
             damage = degradations.drawn(chance)
             spoiled, mask = degradations.done(image, damage, chance)
-            size = (GRID * PATCH, GRID * PATCH)
-            frames.append(np.asarray(spoiled.resize(size, Image.Resampling.BILINEAR)))
+            frames.append(spoiled.resize((tiles.SIDE, tiles.SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
             strengths.append(damage.vector())
             severity.append(damage.severity)
             grey = spoiled.convert("L")
@@ -52,20 +57,17 @@ def batch(pool: Pool, bursts: int, chance: Generator) -> Scenes:
             for place in chance.permutation(len(places))[:TILES].tolist():
                 left, top, _ = places[place]
                 box = (left, top, left + tiles.SIDE, top + tiles.SIDE)
-                tile, here = grey.crop(box), damage.vector()
+                here = damage.vector()
                 here[_BLURS] *= np.asarray(mask.crop(box)).mean() / 255
                 here[_OF_ALL] = 0
-                cuts.append(np.asarray(tile.convert("RGB")))
+                cuts.append(grey.crop(box).convert("RGB"))
                 tile_strengths.append(here)
-    known = torch.ones(len(KINDS))
-    known[_OF_ALL] = 0
-    return Scenes(
-        as_pixels(np.stack(frames)),
-        as_pixels(np.stack(cuts)),
+    return Frames(
+        stacked(frames),
+        stacked(cuts).unflatten(0, (-1, TILES)),
         torch.tensor(np.stack(strengths)),
         torch.tensor(severity, dtype=torch.float32),
-        torch.tensor(np.stack(tile_strengths)),
-        known.expand(len(cuts), -1),
+        torch.tensor(np.stack(tile_strengths)).unflatten(0, (-1, TILES)),
     )
 
 

@@ -44,6 +44,7 @@ ENTRIES = {
     "cull": Entry("8 cull", culling.measure),
     "start": Entry("9 start", starting.measure),
     "memory": Entry("10 memory", memory.measure),
+    "embed-tiles": Entry("11 embed with the built-in encoder beside", embed.measure_tiles),
     "growth": Entry("Seconds against the number of photos", growth.measure),
 }
 

@@ -1,4 +1,5 @@
-"""Rows 1 and 2: embedding 24-megapixel JPEGs, against Hugging Face's pipeline and against the floor.
+"""Rows 1, 2 and 11: embedding 24-megapixel JPEGs, against Hugging Face's pipeline, against the floor, and with the
+built-in encoder beside.
 
 The floor is what these processors could do at best: a photo decoded at the smallest scale that holds what the encoder
 looks at, and one pass of the model over pixels that lie in memory, one after the other because both want all cores.
@@ -22,7 +23,7 @@ from benchmarks.speed.harness import alternate, fresh, seconds
 from benchmarks.speed.material import Material, forward_of
 from benchmarks.speed.report import Aim, Row, figure
 from imlcull_al import embeddings
-from imlcull_al.checkpoints import load_encoder
+from imlcull_al.checkpoints import BESIDE, load_encoder
 
 PIPELINE = "transformers' image-feature-extraction pipeline, float32"
 BATCHES = (1, 16)
@@ -44,6 +45,29 @@ def measure_base(material: Material) -> list[Row]:
     """ViT-B/16."""
     count = material.some(80, 8)
     return compare("2", "ViT-B/16", material, material.base(), count, Aim("faster", 2), Aim("share", 0))
+
+
+def measure_tiles(material: Material) -> list[Row]:
+    """The built-in encoder beside another one, against the other one alone: what tiles in full resolution cost."""
+    return [
+        beside("ViT-B/16", material, material.base(), material.some(60, 8)),
+        beside("ViT-Tiny", material, material.model, material.some(120, 8)),
+    ]
+
+
+def beside(name: str, material: Material, model: Path, count: int) -> Row:
+    """Milliseconds a photo with the built-in encoder beside, and without."""
+    paths = material.large(WARM_UP + count)
+    work = partial(fresh, embed, warm=paths[:WARM_UP], photos=paths[WARM_UP:], work=str(material.work))
+    found = alternate(
+        material.turns(3), both=partial(work, model=f"{model}{BESIDE}"), plain=partial(work, model=str(model))
+    )
+    both, plain = ([one["milliseconds"] for one in found[side]] for side in ("both", "plain"))
+    note = f"{count} photos; tiles in full resolution come from the same reading of the file"
+    return Row(
+        "11", f"embed 24-megapixel JPEGs, {name} + built-in", both, f"{name} alone", plain, Aim("times", 1.5),
+        "ms a photo", note,
+    )  # fmt: skip
 
 
 def compare(number: str, name: str, material: Material, model: Path, count: int, faster: Aim, share: Aim) -> list[Row]:
