@@ -7,6 +7,7 @@
     reliability.png                reliability.csv       p_keep_from,p_keep_to,photos,p_keep,kept,kept_low,kept_high
     mistakes_lost_keepers.png      mistakes.csv          image_name,label,p_keep,split
     mistakes_kept_culls.png
+    sharpness.png                  the first mistakes of both sheets, under their sharpness maps
 
 Everything is made in memory first; then the folder is replaced as a whole.
 Knows nothing of models, training or stages.
@@ -28,7 +29,7 @@ from PIL import Image, ImageOps
 
 from . import photos, tables
 from .epochs import LOG_COLUMNS, Epoch
-from .errors import UnreadablePhoto
+from .errors import EncoderError, UnreadablePhoto
 from .evaluation import (
     TRAIN,
     VALIDATION,
@@ -42,6 +43,7 @@ from .evaluation import (
 )  # fmt: skip
 from .files import free_name, sync_folder, temporary_sibling, unwritable
 from .labels import LABELS
+from .sharpness import laid_over
 
 SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins hold too few each to say anything
@@ -70,12 +72,14 @@ def write_report(
     best: int,
     predictions: Sequence[Prediction],
     path_of: Callable[[str], Path],
+    sharpness_of: Callable[[Path], np.ndarray],
 ) -> list[Path]:
     """Replace the report in `folder` by that of this training; the files written.
 
     `title` and `notice` (may be empty) stand on every figure. `epochs`: the start and all epochs; `best`: the number
     of the saved one.
-    `path_of`: photo key → file. Raises `StorageError` where the disk refuses; an earlier report is then as it was.
+    `path_of`: photo key → file; `sharpness_of`: file → its map, see `sharpness`, asked for twelve photos at most.
+    Raises `StorageError` where the disk refuses; an earlier report is then as it was.
     """
     validation = [one for one in predictions if one.split == VALIDATION]
     counts = confusion(validation)
@@ -93,6 +97,7 @@ def write_report(
         "reliability.csv": _table(Bin._fields, bins),
         "mistakes_lost_keepers.png": _draw_mistakes(lost_keepers, "kept", "cull", caption, path_of),
         "mistakes_kept_culls.png": _draw_mistakes(kept_culls, "culled", "keep", caption, path_of),
+        "sharpness.png": _draw_sharpness([lost_keepers, kept_culls], caption, path_of, sharpness_of),
         "mistakes.csv": _table(
             ("image_name", "label", "p_keep", "split"),
             ((tables.as_name(one.key), one.label, one.p_keep, one.split) for one in lost_keepers + kept_culls),
@@ -323,28 +328,61 @@ def _draw_mistakes(
     if len(wrong) > len(shown):
         headline += f": the first {len(shown)}"
         remark += "All are in mistakes.csv. "
-    rows, side, gap = math.ceil(len(shown) / SHEET_COLUMNS), 1.75, 0.6  # of photos; inches
-    height = max(0.1, rows * (side + gap) - gap)
-    figure = _page(12, height, headline, caption._replace(footnote=remark + caption.footnote))
-    if rows:
-        spacing = {"left": 0.4 / 12, "right": 1 - 0.4 / 12, "wspace": 0.08, "hspace": gap / side}
-        cells = figure.subplots(rows, SHEET_COLUMNS, squeeze=False, gridspec_kw=spacing).ravel()
-        for axes in cells:
-            axes.set_axis_off()
-        for axes, one in zip(cells, shown, strict=False):
-            _draw_tile(axes, one, path_of(one.key))
+    caption = caption._replace(footnote=remark + caption.footnote)
+    figure, cells = _contact_sheet(math.ceil(len(shown) / SHEET_COLUMNS), headline, caption)
+    for axes, one in zip(cells, shown, strict=False):
+        _draw_tile(axes, one, lambda path: photos.load(path, TILE), path_of)
     return _png(figure)
 
 
-def _draw_tile(axes: Any, one: Prediction, path: Path) -> None:
+def _draw_sharpness(
+    sheets: Sequence[Sequence[Prediction]],
+    caption: Caption,
+    path_of: Callable[[str], Path],
+    sharpness_of: Callable[[Path], np.ndarray],
+) -> bytes:
+    """The first photos of each contact sheet, one row a sheet: a map takes long to make."""
+    rows = [sheet[:SHEET_COLUMNS] for sheet in sheets if sheet]
+    headline = "Where the photos of the first mistakes are sharp" if rows else "There is no mistake to look at"
+    words = (
+        "Yellow is sharp, green between, blue blurred, grey too plain to tell: as the built-in encoder sees tiles in "
+        "full resolution, whatever the photo is about. You kept those with a p_keep below 50 %, and culled the others."
+    )
+    figure, cells = _contact_sheet(len(rows), headline, caption._replace(footnote=words if rows else ""))
+
+    def mapped(path: Path) -> Image.Image:
+        return laid_over(photos.load(path, TILE), sharpness_of(path))
+
+    for number, row in enumerate(rows):
+        for axes, one in zip(cells[number * SHEET_COLUMNS :], row, strict=False):
+            _draw_tile(axes, one, mapped, path_of)
+    return _png(figure)
+
+
+def _contact_sheet(rows: int, headline: str, caption: Caption) -> tuple[Any, Sequence[Any]]:
+    """A page with so many rows of photos, and the axes of each photo."""
+    side, gap = 1.75, 0.6  # of photos; inches
+    figure = _page(12, max(0.1, rows * (side + gap) - gap), headline, caption)
+    if not rows:
+        return figure, []
+    spacing = {"left": 0.4 / 12, "right": 1 - 0.4 / 12, "wspace": 0.08, "hspace": gap / side}
+    cells = figure.subplots(rows, SHEET_COLUMNS, squeeze=False, gridspec_kw=spacing).ravel()
+    for axes in cells:
+        axes.set_axis_off()
+    return figure, cells
+
+
+def _draw_tile(
+    axes: Any, one: Prediction, picture_of: Callable[[Path], Image.Image], path_of: Callable[[str], Path]
+) -> None:
     def write(x: float, y: float, text: str, **style: Any) -> None:
         axes.text(x, y, text, transform=axes.transAxes, parse_math=False, va="top", **style)
 
     try:
-        image = ImageOps.pad(photos.load(path, TILE), (TILE, TILE), color=PALE)
-    except UnreadablePhoto as unreadable:
+        image = ImageOps.pad(picture_of(path_of(one.key)), (TILE, TILE), color=PALE)
+    except (UnreadablePhoto, EncoderError) as error:
         image = Image.new("RGB", (TILE, TILE), "#d5dade")
-        reason = "\n".join(textwrap.wrap(drawable(str(unreadable)), 26, max_lines=6))
+        reason = "\n".join(textwrap.wrap(drawable(str(error)), 26, max_lines=6))
         write(0.06, 0.8, f"can't be shown:\n{reason}", size=8, color=INK)
     axes.imshow(image)
     write(0, -0.04, shortened(drawable(one.key, MONO)), family=MONO, size=8, color=INK)

@@ -29,6 +29,7 @@ from .labels import LABELS
 from .processes import Processes
 from .progress import Progress, Stop, never, silent
 from .project import Stage
+from .sharpness import sharpness_map
 
 if TYPE_CHECKING:
     from .model import CullClassifier
@@ -221,6 +222,7 @@ class _Run:
             best=trained.epoch,
             predictions=predictions,
             path_of=self.stage.path,
+            sharpness_of=sharpness_map,
         )
         self.progress("writing the report", 1, 1)
 

@@ -57,6 +57,9 @@ def test_screens(visit, address, look):
     tab.locator("#label-screen .score", has_text="Score").wait_for()
     tab.wait_for_timeout(500)
     assert violations(tab) == []
+    tab.get_by_role("button", name="Sharpness map").click()
+    tab.locator("#label-screen .stage[data-map]").wait_for()
+    assert violations(tab) == [], "with the map"
     signs = {
         "Review": "#review-screen .cell",
         "Promise": "text=Checks missing",

@@ -9,6 +9,7 @@ from PIL import Image
 
 from imlcull_al import tables
 from imlcull_al.desk import Desk
+from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.session import open_session
 from imlcull_al.ui import label, serving
 
@@ -397,6 +398,77 @@ def test_zoom_search_queues_and_legend(open_page, served):
     tab.keyboard.press("Escape")
     tab.get_by_role("dialog", name="Keys").wait_for(state="hidden")
     assert len(answers(session)) == 3
+
+
+def painted(tab) -> list[int]:
+    """Red, green, blue in the middle of the photo that is painted."""
+    return tab.locator("#label-screen canvas.photo").evaluate(
+        "(each) => [...each.getContext('2d').getImageData(each.width / 2, each.height / 2, 1, 1).data].slice(0, 3)"
+    )
+
+
+def test_the_sharpness_map_is_laid_over_and_taken_away(open_page, monkeypatch):
+    monkeypatch.setattr(serving, "sharpness_map", lambda path: np.array([[1.0]]))  # all of it yellow
+    tab = open_page()
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url) if request.url.endswith("/sharpness") else None)
+    legend, button = tab.locator("#label-screen .legend"), tab.get_by_role("button", name="Sharpness map")
+    tab.keyboard.press("k")
+    counts(tab, 1)
+    first = shown(tab)
+    plain = painted(tab)
+    tab.wait_for_timeout(500)  # longer than a photo is looked at before its map is asked for
+    assert asked == []
+    assert not legend.is_visible()
+
+    def wait_for_map(key):
+        tab.locator(f'#label-screen .stage[data-shown="{key}"][data-map="{key}"]').wait_for()
+        red, green, blue = painted(tab)
+        assert red > blue + 60
+        assert green > blue + 60
+
+    tab.keyboard.press("m")
+    wait_for_map(first)
+    assert button.get_attribute("aria-pressed") == "true"
+    for word in ("blurred", "sharp", "too plain to tell"):
+        assert word in legend.inner_text()
+    tab.keyboard.press("c")
+    counts(tab, 2)
+    second = shown(tab)
+    assert second != first
+    wait_for_map(second)
+
+    tab.keyboard.press("z")
+    tab.locator("#label-screen .stage.close").wait_for()
+    assert not legend.is_visible()  # single pixels are looked at as they are
+    tab.keyboard.press("m")
+    tab.locator("#label-screen .stage:not(.zoomed)").wait_for()
+    assert legend.is_visible()
+
+    button.click()
+    tab.locator("#label-screen .stage:not([data-map])").wait_for()
+    assert button.get_attribute("aria-pressed") == "false"
+    tab.keyboard.press("u")
+    wait_for(tab, first)
+    assert painted(tab) == plain
+    assert not legend.is_visible()
+    tab.wait_for_timeout(100)  # what was asked for before the button was pressed
+    count = len(asked)
+    tab.keyboard.press("k")
+    counts(tab, 2)
+    tab.wait_for_timeout(500)
+    assert len(asked) == count
+
+
+def test_why_there_is_no_map_is_said_in_its_place(open_page, monkeypatch):
+    def fail(path):
+        raise UnreadablePhoto("the file breaks off")
+
+    monkeypatch.setattr(serving, "sharpness_map", fail)
+    tab = open_page()
+    tab.get_by_role("button", name="Sharpness map").click()
+    tab.locator("#label-screen .legend", has_text="the file breaks off").wait_for()
+    assert tab.locator("#label-screen .stage[data-map]").count() == 0
 
 
 def test_two_tabs_share_the_work(open_page, served):

@@ -5,15 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from imlcull_al import evaluation, report
 from imlcull_al.epochs import Epoch
-from imlcull_al.errors import StorageError
+from imlcull_al.errors import EncoderError, StorageError
 from imlcull_al.evaluation import Bin, Prediction
 
-FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls"]
+FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls", "sharpness"]
 TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
 EPOCHS = [Epoch(1, 0.7, 0.6, 0.6, 0.5), Epoch(2, 0.4, 0.8, 0.5, 0.75)]
 
@@ -22,11 +23,15 @@ def validation(*pairs):
     return [Prediction(f"{n}.jpg", label, p_keep, "validation") for n, (label, p_keep) in enumerate(pairs)]
 
 
+def half_sharp(path):
+    return np.array([[0.0, 1.0, np.nan]])
+
+
 @pytest.fixture
 def write(tmp_path):
     """Write a report of photos that are single colours; a photo called `broken` is none."""
 
-    def write(predictions, epochs=EPOCHS, notice="", title="stage_1 · toy · 4 labels"):
+    def write(predictions, epochs=EPOCHS, notice="", title="stage_1 · toy · 4 labels", sharpness_of=half_sharp):
         stage = tmp_path / "stage_1"
         stage.mkdir(exist_ok=True)
         Image.new("RGB", (40, 30), (20, 120, 110)).save(stage / "any.png")
@@ -39,6 +44,7 @@ def write(tmp_path):
             best=2,
             predictions=predictions,
             path_of=lambda key: stage / ("broken" if key == "broken" else "any.png"),
+            sharpness_of=sharpness_of,
         )
 
     return write
@@ -178,18 +184,48 @@ def test_one_class_one_epoch_and_awkward_names_are_drawn_without_a_warning(write
 def test_a_photo_that_cannot_be_read_is_a_grey_tile(write, tmp_path):
     def colours(key):
         write([Prediction(key, "cull", 0.9, "validation")])
-        with Image.open(tmp_path / "stage_1_cull_report" / "mistakes_kept_culls.png") as sheet:
-            return {colour for _, colour in sheet.convert("RGB").getcolors(1 << 20)}
+        return colours_of(tmp_path / "stage_1_cull_report" / "mistakes_kept_culls.png")
 
     photo, grey = (20, 120, 110), (213, 218, 222)
     assert {photo, grey} & colours("any.jpg") == {photo}
     assert {photo, grey} & colours("broken") == {grey}
 
 
+def colours_of(path):
+    with Image.open(path) as image:
+        return {colour for _, colour in image.convert("RGB").getcolors(1 << 20)}
+
+
+def test_the_first_mistakes_are_shown_under_their_maps_and_no_more_maps_are_made(write, tmp_path):
+    asked = []
+
+    def sharpness_of(path):
+        asked.append(path.name)
+        return half_sharp(path)
+
+    lost = [Prediction(f"{n}.jpg", "keep", n / 100, "validation") for n in range(20)]
+    kept = [Prediction(f"c{n}.jpg", "cull", 0.9, "validation") for n in range(2)]
+    write(lost + kept, sharpness_of=sharpness_of)
+    assert asked == ["any.png"] * 8
+    sheet = tmp_path / "stage_1_cull_report" / "sharpness.png"
+    grey = 89  # of the photo (20, 120, 110)
+    blurred, sharp = (tuple(round((grey + value) / 2) for value in each) for each in ((59, 79, 196), (255, 225, 37)))
+    close = {tuple(value // 4 for value in colour) for colour in colours_of(sheet)}
+    assert {tuple(value // 4 for value in each) for each in (blurred, sharp, (grey, grey, grey))} <= close
+
+
+def test_a_report_is_written_without_the_encoder_of_the_maps(write, tmp_path):
+    def fail(path):
+        raise EncoderError("There is none.")
+
+    assert set(sizes(write(validation(("keep", 0.1)), sharpness_of=fail))) == set(FIGURES)
+    assert (213, 218, 222) in colours_of(tmp_path / "stage_1_cull_report" / "sharpness.png")
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures without a picture, for tests of files only."""
-    for name in ("curves", "confusion", "reliability", "mistakes"):
+    for name in ("curves", "confusion", "reliability", "mistakes", "sharpness"):
         monkeypatch.setattr(report, f"_draw_{name}", lambda *_: b"a figure")
 
 

@@ -3,9 +3,11 @@
 import base64
 import http.client
 import json
+import os
 import socket
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
@@ -13,8 +15,9 @@ from starlette.testclient import TestClient
 
 from imlcull_al import ui
 from imlcull_al.desk import Desk
-from imlcull_al.errors import ServerError
+from imlcull_al.errors import NoWorkspace, ServerError, UnreadablePhoto
 from imlcull_al.session import open_session
+from imlcull_al.sharpness import as_png
 from imlcull_al.ui import serving
 
 SECRET = "a secret outside"
@@ -149,6 +152,64 @@ class TestRoutes:
         assert ask(address, f"/{serving.photo_url(session, key, serving.SMALL)}")[0] == 404
 
 
+class TestSharpness:
+    @pytest.fixture
+    def made(self, monkeypatch):
+        """Names of the photos of which a map was made."""
+        names = []
+
+        def sharpness_map(path):
+            names.append(path.name)
+            if path.name == "01.jpg":
+                raise UnreadablePhoto("the file is no photo \udcff")
+            return np.array([[0, 1, np.nan]], np.float32)
+
+        monkeypatch.setattr(serving, "sharpness_map", sharpness_map)
+        return names
+
+    @pytest.fixture
+    def get(self, session, made):
+        client = TestClient(Starlette(routes=serving.routes(lambda request: Desk(session), {})))
+        return lambda key: client.get(f"/photos/{serving.photo_id(session, key)}/sharpness")
+
+    def test_is_a_small_picture_made_once_for_each_state_of_a_photo(self, get, made, session):
+        reply = get("00.jpg")
+        assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
+        assert reply.headers["cache-control"] == "private, max-age=600"
+        assert reply.content == as_png(np.array([[0, 1, np.nan]]))
+        assert get("00.jpg").content == reply.content
+        assert made == ["00.jpg"]
+        path = session.stage.path("00.jpg")
+        os.utime(path, ns=(1, path.stat().st_mtime_ns + 1_000_000_000))
+        get("00.jpg")
+        assert made == ["00.jpg", "00.jpg"]
+
+    def test_of_a_photo_that_cannot_be_read_the_reason_is_told(self, get):
+        for _ in range(2):  # and not kept: the file may be there again
+            reply = get("01.jpg")
+            assert (reply.status_code, reply.text) == (422, "the file is no photo ?")
+
+    @pytest.mark.parametrize("key", ["link.jpg", "02.jpg", "nowhere.jpg", "../../secret.jpg"])
+    def test_there_is_none_of_what_is_no_photo_of_the_stage(self, get, made, key):
+        assert get(key).status_code == 404
+        assert made == []
+
+    @pytest.mark.parametrize("path", ["00.jpg/sharpness", "..%2f..%2fsecret.jpg/sharpness", "{id}/sharpnes"])
+    def test_goes_by_id(self, address, session, path):
+        assert ask(address, f"/photos/{path.format(id=serving.photo_id(session, '00.jpg'))}")[0] == 404
+
+    def test_without_a_desk_there_is_none(self, session, made):
+        def find(request):
+            raise NoWorkspace("There is none.")
+
+        client = TestClient(Starlette(routes=serving.routes(find, {})))
+        assert client.get(f"/photos/{serving.photo_id(session, '00.jpg')}/sharpness").status_code == 404
+
+    def test_the_page_gets_it(self, address, session, made):
+        status, body = ask(address, f"/photos/{serving.photo_id(session, '00.jpg')}/sharpness")
+        assert (status, body[:4]) == (200, b"\x89PNG")
+
+
 class TestScreens:
     @pytest.mark.parametrize(
         "body",
@@ -235,8 +296,9 @@ class TestOtherSites:
 
 
 class TestPassword:
-    PATHS = ("/", "/config", "/theme.css", "/report/curves.png", "/photos/x/320", "/assets/x.js", "/gradio_api/info",
-             "/gradio_api/startup-events", "/gradio_api/heartbeat/x", "/gradio_api/file=x", "/nonsense")  # fmt: skip
+    PATHS = ("/", "/config", "/theme.css", "/report/curves.png", "/photos/x/320", "/photos/x/sharpness", "/assets/x.js",
+             "/gradio_api/info", "/gradio_api/startup-events", "/gradio_api/heartbeat/x", "/gradio_api/file=x",
+             "/nonsense")  # fmt: skip
 
     @pytest.mark.parametrize("path", PATHS)
     def test_every_route_asks_for_it(self, locked, path):

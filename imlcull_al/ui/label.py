@@ -17,6 +17,7 @@ from ..errors import StageError
 from ..labels import AUDIT
 from ..ranking import QUEUES
 from ..session import Photo, Session
+from ..sharpness import COLOURS
 from .assets import asset
 from .serving import photo_id
 from .telling import attempt
@@ -25,16 +26,17 @@ AHEAD = 16
 """Photos that a browser may hold, at most."""
 FOUND = 8
 """Photos listed for what was searched, at most."""
-_SCRIPTS = ("act.js", "label_outbox.js", "label_picture.js", "label.js")
+_SCRIPTS = ("act.js", "label_outbox.js", "label_picture.js", "label_map.js", "label.js")
 _LONGEST_LIST = 5000
 
 
 def build() -> None:
     """Put the screen into the page. It asks `respond` by itself, every two seconds and at each press."""
     options = "".join(f'<option value="{name}">{title.capitalize()}</option>' for name, title in QUEUES.items())
+    colours = ", ".join(COLOURS)
     gr.HTML(
         value="",
-        html_template=asset("label.html").replace("<!-- queues -->", options),
+        html_template=asset("label.html").replace("<!-- queues -->", options).replace("<!-- colours -->", colours),
         css_template=asset("label.css"),
         js_on_load="\n".join(asset(script) for script in _SCRIPTS),
         elem_id="label-screen",

@@ -1,6 +1,7 @@
 """The routes beside the page: photos and report pictures, by name from a list, never by path.
 
     /photos/{id}/{size}     JPEG, longest side `size`; id is a hash of the photo's path
+    /photos/{id}/sharpness  PNG to lay over it, one pixel a cell (see `sharpness`); where there is none, why: 422
     /report/{name}          a PNG of the last training
     /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one
 
@@ -39,12 +40,14 @@ from ..errors import NoWorkspace, ServerError, UnreadablePhoto
 from ..previews import SCREEN
 from ..project import Stage
 from ..session import Session
+from ..sharpness import as_png, sharpness_map
 from .telling import attempt
 
 SMALL = 320
 FULL = 6000
 """For a look at single pixels: made when it is asked for, and not kept on the disk."""
 _SIZES = (FULL, SCREEN, SMALL)
+_MAPS = 2000  # of sharpness, some 300 bytes each, that are kept in memory
 _LONGEST_REQUEST = 4_000_000  # bytes; a range of 10,000 long names fits
 Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
 Find = Callable[[Any], Desk]
@@ -108,19 +111,39 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         except UnreadablePhoto as error:
             return placeholder(str(error), size)
 
+    @lru_cache(maxsize=_MAPS)
+    def sharpness_of(path: Path, state: photos.State) -> bytes:
+        with few_at_once:
+            return as_png(sharpness_map(path))
+
     def session_of(request: Request) -> Session | None:
         try:
             return find(request).session
         except NoWorkspace:
             return None
 
-    def photo(request: Request) -> Response:
-        session, size = session_of(request), request.path_params["size"]
+    def asked_for(request: Request) -> tuple[Session, str] | None:
+        """Whose photo a request names, and its key; None for none, and for a link out of the stage."""
+        session = session_of(request)
         keys = by_id(session.stage.folder, session.listing.keys) if session else {}
         key = keys.get(request.path_params["id"])
-        if session is None or key is None or size not in _SIZES or not _is_inside(session.stage, key):
+        return (session, key) if session and key and _is_inside(session.stage, key) else None
+
+    def photo(request: Request) -> Response:
+        found, size = asked_for(request), request.path_params["size"]
+        if found is None or size not in _SIZES:
             return PlainTextResponse("There is no such photo.", 404)
-        return Response(preview(session, key, size), media_type="image/jpeg", headers=_HEADERS)
+        return Response(preview(*found, size), media_type="image/jpeg", headers=_HEADERS)
+
+    def sharpness(request: Request) -> Response:
+        found = asked_for(request)
+        if found is None:
+            return PlainTextResponse("There is no such photo.", 404)
+        path = found[0].stage.path(found[1])
+        picture, error = attempt(lambda: sharpness_of(path, photos.stat_of(path)))
+        if picture is None:
+            return PlainTextResponse(_sendable(error), 422)
+        return Response(picture, media_type="image/png", headers=_HEADERS)
 
     def report(request: Request) -> Response:
         session = session_of(request)
@@ -146,10 +169,11 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
             return JSONResponse({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
 
         reply, error = await run_in_threadpool(attempt, work)
-        return reply or JSONResponse({"error": error.encode("utf-8", "replace").decode()})
+        return reply or JSONResponse({"error": _sendable(error)})
 
     return [
         Route("/photos/{id}/{size:int}", photo),
+        Route("/photos/{id}/sharpness", sharpness),
         Route("/report/{name}", report),
         Route("/act/{screen}", act, methods=["POST"]),
     ]
@@ -170,6 +194,11 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _sendable(text: str) -> str:
+    """`text` without what UTF-8 has no bytes for: of a name that is no text."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _is_inside(stage: Stage, key: str) -> bool:

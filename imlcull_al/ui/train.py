@@ -40,6 +40,7 @@ REPORT = {
     "reliability": "How many of the photos with a score you kept. On the diagonal a score means what it says.",
     "mistakes lost keepers": "What you kept and the model would cull, the worst first. Look here before you trust it.",
     "mistakes kept culls": "What you culled and the model would keep, the worst first. These cost disk, not photos.",
+    "sharpness": "Where the first of these mistakes are sharp, to tell a miss of the camera from a matter of taste.",
 }
 """The pictures in the order of the page, and what each shows."""
 

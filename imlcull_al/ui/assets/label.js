@@ -2,7 +2,7 @@
 const find = (name) => element.querySelector('.' + name);
 const say = (name, text) => { if (find(name).textContent !== (text || '')) find(name).textContent = text || ''; };
 const KEYS = { k: 'keep', p: 'keep', arrowright: 'keep', c: 'cull', x: 'cull', arrowleft: 'cull' };
-const ACTIONS = { u: 'undo', s: 'skip', z: 'zoom', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
+const ACTIONS = { u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
 const COMMITTED = 8;   // photos of the last reply that stay next, whatever the new order: they are decoded
 const AHEAD = 12, BEHIND = 6; // decoded photos
 const REST = 250;      // milliseconds that a photo is looked at before what is beside it is asked for
@@ -24,7 +24,11 @@ let drag = null;
 let resting = 0, typing = 0;
 
 const visitor = newVisitor();
-const picture = makePicture(stage, find('photo'), drawn);
+const map = makeMap({
+  wanted: mapped, legend: find('legend'), news: find('map-news'), button: element.querySelector('[data-do=map]'),
+  redraw: () => picture.again(),
+});
+const picture = makePicture(stage, find('photo'), drawn, map.of);
 const zoom = makeZoom(stage, find('pixels'), find('badge'));
 const outbox = makeOutbox({ visitor, describe, receive, tell });
 
@@ -81,6 +85,9 @@ function prefetch() {
   picture.want([...(photo ? [photo] : []), ...laterOpen().concat(upcoming).slice(0, AHEAD), ...before]);
 }
 
+// The photo on screen once it was painted, and the next one: its map may be made while this one is looked at.
+function mapped() { return isPainted && isHere() ? [current(), ...laterOpen(), ...upcoming].slice(0, 2) : []; }
+
 function afterPaint(work) {
   let isDone = false;
   const once = () => { if (!isDone) { isDone = true; work(); } };
@@ -95,6 +102,7 @@ function drawn(photo, isFailed) {
     if (current() !== photo || isPainted) return;
     isPainted = true;
     drain();
+    map.rest(REST);
   });
 }
 
@@ -283,6 +291,7 @@ function take({ what, label }) {
   if (what === 'undo') undo();
   else if (what === 'previous') { if (at > 0) show(history[Math.min(at, history.length) - 1]); }
   else if (what === 'unlike') seekUnlike();
+  else if (what === 'map') toggleMap();
   else if (!photo) return;
   else if (what === 'zoom') toggleZoom(photo);
   else if (what === 'next' || (what === 'skip' && photo.label)) next(photo);
@@ -390,6 +399,12 @@ function toggleZoom(photo) {
   const frame = picture.frame();
   const place = pointer || { x: stage.clientWidth / 2, y: stage.clientHeight / 2 };
   if (frame) zoom.start(photo, frame, place.x, place.y);
+}
+
+// It is not there while single pixels are looked at; whoever asks for it then has looked enough.
+function toggleMap() {
+  map.turn(zoom.isOn() || !map.isOn());
+  zoom.end();
 }
 
 // The photo follows the finger, and a word says what letting go would mean.

@@ -1,6 +1,6 @@
 // One photo on a canvas. Those to come are fetched, decoded and scaled beside the page's thread, so that showing one
-// is a copy of pixels. `onShown(photo)` is called once a photo is drawn.
-function makePicture(stage, canvas, onShown) {
+// is a copy of pixels. `onShown(photo)` is called once a photo is drawn. `mapOf(photo)`: what to lay over it, or nothing.
+function makePicture(stage, canvas, onShown, mapOf) {
   const AT_ONCE = 3, SIZE = 1600;
   const brush = canvas.getContext('2d');
   const loaded = new Map(); // photo id → { bitmap, isFailed }; empty while it is being fetched
@@ -61,11 +61,28 @@ function makePicture(stage, canvas, onShown) {
     if (!bitmap && !isFailed) return;
     brush.clearRect(0, 0, canvas.width, canvas.height);
     if (bitmap) brush.drawImage(bitmap, ...fitted(bitmap.width, bitmap.height));
+    layOver(bitmap && mapOf(current), bitmap);
     isDrawn = Boolean(bitmap);
     stage.dataset.shown = current.key;
     if (told === (isFailed ? 'failed' : 'shown')) return; // only drawn again, for another size
     told = isFailed ? 'failed' : 'shown';
     onShown(current, isFailed);
+  }
+
+  // Without its colours below, so that those of the map are the only ones, and in cells as they are: between them
+  // nothing is known.
+  function layOver(map, bitmap) {
+    if (!map) { delete stage.dataset.map; return; }
+    const place = fitted(bitmap.width, bitmap.height);
+    brush.save();
+    brush.globalCompositeOperation = 'saturation';
+    brush.fillStyle = 'grey';
+    brush.fillRect(...place);
+    brush.globalCompositeOperation = 'source-over';
+    brush.imageSmoothingEnabled = false;
+    brush.drawImage(map, ...place);
+    brush.restore();
+    stage.dataset.map = current.key;
   }
 
   function measure() {
@@ -103,9 +120,11 @@ function makePicture(stage, canvas, onShown) {
       const entry = photo && loaded.get(photo.id);
       if (photo && entry && (entry.bitmap || entry.isFailed)) { draw(); return; }
       delete stage.dataset.shown;
+      delete stage.dataset.map;
       brush.clearRect(0, 0, canvas.width, canvas.height);
       if (photo && !entry) load(photo);
     },
+    again() { if (isDrawn) draw(); },
     // Where the photo lies on the stage, in CSS pixels.
     frame() {
       const { bitmap } = (current && loaded.get(current.id)) || {};
