@@ -382,11 +382,17 @@ def _image_with_tiles(head: Mapping[str, Any], payload: bytes) -> Decoded:
 
 
 def _lattice(head: Mapping[str, Any], payload: bytes) -> Lattice:
+    width, height = _size(head)
     places = [Place(*place) for place in head["places"]]
     for left, top, detail in places:
         if type(left) is not int or type(top) is not int or not 0 <= detail <= 255:
             raise ValueError("a place is a corner and a detail")
-    return Lattice(_strip(len(places), payload), places, _size(head))
+        if not (0 <= left <= width - tiles.SIDE and 0 <= top <= height - tiles.SIDE):
+            raise ValueError("a tile lies in the photo")
+    lefts, tops = ({place[way] for place in places} for way in (0, 1))
+    if [place[:2] for place in places] != [(left, top) for top in sorted(tops) for left in sorted(lefts)]:
+        raise ValueError("the places are a lattice, row by row")
+    return Lattice(_strip(len(places), payload), places, (width, height))
 
 
 def _strip(count: int, payload: bytes) -> Image.Image:

@@ -39,8 +39,8 @@ class Pool:
     def any(self, chance: Generator) -> Image.Image:
         """One of them."""
         if chance.random() < _GENERATED_SHARE:
-            return self._drawn[chance.integers(len(self._drawn))]
-        return self._photos[np.searchsorted(self._upto, chance.random())]
+            return self._drawn[int(chance.integers(len(self._drawn)))]
+        return self._photos[int(np.searchsorted(self._upto, chance.random()))]
 
 
 def training_photos(photos: Path) -> list[Path]:

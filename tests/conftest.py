@@ -6,6 +6,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores; before numpy an
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test waits for a network
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -34,22 +35,37 @@ TINY_PROCESSOR = {
     "image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}, "resample": 2,
     "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "do_resize": True, "do_normalize": True,
 }  # fmt: skip
+OUT_OF_REACH = "nobody/has-this-model"
+"""No test reaches the hub: the built-in encoder takes its place, with a notice."""
 WARM, COLD = (200, 80, 40), (40, 80, 200)
 
 
 class MeanColour:
     """The toy encoder: an embedding is the mean of R, G and B. It counts what it was asked."""
 
-    name, notice, fingerprint, dim, side = "mean colour", "", "c0" * 32, 3, 8
+    name, reference, notice, fingerprint, dim, side = "mean colour", "", "", "c0" * 32, 3, 8
+    looks_at_tiles = False
 
     def __init__(self) -> None:
         self.calls = 0
         self.images = 0
 
-    def encode(self, images: Sequence[Image.Image]) -> np.ndarray:
+    def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
+        assert tiles is None
         self.calls += 1
         self.images += len(images)
         return np.stack([np.asarray(image, np.float32).mean(axis=(0, 1)) for image in images])
+
+
+STORED = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+"""EXIF orientation → the `Image.Transpose` that makes of an upright photo what lies in its file; None for none."""
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The bytes of the image as a file of that kind."""
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
 
 
 def save_photo(path: Path, colour: tuple[int, int, int], seed: int = 0) -> Path:

@@ -1,6 +1,7 @@
 """A worker whose decoder does what the photo says: `python -m tests.faulty_worker`. For test_decoders.py."""
 
 import ctypes
+import math
 import os
 import signal
 import time
@@ -14,7 +15,49 @@ worker.SECONDS = 1
 worker.WAIT = 4
 decode, answer, take_pipes = pixels.decode, worker.answer, worker._take_pipes
 pipes = []
+STRIP = bytes(4 * 112 * 112)
+ONE = {"size": [1, 1], "moment": [None, None]}
+TWO_TILES = {"size": [225, 112], "places": [[0, 0, 0.5], [113, 0, 255]]}
 LIES = {
+    b"honest tiles": ({**ONE, "tiles": 4}, b"123" + STRIP),
+    b"tiles not counted": (ONE, b"123" + STRIP),
+    b"three tiles": ({**ONE, "tiles": 3}, b"123" + STRIP[: 3 * 112 * 112]),
+    b"four tiles claimed of three": ({**ONE, "tiles": 4}, b"123" + STRIP[: 3 * 112 * 112]),
+    b"tiles too short": ({**ONE, "tiles": 4}, b"123" + STRIP[1:]),
+    b"tiles too long": ({**ONE, "tiles": 4}, b"1234" + STRIP),
+    b"tiles of a photo too large": ({**ONE, "size": [1 << 20, 1 << 20], "tiles": 4}, b"123" + STRIP),
+    b"tiles of no moment": ({**ONE, "moment": "now", "tiles": 4}, b"123" + STRIP),
+    b"honest lattice": (TWO_TILES, STRIP[: 2 * 112 * 112]),
+    b"lattice without places": ({"size": [225, 112]}, STRIP),
+    b"lattice of nothing": ({**TWO_TILES, "places": []}, b""),
+    b"lattice too short": (TWO_TILES, STRIP[: 2 * 112 * 112 - 1]),
+    b"lattice too long": (TWO_TILES, STRIP),
+    b"lattice of a photo too large": ({**TWO_TILES, "size": [1 << 20, 1 << 20]}, STRIP[: 2 * 112 * 112]),
+    **{
+        b"lattice of " + repr(places).encode(): ({**TWO_TILES, "places": places}, bytes(len(places) * 112 * 112))
+        for places in (
+            "ab",
+            {"0": 1},
+            [0, 0],
+            [[0, 0]],
+            [[0, 0, 1, 1]],
+            [["0", 0, 1]],
+            [[0, None, 1]],
+            [[0.5, 0, 1]],
+            [[True, 0, 1]],
+            [[0, 0, "1"]],
+            [[0, 0, math.nan]],
+            [[0, 0, math.inf]],
+            [[0, 0, -1]],
+            [[0, 0, 256]],
+            [[-1, 0, 1]],
+            [[114, 0, 1]],
+            [[0, 1, 1]],
+            [[1 << 70, 0, 1]],
+            [[113, 0, 1], [0, 0, 1]],
+            [[0, 0, 1], [0, 0, 1]],
+        )
+    },
     b"wrong size": ({"size": [1000, 1000], "moment": [None, None]}, b"123"),
     b"more pixels": ({"size": [1, 1], "moment": [None, None]}, b"123456"),
     b"too large": ({"size": [1 << 20, 1 << 20], "moment": [None, None]}, b"123"),

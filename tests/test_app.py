@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import fill_bright_and_dark
+from conftest import OUT_OF_REACH, fill_bright_and_dark
 from PIL import Image
 
 import app
@@ -26,7 +26,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def session(project, tmp_path):
-    return open_session(project, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
+    return open_session(project, model=OUT_OF_REACH, cache_dir=tmp_path / "cache", prepare=False)
 
 
 @pytest.fixture

@@ -117,10 +117,13 @@ def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
     assert len(err.splitlines()) == 1
 
 
-def test_the_notice_of_the_stand_in_is_shown_with_its_scores(labeled, cache_dir, capsys):
+def test_that_the_model_is_out_of_reach_is_said_with_its_scores(labeled, cache_dir, capsys):
     for command in ("order", "score", "embed"):
-        assert main([command, "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", "builtin"]) == 0
-        assert "never trained on photos" in capsys.readouterr().err
+        options = ["--project", str(labeled), "--cache-dir", str(cache_dir)]
+        assert main([command, *options, "--model", "nobody/has-this-model"]) == 0
+        assert "scores come from the built-in encoder alone" in capsys.readouterr().err
+        assert main([command, *options, "--model", "builtin"]) == 0
+        assert "Note" not in capsys.readouterr().err
 
 
 def test_a_cull_is_taken_back(run, project, cache_dir):

@@ -20,6 +20,7 @@ from imlcull_al import decoders, photos, pixels, worker
 from imlcull_al.decoders import Decoders
 from imlcull_al.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
+from tests import faulty_worker
 from tests.torture.photo_fuzz import damaged, looked_at, whole_images
 
 ROOT = Path(__file__).parent.parent
@@ -63,10 +64,17 @@ def wait_until(claim, what):
 
 def test_a_worker_answers_as_the_functions_do(start):
     pool, data = start(module=worker.__name__), jpeg()
-    image, moment = pool.decode(data, None)
+    image, moment, no_tiles = pool.decode(data, None)
+    assert no_tiles is None
     assert image.tobytes() == pixels.decode(data).tobytes()
     assert (image.mode, image.size) == ("RGB", (64, 48))
     assert all(math.isnan(number) for number in moment)
+    image, _, strip = pool.decode_with_tiles(data, 32)
+    expected = pixels.decode_with_tiles(data, 32)
+    assert (image.tobytes(), strip.tobytes()) == tuple(each.tobytes() for each in expected)
+    strip, places, size = pool.lattice(data, 16)
+    expected = pixels.decode_lattice(data, 16)
+    assert (strip.tobytes(), places, size) == (expected[0].tobytes(), *expected[1:])
     assert pool.preview(data, 32) == pixels.preview(data, 32)
     assert pool.exposure(data) == {}
     with pytest.raises(UnreadablePhoto, match="no image in a known format") as caught:
@@ -120,6 +128,32 @@ def test_a_photo_that_ends_its_worker_gets_a_reason_and_is_not_tried_again(start
     assert all(map(is_gone, before))
     assert pool.decode(jpeg(), None)[0].size == (64, 48)
     assert len(pool.processes()) == 1
+
+
+def refused(use, *arguments):
+    with pytest.raises(UnreadablePhoto, match="makes no sense"):
+        use(*arguments)
+    return True
+
+
+def test_tiles_are_believed_only_where_they_make_sense(start):
+    pool = start()
+    image, _, strip = pool.decode_with_tiles(b"honest tiles", 224)
+    assert (image.size, strip.size, strip.mode) == ((1, 1), (448, 112), "L")
+    lies = [lie for lie in faulty_worker.LIES if b"tiles" in lie and b"honest" not in lie]
+    assert len(lies) == 7
+    assert all(refused(pool.decode_with_tiles, lie, 224) for lie in lies)
+    assert pool.decode_with_tiles(jpeg(), 224)[2].size == (448, 112)
+
+
+def test_a_lattice_is_believed_only_where_it_makes_sense(start):
+    pool = start()
+    strip, places, size = pool.lattice(b"honest lattice", 16)
+    assert (strip.size, strip.mode, places, size) == ((224, 112), "L", [(0, 0, 0.5), (113, 0, 255)], (225, 112))
+    lies = [lie for lie in faulty_worker.LIES if b"lattice" in lie and b"honest" not in lie]
+    assert len(lies) == 25
+    assert all(refused(pool.lattice, lie, 16) for lie in lies)
+    assert pool.lattice(jpeg(), 16)[2] == (150, 112)
 
 
 def test_a_decoder_that_eats_the_memory_is_refused_it_and_lives(start):
@@ -272,6 +306,8 @@ def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, 
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(lambda _: pool.decode(jpeg(), None)[0].size, range(8))) == {(64, 48)}
     assert pool.preview(jpeg(), 32) == pixels.preview(jpeg(), 32)
+    assert pool.decode_with_tiles(jpeg(), 32).tiles.size == (448, 112)
+    assert len(pool.lattice(jpeg(), 16).places) == 1
     assert pool.exposure(jpeg()) == {}
     assert all(map(math.isnan, pool.moment(jpeg())))
     assert [record.message for record in caplog.records if "in the app itself" in record.message] == [

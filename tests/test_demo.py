@@ -1,6 +1,7 @@
 """The main job on a small sample project, played by the scripted photographer."""
 
 import pytest
+from conftest import OUT_OF_REACH
 
 from imlcull_al import demo, sample
 from imlcull_al.epochs import Options
@@ -10,12 +11,12 @@ from imlcull_al.errors import CullRefused
 def test_the_whole_job_is_played(tmp_path, cache_dir, monkeypatch):
     monkeypatch.setattr(demo, "TRAINING", Options(epochs=2, batch_size=32))
     sample.make_sample(tmp_path / "project", photos=60)
-    session = demo.prepare(tmp_path / "project", "builtin", cache_dir)
+    session = demo.prepare(tmp_path / "project", OUT_OF_REACH, cache_dir)
     said = []
     demo.headless(session, 24, said.append)
     text = "\n".join(said)
     assert "60 photos" in said[0]
-    assert "never trained on photos" in text
+    assert "Note: nobody/has-this-model is not on this machine" in text
     assert "20 answers: " in text
     assert "epoch   2 " in text
     assert "Scores now come from the trained model" in text

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from imlcull_al import embeddings, photos
 from imlcull_al.embeddings import ensure, fill
 from imlcull_al.errors import Cancelled
 from imlcull_al.parallel import in_order
+from imlcull_al.tiles import COUNT, SIDE
 
 
 def paths_of(folder):
@@ -106,7 +108,7 @@ def test_an_unreadable_photo_is_a_row_with_its_reason_and_not_tried_again(stage,
 
 
 def test_a_row_that_is_no_number_is_a_failure_of_its_photo(stage, cache_dir, encoder):
-    encoder.encode = lambda images: np.full((len(images), 3), np.nan, np.float32)
+    encoder.encode = lambda images, tiles: np.full((len(images), 3), np.nan, np.float32)
     seen = ensure(paths_of(stage), encoder, cache_dir)
     assert seen.keys == ()
     assert "no finite numbers" in seen.unreadable["warm_00.jpg"]
@@ -198,3 +200,63 @@ def test_a_stage_of_one_photo(tmp_path, cache_dir, encoder):
         seen = ensure(paths_of(tmp_path / "stage_1"), encoder, cache_dir)
         assert (seen.keys, seen.rows.shape, seen.found) == (("a.jpg",), (1, 3), found)
     assert len(ensure({}, encoder, cache_dir).keys) == 0
+
+
+class WithTiles(MeanColour):
+    """Mean R, G and B, and the mean brightness of the photo's first tile."""
+
+    fingerprint, dim, looks_at_tiles = "c1" * 32, 4, True
+
+    def encode(self, images, tiles=None):
+        assert [strip.size for strip in tiles] == [(SIDE * COUNT, SIDE)] * len(images)
+        return np.column_stack(
+            [super().encode(images), [brightness(strip.crop((0, 0, SIDE, SIDE))) for strip in tiles]]
+        )
+
+
+def brightness(image):
+    return np.asarray(image.convert("L"), np.float32).mean()
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Names of the files that were decoded, and by which function."""
+    names = []
+
+    def counted(function, real, path, *rest):
+        names.append((Path(path).name, function))
+        return real(path, *rest)
+
+    for function in ("decode_file", "decode_with_tiles", "moment"):
+        monkeypatch.setattr(photos, function, partial(counted, function, getattr(photos, function)))
+    return names
+
+
+def test_with_its_tiles_a_photo_is_read_and_decoded_once(stage, cache_dir, reads, decoded):
+    names = sorted(paths_of(stage))
+    encoder = WithTiles()
+    seen = ensure(paths_of(stage), encoder, cache_dir, batch_size=5)
+    assert sorted(reads) == names
+    assert sorted(decoded) == [(name, "decode_with_tiles") for name in names]
+    assert (seen.rows.shape, seen.computed, encoder.images) == ((12, 4), 12, 12)
+    fresh = WithTiles()
+    again = ensure(paths_of(stage), fresh, cache_dir)
+    assert (again.found, again.computed, fresh.calls) == (12, 0, 0)
+    assert (len(reads), len(decoded)) == (12, 12)
+    assert np.array_equal(again.rows, seen.rows)
+
+
+def test_every_photo_is_encoded_with_tiles_of_its_own(stage, cache_dir):
+    for number in range(5):
+        (stage / f"dark_{number}.jpg").write_bytes(b"broken %d" % number)
+    (stage / "warm_copy.jpg").write_bytes((stage / "warm_01.jpg").read_bytes())
+    seen = ensure(paths_of(stage), WithTiles(), cache_dir, batch_size=4)
+    assert len(seen.keys) == 13
+    for key, row in zip(seen.keys, seen.rows, strict=True):
+        assert row[3] == pytest.approx(brightness(photos.load(stage / key)), abs=4), key
+    assert abs(seen.rows[0, 3] - seen.rows[-1, 3]) > 20  # so that another's would be noticed
+
+
+def test_an_encoder_that_looks_at_no_tiles_asks_for_none(stage, cache_dir, encoder, decoded):
+    ensure(paths_of(stage), encoder, cache_dir)  # which refuses tiles
+    assert sorted(decoded) == [(name, "decode_file") for name in sorted(paths_of(stage))]

@@ -6,7 +6,7 @@ import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
-from imlcull_al.checkpoints import BUILTIN, load_encoder
+from imlcull_al.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
 from imlcull_al.errors import EncoderError
 
 IMAGES = [
@@ -79,17 +79,45 @@ def test_a_batch_is_each_photo_alone(tiny_model):
     assert np.allclose(encoder.encode(IMAGES), alone, atol=2e-2)
 
 
-def test_the_stand_in_says_what_it_is_and_is_the_same_every_time():
-    first, second = load_encoder(BUILTIN), load_encoder(BUILTIN)
-    assert "never trained" in first.notice
-    assert first.fingerprint == second.fingerprint
-    assert np.array_equal(first.encode(IMAGES), second.encode(IMAGES))
+def test_the_builtin_encoder_is_the_same_every_time_and_needs_no_notice():
+    def looked_at():
+        builtin.cache_clear()  # as in another process
+        encoder = load_encoder(BUILTIN)
+        return (encoder.name, encoder.reference, encoder.notice, encoder.fingerprint), encoder.encode(IMAGES)
+
+    (first, rows), (second, again) = looked_at(), looked_at()
+    assert first[:3] == (BUILTIN, BUILTIN, "")
+    assert first == second
+    assert rows.shape == (3, load_encoder(BUILTIN).dim)
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, again)
 
 
-def test_an_id_out_of_reach_gives_the_stand_in_with_a_plain_word():
-    encoder = load_encoder("nobody/has-this-model")
+@pytest.mark.parametrize("asked", ["nobody/has-this-model", f"nobody/has-this-model{BESIDE}"])
+def test_an_id_out_of_reach_gives_the_builtin_encoder_with_a_plain_word(asked):
+    encoder = load_encoder(asked)
     assert encoder.name == BUILTIN
-    assert encoder.notice.startswith("nobody/has-this-model is not on this machine and the Hugging Face hub can't be")
+    assert encoder.reference == asked  # it is asked for again where the hub can be reached
+    assert encoder.notice == (
+        "nobody/has-this-model is not on this machine and the Hugging Face hub can't be reached: scores come from the "
+        "built-in encoder alone. Go online once, or name a local folder (--model)."
+    )
+    assert encoder.fingerprint == load_encoder(BUILTIN).fingerprint
+    assert load_encoder(BUILTIN).notice == ""
+
+
+def test_two_encoders_are_named_together(tiny_model):
+    encoder = load_encoder(f"{tiny_model}{BESIDE}")
+    alone = load_encoder(str(tiny_model))
+    assert encoder.reference == f"{tiny_model}{BESIDE}"
+    assert encoder.name == f"{alone.name} + {BUILTIN}"
+    assert encoder.trained.fingerprint == alone.fingerprint
+    assert encoder.beside.fingerprint == load_encoder(BUILTIN).fingerprint
+    assert encoder.dim == alone.dim + load_encoder(BUILTIN).dim
+    assert encoder.looks_at_tiles and not alone.looks_at_tiles
+    assert encoder.notice == ""
+    with pytest.raises(EncoderError, match="There is no model folder /no/such/folder"):
+        load_encoder(f"/no/such/folder{BESIDE}")
 
 
 @pytest.mark.parametrize(

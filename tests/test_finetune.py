@@ -59,7 +59,8 @@ def tuning_of(made: Backbone, photos: int = 12, **options) -> FineTuning:
     """A training of 12 noise photos, ready for its epochs."""
     pixels = torch.randint(0, 256, (photos, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     chosen = Options(**{"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, **options})
-    tuning = FineTuning(CullClassifier(made, 32), pixels, values, chosen, Alone(), silent, never)
+    nothing = np.empty((photos, 0), np.float32)
+    tuning = FineTuning(CullClassifier(made, 32), pixels, nothing, values, chosen, Alone(), silent, never)
     rows = tuning.embeddings()
     probe = head.fit(head.features(rows[SIDES[0]]), np.arange(9), np.arange(9) % 2 == 0)
     tuning.start(probe, rows, torch.arange(photos) % 2, SIDES)

@@ -5,6 +5,7 @@ import uuid
 
 import numpy as np
 import pytest
+from conftest import OUT_OF_REACH
 from PIL import Image
 
 from imlcull_al import tables
@@ -32,7 +33,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def session(project, tmp_path):
-    return open_session(project, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
+    return open_session(project, model=OUT_OF_REACH, cache_dir=tmp_path / "cache", prepare=False)
 
 
 def answers(session) -> dict[str, str]:

@@ -9,8 +9,8 @@ import torch
 from conftest import TINY_CONFIG
 from PIL import Image
 
-from imlcull_al import head, model
-from imlcull_al.checkpoints import load_encoder
+from imlcull_al import head, model, tiled
+from imlcull_al.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
 from imlcull_al.errors import ModelFileError
 
 FACTS = {
@@ -47,6 +47,7 @@ def test_the_file_is_as_written_down_and_loads_with_weights_only(saved, base):
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
         "notice": "",
+        "beside": "",
         "vision_config": base.architecture.vision_config,
         "preprocessing": base.architecture.preprocessing.as_dict(),
         "pooling": "first",
@@ -164,3 +165,79 @@ def test_a_flipped_bit_in_the_weights_is_noticed(saved):
     saved.write_bytes(data)
     with pytest.raises(ModelFileError, match="damaged"):
         model.load(saved)
+
+
+@pytest.fixture(params=["alone", "beside"])
+def tiled_base(request, tiny_model):
+    """The built-in encoder, alone and beside another."""
+    return load_encoder(BUILTIN if request.param == "alone" else f"{tiny_model}{BESIDE}")
+
+
+@pytest.fixture
+def saved_beside(tmp_path, tiled_base):
+    """A model whose head says something else of every number of an embedding."""
+    dim = tiled_base.trained.dim + tiled_base.beside.dim
+    classifier = model.CullClassifier(tiled_base.trained.build(), dim)
+    classifier.start_from(head.Head(np.linspace(-1, 1, dim, dtype=np.float32), 0.25))
+    model.save(tmp_path / "model.pth", classifier, tiled_base, FACTS)
+    return tmp_path / "model.pth"
+
+
+def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_beside, tiled_base):
+    content = torch.load(saved_beside, weights_only=True)
+    assert content["beside"] == builtin().fingerprint
+    assert (content["base_model"], content["base_name"]) == (tiled_base.reference, tiled_base.name)
+    assert content["base_fingerprint"] == tiled_base.fingerprint
+    assert content["pooling"] == "first"
+    loaded = model.load(saved_beside)
+    parts = [head.unit(part.encode(IMAGES)) for part in (tiled_base.trained, builtin())]
+    embeddings = np.concatenate(parts, axis=1)
+    assert loaded.encoder.dim == embeddings.shape[1] == content["state_dict"]["head.weight"].shape[1]
+    assert loaded.encoder.looks_at_tiles
+    assert loaded.encoder.name == f"model trained from {tiled_base.name}"
+    rows = loaded.encoder.encode(IMAGES)
+    assert np.allclose(rows, embeddings, atol=1e-2)
+    expected = head.unit(embeddings) @ np.linspace(-1, 1, loaded.encoder.dim) + 0.25
+    assert np.allclose(loaded.head.logits(rows), expected, atol=0.1)
+    assert loaded.encoder.fingerprint != tiled_base.fingerprint
+    classifier = model.CullClassifier(tiled_base.trained.build(), loaded.encoder.dim)
+    classifier.load_state_dict(content["state_dict"])
+    with torch.inference_mode():
+        both = model.side_by_side(*(torch.from_numpy(part) for part in parts))
+        p_keep = classifier.logits(both).softmax(1)[:, 0].numpy()
+    assert np.allclose(loaded.head.probability(embeddings), p_keep, atol=1e-5)
+
+
+def test_a_model_beside_another_builtin_encoder_is_refused(saved_beside, monkeypatch):
+    message = r"model\.pth can't be used as a model: it was trained beside another built-in encoder than this program"
+    with monkeypatch.context() as patch:
+        patch.setattr(tiled, "WEIGHT", 2.0)
+        with pytest.raises(ModelFileError, match=message + r" has\. Move it away, or run `train` again"):
+            model.load(saved_beside)
+    model.load(saved_beside)
+    content = torch.load(saved_beside, weights_only=True)
+    for change in ("0" * 64, ["no", "text"]):
+        torch.save({**content, "beside": change}, saved_beside)
+        with pytest.raises(ModelFileError, match=message):
+            model.load(saved_beside)
+    torch.save({**content, "beside": ""}, saved_beside)
+    with pytest.raises(ModelFileError, match="its head has the shape"):
+        model.load(saved_beside)
+
+
+def test_a_file_from_before_there_was_anything_beside_loads(saved, base):
+    content = torch.load(saved, weights_only=True)
+    del content["beside"]
+    torch.save(content, saved)
+    loaded = model.load(saved)
+    assert not loaded.encoder.looks_at_tiles
+    assert np.allclose(loaded.encoder.encode(IMAGES), base.encode(IMAGES), atol=1e-2)
+
+
+def test_a_notice_is_kept_with_the_model(tmp_path):
+    base = load_encoder("nobody/has-this-model")
+    classifier = model.CullClassifier(base.trained.build(), base.trained.dim + base.beside.dim)
+    model.save(tmp_path / "model.pth", classifier, base, FACTS)
+    loaded = model.load(tmp_path / "model.pth")
+    assert loaded.base_model == "nobody/has-this-model"
+    assert loaded.encoder.notice == base.notice != ""

@@ -1,6 +1,5 @@
 """Golden photos: tiny ones of every kind, with the pixels that must come out."""
 
-import io
 import math
 import os
 import struct
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import STORED, encoded
 from PIL import Image, ImageCms
 
 from imlcull_al import photos
@@ -18,21 +18,11 @@ from imlcull_al.originals import read, stat_of
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def encoded(image, kind="PNG", **options):
-    data = io.BytesIO()
-    image.save(data, kind, **options)
-    return data.getvalue()
-
-
 def half_red_half_blue():
     """32 × 16: red on the left, blue on the right."""
     image = Image.new("RGB", (32, 16), RED)
     image.paste(BLUE, (16, 0, 32, 16))
     return image
-
-
-# where the red half of an upright photo lies in the file, for each EXIF orientation
-STORED = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
 
 
 @pytest.mark.parametrize(("orientation", "transpose"), STORED.items())

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imlcull_al import model, processes, tables
+from imlcull_al.checkpoints import BESIDE
 from imlcull_al.errors import TrainingError
 from imlcull_al.files import is_locked
 from imlcull_al.labels import Labels
@@ -135,6 +136,20 @@ def test_two_processes_come_to_what_one_comes_to(stage, command, options):
     assert model.load(stage.model).epoch == best
     assert (stage.report / "curves.png").is_file()
     assert not stage.unfinished.exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--train-blocks", "1")])
+def test_two_processes_beside_the_builtin_encoder_come_to_what_one_comes_to(stage, command, tiny_model, options):
+    together = [*command, *options, "--epochs", "2", "--model", f"{tiny_model}{BESIDE}"]
+    alone(together)
+    expected, trained = log_of(stage), model.load(stage.model)
+    assert trained.encoder.looks_at_tiles
+    stage.model.unlink()
+    stage.epoch_log.unlink()
+    main, helper = outcomes(launch(together, EXACT + RUN, EXACT + RUN))
+    assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
+    assert log_of(stage) == pytest.approx(expected, abs=2e-5)
+    assert model.load(stage.model).encoder.looks_at_tiles
 
 
 @pytest.mark.parametrize(("codes", "survivor"), [((EXACT + ALL_BETTER + RUN, DIES), 0), ((DIES, EXACT + RUN), 1)])

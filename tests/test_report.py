@@ -143,7 +143,7 @@ def test_footnote_says_what_the_figures_are_worth():
 
 
 def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path):
-    files = write(validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75)), notice="A stand-in.")
+    files = write(validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75)), notice="A note.")
     folder = tmp_path / "stage_1_cull_report"
     assert {file.name for file in files} == {f"{name}.png" for name in FIGURES} | {f"{name}.csv" for name in TABLES}
     assert sorted(files) == sorted(folder.iterdir())

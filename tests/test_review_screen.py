@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import OUT_OF_REACH
 from PIL import Image
 
 from imlcull_al import tables
@@ -35,7 +36,7 @@ def session(photos, tmp_path):
     """A prepared session on a copy; the two darkest are culled, the two brightest kept."""
     project = tmp_path / "project"
     shutil.copytree(photos / "stage_1", project / "stage_1")
-    session = open_session(project, model="builtin", cache_dir=photos / "cache")
+    session = open_session(project, model=OUT_OF_REACH, cache_dir=photos / "cache")
     session.answer_all(["000.jpg", "001.jpg"], "cull")
     session.answer_all(["058.jpg", "059.jpg"], "keep")
     return session

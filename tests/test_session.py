@@ -11,6 +11,7 @@ import pytest
 from conftest import fill_stage, label_of, save_photo
 
 from imlcull_al import audit, model, open_session
+from imlcull_al.checkpoints import BESIDE
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
 from imlcull_al.photos import content_id
 from imlcull_al.ranking import QUEUES, Ranker
@@ -156,12 +157,32 @@ def test_an_answer_after_training_corrects_the_models_scores(session):
     assert any(not np.isclose(after[key], before[key]) for key in after)
 
 
+def test_after_training_beside_the_builtin_encoder_scores_come_from_both(project, cache_dir, tiny_model):
+    reference = f"{tiny_model}{BESIDE}"
+    session = open_session(project, model=reference, cache_dir=cache_dir)
+    assert reference.rpartition("/")[2].removesuffix(BESIDE) in session.source
+    assert "builtin" in session.source
+    answer_all(session, 8)
+    session.train(epochs=1, learning_rate=1e-3)
+    trained = model.load(session.stage.model)
+    after = {each.key: each.p_keep for each in session.scores()}
+    again = open_session(project, cache_dir=cache_dir)
+    assert "model trained from" in again.source
+    assert {each.key: each.p_keep for each in again.scores()} == after
+    assert again.prepare().computed == 0
+    assert trained.base_model == reference
+    again.train(epochs=1, learning_rate=1e-3)  # from what it was trained from
+    assert model.load(session.stage.model).base_model == reference
+    assert "trained from" in open_session(project, model=reference, cache_dir=cache_dir).source
+    assert "trained from" not in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
+
+
 def test_another_model_named_is_used_instead_of_the_trained_one(session, project, cache_dir, tiny_model):
     answer_all(session, 8)
     session.train(epochs=1)
     other = open_session(project, model="builtin", cache_dir=cache_dir)
     assert "builtin" in other.source
-    assert "never trained" in other.notice
+    assert other.notice == ""
     assert "trained from" in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
 
 

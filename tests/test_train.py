@@ -1,6 +1,7 @@
 """The fine-tuning on a tiny real transformer: what is written when, and what a bad run leaves alone."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,11 +10,14 @@ from conftest import fill_stage, fingerprint_of, label_of, save_photo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import finetune, model, photos, train
-from imlcull_al.checkpoints import load_encoder
+from imlcull_al import examples, finetune, model, photos, tiled, train
+from imlcull_al.checkpoints import BESIDE, BUILTIN, load_encoder
+from imlcull_al.embeddings import ensure
 from imlcull_al.epochs import Epoch, Options, split
-from imlcull_al.errors import Cancelled, NotEnoughLabels, StorageError, TrainingError
+from imlcull_al.errors import Cancelled, ModelFileError, NotEnoughLabels, StorageError, TrainingError
 from imlcull_al.files import locked
+from imlcull_al.processes import Alone
+from imlcull_al.progress import never, silent
 from imlcull_al.project import Stage
 
 
@@ -30,13 +34,13 @@ def labels(stage):
 
 @pytest.fixture
 def fit(stage, labels, tiny_model):
-    """Train on the stage with these options; `given` replaces the labels."""
+    """Train on the stage with these options; `given` replaces the labels; `reference`: with {} for the tiny model."""
 
-    def fit(given=None, stop=lambda: False, on_epoch=None, **options):
+    def fit(given=None, stop=lambda: False, on_epoch=None, reference="{}", **options):
         chosen = Options(**{"epochs": 2, "learning_rate": 1e-3, **options})
         return train.train(
             stage,
-            load_encoder(str(tiny_model)),
+            load_encoder(reference.format(tiny_model)),
             labels if given is None else given,
             chosen,
             on_epoch=on_epoch,
@@ -231,19 +235,23 @@ def test_a_crash_leaves_the_earlier_model_and_the_best_so_far(stage, fit):
         assert not stage.model.exists()
 
 
-@pytest.mark.parametrize("blocks", [None, 1])
-def test_every_photo_is_decoded_once(fit, labels, monkeypatch, stage, blocks):
+@pytest.mark.parametrize(
+    ("reference", "blocks", "function"),
+    [("{}", None, "decode_file"), ("{}", 1, "decode_file"), ("{}" + BESIDE, None, "decode_with_tiles")],
+)
+def test_every_photo_is_decoded_once(fit, labels, monkeypatch, stage, reference, blocks, function):
     """By nobody more than once: not for the start, the bursts or the report either."""
-    decoded, decode = [], photos.decode_file
+    decoded = []
 
-    def counted(path, state, min_side=None):
-        decoded.append(path.name)
-        return decode(path, state, min_side)
+    def counted(name, decode, path, *rest):
+        decoded.append((path.name, name))
+        return decode(path, *rest)
 
-    monkeypatch.setattr(photos, "decode_file", counted)
+    for name in ("decode_file", "decode_with_tiles"):
+        monkeypatch.setattr(photos, name, partial(counted, name, getattr(photos, name)))
     monkeypatch.setattr(train.report, "write_report", lambda *args, **named: None)  # its sheets show mistakes, large
-    fit(epochs=3, train_blocks=blocks)
-    assert sorted(decoded) == sorted(labels)
+    fit(epochs=3, train_blocks=blocks, reference=reference)
+    assert sorted(decoded) == [(key, function) for key in sorted(labels)]
 
 
 def test_unreadable_photos_are_listed_and_not_trained_on(stage, fit, labels):
@@ -298,3 +306,71 @@ def test_one_training_of_a_stage_at_a_time(stage, fit):
         assert train.interrupted(stage) is None
     assert train.interrupted(stage).options.epochs == 9
     fit()
+
+
+@pytest.mark.parametrize("blocks", [None, 1])
+@pytest.mark.parametrize("reference", [BUILTIN, "{}" + BESIDE])
+def test_a_model_with_tiles_scores_as_its_training_said(stage, fit, labels, cache_dir, monkeypatch, reference, blocks):
+    """The report's p_keep is that of photos which are decoded and embedded anew by the loaded model."""
+    said = []
+    monkeypatch.setattr(train.report, "write_report", lambda *args, **named: said.extend(named["predictions"]))
+    training = fit(reference=reference, train_blocks=blocks)
+    loaded = model.load(stage.model)
+    seen = ensure({key: stage.path(key) for key in labels}, loaded.encoder, cache_dir)
+    p_keep = dict(zip(seen.keys, loaded.head.probability(seen.rows.copy()).tolist(), strict=True))
+    assert {each.key: each.p_keep for each in said} == pytest.approx(p_keep, abs=0.02)
+    assert max(p_keep.values()) - min(p_keep.values()) > 0.2  # so that another photo's would be noticed
+    right = [(p_keep[key] >= 0.5) == (labels[key] == "keep") for key in training.validation_keys]
+    assert sum(right) / len(right) == training.best.val_accuracy == loaded.validation_accuracy
+    own = load_encoder(reference.format("nowhere") if reference == BUILTIN else loaded.base_model)
+    before = {f"backbone.{name}": tensor for name, tensor in own.trained.build().state_dict().items()}
+    after = torch.load(stage.model, weights_only=True)["state_dict"]
+    assert set(after) == {*before, "head.weight", "head.bias"}
+    if training.best.epoch:
+        changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+        assert changed
+        assert blocks is None or not [name for name in changed if "layers.0" in name or "embeddings" in name]
+
+
+def test_what_stands_beside_sees_each_photo_with_its_tiles(stage, labels, tiny_model, monkeypatch):
+    given = {}
+
+    def seen(self, images, tiles=None):
+        (image,), (strip,) = images, tiles
+        given[image.tobytes()] = strip.tobytes()
+        return np.full((1, self.dim), image.getpixel((20, 15))[0], np.float32)
+
+    monkeypatch.setattr(tiled.TiledEncoder, "encode", seen)
+    found = examples.read(stage, load_encoder(f"{tiny_model}{BESIDE}"), labels, Alone(), silent, never)
+    paths = [stage.path(key) for key in found.keys]
+    expected = [photos.decode_with_tiles(path, photos.stat_of(path), 448) for path in paths]
+    assert given == {each.image.tobytes(): each.tiles.tobytes() for each in expected}
+    assert len(given) == len(labels)
+    assert found.beside.shape == (len(labels), load_encoder(BUILTIN).dim)
+    assert found.beside[:, 0].tolist() == [each.image.getpixel((20, 15))[0] for each in expected]
+    without = examples.read(stage, load_encoder(str(tiny_model)), labels, Alone(), silent, never)
+    assert without.beside.shape == (len(labels), 0)
+    assert torch.equal(without.pixels, found.pixels)
+
+
+def test_what_stands_beside_is_part_of_what_the_head_learns(stage, labels, tiny_model):
+    """A head that saw one part alone would have no weights for the other."""
+    train.train(stage, load_encoder(f"{tiny_model}{BESIDE}"), labels, Options(epochs=1, learning_rate=1e-9))
+    weight = torch.load(stage.model, weights_only=True)["state_dict"]["head.weight"]
+    width = load_encoder(str(tiny_model)).dim
+    assert weight[:, :width].abs().max() > 0
+    assert weight[:, width:].abs().max() > 0
+
+
+def test_a_model_beside_another_builtin_encoder_is_none_to_fall_back_on(stage, fit, monkeypatch):
+    never_better(monkeypatch)
+    assert fit(reference="{}" + BESIDE).best.epoch == 0
+    before = stage.model.read_bytes()
+    with pytest.raises(TrainingError, match="is as it was"):  # it can be used: nothing replaces it
+        fit(reference="{}" + BESIDE, seed=1)
+    assert stage.model.read_bytes() == before
+    monkeypatch.setattr(tiled, "WEIGHT", 2.0)
+    with pytest.raises(ModelFileError):
+        model.load(stage.model)
+    fit(reference="{}" + BESIDE)
+    assert model.load(stage.model).epoch == 0

@@ -215,10 +215,10 @@ def forward_of(encoder: VisionEncoder) -> Any:
 class Toy:
     """An encoder that costs next to nothing: 16 × 16 means of each colour, 768 numbers."""
 
-    name, notice, dim, side = "toy", "", 768, 16
+    name, notice, dim, side, looks_at_tiles = "toy", "", 768, 16, False
     fingerprint = hashlib.sha256(b"toy 768").hexdigest()
 
-    def encode(self, images: list[Image.Image]) -> np.ndarray:
+    def encode(self, images: list[Image.Image], tiles: list[Image.Image] | None = None) -> np.ndarray:
         """B images → (B, 768)."""
         return np.stack([np.asarray(image.resize((16, 16)), np.float32).ravel() for image in images])
 

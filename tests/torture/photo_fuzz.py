@@ -28,7 +28,7 @@ from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.parallel import in_order
 from imlcull_al.terminal import progress_bar
 
-SIDE, SCREEN = 224, 1600
+SIDE, SCREEN, LATTICE = 224, 1600, 16
 LARGEST = 4 << 20  # bytes of a file of `--photos`; larger ones would take most of the time
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
 EXIF_STARTS = (b"Exif\0\0", b"II*\0", b"MM\0*", b"eXIf", b"EXIF")
@@ -114,6 +114,8 @@ def looked_at(path: Path) -> Seen:
     """Everything that the app does with a photo."""
     uses: tuple[Callable[[], Any], ...] = (
         lambda: photos.load(path, SIDE),
+        lambda: photos.decode_with_tiles(path, photos.stat_of(path), SIDE),
+        lambda: photos.lattice(path, LATTICE),
         lambda: photos.preview(path, SCREEN),
         lambda: photos.exposure(path),
         lambda: photos.moment(path),
