@@ -25,8 +25,8 @@ _NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two
 class Backbone(nn.Module):
     """A Hugging Face vision model with one way of pooling its tokens.
 
-    `pooling`: `first` (class token), `pooler` (its own pooled output), `mean` (over all tokens), or `both`: class
-    token then pooled output; pixels may then have another size than the config's.
+    `pooling`: `first` (class token), `pooler` (the model's own pooled output), `mean` (all tokens), or `both`: class
+    token, then pooled output.
     """
 
     def __init__(self, transformer: nn.Module, pooling: str) -> None:
@@ -37,10 +37,9 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) preprocessed → (B, D)."""
-        if self.pooling == "both":
-            output = self.transformer(pixel_values=pixels, interpolate_pos_encoding=True)
-            return torch.cat([output.last_hidden_state[:, 0], output.pooler_output], dim=1)
         output = self.transformer(pixel_values=pixels)
+        if self.pooling == "both":
+            return torch.cat([output.last_hidden_state[:, 0], output.pooler_output], dim=1)
         if self.pooling == "first":
             return output.last_hidden_state[:, 0]
         if self.pooling == "pooler":

@@ -1,4 +1,4 @@
-"""Encoders that see more than the whole photo at 224 pixels: tiles of it in full resolution.
+"""Encoders that see more than the whole photo made small: tiles of it in full resolution.
 
 `TiledEncoder` is the built-in one: its transformer says of the whole view what is in the picture, and of the whole view
 and of every tile what spoils it. `SideBySide` puts it beside any other encoder.

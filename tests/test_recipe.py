@@ -12,15 +12,16 @@ from PIL import Image
 
 from imlcull_al.checkpoints import BUILTIN, load_encoder
 from recipe import __main__ as recipe
-from recipe import degradations, scenes, sources, views
+from recipe import blockwise, degradations, scenes, sources, views
 from recipe.degradations import KINDS, Damage
-from recipe.endtoend import EndToEnd
 
 TEACHER = {
     "model_type": "vit", "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3,
     "intermediate_size": 768, "image_size": 224, "patch_size": 16,
 }  # fmt: skip
-SMALL = {"layers": 2, "blockwise_steps": 2, "endtoend_steps": 2, "bursts": 1, "plain": 1}
+SMALL = {
+    "layers": 2, "block_steps": 2, "steps": 2, "views": 50, "frames": 24, "view_batch": 3, "burst_batch": 2,
+}  # fmt: skip
 ROUND = np.linspace(0, 1, 6)
 SENDERS = (("a.jpg", 3), ("b.jpg", 4), ("gone.jpg", 5), ("c.jpg", 7))
 
@@ -207,23 +208,40 @@ def test_what_trains_and_what_is_held_out_have_nothing_in_common(library):
         "camera_exif_free/5.jpg", "clothing_cc0/a.jpg", "clothing_cc0/c.jpg",
     ]  # fmt: skip
     assert held_out == ["fullsize_cc0/3.jpg"]
-    assert [sources.is_held_out_sender(sender) for _, sender in SENDERS] == [False, True, False, False]
+    assert [(path.name, sender) for path, sender in sources.held_out_garments(library)] == [("b.jpg", 4)]
+
+
+def test_strengths_that_are_held_out_are_never_drawn():
+    chance = np.random.default_rng(0)
+    strengths = [one for _ in range(4000) for one in degradations.drawn(chance).strengths.values()]
+    for start, end in degradations.HELD_OUT:
+        assert not [one for one in strengths if start < one < end]
+    assert max(strengths) > 0.95 and len(strengths) > 2000
 
 
 def test_views_and_scenes_have_the_shapes_they_say_and_are_drawn_by_the_generator(pool):
-    some = scenes.batch(pool, 2, np.random.default_rng(0))
-    assert [tuple(part.shape) for part in some] == [(4, 3, 224, 224), (8, 3, 112, 112), (4, 8), (4,), (8, 8), (8, 8)]
-    for part in (some.frames, some.tiles):
-        assert part.min() >= -1 and part.max() <= 1 and part.std() > 0.05
-    again = scenes.batch(pool, 2, np.random.default_rng(0))
+    some = scenes.bursts(pool, 2, np.random.default_rng(0))
+    shapes = [(4, 112, 112, 3), (4, 2, 112, 112, 3), (4, 8), (4,), (4, 2, 8)]
+    assert [tuple(part.shape) for part in some] == shapes
+    for part in (some.pixels, some.tiles):
+        assert part.dtype == torch.uint8 and part.float().std() > 5
+    again = scenes.bursts(pool, 2, np.random.default_rng(0))
     assert all(torch.equal(one, other) for one, other in zip(some, again, strict=True))
-    seen = dict(zip(KINDS, some.seen[0].tolist(), strict=True))
+    seen = dict(zip(KINDS, scenes.in_tiles().tolist(), strict=True))
     assert [kind for kind, known in seen.items() if not known] == ["tilt", "occlusion"]
     for seed in range(4):
-        pixels, row, column = views.batch(pool, np.random.default_rng(seed))
-        side = pixels.shape[-1] // views.PATCH
-        assert (side, len(pixels)) in [(grid, count) for grid, count, _ in views.WINDOWS]
-        assert 0 <= row <= views.GRID - side and 0 <= column <= views.GRID - side
+        pixels, row, column = blockwise.windows(pool, np.random.default_rng(seed))
+        assert pixels.min() >= -1 and pixels.max() <= 1 and pixels.std() > 0.05
+        side = pixels.shape[-1] // blockwise.PATCH
+        assert (side, len(pixels)) in [(grid, count) for grid, count, _ in blockwise.WINDOWS]
+        assert 0 <= row <= blockwise.GRID - side and 0 <= column <= blockwise.GRID - side
+
+
+def test_a_view_shows_a_part_of_an_image(pool):
+    for native in (0.0, 1.0):
+        view = views.view(pool, 96, np.random.default_rng(1), native)
+        assert (view.mode, view.size) == ("RGB", (96, 96))
+        assert views.view(pool, 96, np.random.default_rng(1), native).tobytes() == view.tobytes()
 
 
 # --- the training -----------------------------------------------------------------------------------------------------
@@ -235,96 +253,101 @@ def teacher(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def unbroken(pool, teacher):
-    """A run to its end: the training, and the losses of every step."""
-    training = recipe.Training(recipe.Recipe(**SMALL), teacher)
-    losses = [training.run(pool) for _ in range(training.recipe.steps)]
-    return training, losses
+def command(library, teacher):
+    """The words of a small run into a folder."""
+
+    def words(folder, **others):
+        options = {"photos": library, "teacher": teacher, "work": folder / "work", "out": folder / "out", **SMALL}
+        named = (options | others).items()
+        return ["recipe", *(word for name, value in named for word in (f"--{name.replace('_', '-')}", str(value)))]
+
+    return words
 
 
-@pytest.mark.parametrize("steps_before", [1, 2, 3])
-def test_a_run_that_goes_on_gives_what_an_unbroken_one_gives(unbroken, pool, teacher, tmp_path, steps_before):
-    """Bit for bit; broken off in either stage, and between them."""
-    whole, losses = unbroken
-    first = recipe.Training(recipe.Recipe(**SMALL), teacher)
-    for _ in range(steps_before):
-        first.run(pool)
-    first.save(tmp_path / "state.pt")
-    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
-    torch.manual_seed(99)  # another process
-    second = recipe.Training(recipe.Recipe(**SMALL), teacher)
-    second.load(tmp_path / "state.pt")
-    assert second.step == steps_before
-    for expected in losses[steps_before:]:
-        assert torch.equal(second.run(pool), expected)
-    assert second.step == whole.step == whole.recipe.steps
-    for (name, one), other in zip(
-        whole.student.state_dict().items(), second.student.state_dict().values(), strict=True
-    ):
-        assert torch.equal(one, other), name
-
-
-def test_every_weight_is_trained_in_one_stage_or_the_other(unbroken, teacher):
-    whole, losses = unbroken
-    start = recipe.Training(recipe.Recipe(**SMALL), teacher).student.state_dict()
-    same = [name for name, tensor in whole.student.state_dict().items() if torch.equal(tensor, start[name])]
-    assert same == []
-    assert isinstance(whole.loss, EndToEnd)
-    assert [len(parts) for parts in losses] == [3, 3, 5, 5]
-    assert all(torch.isfinite(parts).all() for parts in losses)
-
-
-def test_the_state_of_another_recipe_is_refused(unbroken, teacher, tmp_path):
-    unbroken[0].save(tmp_path / "state.pt")
-    other = recipe.Training(recipe.Recipe(**{**SMALL, "seed": 1}), teacher)
-    with pytest.raises(SystemExit, match=r"state\.pt is of another recipe: .* Name another --work"):
-        other.load(tmp_path / "state.pt")
-
-
-def test_what_is_exported_loads_as_a_vit_and_as_an_encoder(unbroken, tmp_path):
-    from transformers import ViTModel
-
-    student = unbroken[0].student
-    recipe.export(student, tmp_path / "made")
-    loaded, info = ViTModel.from_pretrained(tmp_path / "made", output_loading_info=True, dtype=torch.float32)
-    assert not info["missing_keys"] and not info["unexpected_keys"]
-    for name, tensor in student.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], tensor.half().float()), name
-    encoder = load_encoder(str(tmp_path / "made"))
-    builtin = load_encoder(BUILTIN)
-    assert encoder.architecture.preprocessing == builtin.whole.architecture.preprocessing
-    image = textured(9, (224, 224))
-    pixels = views.as_pixels(np.asarray(image)[None])
-    assert np.allclose(encoder.architecture.preprocessing(image), pixels[0].numpy(), atol=1e-5)
-    with torch.inference_mode():
-        expected = student.eval()(pixels).last_hidden_state[:, 0].numpy()
-    found = encoder.encode([image])
-    cosine = (found * expected).sum() / np.linalg.norm(found) / np.linalg.norm(expected)
-    assert cosine > 0.99
-
-
-def test_the_command_goes_on_where_it_was_broken_off(library, teacher, unbroken, tmp_path, monkeypatch):
-    options = {"photos": library, "teacher": teacher, "work": tmp_path / "work", "out": tmp_path / "out", **SMALL}
-    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    monkeypatch.setattr(sys, "argv", ["recipe", *words])
+def run(words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(sources, "GENERATED", 2)
-    monkeypatch.setattr(recipe, "SAVE_SECONDS", 0.0)
-    run = recipe.Training.run
+    recipe.main()
 
-    def broken_off(self, pool):
-        if self.step == 3:
+
+@pytest.fixture(scope="module")
+def unbroken(command, tmp_path_factory):
+    """The folder of a run to its end."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        run(command(folder), patch)
+    return folder
+
+
+@pytest.mark.parametrize("steps_before", [0, 1, 2, 3])
+def test_a_run_that_was_broken_off_gives_what_an_unbroken_one_gives(
+    command, unbroken, tmp_path, monkeypatch, steps_before
+):
+    """Bit for bit; broken off in either stage, and between them."""
+    step, steps = recipe.Training.run, []
+
+    def broken_off(self, *arguments):
+        if len(steps) == steps_before:
             raise KeyboardInterrupt
-        return run(self, pool)
+        steps.append(1)
+        return step(self, *arguments)
 
+    monkeypatch.setattr(recipe, "SAVE_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(recipe.Training, "run", broken_off)
         with pytest.raises(KeyboardInterrupt):
-            recipe.main()
+            run(command(tmp_path), patch)
     assert not (tmp_path / "out").exists()
-    recipe.main()
-    rows = list(csv.reader((tmp_path / "work" / "log.csv").open()))
-    assert [row[0] for row in rows] == ["1", "2", "3", "4"]
-    recipe.export(unbroken[0].student, tmp_path / "expected")
+    torch.manual_seed(99)  # another process
+    run(command(tmp_path), monkeypatch)
     for name in ("model.safetensors", "config.json", "preprocessor_config.json"):
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
-    assert json.loads((tmp_path / "out" / "config.json").read_text())["pooler_output_size"] == len(KINDS) + 1
+        assert (tmp_path / "out" / name).read_bytes() == (unbroken / "out" / name).read_bytes(), name
+    for log in ("blocks.csv", "whole.csv"):
+        assert [row[0] for row in csv.reader((tmp_path / "work" / log).open())] == ["1", "2"]
+
+
+def test_every_weight_is_trained_in_one_stage_or_the_other(unbroken):
+    torch.manual_seed(0)
+    start = recipe._model(2, views.WHOLE).state_dict()
+    loaded = torch.load(unbroken / "work" / "whole.pt", weights_only=True)["loss"]
+    same = [
+        name for name, tensor in start.items()
+        if tensor.shape == loaded[f"student.{name}"].shape and torch.equal(tensor, loaded[f"student.{name}"])
+    ]  # fmt: skip
+    assert same == []
+    losses = [list(csv.reader((unbroken / "work" / log).open())) for log in ("blocks.csv", "whole.csv")]
+    assert [[len(row) for row in rows] for rows in losses] == [[5, 5], [7, 7]]
+    assert all(np.isfinite(float(value)) for rows in losses for row in rows for value in row)
+
+
+def test_the_state_of_another_recipe_is_refused(command, unbroken, tmp_path, monkeypatch):
+    words = command(tmp_path, work=unbroken / "work", seed=1)
+    with pytest.raises(SystemExit, match=r"blocks\.pt is of another recipe: .* Name another --work"):
+        run(words, monkeypatch)
+
+
+def test_the_curves_are_drawn(unbroken):
+    with Image.open(unbroken / "out" / "training.png") as image:
+        assert image.width > 800
+
+
+def test_what_is_exported_loads_as_a_vit_and_as_an_encoder(unbroken):
+    from transformers import ViTModel
+
+    folder = unbroken / "out"
+    model, info = ViTModel.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    trained = torch.load(unbroken / "work" / "whole.pt", weights_only=True)["loss"]
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, trained[f"student.{name}"].half().float()), name
+    assert json.loads((folder / "config.json").read_text())["pooler_output_size"] == len(KINDS) + 1
+    encoder = load_encoder(str(folder))
+    assert encoder.architecture.preprocessing == load_encoder(BUILTIN).whole.architecture.preprocessing
+    image = textured(9, (112, 112))
+    pixels = views.as_pixels(views.stacked([image]))
+    assert np.allclose(encoder.architecture.preprocessing(image), pixels[0].numpy(), atol=1e-5)
+    with torch.inference_mode():
+        expected = model.eval()(pixels).last_hidden_state[:, 0].numpy()
+    found = encoder.encode([image])
+    cosine = (found * expected).sum() / np.linalg.norm(found) / np.linalg.norm(expected)
+    assert cosine > 0.99

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
+from recipe.endtoend import OUTPUTS
 
 from imlcull_al import checkpoints, tiled
 from imlcull_al import tiles as places
 from imlcull_al.checkpoints import BUILTIN, load_encoder
 from imlcull_al.tiled import QUALITIES, SideBySide, TiledEncoder
-from recipe.endtoend import OUTPUTS
 
 CONFIG = {**TINY_CONFIG, "pooler_output_size": len(QUALITIES), "pooler_act": "linear", "initializer_range": 0.3}
 IMAGES = [
