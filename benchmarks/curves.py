@@ -61,7 +61,7 @@ def report(curves: Curves) -> str:
     """All tables, as Markdown."""
     parts = [_needed(curves), _against(curves), _cells(curves)]
     right = _differences(curves, "right, of 1000", [SAMPLE], "accuracy", SAMPLE_BUDGETS)
-    parts.append(f"### The tool's own samples, rough encoder: unlabeled photos decided right {INTERVAL}\n\n{right}")
+    parts.append(f"### The tool's own samples, built-in encoder: unlabeled photos decided right {INTERVAL}\n\n{right}")
     for name, metric in (("AP", "average_precision"), ("AUROC", "auroc"), ("Accuracy", "accuracy")):
         parts.append(f"### {name} × 1000 by labels: random, and the others less random {INTERVAL}\n")
         parts += [_differences(curves, title, tasks, metric) for title, tasks in GROUPS.items()]

@@ -7,7 +7,7 @@ A photographer with known answers is asked about 320 photos by each strategy; th
 40, … of the answers and judged on photos of whole groups (senders, source photos) that were held out. `clothing_cc0`
 gives clean class preferences, the same with 15 % of the answers flipped, and the curators' rejects; a shoot simulated
 from the full-size photos (benchmarks/shoots.py) gives defects and whims. The tool's own samples, another for every
-seed, are seen by its rough encoder and judged on the photos not yet asked about, after 20 … 80 answers.
+seed, are seen by its built-in encoder and judged on the photos not yet asked about, after 20 … 80 answers.
 Every cell (task, strategy, seed) is appended to `curves.csv` in `--out` and not played again; delete the file to start
 afresh. The tables replace the last ones in `--results`, and the plot `labels.png` beside it.
 """
@@ -106,8 +106,8 @@ def shoot(photos: Path, model: str, out: Path) -> Photos:
     return Photos("shoot", seen.rows, source, burst, lambda seed: {"shoot": (whims(ordered, seed),) * 2})
 
 
-def rough_sample(seed: int, out: Path) -> Photos:
-    """The tool's own sample of this seed, as its rough encoder sees it."""
+def own_sample(seed: int, out: Path) -> Photos:
+    """The tool's own sample of this seed, as its built-in encoder sees it."""
     project = out / f"sample_{seed}"
     sample.make_sample(project, seed=seed)
     kept = sample.truth(project)
@@ -133,7 +133,7 @@ def play_missing(stages: list[Photos], seeds: dict[str, int], file: Path) -> Non
             writer.writerow(COLUMNS)
         for seed in range(max(seeds.values())):
             names = [name for name, count in seeds.items() if seed < count]
-            for stage in (*stages, rough_sample(seed, file.parent)):
+            for stage in (*stages, own_sample(seed, file.parent)):
                 for task, name in itertools.product(stage.tasks(seed), names):
                     if (task, name, seed, stage.budgets[-1]) not in done:
                         writer.writerows([(task, name, seed, *row) for row in play(stage, seed, task, name)])

@@ -41,7 +41,6 @@ from .project import Listing, Stage, absolute, list_photos, open_stage
 from .promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, promise_of, threshold_of
 from .ranking import Ranker, Ranking, check_queue
 from .scores import Scorer, Source, choose_source
-from .sharpness import sharpness_map
 from .train import Interrupted
 
 _PRESSES = 1000
@@ -326,13 +325,6 @@ class Session:
         self._check(key)
         path = self.stage.path(key)
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
-
-    def sharpness(self, key: str) -> np.ndarray:
-        """Where a photo is sharp, as `sharpness_map` gives it. Raises as that does, and `StageError` for no photo of
-        the stage.
-        """
-        self._check(key)
-        return sharpness_map(self.stage.path(key))
 
     def similar(self, key: str, count: int = 3) -> list[Similar]:
         """Up to `count` kept and `count` culled photos most like this one, the closest first; none while unprepared."""

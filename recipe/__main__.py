@@ -53,7 +53,7 @@ class Recipe:
     block_rate: float = 2e-3
     steps: int = 2700
     rate: float = 8e-4
-    views: int = 20_000
+    views: int = 16_000
     frames: int = 12_000
     view_batch: int = 80
     burst_batch: int = 6
