@@ -51,7 +51,7 @@ class Recipe:
     seed: int = 0
     block_steps: int = 3000
     block_rate: float = 2e-3
-    steps: int = 2700
+    steps: int = 2400
     rate: float = 8e-4
     views: int = 16_000
     frames: int = 12_000

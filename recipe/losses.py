@@ -18,7 +18,7 @@ from recipe.views import as_pixels
 OUTPUTS = (*KINDS, "severity")
 """What the pooler's outputs mean, in order."""
 PARTS = ("class token", "patches", "quality", "tile quality", "order")
-WEIGHTS = (1.0, 1.0, 10.0, 10.0, 0.5)
+WEIGHTS = (1.0, 1.0, 1.0, 1.0, 0.05)
 """Of the parts of the loss."""
 _SHARPER = 8.0  # log-odds of an order by a difference of severity of 1
 _ALIKE = 0.08  # frames closer than that have no order
