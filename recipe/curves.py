@@ -21,7 +21,7 @@ def plot(work: Path, file: Path) -> None:
     names = ["patches", *(f"block {number}" for number in range(1, blocks.shape[1]))]
     figure, panels = plt.subplots(1, 3, figsize=(13, 3.8), constrained_layout=True)
     for panel, title, unit, values, labels in (
-        (panels[0], "block by block", "squared error ÷ what the teacher's blocks change", blocks, names),
+        (panels[0], "block by block", "squared error, share of the change", blocks, names),
         (panels[1], "as a whole: what is in it", "share of the teacher's variance missed", whole[:, :2], PARTS[:2]),
         (panels[2], "as a whole: what spoils it", "squared error; log loss of the order", whole[:, 2:], PARTS[2:]),
     ):
