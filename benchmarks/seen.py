@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; small matrices ga
 import numpy as np
 from PIL import Image, ImageFilter, ImageStat
 
-from benchmarks.defects import make_defects
+from benchmarks.defects import Spoiled, make_defects
 from benchmarks.results import RESULTS, table, write_part
 from benchmarks.shoots import make_shoot
 from imlcull_al import embeddings, head, tiles
@@ -33,8 +33,9 @@ from imlcull_al.checkpoints import builtin, load_encoder, tiled_encoder
 from imlcull_al.evaluation import auroc, mean_interval
 from imlcull_al.progress import Progress
 from imlcull_al.terminal import progress_bar, say
-from imlcull_al.tiled import SideBySide
+from imlcull_al.tiled import QUALITIES, SideBySide
 from recipe import sources
+from recipe.degradations import KINDS
 
 BUDGETS = (20, 40, 80, 160, 320)
 CLASSES = ("T-Shirt", "Pants", "Longsleeve", "Shoes")
@@ -108,7 +109,8 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with progress_bar() as progress:
-        tasks = [*defects(options, progress), shoot(options, progress), *garments(options)]
+        made = make_defects(options.out / "defects", options.photos, progress)
+        tasks = [*defects(made, options.out / "defects"), shoot(options, progress), *garments(options)]
         teacher = load_encoder(options.teacher)
         ours = tiled_encoder(options.builtin) if options.builtin else builtin()
         encoders: dict[str, Any] = {
@@ -123,19 +125,22 @@ def main() -> None:
             curves[name] = {
                 task.name: play(task, rows_of(task, encoder, options.out, progress), options.seeds) for task in tasks
             }
-    text = report(curves, chance_of(tasks), options.seeds)
+        own = Task(
+            "all defects", {one.key: options.out / "defects" / one.key for one in made}, *[np.empty(0)] * 2, auroc
+        )
+        kinds = by_kind(made, rows_of(own, ours, options.out, progress)[:, -len(QUALITIES) * (1 + tiles.COUNT + 1) :])
+    text = f"{report(curves, chance_of(tasks), options.seeds)}\n{kinds}"
     say(text)
     write_part(options.results, PART, text)
     write_part(options.card, PART, text)
 
 
-def defects(options: argparse.Namespace, progress: Progress) -> list[Task]:
-    """Sound photos against faint defects, and against plain ones."""
-    made = make_defects(options.out / "defects", options.photos, progress)
+def defects(made: Sequence[Spoiled], folder: Path) -> list[Task]:
+    """Sound photos against plain defects, and against faint ones."""
     tasks = []
     for band, name in ((1, "plain defects"), (0, "faint defects")):
         chosen = [one for one in made if one.band in (None, band)]
-        paths = {one.key: options.out / "defects" / one.key for one in chosen}
+        paths = {one.key: folder / one.key for one in chosen}
         tasks.append(_by_auc(name, paths, [one.group for one in chosen], [one.defect is None for one in chosen]))
     return tasks
 
@@ -209,6 +214,27 @@ def report(curves: dict[str, dict[str, np.ndarray]], chance: float, seeds: int) 
             lines.append([name, *(f"{one:.3f} ± {wide:.3f}" for one, wide in zip(mean, half, strict=True))])
         parts.append(f"**{title}**\n\n{table(['encoder', *map(str, BUDGETS)], lines)}")
     return "\n".join(parts)
+
+
+def by_kind(made: Sequence[Spoiled], quality: np.ndarray) -> str:
+    """A table, as Markdown: how well the number that is meant for a defect tells it, without any answer. `quality`:
+    the last (N, 54) of the built-in embeddings of `made`.
+    """
+    sound = np.array([one.defect is None for one in made])
+    full = np.array([one.group < 0 for one in made])
+    lines = []
+    for place, kind in enumerate(KINDS):
+        cells = []
+        for where in (0, len(QUALITIES)):  # the whole view, the mean of the tiles
+            for band in (1, 0):
+                spoiled = np.array([one.defect == kind and one.band == band for one in made])
+                for part in (full, ~full):
+                    rows = np.flatnonzero((sound | spoiled) & part)
+                    cells.append(f"{auroc(quality[rows, where + place], spoiled[rows]):.2f}")
+        lines.append([kind, *(" / ".join(cells[at : at + 2]) for at in range(0, len(cells), 2))])
+    head = ["defect", "whole view, plain", "whole view, faint", "tiles, plain", "tiles, faint"]
+    title = "**Each defect by the encoder's own number for it, no photo answered: AUC, full-size photos / garments**"
+    return f"{title}\n\n{table(head, lines)}"
 
 
 def chance_of(tasks: Sequence[Task]) -> float:
