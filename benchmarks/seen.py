@@ -32,7 +32,7 @@ from imlcull_al import embeddings, head, tiles
 from imlcull_al.checkpoints import builtin, load_encoder, tiled_encoder
 from imlcull_al.evaluation import auroc, mean_interval
 from imlcull_al.progress import Progress
-from imlcull_al.terminal import progress_bar, say
+from imlcull_al.terminal import progress_bar
 from imlcull_al.tiled import QUALITIES, SideBySide
 from recipe import sources
 from recipe.degradations import KINDS
@@ -130,7 +130,7 @@ def main() -> None:
         )
         kinds = by_kind(made, rows_of(own, ours, options.out, progress)[:, -len(QUALITIES) * (1 + tiles.COUNT + 1) :])
     text = f"{report(curves, chance_of(tasks), options.seeds)}\n{kinds}"
-    say(text)
+    print(text)
     write_part(options.results, PART, text)
     write_part(options.card, PART, text)
 
