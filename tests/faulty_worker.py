@@ -11,8 +11,6 @@ from PIL import Image
 
 from imlcull_al import pixels, worker
 
-worker.SECONDS = 1
-worker.WAIT = 4
 decode, answer, take_pipes = pixels.decode, worker.answer, worker._take_pipes
 pipes = []
 STRIP = bytes(4 * 112 * 112)
@@ -108,5 +106,6 @@ def taken():
 
 
 if __name__ == "__main__":
+    worker.SECONDS, worker.WAIT = 1, 4
     pixels.decode, worker.answer, worker._take_pipes = faulty, lying, taken
     worker.main()

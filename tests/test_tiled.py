@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
-from recipe.endtoend import OUTPUTS
 
 from imlcull_al import checkpoints, tiled
 from imlcull_al import tiles as places
 from imlcull_al.checkpoints import BUILTIN, load_encoder
 from imlcull_al.tiled import QUALITIES, SideBySide, TiledEncoder
+from recipe.losses import OUTPUTS
 
-CONFIG = {**TINY_CONFIG, "pooler_output_size": len(QUALITIES), "pooler_act": "linear", "initializer_range": 0.3}
+CONFIG = {
+    **TINY_CONFIG, "image_size": places.SIDE, "patch_size": 16, "pooler_output_size": len(QUALITIES),
+    "pooler_act": "linear", "initializer_range": 0.3,
+}  # fmt: skip
+PROCESSOR = {**TINY_PROCESSOR, "size": {"height": places.SIDE, "width": places.SIDE}}
 IMAGES = [
     Image.fromarray(np.random.default_rng(seed).integers(0, 60 * seed, (200, 300, 3), dtype=np.uint8))
     for seed in range(1, 5)
@@ -30,7 +34,7 @@ def strip_of(image: Image.Image) -> Image.Image:
 
 def made(folder, seed: int = 0) -> TiledEncoder:
     """As the built-in one is made, small and with weights that tell photos apart."""
-    save_checkpoint(folder, CONFIG, TINY_PROCESSOR, seed)
+    save_checkpoint(folder, CONFIG, PROCESSOR, seed)
     whole = checkpoints._from_folder("tiny", "tiny", folder, pooling="both")
     return TiledEncoder("tiny", "tiny", whole, checkpoints._from_folder("tiny", "tiny", folder))
 
@@ -50,13 +54,14 @@ def test_the_builtin_encoder_is_one_of_them():
     assert isinstance(builtin, TiledEncoder)
     assert builtin.looks_at_tiles and not builtin.trained.looks_at_tiles
     assert builtin.beside is builtin
-    assert builtin.side == builtin.trained.side == 2 * 224
+    assert builtin.side == builtin.trained.side == 2 * places.SIDE
     assert (builtin.whole.architecture.pooling, builtin.trained.architecture.pooling) == ("both", "first")
     assert builtin.dim == 192 + (1 + 1 + places.COUNT) * len(QUALITIES)
     assert QUALITIES == OUTPUTS  # what it was trained to say
 
 
-def test_an_embedding_is_content_then_quality_of_the_whole_of_the_tiles_and_of_each():
+def test_an_embedding_is_content_then_quality_of_the_whole_of_the_tiles_and_of_each(monkeypatch):
+    monkeypatch.setattr(tiled, "WEIGHT", 1.0)
     whole = np.array([[3, 4, *[7] * 9]], np.float32)
     quality = np.array([[[1] * 9, [2] * 9]], np.float32)
     expected = [[0.6, 0.8, *[7] * 9, *[1.5] * 9, *[1] * 9, *[2] * 9]]
@@ -70,7 +75,8 @@ def test_quality_counts_as_much_as_its_weight_says(monkeypatch):
     assert np.allclose(found, [[1, *[2] * 9, *[6] * 9, *[6] * 9]])
 
 
-def test_rows_are_what_the_transformer_says_of_the_whole_and_of_each_tile(encoder):
+def test_rows_are_what_the_transformer_says_of_the_whole_and_of_each_tile(encoder, monkeypatch):
+    monkeypatch.setattr(tiled, "WEIGHT", 1.0)
     rows = encoder.encode(IMAGES)
     assert rows.shape == (len(IMAGES), encoder.dim)
     assert rows.dtype == np.float32
