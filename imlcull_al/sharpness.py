@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from . import photos
+from . import photos, tiles
 from .checkpoints import builtin
 
 MOST = 16
 """Tiles along the longer side of a photo."""
-LEAST_DETAIL = 3.0
-"""Mean step of brightness (0 … 255, see `tiles`) below which a tile is too plain to tell: sky, a wall."""
+LEAST_CONTRAST = 10.0
+"""Standard deviation of brightness (0 … 255) below which a tile is too plain to tell: sky, a wall, a background so far
+out of focus that only grain is left."""
 COLOURS = ("#3b4fc4", "#1f9e9a", "#ffe125")
 """Blurred, between, sharp: ever lighter, and blue to yellow, which eyes that see no red or no green tell apart too."""
 _ALPHA = 128
@@ -31,7 +32,8 @@ def sharpness_map(path: str | Path) -> np.ndarray:
     """
     strip, places, _ = photos.lattice(path, MOST)
     values = builtin().sharpness(strip)
-    values[[place.detail < LEAST_DETAIL for place in places]] = np.nan
+    contrasts = [np.asarray(tile, np.float32).std() for tile in tiles.parted(strip)]
+    values[np.array(contrasts) < LEAST_CONTRAST] = np.nan
     columns = len({place.left for place in places})
     return values.reshape(-1, columns)
 
