@@ -4,8 +4,8 @@
 # make torture tries to break every promise, half an hour; writes tests/torture/README.md
 # make bench   every wait against the floor and the usual tools; 40 minutes, 20 GB, writes benchmarks/RESULTS.md
 # make bench-labels   how many answers it takes, against other strategies; some 15 minutes, writes benchmarks/RESULTS.md
-# make bench-seen     what the built-in encoder sees, beside other encoders; some 15 minutes, writes benchmarks/RESULTS.md
-# make encoder        trains the built-in encoder anew; some hours on a processor, writes imlcull_al/builtin
+# make bench-seen     what the built-in encoder sees, beside other encoders; some 10 minutes, writes benchmarks/RESULTS.md
+# make encoder        trains the built-in encoder anew; about an hour on two cores, writes imlcull_al/builtin
 PYTHON ?= python3
 BIN := .venv/bin
 PHOTOS ?= ../shared/photos
