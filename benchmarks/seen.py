@@ -205,7 +205,7 @@ def report(curves: dict[str, dict[str, np.ndarray]], chance: float, seeds: int) 
         "classes": f"Class preferences ({', '.join(CLASSES)}): mean AUC",
         "curators' rejects": "Curators' rejects: AUC",
     }
-    parts = [f"Means over {seeds} seeds, ± 95 % intervals; columns: photos answered."]
+    parts = [f"Means over {seeds} seeds, ± 95 % intervals; columns: photos answered.\n"]
     for task, title in titles.items():
         lines = []
         for name, by_task in curves.items():
