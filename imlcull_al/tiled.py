@@ -59,14 +59,15 @@ class TiledEncoder:
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B RGB images and the strips of their tiles → (B, D) float32."""
         strips = [_tiles_of(image) for image in images] if tiles is None else tiles
-        whole = self.whole.encode(images)
-        quality = np.concatenate([self.quality(strip)[None] for strip in strips])
-        return composed(whole, quality)
+        each = [tile for strip in strips for tile in places.parted(strip)]
+        return composed(self.whole.encode(images), self._quality(each).reshape(len(strips), -1, len(QUALITIES)))
 
     def quality(self, strip: Image.Image) -> np.ndarray:
         """The tiles of a strip → (n, 9), how strong each of `QUALITIES` is."""
-        tiles = [tile.convert("RGB") for tile in places.parted(strip)]
-        pixels = np.stack([np.moveaxis(np.asarray(tile), -1, 0) for tile in tiles])
+        return self._quality(places.parted(strip))
+
+    def _quality(self, tiles: Sequence[Image.Image]) -> np.ndarray:
+        pixels = np.stack([np.moveaxis(np.asarray(tile.convert("RGB")), -1, 0) for tile in tiles])
         rows = self.whole.run(self.whole.architecture.preprocessing.values(pixels))
         return rows[:, -len(QUALITIES) :]
 
