@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import UploadRefused
-from .files import TEMPORARY_PREFIX, unreadable, unwritable
+from .files import TEMPORARY_PREFIX, open_own, unreadable, unwritable
 from .project import DECODABLE_SUFFIXES, RAW_SUFFIXES, Stage, photo_suffix
 
 SUFFIXES = DECODABLE_SUFFIXES | RAW_SUFFIXES | {".xmp"}
@@ -139,7 +139,7 @@ def pack(stage: Stage) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # photos and weights don't get any smaller
         for path, name in _to_pack(stage):
             try:
-                with path.open("rb") as file, archive.open(_entry(path, name), "w", force_zip64=True) as entry:
+                with open_own(path) as file, archive.open(_entry(path, name), "w", force_zip64=True) as entry:
                     while chunk := file.read(_CHUNK):
                         entry.write(chunk)
                         yield sink.drain()

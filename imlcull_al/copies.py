@@ -7,7 +7,8 @@ What is verified:
                takes the bytes and forgets them is found by neither.
     hard link  Both names are one file; no byte is read.
     reflink    Both files have one size; their blocks are the same ones by the file system's word, and no byte is read.
-In all three the source must be the same file after as before: its inode, size and time.
+In all three the source is opened once, by whoever calls, and must be the same file after as before: its inode, size and
+time. Its path is only named in errors, linked, and looked at again at the end.
 
 Files of any size are copied in pieces. Knows nothing of stages.
 """
@@ -16,7 +17,6 @@ import errno
 import io
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,81 +41,67 @@ class NoLinks(Exception):
     """The file system makes no such links. The text is their kind."""
 
 
-def content_id(path: Path) -> str:
-    """What a file holds. Raises `StorageError`."""
+def content_id(source: io.FileIO, path: Path) -> str:
+    """What an open file holds. Raises `StorageError`."""
     try:
-        with path.open("rb", buffering=0) as file:
-            return photos.content_id_of(file)
+        return photos.content_id_of(source)
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def holds(path: Path, name: str) -> bool:
-    """Whether a file holds what this content id names. Raises `StorageError`."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            return photos.is_content_of(file, name)
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def copy(source: Path, target: Path, stop: Stop = never) -> str:
+def copy(source: io.FileIO, path: Path, target: Path, stop: Stop = never) -> str:
     """Copy bytes, times, mode and extended attributes to a new file; the content id of what was read and written.
 
     Raises `Differs`, `FileExistsError`, `StorageError`, other `OSError` for times and mode; `Cancelled` within a file
     of many megabytes.
     """
-    try:
-        old = source.open("rb", buffering=0)
-    except OSError as error:
-        raise unreadable(source, error) from error
-    with old:
-        before = os.fstat(old.fileno())
-        with target.open("xb+", buffering=0) as new:
-            copying = _Copying(old, new, source, target, before.st_size, stop)
-            content_id = photos.content_id_of(copying)
-            if os.fstat(new.fileno()).st_size != copying.at:
-                raise _differs(source)
-    shutil.copystat(source, target)
-    _check_unchanged(source, before)
+    before = os.fstat(source.fileno())
+    with target.open("xb+", buffering=0) as new:
+        copying = _Copying(source, new, path, target, before.st_size, stop)
+        content_id = photos.content_id_of(copying)
+        if os.fstat(new.fileno()).st_size != copying.at:
+            raise _differs(path)
+    _copy_status(source, target)
+    _check_unchanged(path, before)
     return content_id
 
 
-def hardlink(source: Path, target: Path) -> None:
+def hardlink(source: io.FileIO, path: Path, target: Path) -> None:
     """Give a file a second name. Raises `NoLinks`, `Differs`, `FileExistsError`, `StorageError`, other `OSError`."""
     try:
-        before = os.lstat(source)
-        if stat.S_ISLNK(before.st_mode):
-            source = source.resolve(strict=True)  # a second name of the link may lead nowhere
-            before = os.lstat(source)
-    except OSError as error:
-        raise unreadable(source, error) from error
-    _linked(os.link, source, target, "hardlink")
-    if not _is_same(before, os.lstat(target)):
-        raise _differs(source)
+        real = path.resolve(strict=True)  # a second name of a link may lead nowhere
+    except (OSError, RuntimeError) as error:  # the latter for a loop of links
+        raise unreadable(path, error) from error
+    with _no_links("hardlink"):
+        os.link(real, target)
+    if not _is_same(os.fstat(source.fileno()), os.lstat(target)):
+        raise _differs(path)
 
 
-def reflink(source: Path, target: Path) -> None:
+def reflink(source: io.FileIO, path: Path, target: Path) -> None:
     """Make a new file of the same blocks, times, mode and attributes; raises what `hardlink` does."""
-    try:
-        before = source.stat()
-    except OSError as error:
-        raise unreadable(source, error) from error
-    _linked(clone, source, target, "reflink")
-    shutil.copystat(source, target)
+    before = os.fstat(source.fileno())
+    with _no_links("reflink"):
+        clone(source, target)
+    _copy_status(source, target)
     if target.stat().st_size != before.st_size:
-        raise _differs(source)
-    _check_unchanged(source, before)
+        raise _differs(path)
+    _check_unchanged(path, before)
 
 
-def clone(source: Path, target: Path) -> None:
+def clone(source: io.FileIO, target: Path) -> None:
     """A new file that shares the blocks of `source`. Raises `OSError`."""
     try:
         import fcntl
     except ImportError as error:
         raise OSError(errno.ENOSYS, "no reflinks on this system") from error
-    with source.open("rb") as old, target.open("xb") as new:
-        fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+    with target.open("xb") as new:
+        fcntl.ioctl(new.fileno(), _FICLONE, source.fileno())
+
+
+def _copy_status(source: io.FileIO, target: Path) -> None:
+    """Times, mode and extended attributes of an open file."""
+    shutil.copystat(source.fileno(), target)  # type: ignore[arg-type]  # every call it makes takes a descriptor
 
 
 @contextmanager
@@ -212,9 +198,10 @@ def _differs(source: Path) -> Differs:
     return Differs(f"The copy of {source} differs from it")
 
 
-def _linked(make: Callable[[Path, Path], None], source: Path, target: Path, link: str) -> None:
+@contextmanager
+def _no_links(link: str) -> Iterator[None]:
     try:
-        make(source, target)
+        yield
     except OSError as error:
         if error.errno in _NO_LINKS:
             raise NoLinks(link) from error

@@ -14,22 +14,22 @@ import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
 
 from . import copies, tables
 from .copies import LINKS
 from .errors import Cancelled, CullRefused, StorageError
-from .files import TEMPORARY_PREFIX, is_locked, locked, set_aside, sync_folder, unwritable
+from .files import TEMPORARY_PREFIX, is_link, is_locked, locked, set_aside, sync_folder, unreadable, unwritable
 from .labels import CULL, KEEP
+from .originals import is_content_of, open_inside
 from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 from .project import Listing, Stage, as_key, as_path
 
 MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
 _AHEAD = 8  # files under way at once, at most: enough for a disk across a network, not too many for one that turns
-Made = TypeVar("Made")
 KnownContent = Callable[[Path], str | None]
 """The content id of a file, where it is known without reading it."""
 
@@ -167,22 +167,31 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
 
 def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
     """Put one file after another in place, verified, and give its content id; only copies and unknown ids are read."""
-    folder, names = plan.stage.folder, [as_path(key) for key in plan.files]
-    paths = [(folder / name, partial / name) for name in names]
+    names = [as_path(key) for key in plan.files]
     if link == "copy":
-        yield from in_order(lambda pair: _place(*pair, lambda old, new: copies.copy(old, new, stop)), paths, _AHEAD)
+
+        def copy(source: FileIO, path: Path, target: Path) -> str:
+            return copies.copy(source, path, target, stop)
+
+        yield from in_order(lambda name: _place(plan.stage, name, partial / name, copy), names, _AHEAD)
         return
     make = copies.hardlink if link == "hardlink" else copies.reflink
-    for source, target in paths:  # by one thread: a link is made in less time than is handed to another
-        content_id = plan.known(source) or copies.content_id(source)
-        _place(source, target, make)
-        yield content_id
+
+    def linked(source: FileIO, path: Path, target: Path) -> str:
+        content_id = plan.known(path) or copies.content_id(source, path)
+        make(source, path, target)
+        return content_id
+
+    for name in names:  # by one thread: a link is made in less time than is handed to another
+        yield _place(plan.stage, name, partial / name, linked)
 
 
-def _place(source: Path, target: Path, make: Callable[[Path, Path], Made]) -> Made:
-    """`make`, with a sentence for what it may raise."""
+def _place(stage: Stage, name: str, target: Path, make: Callable[[FileIO, Path, Path], str]) -> str:
+    """`make` of a file of the stage, opened once, with a sentence for what it may raise."""
+    source = stage.folder / name
     try:
-        return make(source, target)
+        with _opened(stage, name) as file:
+            return make(file, source, target)
     except FileExistsError as error:
         raise CullRefused(
             f"The disk of {target.parent} takes the name of {source} and that of another photo for one (upper and "
@@ -197,12 +206,12 @@ def _place(source: Path, target: Path, make: Callable[[Path, Path], Made]) -> Ma
 def interrupted(stage: Stage) -> bool:
     """Whether a cull of `stage` was killed: there is a half-made stage, and nobody is at it."""
     new = stage.next
-    return _partial(new).exists() and not new.folder.exists() and not is_locked(new.lock)
+    return _partial(new).is_dir() and not new.folder.exists() and not is_locked(new.lock)
 
 
 def seems_unchanged(stage: Stage) -> bool:
     """Whether a cull made `stage` and nothing was written beside it since; without reading its photos."""
-    return stage.folder.is_dir() and stage.manifest.exists() and not _written_since(stage)
+    return stage.folder.is_dir() and not is_link(stage.folder) and stage.manifest.exists() and not _written_since(stage)
 
 
 def undo(stage: Stage) -> Path:
@@ -229,6 +238,8 @@ def changes_since_cull(stage: Stage) -> list[str]:
     """What differs between a stage and the manifest of the cull that made it, in a few words each; [] for nothing."""
     if not stage.manifest.exists():
         return [f"{stage.manifest.name} is missing"]
+    if is_link(stage.folder):
+        return [f"{stage.name} is a symbolic link"]
     _, rows = tables.read(stage.manifest)
     made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
     found = set(_files_below(stage.folder))
@@ -238,8 +249,25 @@ def changes_since_cull(stage: Stage) -> list[str]:
     if changes:
         return changes  # no need to read every file then
     keys = sorted(made)
-    are_same = in_order(lambda key: copies.holds(stage.path(key), made[key]), keys, _AHEAD)
+    are_same = in_order(lambda key: _holds(stage, key, made[key]), keys, _AHEAD)
     return [f"{key} was changed" for key, is_same in zip(keys, are_same, strict=True) if not is_same]
+
+
+def _opened(stage: Stage, name: str) -> FileIO:
+    """A file of the stage, which is not left by any link. Raises `StorageError`."""
+    try:
+        return open_inside(stage.folder, name)
+    except OSError as error:
+        raise unreadable(stage.folder / name, error) from error
+
+
+def _holds(stage: Stage, key: str, content_id: str) -> bool:
+    """Whether a file of the stage holds what this content id names. Raises `StorageError`."""
+    with _opened(stage, as_path(key)) as file:
+        try:
+            return is_content_of(file, content_id)
+        except OSError as error:
+            raise unreadable(stage.path(key), error) from error
 
 
 def _files_below(folder: Path) -> Iterator[str]:
@@ -250,7 +278,8 @@ def _files_below(folder: Path) -> Iterator[str]:
 
 
 def _written_since(stage: Stage) -> list[str]:
-    written = [f"{path.name} was written" for path in (stage.journal, stage.labels, stage.model) if path.exists()]
+    files = stage.journal, stage.labels, stage.model
+    written = [f"{path.name} was written" for path in files if os.path.lexists(path)]
     return written + ([f"{stage.next.name} was made from it"] if stage.next.folder.exists() else [])
 
 
@@ -272,7 +301,7 @@ def check(plan: Plan, link: str = "copy") -> None:
             f"{new.folder} exists already; nothing was changed. Rename or move it away with the files named "
             f"{new.name}_cull_* beside it, or cull {new.name} instead."
         )
-    if left := [path.name for path in (new.labels, new.journal, new.model) if path.exists()]:
+    if left := [path.name for path in (new.labels, new.journal, new.model) if os.path.lexists(path)]:
         raise CullRefused(
             f"{', '.join(left)} of an earlier {new.name} would be taken for the new one's; nothing was changed. "
             f"Move them out of {new.project} first."
@@ -298,7 +327,8 @@ def _size(path: Path) -> int:
 
 def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:
     """The moment in which the stage is there. A stage that came meanwhile stays; the manifest of ours goes."""
-    if new.manifest.is_file():  # of a stage that was moved away, or of a cull killed just before its stage appeared
+    # Of a stage that was moved away, or of a cull that was killed just before its stage appeared.
+    if new.manifest.is_file() or is_link(new.manifest):
         set_aside(new.manifest, "old")
     try:
         tables.write(new.manifest, MANIFEST_COLUMNS, rows)

@@ -1,26 +1,94 @@
-"""Writing so that a reader sees the old file or the new one, never half of one.
+"""The files of a project and of the cache: opened without following links, replaced whole or not at all.
 
-Write beside, flush to the disk, rename. Knows nothing of what the files hold.
+Write beside, flush to the disk, rename: a reader sees the old file or the new one, never half of one. A symbolic link
+in the place of such a file is refused or set aside, so that nothing behind it is read, moved or written.
+Knows nothing of what the files hold.
 """
 
 import errno
+import logging
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from .errors import StorageError
 
+log = logging.getLogger(__name__)
 TEMPORARY_PREFIX = ".imlcull-"
 LOCK_PATIENCE = 10.0
 """Seconds to wait for another process."""
 LEFT_BEHIND = 3600.0
 """Seconds after which a temporary file is nobody's any more: no write takes so long."""
 NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
+# A pipe without a writer blocks whoever opens it, unless asked not to. Windows has neither flag, and no such pipes.
+_WITHOUT_FOLLOWING = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def open_own(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
+    """Open one of our files, in binary, without following a link in its place.
+
+    Raises `OSError`, whose `strerror` says so, for a link, a pipe or a device.
+    """
+    file = open(path, mode, buffering, opener=_open_regular)  # noqa: SIM115 - Path.open takes no opener
+    return cast(BinaryIO, file)
+
+
+def read_own(path: Path) -> bytes:
+    """All bytes of one of our files. Raises `OSError` as `open_own` does."""
+    with open_own(path) as file:
+        return file.read()
+
+
+def stat_own(path: Path) -> os.stat_result:
+    """The status of one of our files. Raises `OSError` as `open_own` does."""
+    status = path.lstat()
+    if is_link(path):
+        raise _linked(str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise _no_regular_file(str(path))
+    return status
+
+
+def is_link(path: Path) -> bool:
+    """Whether `path` is a symbolic link, or on Windows a junction, wherever it leads."""
+    return path.is_symlink() or (hasattr(os.path, "isjunction") and os.path.isjunction(path))
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """An `opener` for `open`; folders are left to `open`, which refuses them."""
+    if is_link(Path(path)):
+        raise _linked(path)
+    try:
+        descriptor = os.open(path, flags | _WITHOUT_FOLLOWING, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):  # put there just now; the latter is FreeBSD's
+            raise _linked(path) from error
+        raise
+    if stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISDIR(mode):
+        return descriptor
+    os.close(descriptor)
+    raise _no_regular_file(path)
+
+
+def _linked(path: str) -> OSError:
+    return OSError(errno.ELOOP, "it is a symbolic link; put the file itself in its place", path)
+
+
+def _no_regular_file(path: str) -> OSError:
+    return OSError(errno.EINVAL, "it is a folder, a pipe or a device; put a regular file in its place", path)
+
+
+def set_link_aside(path: Path) -> None:
+    """Rename a link in the place of one of our files or folders, and say so. Raises `OSError`."""
+    if is_link(path):
+        aside = set_aside(path, "link")
+        log.warning("%s was a symbolic link; it is now %s. Nothing behind it was touched.", path, aside.name)
 
 
 def temporary_sibling(path: Path) -> Path:
@@ -32,6 +100,7 @@ def temporary_sibling(path: Path) -> Path:
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path to write to; on success it becomes `path`, on any failure `path` stays as it was.
 
+    A link in the place of `path` is set aside.
     `durable`: flush it to the disk before it counts; not needed for what can be made again.
     Raises `StorageError` where the disk refuses.
     """
@@ -41,6 +110,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         if durable:
             with temporary.open("rb") as file:
                 sync(file.fileno())
+        set_link_aside(path)
         temporary.replace(path)
         if durable:
             sync_folder(path.parent)
@@ -68,6 +138,7 @@ def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[N
 
     lock = FileLock(path, timeout=patience)
     try:
+        set_link_aside(path)
         lock.acquire()
     except Timeout as error:
         raise StorageError(
@@ -83,7 +154,7 @@ def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[N
 
 def is_locked(path: Path) -> bool:
     """Whether somebody, of this process or another, holds the lock file `path` now."""
-    if not path.exists():
+    if is_link(path) or not path.exists():
         return False
     try:
         with locked(path, "", patience=0):
@@ -97,8 +168,8 @@ def sweep(folder: Path) -> None:
     with suppress(OSError):
         for path in list(folder.glob(f"{TEMPORARY_PREFIX}*.tmp")):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > LEFT_BEHIND:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if time.time() - path.lstat().st_mtime > LEFT_BEHIND:
+                    shutil.rmtree(path) if path.is_dir() and not is_link(path) else path.unlink()
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 
 from .errors import StorageError
-from .files import TEMPORARY_PREFIX, locked, replacing, set_aside, write_all
+from .files import TEMPORARY_PREFIX, locked, open_own, replacing, set_aside, write_all
 from .rows import Found, Rows, first_of_each, places, row_checks
 
 Result = TypeVar("Result")
@@ -133,10 +133,10 @@ class _File:
 
         deadline = time.monotonic() + FOREIGN_PATIENCE
         while True:
-            with self.path.open("rb", buffering=0) as stream:
+            with open_own(self.path, buffering=0) as stream:
                 try:
                     with h5py.File(self.path, "r") as file:
-                        if os.path.samestat(os.fstat(stream.fileno()), self.path.stat()):
+                        if os.path.samestat(os.fstat(stream.fileno()), self.path.lstat()):
                             yield file, stream
                             return
                 except BlockingIOError:
@@ -367,7 +367,7 @@ class TableFile(_File):
             if free is None or any(len(rows.ids) > room for (_, _, room), rows in zip(free, new, strict=True)):
                 self._copy(new)
                 return
-            with self.path.open("r+b", buffering=0) as stream:
+            with open_own(self.path, "r+b", buffering=0) as stream:
                 for table, (offsets, first, _), rows in zip(self._tables, free, new, strict=True):
                     table.write(stream, offsets, first, rows)
 
@@ -387,7 +387,7 @@ class TableFile(_File):
             stream.truncate(notes.size)
             for table, starts, each, rows in zip(self._tables, offsets, old, new, strict=True):
                 if len(each.ids):
-                    with self.path.open("rb", buffering=0) as source:
+                    with open_own(self.path, buffering=0) as source:
                         table.write_from(source, each, stream, starts)
                 table.write(stream, starts, len(each.ids), rows)
         self._has_wrong_rows = False

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import LabelsError
-from .files import sync, sync_folder, unreadable, unwritable, write_all
+from .files import open_own, read_own, stat_own, sync, sync_folder, unreadable, unwritable, write_all
 
 log = logging.getLogger(__name__)
 KEEP, CULL = "keep", "cull"
@@ -139,7 +139,7 @@ class Journal:
                 self.state, self._read_bytes, self._inode, self._last_line = State(), 0, inode, b""
             if size == self._read_bytes:
                 return is_another
-            with self.path.open("rb") as file:
+            with open_own(self.path) as file:
                 file.seek(self._read_bytes)
                 data = file.read()
         except OSError as error:
@@ -154,9 +154,9 @@ class Journal:
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Put events on the disk, then fold them, and whatever another process put before them."""
         data = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
-        created = not self.path.exists()
+        created = not os.path.lexists(self.path)
         try:
-            with self.path.open("a+b", buffering=0) as file:
+            with open_own(self.path, "a+b", buffering=0) as file:
                 end = file.seek(0, os.SEEK_END)
                 try:
                     write_all(file, b"\n" + data if self._is_torn(end) else data)
@@ -174,7 +174,7 @@ class Journal:
     def was(self, labels: Mapping[str, str]) -> bool:
         """Whether these were the labels at some moment of this journal."""
         earlier = State()
-        for event in self._events(self.path.read_bytes(), b""):
+        for event in self._events(read_own(self.path), b""):
             if earlier.labels == labels:
                 return True
             earlier.apply(event)
@@ -183,7 +183,7 @@ class Journal:
     def _inode_and_size(self) -> tuple[int, int]:
         """(0, 0) where there is no journal."""
         try:
-            status = self.path.stat()
+            status = stat_own(self.path)
         except FileNotFoundError:
             return 0, 0
         return status.st_ino, status.st_size
@@ -192,7 +192,7 @@ class Journal:
         """Whether a killed writer left half a line at the end of `size` bytes."""
         if size <= self._read_bytes:
             return False
-        with self.path.open("rb") as file:
+        with open_own(self.path) as file:
             file.seek(size - 1)
             return file.read(1) != b"\n"
 

@@ -369,7 +369,7 @@ def _dialect(columns: list[str], path: Path) -> Dialect:
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
     try:
-        status = path.stat()
+        status = path.lstat()
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns, status.st_ino

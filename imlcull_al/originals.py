@@ -3,8 +3,10 @@
 Knows nothing of formats, pixels or stages.
 """
 
+import errno
 import hashlib
 import os
+import stat
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +51,24 @@ def read(path: str | Path, state: State | None = None) -> bytes:
     return data
 
 
+def open_inside(root: str | Path, name: str) -> FileIO:
+    """Open the file `name`, a relative path in the system's spelling, below the folder `root`, wherever that lies.
+
+    What is opened lies below `root`, whatever is swapped for a link meanwhile: links are followed only where they stay
+    there. Raises `OSError`.
+    """
+    if os.pardir in Path(name).parts:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    try:
+        return _opened_inside(root, name)
+    except OSError as error:
+        real = os.path.realpath(root)
+        target = os.path.realpath(os.path.join(root, name))  # noqa: PTH118
+        if not _is_refused_link(error) or os.path.commonpath([real, target]) != real:
+            raise
+    return _opened_inside(real, os.path.relpath(target, real))
+
+
 def identify(path: str | Path) -> str:
     """`content_id` of a file's bytes, of which few are in memory at a time. Raises `UnreadablePhoto`."""
     try:
@@ -79,7 +99,7 @@ def is_content_of(file: BufferedReader | RawIOBase, name: str) -> bool:
 
 def _opened(path: str | Path, state: State | None = None) -> FileIO:
     """A file with bytes in it, and not too many. Raises `UnreadablePhoto`, `OSError`, `ValueError`."""
-    file = open(path, "rb", buffering=0)  # noqa: PTH123, SIM115 - texts too; closed by whoever asked
+    file = open(path, "rb", buffering=0, opener=_open_regular)  # noqa: SIM115 - closed by whoever asked
     try:
         found = _state(os.fstat(file.fileno()))
         if not found[0]:
@@ -92,6 +112,44 @@ def _opened(path: str | Path, state: State | None = None) -> FileIO:
         file.close()
         raise
     return file
+
+
+def _open_regular(path: str, flags: int, folder: int | None = None) -> int:
+    """An `opener` for `open` that waits for no pipe and reads no device."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), dir_fd=folder)
+    if stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISDIR(mode):  # `open` refuses folders itself
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no regular file", path)
+
+
+def _opened_inside(root: str | Path, name: str) -> FileIO:
+    """Open without following any link below `root`: folder by folder, each from the one before."""
+    if os.open not in os.supports_dir_fd:
+        return _opened_and_looked_at(os.path.join(root, name))  # noqa: PTH118
+    *folders, last = Path(name).parts
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for each in folders:
+            below = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
+        return open(last, "rb", 0, opener=lambda path, flags: _open_regular(path, flags | os.O_NOFOLLOW, at))
+    finally:
+        os.close(at)
+
+
+def _opened_and_looked_at(path: str) -> FileIO:
+    """The same where folders can't be opened: what was opened must be what lies there, by its own name."""
+    file = open(path, "rb", 0)  # noqa: PTH123, SIM115 - closed by whoever asked
+    if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
+        return file
+    file.close()
+    raise OSError(errno.ELOOP, "it is a link", path)
+
+
+def _is_refused_link(error: OSError) -> bool:
+    return error.errno in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)
 
 
 def _state(status: os.stat_result) -> State:

@@ -18,7 +18,7 @@ from .pixels import DECODER, UNKNOWN, Moment, as_jpeg
 __all__ = [
     "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "as_jpeg", "content_id", "content_id_of", "decode",
     "decode_file", "decode_with_tiles", "exposure", "identify", "is_content_of", "lattice", "load", "moment", "preview",
-    "stat_of",
+    "preview_of", "stat_of",
 ]  # fmt: skip
 
 
@@ -56,6 +56,11 @@ def lattice(path: str | Path, most: int) -> Lattice:
 def preview(path: str | Path, max_side: int) -> bytes:
     """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
     return decoders.shared().preview(_now(path), max_side)
+
+
+def preview_of(data: bytes, max_side: int) -> bytes:
+    """`preview` of a photo's bytes."""
+    return decoders.shared().preview(data, max_side)
 
 
 def exposure(path: str | Path) -> dict[str, str]:

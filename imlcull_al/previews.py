@@ -7,6 +7,7 @@ photo has another preview. Safe to delete at any moment. Knows nothing of stages
 import hashlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from . import photos
 from .errors import Cancelled, StorageError, UnreadablePhoto
-from .files import TEMPORARY_PREFIX, replacing
+from .files import read_own, replacing, set_link_aside
 from .parallel import in_order
 from .progress import Progress, Stop, never, silent
 
 log = logging.getLogger(__name__)
 SCREEN = 1600
 """Pixels of the longer side of a preview that fills a screen."""
+_NAME = re.compile(r"[0-9a-f]{32}-[0-9]+\.jpg")
 _BEGIN, _END = b"\xff\xd8\xff", b"\xff\xd9"  # of a JPEG
 LIMIT = 4 << 30
 """Bytes on the disk; at 1600 pixels about 10,000 previews."""
@@ -30,8 +32,10 @@ class Previews:
     """The previews in one folder. Threads may share it."""
 
     def __init__(self, folder: Path, limit: int = LIMIT) -> None:
-        """Nothing is read until the first preview is written."""
+        """Nothing is read until the first preview is written; a link in the place of the folder is set aside."""
         self.folder = folder
+        with suppress(OSError):  # tried again, and said, when a preview is written
+            set_link_aside(folder)
         self.limit = limit
         self._lock = threading.Lock()
         self._bytes: int | None = None
@@ -44,7 +48,7 @@ class Previews:
         """
         place = self._place(path, side)
         try:
-            data = place.read_bytes()
+            data = read_own(place)
             if not (data.startswith(_BEGIN) and data.endswith(_END)):
                 raise OSError("half a preview, as a power cut leaves it")
             with suppress(OSError):
@@ -56,9 +60,9 @@ class Previews:
         return data
 
     def _made(self, path: Path, side: int, larger: int | None) -> bytes:
-        if larger and larger > side and (place := self._place(path, larger)).exists():
-            with suppress(UnreadablePhoto):  # it is damaged; the photo need not be
-                return photos.preview(place, side)
+        if larger and larger > side:
+            with suppress(OSError, UnreadablePhoto):  # it is not there, or damaged; the photo need not be
+                return photos.preview_of(read_own(self._place(path, larger)), side)
         return photos.preview(path, side)
 
     def make(self, paths: Iterable[Path], side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
@@ -84,6 +88,7 @@ class Previews:
 
     def _keep(self, place: Path, data: bytes) -> None:
         try:
+            set_link_aside(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(place, durable=False) as temporary:
                 temporary.write_bytes(data)
@@ -98,9 +103,10 @@ class Previews:
         return sum(size for _, size, _ in self._files())
 
     def _files(self) -> list[tuple[float, int, str]]:
-        """Time, size and path of each preview; files that other threads are writing are none yet."""
-        names = [entry for entry in os.scandir(self.folder) if not entry.name.startswith(TEMPORARY_PREFIX)]
-        return [(entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in names]
+        """Time, size and path of each preview, and of nothing else in the folder."""
+        entries = [entry for entry in os.scandir(self.folder) if _NAME.fullmatch(entry.name)]
+        found = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
+        return [(status.st_mtime, status.st_size, path) for status, path in found]
 
     def _drop_oldest(self) -> int:
         """Go down to nine tenths of the limit, so that this is rare; the bytes that are left."""

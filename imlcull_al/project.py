@@ -170,6 +170,15 @@ def absolute(folder: str | Path) -> Path:
     return Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - Path's raises for an unknown name
 
 
+def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
+    """Whether a folder, wherever links lead to it, lies inside `stage` or another stage of its project."""
+    real, project = Path(os.path.realpath(folder)), Path(os.path.realpath(stage.project))
+    if real.is_relative_to(os.path.realpath(stage.folder)):
+        return True
+    below = real.relative_to(project).parts if real.is_relative_to(project) else ()
+    return any(_STAGE_NAME.fullmatch(part) for part in below[:1])
+
+
 def as_path(key: str) -> str:
     """A photo key as this Python names files."""
     return key if key.isascii() else os.fsdecode(key.encode("utf-8", "surrogateescape"))

@@ -336,7 +336,9 @@ def _check(rules: Rules, out: Path, stage: Stage) -> None:
         raise ReplayRefused(f"The curve can't be written to {out}. Name a .csv file in a folder that exists.")
     if out.resolve().is_relative_to(stage.folder.resolve()):
         raise ReplayRefused(f"{out} is among the photos, where nothing is written. Name a file elsewhere.")
-    strangers = tables.read(out)[0] != list(Measured._fields) if out.exists() else out.with_suffix(".png").exists()
+    strangers = (
+        tables.read(out.resolve())[0] != list(Measured._fields) if out.exists() else out.with_suffix(".png").exists()
+    )
     if strangers:
         raise ReplayRefused(f"{out} or the .png beside it is no curve of a replay. Name another file, or move it away.")
 

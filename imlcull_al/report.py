@@ -41,7 +41,7 @@ from .evaluation import (
     mistakes,
     reliability,
 )  # fmt: skip
-from .files import free_name, sync_folder, temporary_sibling, unwritable
+from .files import free_name, is_link, set_link_aside, sync_folder, temporary_sibling, unwritable
 from .labels import LABELS
 from .sharpness import laid_over
 
@@ -130,7 +130,10 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Make `contents`, bytes by file name, the files of `folder`; other files in it stay. Raises `StorageError`."""
+    """Make `contents`, bytes by file name, the files of `folder`; other files in it stay. Raises `StorageError`.
+
+    A link in the place of the folder is set aside, and what it leads to stays as it is.
+    """
     new, old = temporary_sibling(folder), free_name(folder, "old")  # the latter may hold a person's files
     try:
         new.mkdir()
@@ -140,7 +143,8 @@ def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         sync_folder(new)
-        if folder.is_dir():
+        set_link_aside(folder)
+        if folder.is_dir() and not is_link(folder):
             folder.rename(old)
         try:
             new.rename(folder)

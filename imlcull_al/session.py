@@ -37,7 +37,7 @@ from .leases import Leases
 from .originals import State, stat_of
 from .previews import Previews
 from .progress import Progress, Stop, never, silent
-from .project import Listing, Stage, absolute, list_photos, open_stage
+from .project import Listing, Stage, absolute, lies_in_a_stage, list_photos, open_stage
 from .promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, promise_of, threshold_of
 from .ranking import Ranker, Ranking, check_queue
 from .scores import Scorer, Source, choose_source
@@ -100,7 +100,13 @@ class Session:
 
     def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
         """Read the answers; scores come with `prepare`."""
-        for folder in (stage.project, cache_dir, cache_dir / "previews"):
+        if lies_in_a_stage(cache_dir, stage):
+            raise StageError(
+                f"The cache folder {cache_dir} lies among the photos of a stage, which are only read. "
+                "Choose another one with --cache-dir."
+            )
+        self.previews = Previews(cache_dir / "previews")
+        for folder in (stage.project, cache_dir, self.previews.folder):
             sweep(folder)
         self.stage = stage
         self._listing: Listing | None = None
@@ -124,7 +130,6 @@ class Session:
         self._revision = secrets.token_hex(8)
         self._leases = Leases()
         self._presses: dict[str, deque[int]] = {}
-        self.previews = Previews(cache_dir / "previews")
 
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .cache import Content, ContentIds, EmbeddingCache, as_hex
 from .errors import StorageError
-from .files import TEMPORARY_PREFIX, locked, unwritable
+from .files import TEMPORARY_PREFIX, is_link, locked, open_own, read_own, set_link_aside, unwritable
 from .originals import stat_of
 
 _PATIENCE = 1.0  # seconds to wait for another run
@@ -35,6 +35,10 @@ def run(cache_dir: Path, fingerprint: str, cache_in: CacheIn) -> Iterator[tuple[
     """
     folder = cache_dir / "shards" / f"{fingerprint[:16]}-{secrets.token_hex(4)}"
     _make(cache_dir)
+    try:
+        set_link_aside(cache_dir / "shards")
+    except OSError as error:
+        raise unwritable(cache_dir / "shards", error) from error
     with locked(cache_dir / f"{TEMPORARY_PREFIX}shards.lock", "filling this cache by several workers", _PATIENCE):
         known = merge(cache_dir, fingerprint, cache_in)
         _make(folder)
@@ -63,7 +67,7 @@ def begin(run: Path) -> Path:
 def note(shard: Path, paths: Sequence[str | Path]) -> None:
     """Write down that a shard is given these photos. Raises `StorageError`."""
     try:
-        with (shard / "photos").open("ab") as file:
+        with open_own(shard / "photos", "ab") as file:
             file.write(packed(paths))
     except OSError as error:
         raise unwritable(shard, error) from error
@@ -88,6 +92,8 @@ def merge(cache_dir: Path, fingerprint: str, cache_in: CacheIn) -> set[str]:
     known = _ids_in(cache)
     merged: dict[Path, set[str]] = {}
     for shard in sorted((cache_dir / "shards").glob(f"{fingerprint[:16]}-*/*/")):
+        if is_link(shard) or is_link(shard.parent):
+            continue
         part = cache_in(shard)
         if part.path.exists() and not os.access(part.path, os.R_OK):
             continue  # another user's
@@ -131,7 +137,7 @@ def _ids_in(cache: EmbeddingCache) -> set[str]:
 def _merge_files(shard: Path, files: ContentIds) -> None:
     """Take over which photo of a shard has which content."""
     try:
-        paths = unpacked((shard / "photos").read_bytes())
+        paths = unpacked(read_own(shard / "photos"))
     except OSError:
         return  # it was killed before it was given any
     states = list(map(stat_of, paths))

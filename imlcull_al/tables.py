@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import TableError
-from .files import replace_text, unreadable
+from .files import read_own, replace_text, unreadable
 
 _QUOTED = re.compile('[,;"\t\r\n]')
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a cell that a spreadsheet computes begins with
@@ -53,9 +53,9 @@ def as_key(name: str) -> str:
 
 
 def read(path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows of the table at `path`. Raises `StorageError`, `TableError`."""
+    """Columns and rows of the table at `path`, which is no link. Raises `StorageError`, `TableError`."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_own(path).decode("utf-8-sig")
     except OSError as error:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:

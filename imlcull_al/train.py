@@ -24,7 +24,7 @@ from .encoder import Encoder
 from .epochs import LOG_COLUMNS, Epoch, Options, split
 from .errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
 from .evaluation import TRAIN, VALIDATION, Prediction
-from .files import is_locked, locked, replacing
+from .files import is_locked, locked, read_own, replacing
 from .labels import LABELS
 from .processes import Processes
 from .progress import Progress, Stop, never, silent
@@ -82,7 +82,7 @@ def interrupted(stage: Stage) -> Interrupted | None:
 
 def _written(path: Path) -> int:
     try:
-        return path.stat().st_mtime_ns
+        return path.lstat().st_mtime_ns
     except OSError:
         return -1
 
@@ -191,7 +191,7 @@ class _Run:
 
         Where none is, the epoch log stays that of the model beside it.
         """
-        earlier_log = self.stage.epoch_log.read_bytes() if self.stage.epoch_log.is_file() else None
+        earlier_log = self._earlier_log()
         best, ended = self._to_the_end(on_epoch)
         is_sound = not self.stopped and self.epochs[-1].finite
         if not self.saved and is_sound and self._needs_a_model():
@@ -200,6 +200,12 @@ class _Run:
             with replacing(self.stage.epoch_log) as temporary:
                 temporary.write_bytes(earlier_log)
         return best, ended
+
+    def _earlier_log(self) -> bytes | None:
+        try:
+            return read_own(self.stage.epoch_log)
+        except OSError:
+            return None
 
     def write_report(self) -> None:
         """Plots and tables of the saved model on the labeled photos."""

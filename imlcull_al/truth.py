@@ -37,7 +37,7 @@ class Truth(NamedTuple):
 
 def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
     """What the table says. Raises `ReplayRefused` for a missing column or an answer that is none, `StorageError`."""
-    columns, rows = tables.read(path)
+    columns, rows = tables.read(path.resolve())
     for column in ("image_name", keep_column, *([group_column] if group_column else [])):
         if column not in columns:
             raise ReplayRefused(

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .files import replace_text
+from .files import read_own, replace_text
 
 _VERSION = 1
 
@@ -30,9 +30,9 @@ def noted(path: Path, options: Mapping[str, Any]) -> Iterator[None]:
 def read(path: Path) -> dict[str, Any] | None:
     """The options of the training that left its note at `path`, {} where they can't be read; None for no note."""
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = json.loads(read_own(path))
         return dict(note["options"]) if note["version"] == _VERSION else {}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}

@@ -105,7 +105,9 @@ def assert_like_a_local_run(stage, cache_dir, tmp_path, load=BUILTIN):
     there = ensure(paths_of(stage), load(), cache_dir)
     assert (there.keys, there.unreadable, there.computed) == (here.keys, here.unreadable, 0)
     assert set(there.unreadable) == {"broken.jpg", "cut.jpg"}
-    assert np.array_equal(there.rows, here.rows)  # one thread each: the same sums in the same order
+    # Processors with AMX round bfloat16 differently in batches of another size; other photos' rows differ far more.
+    exact = load is MeanColour
+    assert np.array_equal(there.rows, here.rows) if exact else np.abs(there.rows - here.rows).max() < 0.01
     assert not (cache_dir / "shards").exists()
 
 

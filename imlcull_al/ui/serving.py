@@ -30,13 +30,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import photos
 from ..desk import Desk
 from ..errors import NoWorkspace, ServerError, UnreadablePhoto
+from ..files import is_link, read_own
 from ..previews import SCREEN
 from ..project import Stage
 from ..session import Session
@@ -88,10 +89,14 @@ def photo_url(session: Session, key: str, size: int) -> str:
 def report_urls(session: Session) -> dict[str, str]:
     """What each picture of the last training is called, and where the page finds it; another after each training."""
     urls = {}
-    for path in sorted(session.stage.report.glob("*.png")):
+    for path in sorted(_report_pictures(session.stage)):
         with suppress(FileNotFoundError):  # replaced by that of a new training just now
-            urls[path.stem.replace("_", " ")] = f"report/{quote(path.name)}?{path.stat().st_mtime_ns}"
+            urls[path.stem.replace("_", " ")] = f"report/{quote(path.name)}?{path.lstat().st_mtime_ns}"
     return urls
+
+
+def _report_pictures(stage: Stage) -> list[Path]:
+    return [] if is_link(stage.report) else [path for path in stage.report.glob("*.png") if not is_link(path)]
 
 
 def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
@@ -147,11 +152,15 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
 
     def report(request: Request) -> Response:
         session = session_of(request)
-        found = session.stage.report.glob("*.png") if session else ()
-        path = {path.name: path for path in found if not path.is_symlink()}.get(request.path_params["name"])
-        if path is None:
+        pictures = _report_pictures(session.stage) if session else ()
+        path = {path.name: path for path in pictures}.get(request.path_params["name"])
+        try:
+            picture = read_own(path) if path else None
+        except OSError:  # it went, or became a link, just now
+            picture = None
+        if picture is None:
             return PlainTextResponse("There is no such picture.", 404)
-        return FileResponse(path, media_type="image/png", headers=_HEADERS)
+        return Response(picture, media_type="image/png", headers=_HEADERS)
 
     async def act(request: Request) -> Response:
         respond = screens.get(request.path_params["screen"])
