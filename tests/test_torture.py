@@ -4,7 +4,7 @@ import pytest
 
 from imlcull_al.progress import silent
 from imlcull_al.project import Stage
-from tests.torture import cull_kills, label_kills, load, many_files
+from tests.torture import cull_kills, label_kills, load, many_files, swaps
 
 
 @pytest.mark.parametrize("writers", [1, 2])
@@ -25,6 +25,12 @@ def test_the_torture_notices_an_answer_that_is_lost(tmp_path):
 def test_a_killed_cull_leaves_a_whole_stage_or_none(tmp_path):
     _, broken = cull_kills.torture(tmp_path, kills=4, count=30, seed=1, progress=silent)
     assert broken == []
+
+
+def test_photos_swapped_for_links_bring_nothing_from_outside(tmp_path):
+    found = swaps.torture(tmp_path, culls=20, count=120, seed=1, progress=silent)
+    assert found.broken == []
+    assert found.made + found.refused == 20
 
 
 def test_many_files(tmp_path):

@@ -22,6 +22,7 @@ FAULTS = (  # program, its options, those of --quick
     ("label_kills", "--kills 200 --writers 2", "--kills 10 --writers 2"),
     ("cache_kills", "--kills 100", "--kills 10"),
     ("cull_kills", "--kills 100", "--kills 5"),
+    ("swaps", "--culls 300", "--culls 30"),
     ("many_files", "--files 100000", "--files 3000"),
     ("file_fuzz", "", None),
     ("photo_fuzz", "--times 5000", "--times 200"),
