@@ -23,6 +23,7 @@ from . import shards
 from .cache import ContentIds, EmbeddingCache, as_hex
 from .encoder import Encoder
 from .errors import Cancelled, ClusterError
+from .installation import pip_install_cluster
 from .pixels import DECODER
 from .progress import Progress, Stop, never, silent
 from .shard_worker import ShardWorker, prefixes
@@ -118,8 +119,7 @@ def _ray() -> "ModuleType":
         import ray.data
     except ImportError as error:
         raise ClusterError(
-            f"The engine ray is not installed ({error}). Run: pip install -r requirements-cluster.txt, "
-            "or leave out --engine."
+            f"The engine ray is not installed ({error}). Run: {pip_install_cluster()} - or leave out --engine."
         ) from error
     return ray
 

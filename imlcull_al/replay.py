@@ -23,12 +23,13 @@ from . import query, report, tables
 from .errors import ReplayRefused, StageError
 from .evaluation import Quality, Reached, labels_to_reach, mean_interval, quality
 from .files import replacing
+from .installation import DEFAULT_CACHE_DIR
 from .journal import Journal, audit_event
 from .labels import CULL, KEEP
 from .progress import Progress, silent
 from .project import Rehearsal, Stage, absolute, open_stage
 from .scores import choose_source
-from .session import DEFAULT_CACHE_DIR, Session
+from .session import Session
 from .truth import Truth, hold_out, read_truth
 
 BASELINE = "random"

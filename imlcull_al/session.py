@@ -32,6 +32,7 @@ from .encoder import Encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
 from .files import sweep
+from .installation import DEFAULT_CACHE_DIR
 from .labels import AUDIT, KEEP, LABELS, Answer, Labels
 from .leases import Leases
 from .originals import State, stat_of
@@ -45,11 +46,6 @@ from .train import Interrupted
 
 _PRESSES = 1000
 """Of how many presses a visitor, and of how many visitors, it is remembered that they were taken."""
-_CHECKOUT = Path(__file__).resolve().parent.parent
-DEFAULT_CACHE_DIR = (
-    _CHECKOUT / "cache" if (_CHECKOUT / "requirements.txt").exists() else Path("~/.cache/imlcull").expanduser()
-)
-"""`cache/` of the checkout; of an installed package, which must not write beside itself, one in the home folder."""
 
 
 @dataclass(frozen=True)

@@ -276,4 +276,4 @@ def test_without_ray_a_sentence_says_what_to_install(stage, cache_dir, monkeypat
     monkeypatch.setitem(sys.modules, "ray", None)
     words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "builtin", "--engine", "ray"]
     assert main(list(map(str, words))) == 1
-    assert "pip install -r requirements-cluster.txt" in capsys.readouterr().err
+    assert f"pip install -r {ROOT / 'requirements-cluster.txt'}" in capsys.readouterr().err

@@ -28,6 +28,7 @@ import gradio as gr
 
 from ..desk import EMBEDDING, Desk
 from ..errors import ServerError
+from ..installation import pip_install
 from ..session import open_session
 from ..terminal import say
 from ..workspaces import Workspaces
@@ -206,7 +207,8 @@ def _checked_auth(auth: str | None) -> str | None:
 
 def _check_mcp(wanted: bool) -> None:
     if wanted and importlib.util.find_spec("mcp") is None:
-        raise ServerError('MCP needs one more package. Run: python -m pip install "gradio[mcp]"')
+        command = pip_install('"gradio[mcp]"')
+        raise ServerError(f"MCP needs one more package. Run: {command}")
 
 
 def _check_port(host: str, port: int) -> None:
