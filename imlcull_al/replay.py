@@ -167,6 +167,8 @@ def replay(
     _check(rules, out, where)
     known = read_truth(absolute(truth), rules.keep_column, rules.group_column)
     source = choose_source(where, model)
+    if source.notice:
+        say(f"Note: {source.notice}")
     base = source.model.base_model if source.model else source.encoder.reference
     in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="imlcull-replay-", dir=in_memory) as temporary:
@@ -242,7 +244,6 @@ class _Cast:
         keepers, share = sum(self.is_keep[key] for key in self.keys), report.percent(self.rules.held_out)
         return report.Caption(
             f"{self._session.stage.folder}: {len(self.keys)} photos, {keepers} of them kept",
-            self._session.notice,
             f"Mean and 95 % interval (Student's t) of {seeds} draws of the {share} held out, in whole "
             f"groups ({self._known.grouped_by}). Photos asked for the audit are counted and teach nothing. "
             f"Scores: {self._session.source}.",
@@ -264,8 +265,6 @@ class _Cast:
 
     def _say(self, room: int, say: Callable[[str], None]) -> None:
         session, unreadable = self._session, self._session.unreadable()
-        if session.notice:
-            say(f"Note: {session.notice}")
         stage = session.listing.keys
         counts = {
             "photos without a known answer are left out": len(set(stage) - set(self.is_keep)),

@@ -145,7 +145,7 @@ class Session:
     @property
     def notice(self) -> str:
         """What has to be said wherever a score is shown; empty for nothing."""
-        return self._source.encoder.notice if self._source else ""
+        return self._source.notice if self._source else ""
 
     @property
     def news(self) -> str:
