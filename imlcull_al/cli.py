@@ -76,8 +76,9 @@ def embed(options: argparse.Namespace) -> None:
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     with progress_bar() as progress:
         if options.engine == "ray":
-            session.fill_on_cluster(options.ray_address, batch_size=options.batch_size, progress=progress)
-        seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
+            seen = session.fill_on_cluster(options.ray_address, batch_size=options.batch_size, progress=progress)
+        else:
+            seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
     _say_notices(session)
     print(
         f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "

@@ -59,7 +59,7 @@ def fill(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> int:
-    """Put the embeddings of `paths` that the cache lacks into it, and return how many photos the workers took.
+    """Put the embeddings of `paths` that the cache lacks into it, and return how many the workers computed.
 
     `load` makes `encoder` again in a worker; it is pickled. `address`: of a Ray cluster (`host:port`, or `auto`), else
     this machine alone makes one; where this process is connected to a cluster already, that one is used. `batch_size`:
@@ -78,6 +78,7 @@ def fill(
         new = [path for path, is_there in zip(paths, there, strict=True) if not is_there]
         if not new:
             return 0
+        before = len(cache_in(cache_dir).ids())
         progress(_WHAT, 0, len(new))
         with _connected(address) as ray:
             layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
@@ -85,7 +86,7 @@ def fill(
             batches = [shards.packed(batch) for batch in _batches(new, batch_size, layout[2])]
             with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
                 _follow(outcomes, len(new), progress, stop, pressed)
-        return len(new)
+    return len(cache_in(cache_dir).ids()) - before
 
 
 def _layout(nodes: Sequence[Mapping[str, float]], cores: int | None) -> tuple[int, int, int]:

@@ -211,15 +211,17 @@ class Session:
         batch_size: int = DEFAULT_BATCH_SIZE,
         progress: Progress = silent,
         stop: Stop = never,
-    ) -> int:
-        """The same by the workers of a Ray cluster, see `cluster.fill`; how many photos they took."""
+    ) -> Filled:
+        """The same by the workers of a Ray cluster, see `cluster.fill`; what they leave is done here."""
         from . import cluster
 
         load = partial(_encoder_of, self.stage, self._model)
         paths = list(self.stage.paths(self.listing.keys).values())
-        return cluster.fill(
+        computed = cluster.fill(
             paths, load(), load, self._cache_dir, address, batch_size=batch_size, progress=progress, stop=stop
         )
+        filled = self.fill_cache(batch_size=batch_size, progress=progress, stop=stop)
+        return filled._replace(found=filled.found - computed, computed=filled.computed + computed)
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""
