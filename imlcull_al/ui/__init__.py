@@ -45,7 +45,7 @@ SCREENS = {"label": label.respond, "review": review.respond}
 """The screens that talk to the server themselves, through `/act/{screen}`."""
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
-_MCP_PATHS = ("/gradio_api/mcp", "/gradio_api/mcp/")
+_MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")
 
 
 def launch(
