@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from imlcull_al.cli import CACHE_DIR_HELP, Help
 from imlcull_al.errors import ImlcullError, ServerError
+from imlcull_al.installation import started_as
 from imlcull_al.terminal import say, show_log
 
 DATA_VARIABLE = "IMLCULL_DATA"
@@ -69,12 +71,14 @@ def _nothing() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Label, train and cull in the browser.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog=started_as(),
+        description="Label, train and cull in the browser.",
+        formatter_class=Help,
     )
     parser.add_argument("--project", type=Path, help="folder that holds stage_1; this folder without it")
     parser.add_argument("--stage", type=int, help="number of the stage; the latest without it")
     parser.add_argument("--model", help="Hugging Face id or local folder of a vision transformer")
-    parser.add_argument("--cache-dir", type=Path, help="folder of the embedding cache; cache/ without it")
+    parser.add_argument("--cache-dir", type=Path, help=CACHE_DIR_HELP)
     parser.add_argument("--host", help="address to listen on, 127.0.0.1 without it; 0.0.0.0 lets others in")
     parser.add_argument("--port", type=int, default=7860, help="port of the page")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")

@@ -60,7 +60,6 @@ def load_encoder(model: str | None = None) -> Encoder:
     if found is None:
         return replace(
             builtin(),
-            reference=wanted,
             notice=f"{first} is not on this machine and the Hugging Face hub can't be reached: scores come from the "
             "built-in encoder alone. Go online once, or name a local folder (--model).",
         )

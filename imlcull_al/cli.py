@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -18,11 +19,13 @@ from .checkpoints import DEFAULT_MODEL
 from .embeddings import DEFAULT_BATCH_SIZE
 from .epochs import Epoch, Options
 from .errors import ImlcullError
+from .installation import DEFAULT_CACHE_DIR, started_as
 from .replay import STRATEGIES, Rules
 from .terminal import plain, progress_bar, say, show_log
 
 ORDER_COLUMNS = ("image_name", "p_keep")
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
+CACHE_DIR_HELP = f"folder of embeddings and previews; {DEFAULT_CACHE_DIR} by default".replace("%", "%%")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,8 +76,9 @@ def embed(options: argparse.Namespace) -> None:
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     with progress_bar() as progress:
         if options.engine == "ray":
-            session.fill_on_cluster(options.ray_address, batch_size=options.batch_size, progress=progress)
-        seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
+            seen = session.fill_on_cluster(options.ray_address, batch_size=options.batch_size, progress=progress)
+        else:
+            seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
     _say_notices(session)
     print(
         f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "
@@ -248,12 +252,12 @@ def _say_notices(session) -> None:  # type: ignore[no-untyped-def]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m imlcull_al", description="Learn what to keep from few answers.")
+    parser = argparse.ArgumentParser(prog=started_as(), description="Learn what to keep from few answers.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(run, summary: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
         name = run.__name__.replace("_", "-")
-        sub = commands.add_parser(name, help=summary, description=summary, formatter_class=_Help)
+        sub = commands.add_parser(name, help=summary, description=summary, formatter_class=Help)
         sub.set_defaults(run=run)
         return sub
 
@@ -328,11 +332,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Says defaults, but not that there is none."""
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says defaults, but not that there is none; `app.py` uses it too."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """Model names and paths stay whole."""
+        return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
@@ -352,9 +360,7 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
         help="builtin, the Hugging Face id or local folder of a vision transformer, or such a one with +builtin behind "
         f"it, for both side by side; by default the stage's trained model, else {DEFAULT_MODEL}",
     )
-    parser.add_argument(
-        "--cache-dir", type=Path, default=argparse.SUPPRESS, help="folder of the embedding cache; cache/ by default"
-    )
+    parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
     parser.set_defaults(model=None, cache_dir=None)
 
 

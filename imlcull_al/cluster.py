@@ -23,6 +23,7 @@ from . import shards
 from .cache import ContentIds, EmbeddingCache, as_hex
 from .encoder import Encoder
 from .errors import Cancelled, ClusterError
+from .installation import pip_install_cluster
 from .pixels import DECODER
 from .progress import Progress, Stop, never, silent
 from .shard_worker import ShardWorker, prefixes
@@ -58,7 +59,7 @@ def fill(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> int:
-    """Put the embeddings of `paths` that the cache lacks into it, and return how many photos the workers took.
+    """Put the embeddings of `paths` that the cache lacks into it, and return how many the workers computed.
 
     `load` makes `encoder` again in a worker; it is pickled. `address`: of a Ray cluster (`host:port`, or `auto`), else
     this machine alone makes one; where this process is connected to a cluster already, that one is used. `batch_size`:
@@ -77,6 +78,7 @@ def fill(
         new = [path for path, is_there in zip(paths, there, strict=True) if not is_there]
         if not new:
             return 0
+        before = len(cache_in(cache_dir).ids())
         progress(_WHAT, 0, len(new))
         with _connected(address) as ray:
             layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
@@ -84,7 +86,7 @@ def fill(
             batches = [shards.packed(batch) for batch in _batches(new, batch_size, layout[2])]
             with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
                 _follow(outcomes, len(new), progress, stop, pressed)
-        return len(new)
+    return len(cache_in(cache_dir).ids()) - before
 
 
 def _layout(nodes: Sequence[Mapping[str, float]], cores: int | None) -> tuple[int, int, int]:
@@ -118,8 +120,7 @@ def _ray() -> "ModuleType":
         import ray.data
     except ImportError as error:
         raise ClusterError(
-            f"The engine ray is not installed ({error}). Run: pip install -r requirements-cluster.txt, "
-            "or leave out --engine."
+            f"The engine ray is not installed ({error}). Run: {pip_install_cluster()} - or leave out --engine."
         ) from error
     return ray
 

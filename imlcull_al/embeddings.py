@@ -41,7 +41,8 @@ class Embeddings:
     `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
     `taken`: (N,) float64, when each was taken, in seconds by the camera's clock; `compensation`: (N,) float64, exposure
     compensation in EV; NaN for unknown.
-    `found`: photos whose row was in the cache; `computed`: rows that the encoder made in this run.
+    `found`: photos whose row was in the cache, or was made for another of the same content; `computed`: rows that the
+    encoder made in this run. Found, computed and unreadable add up to all photos.
     """
 
     keys: tuple[str, ...]
@@ -54,7 +55,9 @@ class Embeddings:
 
 
 class Filled(NamedTuple):
-    """What a cache has now: photos `found` in it, rows `computed` in this run, and key → reason of the unreadable."""
+    """What a cache has now: photos `found` in it, rows `computed` in this run, and key → reason of the unreadable; see
+    `Embeddings`.
+    """
 
     found: int
     computed: int
@@ -118,7 +121,6 @@ class _Work:
         self.paths = [os.fspath(paths[key]) for key in self.keys]
         self.is_known, self.contents = self.files.look_up(self.paths)
         self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, keep=keep)
-        self.was_there = self.is_there.copy()
         self.failed: dict[int, str] = {}
         self.made: dict[str, int] = {}  # content id → row that was computed in this run
         self.same: list[int] = []  # rows whose content has an embedding already, under another name
@@ -161,7 +163,7 @@ class _Work:
     def filled(self) -> Filled:
         """How many there are of which kind."""
         unreadable = {self.keys[row]: self.failed[row] for row in sorted(self.failed)}
-        return Filled(int(np.count_nonzero(self.was_there)), len(self.made), unreadable)
+        return Filled(len(self.keys) - len(unreadable) - len(self.made), len(self.made), unreadable)
 
     def save(self) -> None:
         """Put what is new into the files of the cache."""
@@ -284,7 +286,7 @@ class _Work:
         self.same = []
         if elsewhere:
             there, rows, _ = self.cache.find(self.contents.ids[elsewhere], keep=self.rows is not None)
-            self.is_there[elsewhere] = self.was_there[elsewhere] = there
+            self.is_there[elsewhere] = there
             if self.rows is not None and rows is not None:
                 self.rows[elsewhere] = rows
 

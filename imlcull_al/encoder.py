@@ -44,7 +44,7 @@ class Encoder(Protocol):
 
     @property
     def notice(self) -> str:
-        """A sentence to show wherever its scores are shown; empty for none."""
+        """A sentence to show wherever its scores are shown: it stands in for another one. Empty for none."""
         ...
 
     @property

@@ -5,7 +5,7 @@ The file is a `torch.save` of one dictionary of plain values and tensors; it loa
     format = "imlcull model", version = 1, classes = ["keep", "cull"]
     base_model          str, what it was trained from: as `--model` names it
     base_name           str, what a person calls it; base_fingerprint: that encoder's
-    notice              str, the base's notice; empty for none
+    notice              str, empty; earlier, why `base_name` stood in for a `base_model` that was out of reach then
     beside              str, fingerprint of the built-in encoder, where its embeddings stand beside the transformer's:
                         E more numbers; empty or missing for none, E = 0
     vision_config       dict, the Hugging Face config of the transformer, with model_type
@@ -103,7 +103,7 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
         "base_model": base.reference,
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
-        "notice": base.notice,
+        "notice": "",
         "beside": base.beside.fingerprint if base.beside else "",
         "vision_config": base.trained.architecture.vision_config,
         "preprocessing": base.trained.architecture.preprocessing.as_dict(),
@@ -139,12 +139,11 @@ def load(path: Path) -> TrainedModel:
             architecture=architecture,
             fingerprint=architecture.digest(digest),
             build=lambda: _backbone(path, architecture, state),
-            notice=str(content["notice"]),
         )
         return TrainedModel(
             SideBySide(own, beside, "", own.name) if beside else own,
             keep_head,
-            str(content["base_model"]),
+            str(content["base_name" if content["notice"] else "base_model"]),
             str(content["base_fingerprint"]),
             int(content["epoch"]),
             float(content["validation_accuracy"]),

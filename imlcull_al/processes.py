@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import TrainingError
+from .installation import pip_install_cluster
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,6 @@ _SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 PATIENCE = timedelta(minutes=10)
 """How long one waits for the others at an exchange before it gives up; one that died is noticed at once."""
-_INSTALL = "python -m pip install -r requirements-cluster.txt"
 
 
 class Processes(Protocol):
@@ -112,7 +112,7 @@ class Together:
         except ImportError as error:
             raise TrainingError(
                 f"This training was launched as one of {launched_as()} processes, which needs Hugging Face Accelerate. "
-                f"Install it in the environment of each: {_INSTALL}"
+                f"Install it in the environment of each: {pip_install_cluster()}"
             ) from error
         import torch
 

@@ -23,12 +23,13 @@ from . import query, report, tables
 from .errors import ReplayRefused, StageError
 from .evaluation import Quality, Reached, labels_to_reach, mean_interval, quality
 from .files import replacing
+from .installation import DEFAULT_CACHE_DIR
 from .journal import Journal, audit_event
 from .labels import CULL, KEEP
 from .progress import Progress, silent
 from .project import Rehearsal, Stage, absolute, open_stage
 from .scores import choose_source
-from .session import DEFAULT_CACHE_DIR, Session
+from .session import Session
 from .truth import Truth, hold_out, read_truth
 
 BASELINE = "random"
@@ -166,6 +167,8 @@ def replay(
     _check(rules, out, where)
     known = read_truth(absolute(truth), rules.keep_column, rules.group_column)
     source = choose_source(where, model)
+    if source.notice:
+        say(f"Note: {source.notice}")
     base = source.model.base_model if source.model else source.encoder.reference
     in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="imlcull-replay-", dir=in_memory) as temporary:
@@ -241,7 +244,6 @@ class _Cast:
         keepers, share = sum(self.is_keep[key] for key in self.keys), report.percent(self.rules.held_out)
         return report.Caption(
             f"{self._session.stage.folder}: {len(self.keys)} photos, {keepers} of them kept",
-            self._session.notice,
             f"Mean and 95 % interval (Student's t) of {seeds} draws of the {share} held out, in whole "
             f"groups ({self._known.grouped_by}). Photos asked for the audit are counted and teach nothing. "
             f"Scores: {self._session.source}.",
@@ -263,8 +265,6 @@ class _Cast:
 
     def _say(self, room: int, say: Callable[[str], None]) -> None:
         session, unreadable = self._session, self._session.unreadable()
-        if session.notice:
-            say(f"Note: {session.notice}")
         stage = session.listing.keys
         counts = {
             "photos without a known answer are left out": len(set(stage) - set(self.is_keep)),

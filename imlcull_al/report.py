@@ -49,17 +49,16 @@ SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins hold too few each to say anything
 
 KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#b5562f"  # apart in grey and for colour-blind eyes too
-INK, GREY, FAINT, PALE, SIGNAL = "#22303c", "#66727f", "#9aa6b2", "#eef1f4", "#fff0c9"
+INK, GREY, FAINT, PALE = "#22303c", "#66727f", "#9aa6b2", "#eef1f4"
 SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # come with matplotlib
 DPI = 150
 TILE = 300  # pixels
 
 
 class Caption(NamedTuple):
-    """What stands on every figure: `title` and `notice` (may be empty) above, `footnote` below."""
+    """What stands on every figure: `title` above, `footnote` below."""
 
     title: str
-    notice: str
     footnote: str
 
 
@@ -67,7 +66,6 @@ def write_report(
     folder: Path,
     *,
     title: str,
-    notice: str,
     epochs: Sequence[Epoch],
     best: int,
     predictions: Sequence[Prediction],
@@ -76,7 +74,7 @@ def write_report(
 ) -> list[Path]:
     """Replace the report in `folder` by that of this training; the files written.
 
-    `title` and `notice` (may be empty) stand on every figure. `epochs`: the start and all epochs; `best`: the number
+    `title` stands on every figure. `epochs`: the start and all epochs; `best`: the number
     of the saved one.
     `path_of`: photo key → file; `sharpness_of`: file → its map, see `sharpness`, asked for twelve photos at most.
     Raises `StorageError` where the disk refuses; an earlier report is then as it was.
@@ -85,7 +83,7 @@ def write_report(
     counts = confusion(validation)
     bins = reliability(validation, 10 if len(validation) >= FINE_BINS_FROM else 5)
     lost_keepers, kept_culls = mistakes(predictions, "keep"), mistakes(predictions, "cull")
-    caption = Caption(title, notice, measured_on(len(validation), len(predictions)))
+    caption = Caption(title, measured_on(len(validation), len(predictions)))
     contents = {
         "curves.png": _draw_curves(epochs, best, caption),
         "curves.csv": _table(LOG_COLUMNS, ([getattr(epoch, name) for name in LOG_COLUMNS] for epoch in epochs)),
@@ -205,9 +203,8 @@ def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
     """A white `Figure` with headline and caption; between them `body` inches, where its subplots will be."""
     from matplotlib.figure import Figure  # not pyplot, whose state is shared by all threads
 
-    notice = textwrap.wrap(drawable(caption.notice), int((width - 0.8) * 12.5))
     footnote = textwrap.wrap(drawable(caption.footnote), int((width - 0.8) * 14.5))
-    top, bottom = 1.2 + (0.3 + 0.17 * len(notice) if notice else 0), 0.85 + 0.17 * len(footnote)
+    top, bottom = 1.2, 0.85 + 0.17 * len(footnote)
     height = top + body + bottom
     figure = Figure((width, height), DPI, facecolor="white")
     figure.subplots_adjust(0.95 / width, bottom / height, 1 - 0.5 / width, 1 - top / height)
@@ -217,9 +214,6 @@ def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
 
     write(height - 0.35, headline, va="top", size=14, weight="bold", color=INK)
     write(height - 0.72, shortened(drawable(caption.title), int((width - 0.8) * 12)), va="top", size=9.5, color=GREY)
-    if notice:
-        box = {"facecolor": SIGNAL, "edgecolor": "none", "pad": 4}
-        write(height - 1.06, "\n".join(notice), va="top", size=9.5, color=INK, bbox=box)
     write(0.3, "\n".join(footnote), va="bottom", size=8.5, color=GREY)
     return figure
 

@@ -39,6 +39,8 @@ class Source:
 
     encoder: Encoder
     model: "TrainedModel | None"
+    notice: str = ""
+    """A sentence to show wherever these scores are shown: another encoder was asked for than gives them."""
 
     @property
     def description(self) -> str:
@@ -55,15 +57,22 @@ def choose_source(stage: Stage, model: str | None) -> Source:
     Raises `ModelFileError` for a model file that can't be used, `EncoderError`.
     """
     if not stage.model.exists() and (model or not stage.previous.model.exists()):
-        return Source(load_encoder(model), None)
+        return _untrained(load_encoder(model))
     from .model import load
 
     if not stage.model.exists():
-        return Source(load_encoder(load(stage.previous.model).base_model), None)
+        return _untrained(load_encoder(load(stage.previous.model).base_model))
     trained = load(stage.model)
-    if model is not None and load_encoder(model).fingerprint != trained.base_fingerprint:
-        return Source(load_encoder(model), None)
-    return Source(trained.encoder, trained)
+    if model is None:
+        return Source(trained.encoder, trained)
+    named = load_encoder(model)
+    if named.fingerprint != trained.base_fingerprint:
+        return _untrained(named)
+    return Source(trained.encoder, trained, named.notice)
+
+
+def _untrained(encoder: Encoder) -> Source:
+    return Source(encoder, None, encoder.notice)
 
 
 class Scorer:

@@ -32,6 +32,7 @@ from .encoder import Encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
 from .files import sweep
+from .installation import DEFAULT_CACHE_DIR
 from .labels import AUDIT, KEEP, LABELS, Answer, Labels
 from .leases import Leases
 from .originals import State, stat_of
@@ -45,11 +46,6 @@ from .train import Interrupted
 
 _PRESSES = 1000
 """Of how many presses a visitor, and of how many visitors, it is remembered that they were taken."""
-_CHECKOUT = Path(__file__).resolve().parent.parent
-DEFAULT_CACHE_DIR = (
-    _CHECKOUT / "cache" if (_CHECKOUT / "requirements.txt").exists() else Path("~/.cache/imlcull").expanduser()
-)
-"""`cache/` of the checkout; of an installed package, which must not write beside itself, one in the home folder."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +150,7 @@ class Session:
     @property
     def notice(self) -> str:
         """What has to be said wherever a score is shown; empty for nothing."""
-        return self._source.encoder.notice if self._source else ""
+        return self._source.notice if self._source else ""
 
     @property
     def news(self) -> str:
@@ -220,15 +216,17 @@ class Session:
         batch_size: int = DEFAULT_BATCH_SIZE,
         progress: Progress = silent,
         stop: Stop = never,
-    ) -> int:
-        """The same by the workers of a Ray cluster, see `cluster.fill`; how many photos they took."""
+    ) -> Filled:
+        """The same by the workers of a Ray cluster, see `cluster.fill`; what they leave is done here."""
         from . import cluster
 
         load = partial(_encoder_of, self.stage, self._model)
         paths = list(self.stage.paths(self.listing.keys).values())
-        return cluster.fill(
+        computed = cluster.fill(
             paths, load(), load, self._cache_dir, address, batch_size=batch_size, progress=progress, stop=stop
         )
+        filled = self.fill_cache(batch_size=batch_size, progress=progress, stop=stop)
+        return filled._replace(found=filled.found - computed, computed=filled.computed + computed)
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos ahead, those first that are asked about first. Raises `Cancelled`."""

@@ -223,7 +223,6 @@ class _Run:
         report.write_report(
             self.stage.report,
             title=f"{self.stage.name} · {self.encoder.name} · {len(self.seen.keys)} labels",
-            notice=self.encoder.notice,
             epochs=[self.start, *self.epochs],
             best=trained.epoch,
             predictions=predictions,

@@ -1,6 +1,7 @@
 """The page's actions as an API, driven by Gradio's own client and by an MCP client."""
 
 import asyncio
+import json
 import threading
 import time
 from dataclasses import fields
@@ -13,6 +14,7 @@ from imlcull_al.epochs import Options
 from imlcull_al.errors import ServerError
 from imlcull_al.session import open_session
 from imlcull_al.ui import _check_mcp
+from imlcull_al.ui.api import _status
 
 ENDPOINTS = ["/next_batch", "/label", "/undo", "/status", "/scores", "/train", "/cancel", "/cull"]
 
@@ -161,6 +163,13 @@ def test_nonsense_gets_a_sentence_and_changes_nothing(ask, desk, name, arguments
     assert desk.session.labels() == {}
 
 
+def said(reply):
+    """What the JSON text of an MCP result means."""
+    assert not reply.isError
+    (content,) = reply.content
+    return json.loads(content.text)
+
+
 def test_mcp_clients_are_offered_the_same(desk, serve):
     pytest.importorskip("mcp")
     from mcp import ClientSession
@@ -177,14 +186,18 @@ def test_mcp_clients_are_offered_the_same(desk, serve):
             found["tools"] = [f"/{tool.name}" for tool in (await session.list_tools()).tools]
             found["reply"] = await session.call_tool("label", {"key": "warm_00.jpg", "label": "keep"})
             found["batch"] = await session.call_tool("next_batch", {"count": 2})
+            found["refusal"] = await session.call_tool("next_batch", {"count": 0})
 
     thread = threading.Thread(target=lambda: asyncio.run(talk(serve(desk, mcp=True))))
     thread.start()
     thread.join(60)
     assert found["tools"] == ENDPOINTS
-    assert not found["reply"].isError
-    assert not found["batch"].isError
     assert desk.session.labels() == {"warm_00.jpg": "keep"}
+    assert said(found["reply"]) == _status(desk)
+    assert [photo["p_keep"] for photo in said(found["batch"])] == [None, None]
+    assert {photo["key"] for photo in said(found["batch"])} < set(desk.session.listing.keys) - {"warm_00.jpg"}
+    assert found["refusal"].isError
+    assert found["refusal"].content[0].text == "count is 0; choose 1 to 1000."
 
 
 def test_mcp_is_off_unless_asked_and_says_what_it_needs(client, monkeypatch):

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_CONFIG
+from conftest import OUT_OF_REACH, TINY_CONFIG
 from PIL import Image
 
 from imlcull_al import head, model, tiled
@@ -234,10 +234,26 @@ def test_a_file_from_before_there_was_anything_beside_loads(saved, base):
     assert np.allclose(loaded.encoder.encode(IMAGES), base.encode(IMAGES), atol=1e-2)
 
 
-def test_a_notice_is_kept_with_the_model(tmp_path):
-    base = load_encoder("nobody/has-this-model")
+@pytest.fixture
+def saved_in_place(tmp_path):
+    """A model trained from the built-in encoder, which stood in for one that was out of reach."""
+    base = load_encoder(OUT_OF_REACH)
     classifier = model.CullClassifier(base.trained.build(), base.trained.dim + base.beside.dim)
     model.save(tmp_path / "model.pth", classifier, base, FACTS)
-    loaded = model.load(tmp_path / "model.pth")
-    assert loaded.base_model == "nobody/has-this-model"
-    assert loaded.encoder.notice == base.notice != ""
+    return tmp_path / "model.pth"
+
+
+def test_a_model_says_what_it_was_trained_from_and_not_what_was_out_of_reach_then(saved_in_place):
+    content = torch.load(saved_in_place, weights_only=True)
+    assert (content["base_model"], content["base_name"], content["notice"]) == (BUILTIN, BUILTIN, "")
+    loaded = model.load(saved_in_place)
+    assert (loaded.base_model, loaded.encoder.notice) == (BUILTIN, "")
+    assert loaded.base_fingerprint == builtin().fingerprint
+
+
+def test_a_stored_notice_of_an_earlier_version_is_read_as_what_the_model_was_trained_from(saved_in_place):
+    stored = {"base_model": OUT_OF_REACH, "notice": f"{OUT_OF_REACH} is not on this machine"}
+    torch.save({**torch.load(saved_in_place, weights_only=True), **stored}, saved_in_place)
+    loaded = model.load(saved_in_place)
+    assert (loaded.base_model, loaded.encoder.notice) == (BUILTIN, "")
+    assert loaded.encoder.name == "model trained from builtin"

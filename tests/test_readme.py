@@ -1,26 +1,37 @@
-"""Every command and every line of Python in the README runs as written."""
+"""Every command and every line of Python in the README and in the model card runs as written, on a fresh project."""
 
+import ast
+import json
 import re
 import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 import gradio
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from imlcull_al import sample
+from imlcull_al import sample, tiles
 from imlcull_al.checkpoints import BESIDE, DEFAULT_MODEL
 from imlcull_al.cli import main
 from imlcull_al.desk import Desk
 from imlcull_al.labels import Labels
 from imlcull_al.project import Stage
 from imlcull_al.session import open_session
+from imlcull_al.tiled import QUALITIES
+from recipe import __main__ as recipe
+from recipe import sources
+from recipe.__main__ import Recipe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CARD = (ROOT / "imlcull_al" / "builtin" / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
@@ -65,13 +76,72 @@ def test_the_python_runs(my_project):
     assert scope["new_stage"].folder.is_dir()
 
 
-def test_the_client_runs(my_project, serve, capsys):
-    desk = Desk(open_session(my_project, model="builtin"))
-    desk.session.answer(desk.session.order(1)[0].key, "cull")
+def test_the_client_runs_on_a_fresh_project(my_project, serve):
+    """As a newcomer has it: the page is open, embeddings are being computed, nothing is answered."""
+    desk = Desk(open_session(my_project, model="builtin", prepare=False))
     code = blocks("python")[1].replace("http://127.0.0.1:5000", serve(desk))
-    scope = {}
-    exec(compile(code, "README.md", "exec"), scope)
-    assert (desk.session.counts().keep, desk.session.counts().cull) == (5, 1)
+    desk.embed()
+    planned = evaluated(code)
+    assert planned["made"] is None
+    assert planned["kept"] + planned["culled"] == 48
+    assert (desk.session.counts().keep, desk.session.counts().cull) == (2, 2)
+
+
+def evaluated(code: str) -> Any:
+    """Run statements; what the last of them, an expression, is."""
+    *statements, last = ast.parse(code).body
+    scope: dict[str, Any] = {}
+    exec(compile(ast.Module(statements, []), "README.md", "exec"), scope)
+    return eval(compile(ast.Expression(last.value), "README.md", "eval"), scope)
+
+
+def test_the_code_of_the_model_card_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = json.loads((ROOT / "imlcull_al" / "builtin" / "config.json").read_text())
+    (code,) = blocks("python", CARD)
+    *_, whole, tiles = [line for line in code.splitlines() if "model(" in line]
+    side = config["image_size"]
+    assert f"(B, 3, {side}, {side})" in whole and f"(B, 3, {side}, {side})" in tiles
+    scope = {"pixels": torch.rand(2, 3, side, side) * 2 - 1, "tiles": torch.rand(8, 3, side, side) * 2 - 1}
+    exec(compile(code, "imlcull_al/builtin/README.md", "exec"), scope)
+    assert scope["output"].last_hidden_state[:, 0].shape == (2, config["hidden_size"])
+    assert scope["output"].pooler_output.shape == (2, len(QUALITIES))
+    assert scope["model"](scope["tiles"]).pooler_output.shape == (8, len(QUALITIES))
+
+
+def test_the_model_card_describes_its_files():
+    folder = ROOT / "imlcull_al" / "builtin"
+    config = json.loads((folder / "config.json").read_text())
+    card = " ".join(CARD.split())
+    weights = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
+    size = (folder / "model.safetensors").stat().st_size
+    side = json.loads((folder / "preprocessor_config.json").read_text())["size"]["height"]
+    assert f"of {weights / 1e6:.1f} million weights" in card
+    assert (
+        f"({config['num_hidden_layers']} blocks, {config['hidden_size']} channels, patches of {config['patch_size']} "
+        f"pixels, {side} × {side} input; half precision, {size / 1e6:.1f} MB)"
+    ) in card
+    assert (config["dtype"], config["image_size"], config["pooler_output_size"]) == ("float16", side, len(QUALITIES))
+    assert f"(B, {config['pooler_output_size']}) {', '.join(QUALITIES)}" in card
+    assert f"and of four tiles of {tiles.SIDE} pixels in full resolution" in card
+    assert tiles.COUNT == 4
+
+
+def test_the_recipe_of_the_model_card_is_a_command_and_its_numbers_are_the_defaults(monkeypatch, capsys):
+    (line,) = [line.partition("#")[0] for line in "".join(blocks("bash", CARD)).splitlines()]
+    python, minus_m, module, *options = shlex.split(line)
+    assert (python, minus_m, module) == ("python", "-m", "recipe")
+    asked = []
+    monkeypatch.setattr(sys, "argv", ["recipe", *options])
+    monkeypatch.setattr(recipe, "trained", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(recipe, "export", lambda *_: None)
+    monkeypatch.setattr(recipe, "plot", lambda *_: None)
+    recipe.main()
+    ((chosen, photos, teacher, _, _),) = asked
+    assert (chosen, photos, teacher) == (Recipe(), Path("PHOTOS"), Path("VIT_TINY_FOLDER"))
+    text = " ".join(CARD.split())
+    assert f"{chosen.views:,} views and {chosen.frames:,} frames with two tiles each" in text
+    assert f"{sources.GENERATED} generated images" in text
 
 
 def test_the_front_matter_is_that_of_this_space():

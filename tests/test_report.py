@@ -31,7 +31,7 @@ def half_sharp(path):
 def write(tmp_path):
     """Write a report of photos that are single colours; a photo called `broken` is none."""
 
-    def write(predictions, epochs=EPOCHS, notice="", title="stage_1 · toy · 4 labels", sharpness_of=half_sharp):
+    def write(predictions, epochs=EPOCHS, title="stage_1 · toy · 4 labels", sharpness_of=half_sharp):
         stage = tmp_path / "stage_1"
         stage.mkdir(exist_ok=True)
         Image.new("RGB", (40, 30), (20, 120, 110)).save(stage / "any.png")
@@ -39,7 +39,6 @@ def write(tmp_path):
         return report.write_report(
             tmp_path / "stage_1_cull_report",
             title=title,
-            notice=notice,
             epochs=epochs,
             best=2,
             predictions=predictions,
@@ -143,7 +142,7 @@ def test_footnote_says_what_the_figures_are_worth():
 
 
 def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path):
-    files = write(validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75)), notice="A note.")
+    files = write(validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75)))
     folder = tmp_path / "stage_1_cull_report"
     assert {file.name for file in files} == {f"{name}.png" for name in FIGURES} | {f"{name}.csv" for name in TABLES}
     assert sorted(files) == sorted(folder.iterdir())
@@ -177,7 +176,7 @@ def test_one_class_one_epoch_and_awkward_names_are_drawn_without_a_warning(write
     names = ["a\nb.jpg", "😀 写真.jpg", "$x_{1$ \\frac{.jpg", "W" * 300, "very/" + "deep/" * 99 + "1.jpg", "broken"]
     predictions = [Prediction(name, "keep", 0.1, "validation") for name in names]
     epochs = [Epoch(1, math.nan, 0.0, math.inf, 0.0)]
-    files = write(predictions, epochs, notice="Costs $5 and $6\n{", title="$bad_{ 😀 " + "x" * 300)
+    files = write(predictions, epochs, title="$5 $bad_{\n😀 " + "x" * 300)
     assert set(sizes(files)) == set(FIGURES)
 
 

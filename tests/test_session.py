@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from conftest import fill_stage, label_of, save_photo
+from conftest import OUT_OF_REACH, fill_stage, label_of, save_photo
 
 from imlcull_al import audit, model, open_session
 from imlcull_al.checkpoints import BESIDE
@@ -184,6 +184,21 @@ def test_another_model_named_is_used_instead_of_the_trained_one(session, project
     assert "builtin" in other.source
     assert other.notice == ""
     assert "trained from" in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
+
+
+def test_what_is_out_of_reach_is_said_in_the_runs_that_ask_for_it_and_in_no_other(project, cache_dir):
+    session = open_session(project, model=OUT_OF_REACH, cache_dir=cache_dir)
+    assert session.notice.startswith(f"{OUT_OF_REACH} is not on this machine")
+    answer_all(session, 8)
+    session.train(epochs=1)
+    assert session.notice.startswith(f"{OUT_OF_REACH} is not on this machine")  # it is asked for, and still away
+    assert session.source == "model trained from builtin, 8 labels"
+    later = open_session(project, cache_dir=cache_dir)
+    assert (later.notice, later.source) == ("", "model trained from builtin, 8 labels")
+    assert open_session(project, model="builtin", cache_dir=cache_dir).notice == ""
+    new = later.cull()
+    assert Session(new, None, cache_dir).source == "logistic regression on builtin"
+    assert Session(new, None, cache_dir).notice == ""
 
 
 def test_the_next_stage_computes_nothing(session, project, cache_dir, tiny_model):

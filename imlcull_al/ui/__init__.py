@@ -11,6 +11,7 @@
     look.py      colours, type, words that screens share
     telling.py   an error becomes a sentence
     serving.py   photos by id, the screens' requests, and who may ask
+    addresses.py where the page is, for people on this machine and on others
     assets/      HTML, style and script of the screens that talk to the server themselves
 
 Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
@@ -28,10 +29,12 @@ import gradio as gr
 
 from ..desk import EMBEDDING, Desk
 from ..errors import ServerError
+from ..installation import pip_install
 from ..session import open_session
 from ..terminal import say
 from ..workspaces import Workspaces
 from . import api, cull, label, promise, review, train, visitors
+from .addresses import bare, family, in_url, reached_at
 from .assets import asset
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
 from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
@@ -42,7 +45,7 @@ SCREENS = {"label": label.respond, "review": review.respond}
 """The screens that talk to the server themselves, through `/act/{screen}`."""
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
-_MCP_PATHS = ("/gradio_api/mcp", "/gradio_api/mcp/")
+_MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")
 
 
 def launch(
@@ -63,11 +66,12 @@ def launch(
     """
     auth = _checked_auth(auth)
     _check_mcp(mcp)
+    host = bare(host)
     _check_port(host, port)
     desk = Desk(open_session(project, stage, model, cache_dir, prepare=False))
     desk.embed()
     page = serve(desk, host, port, auth, mcp=mcp)
-    say(f"{desk.session.stage.folder} is on {page.local_url}. Stop with Ctrl-C.")
+    say(f"{desk.session.stage.folder} is on {reached_at(host, port)}. Stop with Ctrl-C.")
     if host not in LOOPBACK and auth is None:
         say("Whoever reaches this machine sees the photos and can answer; --auth user:password asks for a password.")
     try:
@@ -90,10 +94,11 @@ def launch_public(
     `auth` as in `launch`. Raises `ImlcullError`.
     """
     auth = _checked_auth(auth)
+    host = bare(host)
     _check_port(host, port)
     workspaces = Workspaces(Path(folder), model)
     page = serve(workspaces, host, port, auth)
-    say(f"Workspaces are in {workspaces.folder}; the page is on {page.local_url}. Stop with Ctrl-C.")
+    say(f"Workspaces are in {workspaces.folder}; the page is on {reached_at(host, port)}. Stop with Ctrl-C.")
     try:
         while not threading.Event().wait(_SECONDS_BETWEEN_SWEEPS):
             workspaces.sweep()
@@ -111,7 +116,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
     is_public = isinstance(place, Workspaces)
     paths = (*(visitors.PATHS if is_public else ()), *(_MCP_PATHS if mcp else ()))
     page.launch(
-        server_name=host,
+        server_name=in_url(host),
         server_port=port,
         prevent_thread_lock=True,
         # Routes given here come before Gradio's own.
@@ -206,12 +211,13 @@ def _checked_auth(auth: str | None) -> str | None:
 
 def _check_mcp(wanted: bool) -> None:
     if wanted and importlib.util.find_spec("mcp") is None:
-        raise ServerError('MCP needs one more package. Run: python -m pip install "gradio[mcp]"')
+        command = pip_install('"gradio[mcp]"')
+        raise ServerError(f"MCP needs one more package. Run: {command}")
 
 
 def _check_port(host: str, port: int) -> None:
     try:
-        with socket.create_server((host, port)):
+        with socket.create_server((host, port), family=family(host)):
             pass
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0

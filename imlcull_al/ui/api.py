@@ -4,9 +4,11 @@
     client = Client("http://127.0.0.1:5000")
     client.predict(count=5, api_name="/next_batch")
 
-Each does what a button does, on the same session. An error is the sentence that the page would show.
+Each does what a button does, on the same session. An error is the sentence that the page would show. To MCP clients
+results are JSON text.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from ..session import Photo, Session
 from .serving import Find, photo_url
 from .telling import attempt
 
+MCP_PATH = "/gradio_api/mcp"
 MOST = 1000
 """Photos of one `next_batch`."""
 Result = TypeVar("Result")
@@ -40,7 +43,9 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
     def tried(request: gr.Request, work: Callable[[Desk], Result]) -> Result:
         result, error = attempt(lambda: work(find(request)))
         if error:
-            raise gr.Error(error, print_exception=False)
+            raise _Refusal(error, print_exception=False)
+        if _is_mcp(request):
+            return json.dumps(result, ensure_ascii=False)  # type: ignore[return-value]  # Gradio sends str(result)
         return result  # type: ignore[return-value]  # there is one where there is no error
 
     def next_batch(request: gr.Request, count: int = 1, queue: str = "uncertain") -> list[dict[str, Any]]:
@@ -241,6 +246,18 @@ def _shown(session: Session, photo: Photo) -> dict[str, Any]:
         "queue": photo.queue,
         "url": photo_url(session, photo.key, SCREEN),
     }
+
+
+class _Refusal(gr.Error):
+    """An error that MCP clients get as its sentence; Gradio's own would be quoted."""
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return self.message
+
+
+def _is_mcp(request: gr.Request) -> bool:
+    return MCP_PATH in request.url.path
 
 
 def _visitor(request: gr.Request) -> str:

@@ -1,0 +1,46 @@
+"""What `pip install .` ships: the package's files and nothing else, whatever earlier builds left behind."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "requirements.txt", "requirements-cluster.txt")
+BUILD = "from setuptools import build_meta; build_meta.build_wheel('out')"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of this repository in which somebody built a wheel before a module was removed."""
+    pytest.importorskip("setuptools", minversion="77")  # the build backend; nothing is downloaded
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in SOURCES:
+        shutil.copy2(ROOT / name, folder)
+    shutil.copytree(ROOT / "imlcull_al", folder / "imlcull_al", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__", "torture"))
+    stale = folder / "build" / "lib" / "imlcull_al" / "removed.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("raise AssertionError\n")
+    return folder
+
+
+def test_a_wheel_holds_the_package_and_leaves_nothing_behind(checkout):
+    before = sorted(checkout.iterdir())
+    subprocess.run([sys.executable, "-c", BUILD], cwd=checkout, capture_output=True, check=True)
+    (wheel,) = (checkout / "out").iterdir()
+    shipped = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    package = checkout / "imlcull_al"
+    assert sorted(shipped) == sorted(
+        path.relative_to(checkout).as_posix() for path in package.rglob("*") if path.is_file()
+    )
+    assert "imlcull_al/builtin/model.safetensors" in shipped
+    assert sorted(checkout.iterdir()) == sorted([*before, checkout / "out"])
+
+
+def test_what_a_build_may_leave_is_no_source():
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"/build/", "/dist/", "*.egg-info/"} <= set(ignored)
