@@ -156,6 +156,40 @@ def test_a_lattice_is_believed_only_where_it_makes_sense(start):
     assert pool.lattice(jpeg(), 16)[2] == (150, 112)
 
 
+def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
+    pool, longest = start(), []
+    read_frame = worker.read_frame
+    monkeypatch.setattr(worker, "read_frame", lambda file, most: longest.append(most) or read_frame(file, most))
+    side = 32  # most_pixels: 32 × 32 × 32
+    monkeypatch.setattr(pixels, "most_pixels", lambda min_side: 32_000)
+    assert pool.decode(b"no less than was asked for", side)[0].size == (32, 1000)
+    assert pool.preview(b"a preview", side).startswith(b"\xff\xd8\xff")
+    assert refused(pool.decode, b"more than was asked for", side)
+    assert refused(pool.decode, b"a strip without end", None)
+    assert pool.lattice(b"places too close", 17)[2] == (1904, 112)
+    assert refused(pool.lattice, b"places too close", 16)
+    assert refused(pool.preview, b"a preview too large", side)
+    assert refused(pool.moment, b"a moment and more")
+    assert refused(pool.exposure, b"an exposure and more")
+    assert pool.decode_with_tiles(jpeg(), side)[0].size == (64, 48)
+    assert set(longest) == {0, 96_000, (16 * 112) ** 2, (17 * 112) ** 2, 4096 + 4 * side**2, 96_000 + 4 * 112**2}
+
+
+def test_a_reply_that_finds_no_memory_is_a_reason(start, monkeypatch):
+    pool = start()
+
+    def full(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Image, "frombytes", full)
+        for ask in (lambda: pool.decode(jpeg(), 32), lambda: pool.decode_with_tiles(jpeg(), 32)):
+            with pytest.raises(UnreadablePhoto, match="there is not enough memory for it") as caught:
+                ask()
+            assert not caught.value.lasting
+    assert pool.decode(jpeg(), 32)[0].size == (64, 48)
+
+
 def test_a_decoder_that_eats_the_memory_is_refused_it_and_lives(start):
     pool = start()
     pool.decode(jpeg(), None)
