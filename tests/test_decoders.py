@@ -21,7 +21,7 @@ from imlcull_al.decoders import Decoders
 from imlcull_al.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
 from tests import faulty_worker
-from tests.torture.photo_fuzz import damaged, looked_at, whole_images
+from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, limits and /proc as Linux has them")
@@ -426,6 +426,13 @@ WHOLE = whole_images()
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_damaged_below_can_be_read_when_it_is_whole(name):
     assert photos.decode(WHOLE[name], 32).size[0] >= 32
+
+
+@pytest.mark.parametrize("name", [name for name in hostile() if "WebP" not in name])  # which takes long
+def test_what_claims_or_holds_far_more_than_its_bytes_is_bounded(tmp_path, name):
+    path = tmp_path / "photo"
+    path.write_bytes(hostile()[name]())
+    assert looked_at(path).broken == ""
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
