@@ -19,6 +19,8 @@ from .errors import EncoderError
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 _MOST_LAYERS = 1000
+_LARGEST_NUMBER = 10_000_000  # of what a config says of a vision tower; the numbers of tokens are the largest
+_LARGEST_IMAGE = 4096  # pixels of a side
 _NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two may name code on the hub
 
 
@@ -47,11 +49,21 @@ class Backbone(nn.Module):
         return output.last_hidden_state.mean(dim=1)
 
 
-def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str) -> Backbone:
-    """The weights in `folder`, in evaluation mode. Raises `EncoderError` where they don't fit the config.
+def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str, size: int) -> Backbone:
+    """The weights in `folder`, files of `size` bytes, in evaluation mode. Raises `EncoderError` where they don't fit
+    the config.
 
     Of a model with a text tower only the vision tower is loaded. Code in the folder is never run.
     """
+    try:
+        claimed = sum(shape.numel() for shape in shapes(vision_config, pooling).values())
+    except EncoderError as error:
+        raise EncoderError(f"The config in {folder} is of no use: {error}") from error
+    if claimed > 2 * size:  # what is missing, the library would make up, whatever memory that takes
+        raise EncoderError(
+            f"The config in {folder} claims {claimed:,} weights, its files have {size:,} bytes. Download the model "
+            "again."
+        )
     try:
         transformer, info = transformers.AutoModel.from_pretrained(
             folder, config=_config(vision_config), output_loading_info=True, dtype=torch.float32
@@ -80,11 +92,28 @@ def shapes(vision_config: dict[str, Any], pooling: str) -> dict[str, torch.Size]
     """Names and shapes of the tensors that `from_config` would make, without making them: a config from elsewhere may
     claim any size. Raises `EncoderError`.
     """
-    layers = vision_config.get("num_hidden_layers", 0)
-    if not isinstance(layers, int) or layers > _MOST_LAYERS:
-        raise EncoderError(f"Could not build a model of {layers!r} layers.")
+    _check_claims(vision_config)
     with torch.device("meta"):
         return {name: tensor.shape for name, tensor in from_config(vision_config, pooling).state_dict().items()}
+
+
+def _check_claims(vision_config: dict[str, Any]) -> None:
+    """Refuse numbers that not even the shapes could be made from: the library makes layers one by one."""
+    claims = list(vision_config.items())
+    while claims:
+        name, value = claims.pop()
+        if isinstance(value, dict):
+            claims += [(f"{name} {inner}", each) for inner, each in value.items()]
+        elif isinstance(value, list):
+            claims += [(name, each) for each in value]
+        elif isinstance(value, int) and abs(value) > _most(name):
+            raise EncoderError(f"Could not build a model whose {name} is over {_most(name):,}. Choose another.")
+
+
+def _most(name: str) -> int:
+    if "layers" in name or "depth" in name:
+        return _MOST_LAYERS
+    return _LARGEST_IMAGE if name.endswith("image_size") else _LARGEST_NUMBER
 
 
 def _config(vision_config: dict[str, Any]) -> Any:

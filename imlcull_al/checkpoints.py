@@ -4,13 +4,10 @@
     google/vit-base-patch16-224             a Hugging Face id or a folder: a vision transformer on the whole photo
     google/vit-base-patch16-224+builtin     both, side by side
 
-The layout of a checkpoint's folder is known here and nowhere else. Knows nothing of photos, caches or labels.
+What configs in a checkpoint's folder mean is known here and nowhere else. Knows nothing of photos, caches or labels.
 """
 
-import hashlib
-import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .encoder import Architecture, Encoder, VisionEncoder
 from .errors import EncoderError
+from .model_folder import check, digest_of_files, read_json, weight_files
 from .preprocess import Preprocessing
 from .tiled import SideBySide, TiledEncoder
 
@@ -108,10 +106,10 @@ def _from_hub(model: str) -> Path | None:
     try:
         with suppress(LocalEntryNotFoundError):  # not on this machine yet
             folder = Path(snapshot_download(model, allow_patterns=patterns, local_files_only=True))
-            if _weight_files(folder):
+            if weight_files(folder):
                 return folder
         folder = Path(snapshot_download(model, allow_patterns=patterns, etag_timeout=5))
-        if not _weight_files(folder):
+        if not weight_files(folder):
             folder = Path(snapshot_download(model, allow_patterns=[*patterns, "pytorch_model.bin"], etag_timeout=5))
         return folder
     except LocalEntryNotFoundError:
@@ -129,21 +127,23 @@ def _from_hub(model: str) -> Path | None:
 
 
 def _from_folder(name: str, reference: str, folder: Path, pooling: str | None = None) -> VisionEncoder:
-    config = _read_json(folder / "config.json")
+    check(folder)
+    config = read_json(folder / "config.json")
     if config is None:
         raise EncoderError(f"{folder} holds no config.json. Name the folder of a Hugging Face vision transformer.")
-    weights = _weight_files(folder)
+    weights = weight_files(folder)
     if not weights:
         raise EncoderError(f"{folder} holds no model.safetensors and no pytorch_model.bin. Download the model again.")
     architecture = _architecture(folder, config)
     if pooling:
         architecture = replace(architecture, pooling=pooling)
-    fingerprint = architecture.digest(_digest_of_files(weights))
+    fingerprint = architecture.digest(digest_of_files(weights))
+    size = sum(path.stat().st_size for path in weights)
 
     def build() -> "Backbone":
         from .backbone import from_folder
 
-        return from_folder(folder, architecture.vision_config, architecture.pooling)
+        return from_folder(folder, architecture.vision_config, architecture.pooling, size)
 
     return VisionEncoder(name, reference, architecture, fingerprint, build)
 
@@ -157,7 +157,7 @@ def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
             vision_config["model_type"], vision_config["model_type"]
         )
     dim = vision_config.get("hidden_size")
-    if "patch_size" not in vision_config or "model_type" not in vision_config or not isinstance(dim, int) or dim < 1:
+    if "patch_size" not in vision_config or "model_type" not in vision_config or type(dim) is not int or dim < 1:
         raise EncoderError(
             f"{folder} holds a {config.get('model_type', 'nameless')} model, no vision transformer. "
             "Choose a ViT, DeiT, DINOv2, CLIP or SigLIP model."
@@ -171,45 +171,21 @@ def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
         "torch_dtype",
     ):
         vision_config.pop(label_field, None)  # they change no embedding
-    processor = _read_json(folder / "preprocessor_config.json")
+    processor = read_json(folder / "preprocessor_config.json")
     if processor is None:
-        processor = (_read_json(folder / "processor_config.json") or {}).get("image_processor")
+        processor = (read_json(folder / "processor_config.json") or {}).get("image_processor")
     image_size = vision_config.get("image_size", 224)
     try:
-        preprocessing = Preprocessing.from_config(processor, image_size if isinstance(image_size, int) else 224)
-    except (TypeError, ValueError, KeyError, IndexError) as error:
+        preprocessing = Preprocessing.from_config(processor, image_size if type(image_size) is int else 224)
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise EncoderError(f"The preprocessor_config.json in {folder} is not usable ({error!r}). Repair it.") from error
-    return Architecture(vision_config, preprocessing, _pooling(vision_config["model_type"]))
+    try:
+        return Architecture(vision_config, preprocessing, _pooling(vision_config["model_type"]))
+    except ValueError as error:
+        raise EncoderError(f"The config.json in {folder} is not usable: {error}. Choose another model.") from error
 
 
 def _pooling(model_type: str) -> str:
     if model_type in _POOLER_MODELS:
         return "pooler"
     return "first" if model_type in _FIRST_TOKEN_MODELS else "mean"
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-
-
-def _digest_of_files(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise EncoderError(f"Could not read {path}: {error.strerror}. Check its permissions.") from error
-    return digest.hexdigest()
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"Could not read {path}: {error}. Download the model again.") from error
-    if not isinstance(content, dict):
-        raise EncoderError(f"{path} holds no JSON object. Download the model again.")
-    return content

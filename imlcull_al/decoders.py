@@ -5,7 +5,8 @@ first needed, asked again and again, and ends with the app. What a photo did to 
 process is replaced, and these bytes are not decoded again as long as the app runs. Where no process can be started,
 photos are decoded in the app.
 
-What is sent and received is `worker`'s; nothing in a reply is believed. Knows nothing of stages.
+What is sent and received is `worker`'s; nothing in a reply is believed, and no more of it is read than what was asked
+for can take. Knows nothing of stages.
 """
 
 import atexit
@@ -17,8 +18,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
@@ -32,7 +33,9 @@ from .tiles import Place
 
 log = logging.getLogger(__name__)
 Parsed = TypeVar("Parsed")
-_Parse = Callable[[Mapping[str, Any], bytes], Parsed]
+_Head = Mapping[str, Any]
+_Parse = Callable[[_Head, _Head, bytes], Parsed]
+"""From a request, and head and payload of its reply. Raises `ValueError` and what else nonsense runs into."""
 _CRASHES = {
     getattr(signal, name)
     for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP")
@@ -41,6 +44,8 @@ _CRASHES = {
 _SIGPROF = getattr(signal, "SIGPROF", 1 << 10)
 _WINDOWS_CRASH = 0xC0000000  # and above: access violation, stack overflow, …
 _LONGEST_REASON = 300
+_JPEG_TABLES = 4096  # bytes, at most
+_JPEG_PIXEL = 4  # bytes, at most: noise takes two
 _PATIENCE = 5  # seconds for a process that was ended to be gone
 
 
@@ -112,7 +117,7 @@ class Decoders:
 
     def moment(self, photo: bytes | Original) -> Moment:
         """`pixels.moment`. Raises as `exposure`."""
-        return self._ask({"do": "moment"}, photo, _moment, pixels.moment)
+        return self._ask({"do": "moment"}, photo, _taken, pixels.moment)
 
     def processes(self) -> list[int]:
         """The ids of the processes that are there now."""
@@ -138,7 +143,7 @@ class Decoders:
         if isinstance(photo, Original):
             data, request = os.fsencode(photo.path), {**request, "state": photo.state}
         assert isinstance(data, bytes)
-        with self._turns:
+        with self._turns, _enough_memory():
             if self._closing.is_set():
                 raise UnreadablePhoto("the app is ending", lasting=False)
             if self._condemned and (known := self._condemned.get(_digest(photo))):
@@ -152,8 +157,6 @@ class Decoders:
                 if error.by_photo:
                     self._condemned[_digest(photo)] = error
                 raise
-            except MemoryError as error:
-                raise UnreadablePhoto("there is not enough memory for its pixels", lasting=False) from error
             finally:
                 self._give_back(chosen)
 
@@ -222,6 +225,14 @@ class Decoders:
         one.end()
 
 
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise UnreadablePhoto("there is not enough memory for it", lasting=False) from error
+
+
 class _Ended(UnreadablePhoto):
     """A process ended, or had to be, while it decoded this photo; `by_photo`: most likely because of it."""
 
@@ -272,7 +283,7 @@ class _Worker:
     def wait_until_ready(self) -> None:
         """Raises `_NotStarted`."""
         try:
-            ready, _ = self._exchange(None)
+            ready, _ = self._exchange()
         except UnreadablePhoto as error:
             raise _NotStarted(f"code {self._process.returncode}") from error
         if ready.get("decoder") != pixels.DECODER:
@@ -285,13 +296,13 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: Mapping[str, Any], data: bytes, parse: "_Parse[Parsed]") -> Parsed:
+    def ask(self, request: _Head, data: bytes, parse: "_Parse[Parsed]") -> Parsed:
         """The reply to one request. Raises `UnreadablePhoto`; then `is_sound` says whether it can be asked again."""
         self.is_sound = False
         head, payload = self._exchange(request, data)
         try:
             failure = _failure(head)
-            parsed = None if failure else parse(head, payload)
+            parsed = None if failure else parse(request, head, payload)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _nonsense() from error
         self.is_sound = not self._is_stopped
@@ -299,14 +310,14 @@ class _Worker:
             raise failure
         return cast(Parsed, parsed)
 
-    def _exchange(self, request: Mapping[str, Any] | None, data: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    def _exchange(self, request: _Head | None = None, data: bytes = b"") -> tuple[dict[str, Any], bytes]:
         """Send a request, if any, and read one reply, all within the time. Raises `UnreadablePhoto`."""
         with self._lock:
             self._thought = 0.0
         try:
             if request is not None:
                 worker.write_frame(self._requests, request, data)
-            return worker.read_frame(self._replies)
+            return worker.read_frame(self._replies, _longest_reply(request or {}))
         except (EOFError, OSError) as error:
             raise self._ending() from error
         except ValueError as error:
@@ -353,7 +364,20 @@ class _Worker:
                 pipe.close()
 
 
-def _failure(head: Mapping[str, Any]) -> UnreadablePhoto | None:
+def _longest_reply(request: _Head) -> int:
+    """Bytes of the payload, at most."""
+    match request.get("do"):
+        case "decode":
+            strip = tiles.COUNT * tiles.SIDE**2 if request.get("tiles") else 0
+            return 3 * pixels.most_pixels(request["min_side"]) + strip
+        case "lattice":
+            return int(request["most"] * tiles.SIDE) ** 2
+        case "preview":
+            return _JPEG_TABLES + _JPEG_PIXEL * int(request["max_side"]) ** 2
+    return 0
+
+
+def _failure(head: _Head) -> UnreadablePhoto | None:
     reason, is_lasting = head.get("error"), head.get("lasting")
     if reason is None:
         return None
@@ -366,22 +390,22 @@ def _nonsense() -> _Ended:
     return _Ended("its decoder gave an answer that makes no sense")
 
 
-def _image(head: Mapping[str, Any], payload: bytes) -> Decoded:
-    width, height = _size(head)
+def _image(request: _Head, head: _Head, payload: bytes) -> Decoded:
+    width, height = _size(head, pixels.most_pixels(request["min_side"]))
     if len(payload) != 3 * width * height:
         raise ValueError("these are not the pixels of this size")
     return Decoded(Image.frombytes("RGB", (width, height), payload), _moment(head))
 
 
-def _image_with_tiles(head: Mapping[str, Any], payload: bytes) -> Decoded:
+def _image_with_tiles(request: _Head, head: _Head, payload: bytes) -> Decoded:
     width, height = _size(head)
     if head["tiles"] != tiles.COUNT:
         raise ValueError("there are as many tiles as were asked for")
     end = 3 * width * height
-    return _image(head, payload[:end])._replace(tiles=_strip(tiles.COUNT, payload[end:]))
+    return _image(request, head, payload[:end])._replace(tiles=_strip(tiles.COUNT, payload[end:]))
 
 
-def _lattice(head: Mapping[str, Any], payload: bytes) -> Lattice:
+def _lattice(request: _Head, head: _Head, payload: bytes) -> Lattice:
     width, height = _size(head)
     places = [Place(*place) for place in head["places"]]
     for left, top, detail in places:
@@ -392,6 +416,8 @@ def _lattice(head: Mapping[str, Any], payload: bytes) -> Lattice:
     lefts, tops = ({place[way] for place in places} for way in (0, 1))
     if [place[:2] for place in places] != [(left, top) for top in sorted(tops) for left in sorted(lefts)]:
         raise ValueError("the places are a lattice, row by row")
+    if max(len(lefts), len(tops)) > request["most"]:
+        raise ValueError("there are no more places than were asked for")
     return Lattice(_strip(len(places), payload), places, (width, height))
 
 
@@ -401,29 +427,33 @@ def _strip(count: int, payload: bytes) -> Image.Image:
     return Image.frombytes("L", (count * tiles.SIDE, tiles.SIDE), payload)
 
 
-def _size(head: Mapping[str, Any]) -> tuple[int, int]:
+def _size(head: _Head, most: int = pixels.MAX_PIXELS) -> tuple[int, int]:
     width, height = head["size"]
     if type(width) is not int or type(height) is not int or min(width, height) < 1:
         raise ValueError("a size is two whole numbers above 0")
-    if width * height > pixels.MAX_PIXELS:
-        raise ValueError("nothing of this size is decoded")
+    if width * height > most or max(width, height) > pixels.MAX_SIDE:
+        raise ValueError("nothing of this size is decoded, or was asked for")
     return width, height
 
 
-def _jpeg(head: Mapping[str, Any], payload: bytes) -> bytes:
+def _jpeg(request: _Head, head: _Head, payload: bytes) -> bytes:
     if head or not payload.startswith(b"\xff\xd8\xff"):
         raise ValueError("this is no JPEG")
     return payload
 
 
-def _exposure(head: Mapping[str, Any], payload: bytes = b"") -> dict[str, str]:
+def _exposure(request: _Head, head: _Head, payload: bytes) -> dict[str, str]:
     facts = head["exposure"]
     if not all(isinstance(fact, str) and name in pixels.FACTS for name, fact in facts.items()):
         raise ValueError("the exposure is texts by name")
     return dict(facts)
 
 
-def _moment(head: Mapping[str, Any], payload: bytes = b"") -> Moment:
+def _taken(request: _Head, head: _Head, payload: bytes) -> Moment:
+    return _moment(head)
+
+
+def _moment(head: _Head) -> Moment:
     taken, compensation = (math.nan if number is None else number for number in head["moment"])
     if type(taken) is not float or type(compensation) is not float or math.isinf(taken) or math.isinf(compensation):
         raise ValueError("a moment is two numbers")

@@ -23,8 +23,8 @@ from PIL import Image
 
 from . import photos
 from .cache import Content, ContentIds, EmbeddingCache, as_hex
-from .encoder import Encoder
-from .errors import Cancelled, UnreadablePhoto
+from .encoder import Encoder, encode_each
+from .errors import Cancelled, UnreadablePhoto, in_words
 from .originals import State, stat_of
 from .parallel import THREADS, in_order
 from .progress import Progress, Stop, never, silent
@@ -225,6 +225,8 @@ class _Work:
             return _Read(row, state, Content(content_id, *moment), image, tiles, None)
         except UnreadablePhoto as error:
             return _Read(row, state, content if error.lasting else None, None, None, str(error))
+        except Exception as error:  # noqa: BLE001 - one photo must not end the work on all others
+            return _Read(row, state, None, None, None, f"it can't be read: {in_words(error)}")
 
     def _is_image(self, read: _Read) -> bool:
         """Note what is known of a file now; whether there is an image to encode."""
@@ -245,18 +247,22 @@ class _Work:
             return True
         return False
 
-    def _encoded(self, batch: list[_Read]) -> tuple[list[_Read], np.ndarray]:
+    def _encoded(self, batch: list[_Read]) -> tuple[list[_Read], list[np.ndarray | str]]:
         """In a thread of its own."""
         images = [read.image for read in batch if read.image is not None]
         tiles = [read.tiles for read in batch if read.tiles is not None]
-        rows = np.asarray(self.encoder.encode(images, tiles if self.encoder.looks_at_tiles else None), np.float32)
+        rows = encode_each(self.encoder, images, tiles if self.encoder.looks_at_tiles else None)
         return [read._replace(image=None, tiles=None) for read in batch], rows
 
-    def _take(self, batch: list[_Read], rows: np.ndarray) -> None:
-        """Keep new rows; one that is not finite is a failure of its photo."""
+    def _take(self, batch: list[_Read], rows: list[np.ndarray | str]) -> None:
+        """Keep new rows; one that is not finite, or could not be made, is a failure of its photo."""
         for read, row in zip(batch, rows, strict=True):
             assert read.content is not None
             content_id = read.content.content_id
+            if isinstance(row, str):
+                del self.made[content_id]
+                self.failed[read.row] = self.reasons[content_id] = row  # not for the cache: it may work another time
+                continue
             if not np.isfinite(row).all():
                 del self.made[content_id]
                 self._fail(read.row, content_id, f"the encoder {self.encoder.name} gave no finite numbers for it")

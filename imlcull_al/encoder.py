@@ -16,13 +16,15 @@ from weakref import WeakValueDictionary
 import numpy as np
 from PIL import Image
 
-from .errors import EncoderError
+from .errors import EncoderError, ImlcullError, in_words
 from .preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from .backbone import Backbone, Runner
 
 _FINGERPRINT_VERSION = "imlcull encoder 1"
+MAX_SIZE = 65536
+"""Of what a transformer says of a photo; the largest have 6,144 numbers."""
 POOLINGS = ("first", "pooler", "mean", "both")
 
 _loading = threading.Lock()
@@ -85,6 +87,44 @@ class Encoder(Protocol):
         ...
 
 
+def encode_each(
+    encoder: Encoder, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None
+) -> list[np.ndarray | str]:
+    """Of each image its row (D,), or the reason why it alone can't be encoded; the others of its batch have theirs.
+
+    Raises `EncoderError` where the encoder can't encode a plain image either: then no photo is at fault.
+    """
+    try:
+        return list(_rows(encoder, images, tiles))
+    except ImlcullError:
+        raise
+    except Exception as error:  # noqa: BLE001 - torch, Pillow and numpy raise what they run into
+        if len(images) == 1:
+            _check_encodes(encoder)
+            return [f"the encoder {encoder.name} failed on it: {in_words(error)}"]
+    alone = (slice(number, number + 1) for number in range(len(images)))
+    return [encode_each(encoder, images[one], tiles and tiles[one])[0] for one in alone]
+
+
+def _rows(encoder: Encoder, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None) -> np.ndarray:
+    rows = np.asarray(encoder.encode(images, tiles), np.float32)
+    if rows.shape != (len(images), encoder.dim):
+        raise ValueError(f"it gave numbers of the shape {rows.shape} for {len(images)} photos")
+    return rows
+
+
+def _check_encodes(encoder: Encoder) -> None:
+    try:
+        _rows(encoder, [Image.new("RGB", (encoder.side, encoder.side), "grey")], None)
+    except ImlcullError:
+        raise
+    except Exception as error:
+        raise EncoderError(
+            f"The encoder {encoder.name} can't encode any photo: {in_words(error)}. Free memory or choose another "
+            "(--model); what was done is kept."
+        ) from error
+
+
 @dataclass(frozen=True)
 class Architecture:
     """Everything of an encoder but its weights, as plain values that go into files."""
@@ -94,14 +134,17 @@ class Architecture:
     pooling: str
 
     def __post_init__(self) -> None:
-        """Refuse a pooling that nobody knows, with `ValueError`."""
+        """Refuse a pooling that nobody knows, and embeddings that could fill the memory, with `ValueError`."""
         if self.pooling not in POOLINGS:
-            raise ValueError(f"the pooling {self.pooling} is none of {', '.join(POOLINGS)}")
+            raise ValueError(f"the pooling {self.pooling[:20]} is none of {', '.join(POOLINGS)}")
+        sizes = [self.vision_config.get(name) for name in ("hidden_size", "pooler_output_size")]
+        if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes[: 1 + (self.pooling == "both")]):
+            raise ValueError(f"its embeddings don't have 1 to {MAX_SIZE:,} numbers")
 
     @property
     def dim(self) -> int:
         """Length of an embedding."""
-        hidden = int(self.vision_config["hidden_size"])
+        hidden: int = self.vision_config["hidden_size"]
         return hidden + int(self.vision_config["pooler_output_size"]) if self.pooling == "both" else hidden
 
     def digest(self, weights: str) -> str:

@@ -5,6 +5,7 @@ Knows nothing of photos, files or torch.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from .errors import NotEnoughLabels, TrainingError
 from .labels import LABELS
 
 LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
+_LARGEST = 10**30
+"""Of a whole number. A batch of more photos than there are is no mistake, nor are epochs that patience ends."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,9 @@ class Options:
         """Raise `TrainingError` for a value that can't be trained with, as far as that shows without a transformer."""
         counts = ["epochs", "batch_size", "patience", *(["train_blocks"] if self.train_blocks is not None else [])]
         for name in (*counts, "seed"):
-            if not isinstance(getattr(self, name), int) or isinstance(getattr(self, name), bool):
-                raise TrainingError(f"{name} is {getattr(self, name)!r}; choose a whole number.")
+            _check_number(name, getattr(self, name), int, "whole number")
         for name in ("learning_rate", "validation_split"):
-            if not isinstance(getattr(self, name), int | float):
-                raise TrainingError(f"{name} is {getattr(self, name)!r}; choose a number.")
+            _check_number(name, getattr(self, name), int | float, "number")
         for name in counts:
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; choose 1 or more.")
@@ -46,6 +47,14 @@ class Options:
             raise TrainingError(f"validation_split is {self.validation_split}; choose a share between 0 and 1.")
         if not 0 <= self.seed < 2**63:
             raise TrainingError(f"seed is {self.seed}; choose 0 or more, below 2**63.")
+
+
+def _check_number(name: str, value: object, kind: Any, what: str) -> None:
+    """Raise `TrainingError` for a value of another kind, and for a number that Python would not even write."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TrainingError(f"{name} is {value!r}; choose a {what}.")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise TrainingError(f"{name} is far too large; choose a smaller number.")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,14 @@ anything else that escapes is a defect of this project.
 """
 
 
+def in_words(error: Exception) -> str:
+    """What a library raised, as the part of a sentence."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    text = " ".join(str(error).split()).rstrip(".")
+    return text[:200] or type(error).__name__
+
+
 class ImlcullError(Exception):
     """Base of every error that a person can do something about; `str(error)` is a sentence for them."""
 

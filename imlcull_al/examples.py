@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from . import bursts, photos
-from .encoder import Encoder
-from .errors import Cancelled, UnreadablePhoto
+from .encoder import Encoder, encode_each
+from .errors import Cancelled, ImlcullError, UnreadablePhoto, in_words
 from .labels import KEEP
 from .parallel import in_order
 from .processes import Processes
@@ -73,10 +73,16 @@ def read(
             path = stage.path(key)
             decode = photos.decode_with_tiles if encoder.looks_at_tiles else photos.decode_file
             image, moment, tiles = decode(path, photos.stat_of(path), encoder.side)
+            beside = encode_each(encoder.beside, [image], [tiles])[0] if encoder.beside and tiles else nothing
+            if isinstance(beside, str):
+                return beside
+            return _Read(encoder.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
         except UnreadablePhoto as error:
             return str(error)
-        beside = encoder.beside.encode([image], [tiles])[0] if encoder.beside and tiles else nothing
-        return _Read(encoder.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
+        except ImlcullError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one photo must not end the training on all others
+            return f"it can't be prepared: {in_words(error)}"
 
     wanted = sorted(labels)
     mine = wanted[together.share(len(wanted))]

@@ -26,8 +26,6 @@ LOCK_PATIENCE = 10.0
 LEFT_BEHIND = 3600.0
 """Seconds after which a temporary file is nobody's any more: no write takes so long."""
 NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
-# A pipe without a writer blocks whoever opens it, unless asked not to. Windows has neither flag, and no such pipes.
-_WITHOUT_FOLLOWING = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def open_own(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
@@ -35,7 +33,7 @@ def open_own(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
 
     Raises `OSError`, whose `strerror` says so, for a link, a pipe or a device.
     """
-    file = open(path, mode, buffering, opener=_open_regular)  # noqa: SIM115 - Path.open takes no opener
+    file = open(path, mode, buffering, opener=_without_following)  # noqa: SIM115 - Path.open takes no opener
     return cast(BinaryIO, file)
 
 
@@ -51,7 +49,7 @@ def stat_own(path: Path) -> os.stat_result:
     if is_link(path):
         raise _linked(str(path))
     if not stat.S_ISREG(status.st_mode):
-        raise _no_regular_file(str(path))
+        raise _irregular(path)
     return status
 
 
@@ -60,28 +58,33 @@ def is_link(path: Path) -> bool:
     return path.is_symlink() or (hasattr(os.path, "isjunction") and os.path.isjunction(path))
 
 
-def _open_regular(path: str, flags: int) -> int:
-    """An `opener` for `open`; folders are left to `open`, which refuses them."""
+def without_waiting(path: str | Path, flags: int, folder: int | None = None) -> int:
+    """An `opener` for `open` that follows links, but waits for no pipe and opens no device. `folder`: as `dir_fd`."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666, dir_fd=folder)
+    if stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISDIR(mode):  # `open` refuses folders itself
+        return descriptor
+    os.close(descriptor)
+    raise _irregular(path)
+
+
+def _without_following(path: str, flags: int) -> int:
+    """The same for what may be no link."""
     if is_link(Path(path)):
         raise _linked(path)
     try:
-        descriptor = os.open(path, flags | _WITHOUT_FOLLOWING, 0o666)
+        return without_waiting(path, flags | getattr(os, "O_NOFOLLOW", 0))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):  # put there just now; the latter is FreeBSD's
             raise _linked(path) from error
         raise
-    if stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISDIR(mode):
-        return descriptor
-    os.close(descriptor)
-    raise _no_regular_file(path)
 
 
 def _linked(path: str) -> OSError:
     return OSError(errno.ELOOP, "it is a symbolic link; put the file itself in its place", path)
 
 
-def _no_regular_file(path: str) -> OSError:
-    return OSError(errno.EINVAL, "it is a folder, a pipe or a device; put a regular file in its place", path)
+def _irregular(path: str | Path) -> OSError:
+    return OSError(errno.EINVAL, "it is no regular file", path)
 
 
 def set_link_aside(path: Path) -> None:

@@ -23,7 +23,7 @@ import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,14 +33,16 @@ from . import head
 from .backbone import Backbone, from_config, shapes
 from .checkpoints import builtin
 from .encoder import Architecture, Encoder, VisionEncoder
-from .errors import EncoderError, ModelFileError
-from .files import replacing
+from .errors import EncoderError, ModelFileError, in_words
+from .files import open_own, replacing
 from .labels import LABELS
 from .preprocess import Preprocessing
 from .tiled import SideBySide, TiledEncoder
 
 FORMAT = "imlcull model"
 VERSION = 1
+_MOST_EPOCHS = 1_000_000_000
+Number = TypeVar("Number", int, float)
 
 
 class CullClassifier(nn.Module):
@@ -117,14 +119,13 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
 
 def load(path: Path) -> TrainedModel:
     """The model at `path`. Raises `ModelFileError` that says what is wrong with the file; runs no code in it."""
-    content, digest = _load_content(path)
+    content, digest, size = _load_content(path)
     try:
-        architecture = Architecture(
-            dict(content["vision_config"]),
-            Preprocessing.from_dict(content["preprocessing"]),
-            str(content["pooling"]),
-        )
+        preprocessing = Preprocessing.from_dict(content["preprocessing"])
+        architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))
         state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
+        if sum(tensor.nbytes for tensor in state.values()) > size:  # a view repeats its numbers as often as it likes
+            raise _unfit(path, "its weights claim to be more than it holds")
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         beside = _beside(path, str(content.get("beside", "")))
         dim = architecture.dim + (beside.dim if beside else 0)
@@ -134,7 +135,7 @@ def load(path: Path) -> TrainedModel:
             raise _unfit(path, "its head holds values that are no numbers")
         keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
         own = VisionEncoder(
-            name=f"model trained from {content['base_name']}",
+            name=f"model trained from {_text(content['base_name'])}",
             reference="",
             architecture=architecture,
             fingerprint=architecture.digest(digest),
@@ -143,27 +144,45 @@ def load(path: Path) -> TrainedModel:
         return TrainedModel(
             SideBySide(own, beside, "", own.name) if beside else own,
             keep_head,
-            str(content["base_name" if content["notice"] else "base_model"]),
-            str(content["base_fingerprint"]),
-            int(content["epoch"]),
-            float(content["validation_accuracy"]),
-            dict(content["labels"]),
-            list(content["validation_keys"]),
+            _text(content["base_name" if _text(content["notice"]) else "base_model"]),
+            _text(content["base_fingerprint"]),
+            _number(content["epoch"], int, _MOST_EPOCHS),
+            _number(content["validation_accuracy"], float, 1),
+            {_text(key): LABELS[LABELS.index(label)] for key, label in content["labels"].items()},
+            [_text(key) for key in content["validation_keys"]],
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _unfit(path, f"a part of it is missing or of another kind ({error!r})") from error
+    except ModelFileError:
+        raise
+    # what a hand-made file holds in place of these parts can raise anything
+    except Exception as error:
+        raise _unfit(path, f"a part of it is missing or of another kind ({in_words(error)})") from error
 
 
-def _load_content(path: Path) -> tuple[dict[str, Any], str]:
-    """What the file holds and its SHA-256, of one and the same file even while a training replaces it."""
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in place of a text")
+    return value
+
+
+def _number(value: Any, kind: type[Number], most: float) -> Number:
+    """`value`, 0 to `most`. Raises `ValueError`, also for NaN."""
+    if not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError("a number that can't be")
+    return kind(value)
+
+
+def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
+    """What the file holds, its SHA-256 and its size, of one and the same file even while a training replaces it."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with open_own(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it takes any such file
+            size = file.tell()
             file.seek(0)
-            if zipfile.is_zipfile(file) and (damaged := zipfile.ZipFile(file).testzip()):  # torch doesn't look
-                raise _unfit(path, f"it is damaged ({damaged})")
+            if zipfile.is_zipfile(file):
+                _check_archive(path, zipfile.ZipFile(file))
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
+        _check_kind(path, content)
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error
     except pickle.UnpicklingError as error:
@@ -173,11 +192,22 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str]:
     # torch's reader raises what its zip and pickle parsers run into on a damaged file
     except Exception as error:
         raise _unfit(path, f"it is damaged ({type(error).__name__})") from error
+    return content, digest, size
+
+
+def _check_kind(path: Path, content: Any) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _unfit(path, "it is a file of another program")
     if content.get("version") != VERSION or content.get("classes") != list(LABELS):
         raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
-    return content, digest
+
+
+def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse one that is damaged, or larger unpacked: torch doesn't look, and unpacks it in memory."""
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise _unfit(path, "it is compressed, as no program of this project writes it")
+    if damaged := archive.testzip():
+        raise _unfit(path, f"it is damaged ({damaged})")
 
 
 def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:

@@ -6,7 +6,6 @@ Knows nothing of formats, pixels or stages.
 import errno
 import hashlib
 import os
-import stat
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from .errors import UnreadablePhoto
+from .files import without_waiting
 
 MAX_BYTES = 1 << 30
 _ID_BYTES = 16
@@ -99,7 +99,7 @@ def is_content_of(file: BufferedReader | RawIOBase, name: str) -> bool:
 
 def _opened(path: str | Path, state: State | None = None) -> FileIO:
     """A file with bytes in it, and not too many. Raises `UnreadablePhoto`, `OSError`, `ValueError`."""
-    file = open(path, "rb", buffering=0, opener=_open_regular)  # noqa: SIM115 - closed by whoever asked
+    file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - closed by whoever asked
     try:
         found = _state(os.fstat(file.fileno()))
         if not found[0]:
@@ -114,15 +114,6 @@ def _opened(path: str | Path, state: State | None = None) -> FileIO:
     return file
 
 
-def _open_regular(path: str, flags: int, folder: int | None = None) -> int:
-    """An `opener` for `open` that waits for no pipe and reads no device."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), dir_fd=folder)
-    if stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISDIR(mode):  # `open` refuses folders itself
-        return descriptor
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is no regular file", path)
-
-
 def _opened_inside(root: str | Path, name: str) -> FileIO:
     """Open without following any link below `root`: folder by folder, each from the one before."""
     if os.open not in os.supports_dir_fd:
@@ -134,7 +125,7 @@ def _opened_inside(root: str | Path, name: str) -> FileIO:
             below = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
             os.close(at)
             at = below
-        return open(last, "rb", 0, opener=lambda path, flags: _open_regular(path, flags | os.O_NOFOLLOW, at))
+        return open(last, "rb", 0, opener=lambda path, flags: without_waiting(path, flags | os.O_NOFOLLOW, at))
     finally:
         os.close(at)
 

@@ -20,6 +20,8 @@ from . import tiles
 from .errors import UnreadablePhoto
 
 MAX_PIXELS = 250_000_000
+MAX_SIDE = 300_000
+"""Pixels of either side: what Photoshop writes at most, so that every panorama that can be made can be read."""
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
 DECODER = f"Pillow {Image.__version__}"
 """What a cached "unreadable" is worth: another version may read it."""
@@ -39,12 +41,17 @@ _BACKGROUND = (255, 255, 255)  # under transparent pixels
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
     """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation.
 
-    With `min_side` (pixels) the image may come at a whole fraction of its size (a JPEG is decoded so, through
-    libjpeg's DCT scaling), never below that length on its shorter side. Raises `UnreadablePhoto`, and nothing else,
-    whatever the bytes.
+    With `min_side` (pixels) the image may come reduced (a JPEG is decoded so, through libjpeg's DCT scaling), never
+    below that length on its shorter side, and has at most `most_pixels`: of a strip that has more it is the middle, see
+    `tiles.without_ends`. Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
     """
     with _only_unreadable(), _opened(data) as image:
-        return _decoded(image, min_side)
+        return _small(_decoded(image, min_side), min_side)
+
+
+def most_pixels(min_side: int | None) -> int:
+    """Of an image that `decode` gives: those of the longest strip whose shorter side is `min_side`."""
+    return min(MAX_PIXELS, tiles.MOST_ASPECT * min_side**2) if min_side else MAX_PIXELS
 
 
 def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Image]:
@@ -54,11 +61,11 @@ def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Im
     with _only_unreadable():
         with _opened(data) as image:
             if isinstance(image, JpegImagePlugin.JpegImageFile):
-                small = _decoded(image, min_side)
+                small = _small(_decoded(image, min_side), min_side)
                 grey = tiles.large_enough(_grey(data))
             else:
                 whole = _decoded(image, None)
-                small, grey = _reduced(whole, min_side), tiles.large_enough(whole.convert("L"))
+                small, grey = _small(whole, min_side), tiles.large_enough(whole.convert("L"))
         return small, tiles.cut(grey, tiles.chosen(grey))
 
 
@@ -126,8 +133,11 @@ def _check_pixels(image: Image.Image) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise UnreadablePhoto(f"it has no pixels ({width} × {height})")
-    if width * height > MAX_PIXELS:
-        raise UnreadablePhoto(f"it claims {width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} MP are decoded")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise UnreadablePhoto(
+            f"it claims {width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} MP are decoded, and {MAX_SIDE:,} "
+            "pixels of a side"
+        )
 
 
 def _draft(image: Image.Image, min_side: int) -> None:
@@ -135,6 +145,20 @@ def _draft(image: Image.Image, min_side: int) -> None:
     scale = min(image.size) / min_side
     if scale >= 2:
         image.draft(None, (int(image.width / scale), int(image.height / scale)))
+
+
+def _small(image: Image.Image, min_side: int | None) -> Image.Image:
+    """The upright sRGB image within the bounds of `decode`."""
+    if not min_side:
+        return image
+    image = _reduced(image, min_side)
+    if image.width * image.height <= most_pixels(min_side):
+        return image
+    image = tiles.without_ends(image)
+    if min(image.size) <= min_side:
+        return image
+    width, height = (side * min_side // min(image.size) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BOX)
 
 
 def _reduced(image: Image.Image, min_side: int) -> Image.Image:
@@ -269,5 +293,5 @@ def _measure(form: str, number: Any) -> str | None:
 def as_jpeg(image: Image.Image) -> bytes:
     """An RGB image as a JPEG for the screen, without metadata."""
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
+    image.save(file, "JPEG", quality=88, comment=b"")  # or Pillow takes that of the photo
     return file.getvalue()

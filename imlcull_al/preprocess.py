@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .tiles import without_ends
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_SIDE = 4096  # pixels; no transformer takes more
-MAX_ASPECT = 32  # longer side over shorter, before a resize that keeps the proportions
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Refuse, with `ValueError`, what can't be done or gives photos of different shapes."""
-        sides = [side for size in (self.resize, self.crop) for side in (size if isinstance(size, tuple) else (size,))]
-        if not all(side is None or (isinstance(side, int) and 0 < side <= MAX_SIDE) for side in sides):
+        resizes = self.resize is None or _is_side(self.resize) or _are_sides(self.resize)
+        if not resizes or not (self.crop is None or _are_sides(self.crop)):
             raise ValueError(f"the sizes are {self.resize} and {self.crop}, not 1 to {MAX_SIDE} pixels")
         if self.crop is None and not isinstance(self.resize, tuple):
             raise ValueError("it leaves photos of different shapes as they are")
@@ -116,7 +117,7 @@ class Preprocessing:
         if self.resize is None:
             return image
         if isinstance(self.resize, int):
-            image = _without_ends(image)
+            image = without_ends(image)  # more than the crop after the resize leaves
             short, long = sorted(image.size)
             longer = int(self.resize * long / short)
             width, height = (self.resize, longer) if image.width <= image.height else (longer, self.resize)
@@ -132,16 +133,17 @@ class Preprocessing:
         return image.crop((left, top, left + width, top + height))  # black where the image is smaller
 
 
-def _without_ends(image: Image.Image) -> Image.Image:
-    """The middle of a strip, which is all that the crop after the resize leaves; the whole could fill the memory."""
-    reach = MAX_ASPECT * min(image.size)
-    left, top = max(0, image.width - reach) // 2, max(0, image.height - reach) // 2
-    return image.crop((left, top, image.width - left, image.height - top)) if left or top else image
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 0 < value <= MAX_SIDE
+
+
+def _are_sides(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_side, value))
 
 
 def _size(size: Any, kind: str) -> tuple[int, int] | int:
     if isinstance(size, Mapping) and "shortest_edge" in size:
-        return int(size["shortest_edge"])
+        return _whole(size["shortest_edge"])
     if isinstance(size, int) and kind.startswith(("CLIP", "Bit")):
         return size
     return _square(size)
@@ -149,10 +151,16 @@ def _size(size: Any, kind: str) -> tuple[int, int] | int:
 
 def _square(size: Any) -> tuple[int, int]:
     if isinstance(size, Mapping):
-        return int(size["height"]), int(size["width"])
+        return _whole(size["height"]), _whole(size["width"])
     if isinstance(size, Sequence):
-        return int(size[0]), int(size[-1])
-    return int(size), int(size)
+        return _whole(size[0]), _whole(size[-1])
+    return _whole(size), _whole(size)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError("a size is no whole number")
+    return int(value)
 
 
 def _channels(values: Any) -> tuple[float, ...]:

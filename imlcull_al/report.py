@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 
 from . import photos, tables
 from .epochs import LOG_COLUMNS, Epoch
-from .errors import EncoderError, UnreadablePhoto
+from .errors import in_words
 from .evaluation import (
     TRAIN,
     VALIDATION,
@@ -378,9 +378,9 @@ def _draw_tile(
 
     try:
         image = ImageOps.pad(picture_of(path_of(one.key)), (TILE, TILE), color=PALE)
-    except (UnreadablePhoto, EncoderError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever one picture runs into, the others are drawn
         image = Image.new("RGB", (TILE, TILE), "#d5dade")
-        reason = "\n".join(textwrap.wrap(drawable(str(error)), 26, max_lines=6))
+        reason = "\n".join(textwrap.wrap(drawable(in_words(error)), 26, max_lines=6))
         write(0.06, 0.8, f"can't be shown:\n{reason}", size=8, color=INK)
     axes.imshow(image)
     write(0, -0.04, shortened(drawable(one.key, MONO)), family=MONO, size=8, color=INK)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from . import photos, tiles
 from .checkpoints import builtin
+from .errors import UnreadablePhoto
 
 MOST = 16
 """Tiles along the longer side of a photo."""
@@ -31,7 +32,10 @@ def sharpness_map(path: str | Path) -> np.ndarray:
     Raises `UnreadablePhoto`, and `EncoderError` where the encoder can't be loaded.
     """
     strip, places, _ = photos.lattice(path, MOST)
-    values = builtin().sharpness(strip)
+    try:
+        values = builtin().sharpness(strip)
+    except MemoryError as error:
+        raise UnreadablePhoto("there is not enough memory for its sharpness", lasting=False) from error
     contrasts = [np.asarray(tile, np.float32).std() for tile in tiles.parted(strip)]
     values[np.array(contrasts) < LEAST_CONTRAST] = np.nan
     columns = len({place.left for place in places})

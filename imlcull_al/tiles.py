@@ -18,9 +18,10 @@ SIDE = 112
 """Pixels of a tile's side."""
 COUNT = 4
 """Tiles of a photo."""
+MOST_ASPECT = 32
+"""Longer side over shorter, of what is looked at. The widest panoramas have some 10."""
 _LINES = 8
 _LARGE = 4_000_000  # pixels
-_MOST_ASPECT = 32  # longer side over shorter
 _GAIN = 8  # a step of 32 of 255 is an edge like any other
 _STEEPEST = [min(255, _GAIN * step) for step in range(256)]
 _SPREAD = 0.25  # of the photo's sides: how fast what is away from the middle counts less
@@ -34,14 +35,20 @@ class Place(NamedTuple):
     detail: float
 
 
-def large_enough(grey: Image.Image) -> Image.Image:
-    """The image, enlarged where a side is shorter than a tile's. Of a strip, the middle: the whole might fill the
-    memory.
+def without_ends(image: Image.Image) -> Image.Image:
+    """The middle of a strip, `MOST_ASPECT` times as long as it is wide; any other image as it is. The whole, brought to
+    a useful width, might fill the memory.
     """
-    reach = max(_MOST_ASPECT * min(grey.size), SIDE)
-    left, top = max(0, grey.width - reach) // 2, max(0, grey.height - reach) // 2
-    if left or top:
-        grey = grey.crop((left, top, grey.width - left, grey.height - top))
+    reach = MOST_ASPECT * min(image.size)
+    if max(image.size) <= reach:
+        return image
+    left, top = max(0, image.width - reach) // 2, max(0, image.height - reach) // 2
+    return image.crop((left, top, left + min(image.width, reach), top + min(image.height, reach)))
+
+
+def large_enough(grey: Image.Image) -> Image.Image:
+    """The image, enlarged where a side is shorter than a tile's; of a strip, the middle."""
+    grey = without_ends(grey)
     scale = SIDE / min(grey.size)
     if scale <= 1:
         return grey

@@ -5,7 +5,7 @@
 Both are frames of the same form, numbers big-endian:
 
     4 bytes     length of the head, at most 16384
-    4 bytes     length of the payload, at most 1 GiB
+    4 bytes     length of the payload; of a request at most 1 GiB, of a reply no more than what was asked for can take
     head        a JSON object in UTF-8
     payload     bytes
 
@@ -58,7 +58,7 @@ BUFFER = 1 << 16
 """Bytes that are sent and received in one piece; what most pipes hold."""
 _LENGTHS = struct.Struct(">II")
 _LONGEST_HEAD = 16384
-_LONGEST_PAYLOAD = 1 << 30
+LONGEST_PAYLOAD = 1 << 30
 
 
 def write_frame(file: BinaryIO, head: Mapping[str, Any], payload: bytes = b"") -> None:
@@ -69,10 +69,12 @@ def write_frame(file: BinaryIO, head: Mapping[str, Any], payload: bytes = b"") -
     file.flush()
 
 
-def read_frame(file: BinaryIO) -> tuple[dict[str, Any], bytes]:
-    """Head and payload of the next frame. Raises `EOFError` at the end of the file, `ValueError` for what is none."""
+def read_frame(file: BinaryIO, longest: int = LONGEST_PAYLOAD) -> tuple[dict[str, Any], bytes]:
+    """Head and payload, of at most `longest` bytes, of the next frame. Raises `EOFError` at the end of the file,
+    `ValueError` for what is none.
+    """
     head_length, length = _LENGTHS.unpack(_exactly(file, _LENGTHS.size))
-    if head_length > _LONGEST_HEAD or length > _LONGEST_PAYLOAD:
+    if head_length > _LONGEST_HEAD or length > longest:
         raise ValueError("this is no frame")
     try:
         head = json.loads(_exactly(file, head_length))

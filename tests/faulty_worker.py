@@ -16,6 +16,7 @@ pipes = []
 STRIP = bytes(4 * 112 * 112)
 ONE = {"size": [1, 1], "moment": [None, None]}
 TWO_TILES = {"size": [225, 112], "places": [[0, 0, 0.5], [113, 0, 255]]}
+CLOSE = [[112 * number, 0, 1] for number in range(17)]
 LIES = {
     b"honest tiles": ({**ONE, "tiles": 4}, b"123" + STRIP),
     b"tiles not counted": (ONE, b"123" + STRIP),
@@ -59,6 +60,14 @@ LIES = {
     b"wrong size": ({"size": [1000, 1000], "moment": [None, None]}, b"123"),
     b"more pixels": ({"size": [1, 1], "moment": [None, None]}, b"123456"),
     b"too large": ({"size": [1 << 20, 1 << 20], "moment": [None, None]}, b"123"),
+    b"a strip without end": ({"size": [1, 250_000_000], "moment": [None, None]}, b"123"),
+    b"more than was asked for": ({"size": [32, 1001], "moment": [None, None]}, bytes(3 * 32 * 1001)),
+    b"no less than was asked for": ({"size": [32, 1000], "moment": [None, None]}, bytes(3 * 32 * 1000)),
+    b"places too close": ({"size": [1904, 112], "places": CLOSE}, bytes(17 * 112 * 112)),
+    b"a preview too large": ({}, b"\xff\xd8\xff" + bytes(4096 + 4 * 32 * 32 - 2)),
+    b"a preview": ({}, b"\xff\xd8\xff" + bytes(4096 + 4 * 32 * 32 - 3)),
+    b"a moment and more": ({"moment": [None, None]}, b"1"),
+    b"an exposure and more": ({"exposure": {}}, b"1"),
     b"no size": ({"size": "10", "moment": [None, None]}, b"123"),
     b"negative": ({"size": [-1, -1], "moment": [None, None]}, b"123"),
     b"no moment": ({"size": [1, 1], "moment": [None, "today"]}, b"123"),

@@ -1,10 +1,12 @@
 """The page's actions as an API, driven by Gradio's own client and by an MCP client."""
 
 import asyncio
+import http.client
 import json
 import threading
 import time
 from dataclasses import fields
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import fill_stage, fingerprint_of, label_of
@@ -15,6 +17,7 @@ from imlcull_al.errors import ServerError
 from imlcull_al.session import open_session
 from imlcull_al.ui import _check_mcp
 from imlcull_al.ui.api import _status
+from imlcull_al.ui.strict import NONSENSE
 
 ENDPOINTS = ["/next_batch", "/label", "/undo", "/status", "/scores", "/train", "/cancel", "/cull"]
 
@@ -156,6 +159,8 @@ def test_a_password_covers_the_api(desk, serve):
         ("train", {"epochs": 1.5}, "choose a whole number"),
         ("train", {"learning_rate": "fast"}, "choose a number"),
         ("cull", {"threshold": None}, "send a number"),
+        ("train", {"learning_rate": 10**15, "epochs": -1}, "epochs is -1"),
+        ("train", {"seed": 2**53 - 1, "batch_size": 1.5}, "choose a whole number"),
     ],
 )
 def test_nonsense_gets_a_sentence_and_changes_nothing(ask, desk, name, arguments, says):
@@ -168,6 +173,52 @@ def said(reply):
     assert not reply.isError
     (content,) = reply.content
     return json.loads(content.text)
+
+
+CALLS = {
+    "next_batch": ["1", '"uncertain"'], "label": ['"warm_00.jpg"', '"keep"', "null"], "undo": ["null"],
+    "scores": ["0.5"], "train": ["1", "64", "0.0001", "8", "0.25", "0", "null"], "cull": ["0.5", '"copy"', "true"],
+}  # fmt: skip
+NO_VALUES = ["NaN", "-Infinity", "1e400", "1" + "0" * 30, "1" + "0" * 5000, '"\\ud800"', "[" * 50_000 + "]" * 50_000]
+
+
+def test_what_no_browser_can_mean_is_refused_before_gradio_sees_it(desk, serve, caplog, capfd):
+    address = serve(desk)
+    bodies = {f"run/{name}": arguments for name, arguments in CALLS.items()}
+    for value in NO_VALUES:
+        for path, arguments in {**bodies, "call/status": [], "queue/join": []}.items():
+            for place in range(len(arguments) or 1):
+                data = ", ".join([*arguments[:place], value, *arguments[place + 1 :]])
+                assert sent(address, path, f'{{"data": [{data}]}}') == (400, NONSENSE.encode())
+        for field in ("session_hash", "fn_index", "trigger_id", "event_data", "event_id"):
+            assert sent(address, "run/status", f'{{"data": [], "{field}": {value}}}')[0] == 400
+    assert desk.session.labels() == {}
+    assert not desk.session.stage.journal.exists()
+    assert caplog.text == ""
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_what_gradio_itself_would_stumble_over_is_a_sentence_too(desk, serve, capfd):
+    address = serve(desk)
+    assert sent(address, "run/status", '{"data": 1}')[0] == 422
+    for number in (-1, 2**53 - 1):
+        assert sent(address, "run/status", f'{{"data": [], "fn_index": {number}}}') == (400, NONSENSE.encode())
+    for number in range(40):  # every function of the page, with too few values, too many, and of other kinds
+        for data in ("[]", "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", '[{"path": "/etc/passwd"}, ["x"], null]'):
+            status, reply = sent(address, "run/any", f'{{"data": {data}, "fn_index": {number}}}')
+            assert status in (200, 400, 404), (number, data)
+            assert b"root:" not in reply
+    assert desk.session.labels() == {}
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def sent(address, path, body):
+    """Status and reply to a POST to Gradio's own routes."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection.request("POST", f"/gradio_api/{path}", body, {"Content-Type": "application/json"})
+    reply = connection.getresponse()
+    return reply.status, reply.read(100_000)
 
 
 def test_mcp_clients_are_offered_the_same(desk, serve):

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -641,7 +642,10 @@ def make_torch(change):
     def make(path, trained):
         import torch
 
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(20_000)  # a pickle can be nested more deeply than Python would write or follow it
         torch.save(change(trained), path)
+        sys.setrecursionlimit(limit)
 
     return make
 
@@ -680,7 +684,69 @@ def other_weights(content):
     return {**content, "state_dict": state}
 
 
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def part(name, value):
+    return make_torch(lambda content: {**content, name: value})
+
+
+def inside(name, **changes):
+    return make_torch(lambda content: {**content, name: {**content[name], **changes}})
+
+
+def repeated(content):
+    """Weights of a terabyte in a file of a few kilobytes."""
+    import torch
+
+    state = {name: torch.zeros(1).expand(1 << 20, 1 << 18) for name in content["state_dict"]}
+    return {**content, "state_dict": state}
+
+
+def make_compressed(path, trained):
+    import zipfile
+
+    make_torch(dict)(path, trained)
+    with zipfile.ZipFile(path) as archive:
+        files = [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+
+
 BAD_MODELS = {
+    "compressed": make_compressed,
+    "repeated weights": make_torch(repeated),
+    "a config nested deeply": inside("vision_config", a=nested(3000)),
+    "everything nested deeply": make_torch(lambda content: nested(3000)),
+    "a version without end": part("version", 10**5000),
+    "a version that is nested": part("version", nested(3000)),
+    "a config without end": inside("vision_config", num_hidden_layers=10**5000),
+    "an embedding without end": inside("vision_config", hidden_size=10**5000),
+    "an embedding that is true": inside("vision_config", hidden_size=True),
+    "a size without end": inside("preprocessing", resize=[10**5000, 32]),
+    "a large size": inside("preprocessing", resize=[10**9, 10**9]),
+    "three sizes": inside("preprocessing", resize=[32, 32, 32]),
+    "a crop of one number": inside("preprocessing", crop=32),
+    "an infinite factor": inside("preprocessing", rescale=float("inf")),
+    "a factor without end": inside("preprocessing", rescale=10**400),
+    "labels of numbers": part("labels", {1: "keep"}),
+    "labels of lists": part("labels", {"a.jpg": ["keep"]}),
+    "labels of another kind": part("labels", {"a.jpg": "maybe"}),
+    "labels in a list": part("labels", ["a.jpg"]),
+    "keys that are no list": part("validation_keys", 1),
+    "keys of numbers": part("validation_keys", [1]),
+    "an epoch that is no number": part("epoch", float("nan")),
+    "an epoch without end": part("epoch", 10**5000),
+    "an infinite accuracy": part("validation_accuracy", float("inf")),
+    "no accuracy": part("validation_accuracy", float("nan")),
+    "a name that is nested": part("base_name", nested(3000)),
+    "a base that is a number": part("base_model", 1),
+    "a notice that is none": part("notice", None),
     "text": make_text,
     "empty": make_empty,
     "zip": make_zip,
@@ -758,7 +824,97 @@ def pickled_weights(folder):
     torch.save({"evil": Malice(folder / "created")}, folder / "pytorch_model.bin")
 
 
+def deep(name):
+    return lambda folder: (folder / name).write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+
+
+def deep_inside(name, depth):
+    """Nested deeply, but not too deeply for a parser."""
+
+    def make(folder):
+        whole = json.loads((folder / name).read_text())
+        text = json.dumps({**whole, "a": 0}).replace('"a": 0', '"a": ' + '{"a":' * depth + "1" + "}" * depth)
+        (folder / name).write_text(text)
+
+    return make
+
+
+def written(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def replaced(name, make):
+    """Something else in the place of a file, or a new one."""
+
+    def change(folder):
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+
+    return change
+
+
+def listening(path):
+    """A socket; its path must be short."""
+    import socket
+
+    here = os.open(path.parent, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"/proc/self/fd/{here}/{path.name}")
+    os.close(here)
+
+
+def index(name):
+    return written("model.safetensors.index.json", json.dumps({"weight_map": {"a": name}}).encode())
+
+
+LARGE = "1" + "0" * 5000
 BAD_ENCODERS = {
+    **{f"a {name} nested without end": deep(name) for name in ("config.json", "preprocessor_config.json")},
+    **{f"a {name} nested deeply": deep_inside(name, 900) for name in ("config.json", "preprocessor_config.json")},
+    **{
+        f"{kind} in place of {name}": replaced(name, make)
+        for name in ("config.json", "preprocessor_config.json", "model.safetensors")
+        for kind, make in {
+            "a pipe": os.mkfifo,
+            "a folder": Path.mkdir,
+            "a device": lambda path: path.symlink_to("/dev/zero"),
+            "a link to itself": lambda path: path.symlink_to(path.name),
+            "a socket": listening,
+        }.items()
+    },
+    "a pipe that the library would open": replaced("adapter_config.json", os.mkfifo),
+    "a number without end": written(
+        "config.json", b'{"model_type": "vit", "patch_size": 8, "hidden_size": %s}' % LARGE.encode()
+    ),
+    "a size without end": written(
+        "preprocessor_config.json", b'{"size": {"height": %s, "width": 32}}' % LARGE.encode()
+    ),
+    "a mean without end": written("preprocessor_config.json", b'{"image_mean": [1e400, %s, 1]}' % (b"1" + b"0" * 400)),
+    "a config of a gigabyte's kind": written("config.json", b" " * (17 << 20)),
+    "a config in Latin 1": written("config.json", '{"name": "Käse"}'.encode("latin-1")),
+    "a size that is true": processor(size={"height": True, "width": 32}),
+    "a crop that is no size": processor(do_center_crop=True, crop_size={"height": 10**9, "width": 10**9}),
+    "an infinite factor": processor(rescale_factor=float("inf")),
+    "no factor": processor(rescale_factor=float("nan")),
+    "a mean that is no number": processor(image_mean=[0.5, float("nan"), 0.5]),
+    "a mean of texts": processor(image_mean=["a", "b", "c"]),
+    "a mean of one": processor(image_mean=0.5),
+    "a list for a size": processor(size=[[32], [32]]),
+    "a processor that is a list": written("preprocessor_config.json", b"[1]"),
+    "no size at all": config(hidden_size=True),
+    "a list for a number": config(hidden_size=[32]),
+    "embeddings of a billion numbers": config(hidden_size=10**9),
+    "a billion layers": config(num_hidden_layers=10**9),
+    "a thousand layers": config(num_hidden_layers=1000),
+    "an image of a billion pixels": config(image_size=10**9),
+    "a large image": config(image_size=4096, patch_size=1),
+    "a billion channels": config(num_channels=10**9),
+    "wide layers": config(intermediate_size=10**7),
+    "no such number of layers": config(num_hidden_layers=float("nan")),
+    "weights elsewhere": index("../elsewhere/model.safetensors"),
+    "weights in a device": index("/dev/zero"),
+    "weights of no name": written("model.safetensors.index.json", b'{"weight_map": {"a": 1}}'),
+    "an index nested without end": deep("model.safetensors.index.json"),
     "empty": lambda folder: [path.unlink() for path in folder.iterdir()],
     "no vit": config(model_type="bert", patch_size=None, hidden_size="large"),
     "unknown type": config(model_type="of-my-own"),
@@ -786,6 +942,19 @@ BAD_ENCODERS = {
     "no spread": processor(image_std=[0, 0, 0]),
     "odd filter": processor(resample=99),
 }
+
+
+def test_a_model_folder_of_links_is_one_like_any_other(labeled, tmp_path, tiny_model, capsys):
+    """As the hub's snapshots are: the names are links to blobs."""
+    blobs, folder = shutil.copytree(tiny_model, tmp_path / "blobs"), tmp_path / "snapshot"
+    folder.mkdir()
+    for path in blobs.iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "README.md").symlink_to("gone")
+    from imlcull_al.cli import main
+
+    where = ["--project", str(labeled), "--cache-dir", str(tmp_path / "cache"), "--model", str(folder)]
+    assert main(["embed", *where]) == 0
 
 
 @pytest.mark.parametrize("kind", BAD_ENCODERS)

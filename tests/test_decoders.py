@@ -21,7 +21,7 @@ from imlcull_al.decoders import Decoders
 from imlcull_al.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
 from tests import faulty_worker
-from tests.torture.photo_fuzz import damaged, looked_at, whole_images
+from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, limits and /proc as Linux has them")
@@ -154,6 +154,40 @@ def test_a_lattice_is_believed_only_where_it_makes_sense(start):
     assert len(lies) == 25
     assert all(refused(pool.lattice, lie, 16) for lie in lies)
     assert pool.lattice(jpeg(), 16)[2] == (150, 112)
+
+
+def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
+    pool, longest = start(), []
+    read_frame = worker.read_frame
+    monkeypatch.setattr(worker, "read_frame", lambda file, most: longest.append(most) or read_frame(file, most))
+    side = 32  # most_pixels: 32 × 32 × 32
+    monkeypatch.setattr(pixels, "most_pixels", lambda min_side: 32_000)
+    assert pool.decode(b"no less than was asked for", side)[0].size == (32, 1000)
+    assert pool.preview(b"a preview", side).startswith(b"\xff\xd8\xff")
+    assert refused(pool.decode, b"more than was asked for", side)
+    assert refused(pool.decode, b"a strip without end", None)
+    assert pool.lattice(b"places too close", 17)[2] == (1904, 112)
+    assert refused(pool.lattice, b"places too close", 16)
+    assert refused(pool.preview, b"a preview too large", side)
+    assert refused(pool.moment, b"a moment and more")
+    assert refused(pool.exposure, b"an exposure and more")
+    assert pool.decode_with_tiles(jpeg(), side)[0].size == (64, 48)
+    assert set(longest) == {0, 96_000, (16 * 112) ** 2, (17 * 112) ** 2, 4096 + 4 * side**2, 96_000 + 4 * 112**2}
+
+
+def test_a_reply_that_finds_no_memory_is_a_reason(start, monkeypatch):
+    pool = start()
+
+    def full(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Image, "frombytes", full)
+        for ask in (lambda: pool.decode(jpeg(), 32), lambda: pool.decode_with_tiles(jpeg(), 32)):
+            with pytest.raises(UnreadablePhoto, match="there is not enough memory for it") as caught:
+                ask()
+            assert not caught.value.lasting
+    assert pool.decode(jpeg(), 32)[0].size == (64, 48)
 
 
 def test_a_decoder_that_eats_the_memory_is_refused_it_and_lives(start):
@@ -392,6 +426,13 @@ WHOLE = whole_images()
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_damaged_below_can_be_read_when_it_is_whole(name):
     assert photos.decode(WHOLE[name], 32).size[0] >= 32
+
+
+@pytest.mark.parametrize("name", [name for name in hostile() if "WebP" not in name])  # which takes long
+def test_what_claims_or_holds_far_more_than_its_bytes_is_bounded(tmp_path, name):
+    path = tmp_path / "photo"
+    path.write_bytes(hostile()[name]())
+    assert looked_at(path).broken == ""
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

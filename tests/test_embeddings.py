@@ -11,7 +11,7 @@ from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
 
 from imlcull_al import embeddings, photos
 from imlcull_al.embeddings import ensure, fill
-from imlcull_al.errors import Cancelled
+from imlcull_al.errors import Cancelled, EncoderError
 from imlcull_al.parallel import in_order
 from imlcull_al.tiles import COUNT, SIDE
 
@@ -112,6 +112,80 @@ def test_a_row_that_is_no_number_is_a_failure_of_its_photo(stage, cache_dir, enc
     seen = ensure(paths_of(stage), encoder, cache_dir)
     assert seen.keys == ()
     assert "no finite numbers" in seen.unreadable["warm_00.jpg"]
+
+
+class Choosy(MeanColour):
+    """Raises `error` for cold photos, or for whatever comes when `error` is for all."""
+
+    def __init__(self, error, for_all=False):
+        super().__init__()
+        self.error, self.for_all = error, for_all
+
+    def encode(self, images, tiles=None):
+        rows = super().encode(images, tiles)
+        if self.for_all or (rows[:, 0] + 60 < rows[:, 2]).any():
+            raise self.error
+        return rows
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (ValueError("a strange\npicture."), "a strange picture"),
+        (RuntimeError(), "RuntimeError"),
+        (RecursionError("too deep"), "too deep"),
+    ],
+)
+def test_a_photo_that_cant_be_encoded_is_unreadable_and_the_others_have_their_rows(
+    stage, cache_dir, encoder, error, reason
+):
+    (stage / "cold_copy.jpg").write_bytes((stage / "cold_01.jpg").read_bytes())
+    warm = [f"warm_{number:02}.jpg" for number in range(6)]
+    seen = ensure(paths_of(stage), Choosy(error), cache_dir, batch_size=4)
+    assert list(seen.keys) == warm
+    assert np.allclose(seen.rows, WARM, atol=3)
+    cold = [*(f"cold_{number:02}.jpg" for number in range(6)), "cold_copy.jpg"]
+    assert seen.unreadable == dict.fromkeys(cold, f"the encoder mean colour failed on it: {reason}")
+    again = ensure(paths_of(stage), encoder, cache_dir)  # nothing of it is remembered with the bytes
+    assert (len(again.keys), again.found, again.computed, again.unreadable) == (13, 6, 6, {})
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("no device")])
+def test_an_encoder_that_fails_on_every_photo_is_named_and_no_photo_is(stage, cache_dir, encoder, error):
+    reason = "there is not enough memory" if isinstance(error, MemoryError) else "no device"
+    with pytest.raises(EncoderError, match=f"The encoder mean colour can't encode any photo: {reason}. Free memory"):
+        ensure(paths_of(stage), Choosy(error, for_all=True), cache_dir)
+    assert ensure(paths_of(stage), encoder, cache_dir).unreadable == {}
+
+
+@pytest.mark.parametrize("rows", [np.zeros((4, 3)), np.zeros((1, 2)), np.zeros(3), "rows"])
+def test_an_encoder_that_gives_rows_of_another_shape_is_named(stage, cache_dir, encoder, rows):
+    encoder.encode = lambda images, tiles=None: rows
+    with pytest.raises(EncoderError, match="The encoder mean colour can't encode any photo"):
+        ensure(paths_of(stage), encoder, cache_dir, batch_size=5)
+
+
+def test_what_its_encoder_says_is_passed_on(stage, cache_dir, encoder):
+    with pytest.raises(EncoderError, match=r"^weights are missing$"):
+        ensure(paths_of(stage), Choosy(EncoderError("weights are missing"), for_all=True), cache_dir)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_whatever_the_reading_of_a_photo_runs_into_is_its_reason(stage, cache_dir, encoder, monkeypatch, error):
+    identify = photos.identify
+
+    def failing(path):
+        if "cold_03" in str(path):
+            raise error
+        return identify(path)
+
+    monkeypatch.setattr(photos, "identify", failing)
+    seen = ensure(paths_of(stage), encoder, cache_dir)
+    reason = "there is not enough memory" if isinstance(error, MemoryError) else "can't start new thread"
+    assert (len(seen.keys), seen.unreadable) == (11, {"cold_03.jpg": f"it can't be read: {reason}"})
+    monkeypatch.undo()
+    assert ensure(paths_of(stage), encoder, cache_dir).unreadable == {}
 
 
 def test_stopped_in_the_middle_keeps_what_was_done(stage, cache_dir, encoder):

@@ -1,7 +1,10 @@
 """The model file: its fields, and what is said of files that are none."""
 
+import os
 import pickle
+import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,7 +147,7 @@ def test_a_model_that_claims_to_be_huge_takes_no_memory(saved, claim, monkeypatc
     content["vision_config"] |= claim
     torch.save(content, saved)
     monkeypatch.setattr(model, "from_config", lambda *_: pytest.fail("it was built"))
-    with pytest.raises(ModelFileError, match=r"its weights don't fit its config|its head has the shape"):
+    with pytest.raises(ModelFileError, match=r"its weights don't fit its config|its embeddings don't have 1 to"):
         model.load(saved).encoder.encode(IMAGES)
 
 
@@ -257,3 +260,21 @@ def test_a_stored_notice_of_an_earlier_version_is_read_as_what_the_model_was_tra
     loaded = model.load(saved_in_place)
     assert (loaded.base_model, loaded.encoder.notice) == (BUILTIN, "")
     assert loaded.encoder.name == "model trained from builtin"
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path.name)]
+)
+def test_what_is_no_regular_file_is_no_model_and_nobody_waits_for_it(tmp_path, make):
+    make(tmp_path / "model.pth")
+    said = []
+
+    def load():
+        with pytest.raises(ModelFileError) as caught:
+            model.load(tmp_path / "model.pth")
+        said.append(str(caught.value))
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert said[0].startswith(f"{tmp_path / 'model.pth'} can't be used as a model: ")

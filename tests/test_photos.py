@@ -1,5 +1,6 @@
 """Golden photos: tiny ones of every kind, with the pixels that must come out."""
 
+import io
 import math
 import os
 import struct
@@ -11,7 +12,7 @@ import pytest
 from conftest import STORED, encoded
 from PIL import Image, ImageCms
 
-from imlcull_al import photos
+from imlcull_al import photos, pixels
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.originals import read, stat_of
 
@@ -99,6 +100,44 @@ def test_what_waits_for_the_encoder_is_small_whatever_the_kind_of_pixel(mode):
     assert photos.decode(encoded(image, "TIFF"), min_side=301).size == (534, 400)
 
 
+@pytest.mark.parametrize(
+    ("size", "min_side", "small"),
+    [
+        ((700, 100), 100, (700, 100)),
+        ((3200, 100), 100, (3200, 100)),  # as much as a photo may keep
+        ((6400, 100), 100, (3200, 100)),  # the middle
+        ((4000, 150), 100, (2666, 100)),  # as narrow as was asked for
+        ((150, 4000), 100, (100, 2666)),
+        ((199, 20_000), 100, (100, 3200)),
+        ((300_000, 1), 100, (300_000, 1)),
+        ((300_000, 2), 100, (64, 2)),  # what is narrower is never enlarged
+        ((2, 300_000), 20, (2, 64)),
+    ],
+)
+def test_what_comes_out_is_bounded_by_what_was_asked_for(size, min_side, small):
+    for kind in ("PNG", "JPEG") if max(size) < 60_000 else ("PNG",):
+        data = encoded(Image.new("RGB", size, RED), kind)
+        for image in (photos.decode(data, min_side), pixels.decode_with_tiles(data, min_side)[0]):
+            assert image.size == small
+            assert image.width * image.height <= pixels.most_pixels(min_side)
+
+
+def test_of_a_strip_with_too_many_pixels_the_middle_is_kept():
+    strip = Image.new("RGB", (20_000, 100), BLUE)
+    strip.paste(RED, (8_400, 0, 11_600, 100))
+    image = photos.decode(encoded(strip), 100)
+    assert (image.size, image.getcolors()) == ((3200, 100), [(320_000, RED)])
+
+
+def test_a_preview_shows_all_of_a_strip_and_nothing_of_its_notes():
+    strip = Image.new("RGB", (20_000, 10), BLUE)
+    strip.paste(RED, (0, 0, 10_000, 10))
+    preview = Image.open(io.BytesIO(pixels.preview(encoded(strip, "JPEG", comment=b"for my eyes"), 400)))
+    assert preview.size == (400, 1)
+    assert preview.getpixel((100, 0))[0] > 200 > 60 > preview.getpixel((300, 0))[0]
+    assert "comment" not in preview.info
+
+
 def bomb(width, height):
     """A PNG of a few bytes that claims many pixels."""
 
@@ -116,6 +155,8 @@ def bomb(width, height):
         (encoded(half_red_half_blue(), "JPEG")[:300], "can't be decoded"),
         (bomb(60_000, 60_000), "megapixels"),
         (bomb(20_000, 20_000), "20000 × 20000 pixels"),
+        (bomb(1, 250_000_000), "1 × 250000000 pixels; at most 250 MP are decoded, and 300,000 pixels of a side"),
+        (bomb(300_001, 1), "300001 × 1 pixels"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "no image in a known format"),
     ],
 )

@@ -213,9 +213,10 @@ def test_the_first_mistakes_are_shown_under_their_maps_and_no_more_maps_are_made
     assert {tuple(value // 4 for value in each) for each in (blurred, sharp, (grey, grey, grey))} <= close
 
 
-def test_a_report_is_written_without_the_encoder_of_the_maps(write, tmp_path):
+@pytest.mark.parametrize("error", [EncoderError("There is none."), MemoryError(), ValueError("a strange\nmap")])
+def test_a_report_is_written_without_the_maps_that_cant_be_made(write, tmp_path, error):
     def fail(path):
-        raise EncoderError("There is none.")
+        raise error
 
     assert set(sizes(write(validation(("keep", 0.1)), sharpness_of=fail))) == set(FIGURES)
     assert (213, 218, 222) in colours_of(tmp_path / "stage_1_cull_report" / "sharpness.png")

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import socket
+import uuid
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,9 +19,14 @@ from imlcull_al.desk import Desk
 from imlcull_al.errors import NoWorkspace, ServerError, UnreadablePhoto
 from imlcull_al.session import open_session
 from imlcull_al.sharpness import as_png
-from imlcull_al.ui import serving
+from imlcull_al.ui import serving, strict
 
 SECRET = "a secret outside"
+NO_VALUES = [
+    "NaN", "Infinity", "-Infinity", "1e400", "9007199254740992", "-1" + "0" * 400, "1" + "0" * 5000, '"\\ud800"',
+    '{"a": ["\\udfff"]}', "[" * 100_000 + "]" * 100_000,
+]  # fmt: skip
+"""JSON to Python's parser, but nothing that a browser can mean."""
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +147,15 @@ class TestRoutes:
         assert SECRET.encode() not in body
 
     @pytest.mark.parametrize(
-        "path", ["00.jpg/320", "../stage_1/00.jpg/320", "..%2f..%2fsecret.jpg/320", "{id}/321", "{id}/1e3"]
+        "path",
+        [
+            "00.jpg/320",
+            "../stage_1/00.jpg/320",
+            "..%2f..%2fsecret.jpg/320",
+            "{id}/321",
+            "{id}/1e3",
+            "{id}/" + "9" * 5000,
+        ],
     )
     def test_photos_go_by_their_id_and_two_sizes(self, address, session, path):
         path = path.format(id=serving.photo_id(session, "00.jpg"))
@@ -213,10 +227,31 @@ class TestSharpness:
 class TestScreens:
     @pytest.mark.parametrize(
         "body",
-        ["", "no json", "[]", "3", "null", "[" * 100_000, '"' + "x" * serving._LONGEST_REQUEST + '"', b"\xff\xfe"],
+        ["", "no json", "[]", "3", "null", "[" * 100_000, '"' + "x" * strict.LONGEST + '"', b"\xff\xfe", *NO_VALUES],
     )
     def test_what_is_no_object_is_refused(self, address, body):
         assert act(address, body)[0] == 400
+
+    @pytest.mark.parametrize("value", NO_VALUES)
+    @pytest.mark.parametrize("name", ["number", "key", "label", "queue", "do"])
+    def test_what_no_browser_can_mean_is_refused_with_a_sentence(self, address, session, name, value, caplog):
+        before = session.stage.journal.read_bytes()
+        press = {"number": "1", "key": '"01.jpg"', "label": '"cull"', "queue": '"files"', "do": '"answer"', name: value}
+        presses = ", ".join(f'"{each}": {text}' for each, text in press.items())
+        body = f'{{"do": "look", "visitor": "{uuid.uuid4()}", "queue": "files", "presses": [{{{presses}}}]}}'
+        assert act(address, body) == (400, strict.NONSENSE.encode())
+        assert session.stage.journal.read_bytes() == before
+        assert caplog.text == ""
+
+    @pytest.mark.parametrize("body", ['{"queue": "\\ud800"}', '{"held": ["x\\udfff"]}', '{"\\ud800": 1}'])
+    def test_halves_of_characters_are_refused_wherever_they_are(self, address, body):
+        assert act(address, body) == (400, strict.NONSENSE.encode())
+        assert strict.parsed(b'{"\\ud83d\\ude00": "\\ud83d\\ude00"}') == {"😀": "😀"}
+
+    def test_the_largest_numbers_of_a_browser_are_taken(self):
+        assert strict.parsed(b"[9007199254740991, -9007199254740991, 1e308, 0.5]") == [2**53 - 1, 1 - 2**53, 1e308, 0.5]
+        with pytest.raises(ValueError, match="can't hold"):
+            strict.parsed(b"9007199254740992")
 
     def test_a_form_is_refused(self, address):
         assert act(address, "{}", **{"Content-Type": "text/plain"})[0] == 415
@@ -225,14 +260,20 @@ class TestScreens:
     def test_other_screens_there_are_not(self, address, screen):
         assert act(address, "{}", screen)[0] == 404
 
-    @pytest.mark.parametrize("key", ["\ud800", "../../secret.txt", "\0", {"a": [1]}, 1e308, None, "x" * 10_000])
+    @pytest.mark.parametrize("key", ["../../secret.txt", "\0", {"a": [1]}, 1e308, None, "x" * 10_000])
     def test_nonsense_gets_an_object_with_a_sentence(self, address, key):
         status, body = act(address, json.dumps({"do": "answer", "key": key, "label": "keep"}))
         assert status == 200
         assert isinstance(json.loads(body)["error"], str)
         assert b"Traceback" not in body
 
-    @pytest.mark.parametrize("reply", [None, {"p_keep": float("nan")}, {"key": "\ud800"}, {"key": object()}])
+    def test_a_name_that_is_no_text_can_be_sent(self, session):
+        screens = {"odd": lambda session, request: {"key": "\ud800"}}
+        client = TestClient(Starlette(routes=serving.routes(lambda request: Desk(session), screens)))
+        answer = client.post("/act/odd", json={})
+        assert (answer.status_code, answer.content) == (200, b'{"key": "\\ud800", "now": "stage_1"}')
+
+    @pytest.mark.parametrize("reply", [None, {"p_keep": float("nan")}, {"key": object()}])
     def test_a_defect_is_a_sentence_too(self, session, reply, caplog):
         screens = {"broken": lambda session, request: reply}
         client = TestClient(Starlette(routes=serving.routes(lambda request: Desk(session), screens)))

@@ -8,6 +8,7 @@ from PIL import Image
 
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.sharpness import COLOURS, as_png, coloured, laid_over, sharpness_map
+from imlcull_al.tiled import TiledEncoder
 
 BLUE, GREEN, YELLOW = ((59, 79, 196), (31, 158, 154), (255, 225, 37))
 VALUES = np.array([[0, 0.5, 1], [np.nan, 0.25, 0]], np.float32)
@@ -64,3 +65,14 @@ def test_what_is_no_photo_has_no_map(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"no photo")
     with pytest.raises(UnreadablePhoto):
         sharpness_map(tmp_path / "a.jpg")
+
+
+def test_a_map_that_finds_no_memory_is_a_reason(tmp_path, monkeypatch):
+    def full(self, strip):
+        raise MemoryError
+
+    Image.new("RGB", (150, 112)).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(TiledEncoder, "sharpness", full)
+    with pytest.raises(UnreadablePhoto, match="there is not enough memory for its sharpness") as caught:
+        sharpness_map(tmp_path / "a.jpg")
+    assert not caught.value.lasting

@@ -102,6 +102,16 @@ def test_what_is_large_enough_stays_as_it_is():
     assert tiles.large_enough(Image.new("L", (56, 80))).size == (112, 160)
 
 
+@pytest.mark.parametrize(
+    ("size", "middle"),
+    [((32, 1), (32, 1)), ((33, 1), (32, 1)), ((1, 5000), (1, 32)), ((7, 300), (7, 224)), ((40, 30), (40, 30))],
+)
+def test_a_strip_without_its_ends_is_thirty_two_times_as_long_as_wide(size, middle):
+    image = Image.new("L", size)
+    assert tiles.without_ends(image).size == middle
+    assert (tiles.without_ends(image) is image) == (size == middle)
+
+
 def test_of_a_strip_the_middle_is_looked_at():
     strip = Image.new("L", (5000, 1))
     strip.paste(255, (2444, 0, 2556, 1))

@@ -1,6 +1,7 @@
 """The fine-tuning on a tiny real transformer: what is written when, and what a bad run leaves alone."""
 
 import math
+from dataclasses import fields
 from functools import partial
 
 import numpy as np
@@ -16,6 +17,7 @@ from imlcull_al.embeddings import ensure
 from imlcull_al.epochs import Epoch, Options, split
 from imlcull_al.errors import Cancelled, ModelFileError, NotEnoughLabels, StorageError, TrainingError
 from imlcull_al.files import locked
+from imlcull_al.preprocess import Preprocessing
 from imlcull_al.processes import Alone
 from imlcull_al.progress import never, silent
 from imlcull_al.project import Stage
@@ -261,6 +263,24 @@ def test_unreadable_photos_are_listed_and_not_trained_on(stage, fit, labels):
     assert "broken.jpg" not in training.train_keys + training.validation_keys
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(MemoryError(), "there is not enough memory"), (ValueError("a strange picture."), "a strange picture")],
+)
+def test_a_photo_that_cant_be_prepared_is_listed_and_not_trained_on(stage, fit, labels, monkeypatch, error, reason):
+    def prepared(self, image):
+        if np.asarray(image).mean() > 200:
+            raise error
+        return prepare(self, image)
+
+    prepare = Preprocessing.bytes
+    monkeypatch.setattr(Preprocessing, "bytes", prepared)
+    save_photo(stage.folder / "bright.jpg", (250, 250, 250))
+    training = fit({**labels, "bright.jpg": "keep"}, epochs=1)
+    assert training.unreadable == {"bright.jpg": f"it can't be prepared: {reason}"}
+    assert {*training.train_keys, *training.validation_keys} == set(labels)
+
+
 def test_too_few_labels_are_said(stage, fit):
     with pytest.raises(NotEnoughLabels, match="has no labels yet"):
         fit({})
@@ -272,11 +292,21 @@ def test_too_few_labels_are_said(stage, fit):
     ("option", "value"),
     [("epochs", 0), ("batch_size", 0), ("patience", 0), ("learning_rate", 0), ("learning_rate", math.nan),
      ("validation_split", 0), ("validation_split", 1), ("validation_split", math.nan),
-     ("train_blocks", 0), ("train_blocks", -1), ("train_blocks", 1.5), ("train_blocks", True)],
+     ("train_blocks", 0), ("train_blocks", -1), ("train_blocks", 1.5), ("train_blocks", True),
+     ("learning_rate", math.inf),
+     ("learning_rate", True), ("validation_split", math.inf), ("seed", math.nan), ("seed", 2**63), ("epochs", math.inf),
+     ("epochs", "\ud800"), ("learning_rate", [1])],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_named(fit, option, value):
     with pytest.raises(TrainingError, match=f"{option} is .*; choose"):
         fit(**{option: value})
+
+
+@pytest.mark.parametrize("option", [field.name for field in fields(Options)])
+def test_a_number_that_can_not_even_be_written_is_named(option):
+    for value in (10**5000, -(10**5000), 10**31):
+        with pytest.raises(TrainingError, match=f"^{option} is far too large; choose a smaller number"):
+            Options(**{option: value}).check()
 
 
 def test_a_model_learns_what_separates_the_photos(tmp_path, stage, fit, labels, cache_dir):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import COLD, WARM, save_photo
 from PIL import Image
+from starlette.requests import Request
 
 from imlcull_al import workspaces as module
 from imlcull_al.archives import Limits
@@ -387,3 +388,9 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
     assert not tab.locator("#visitors-screen .mine").is_visible()
     assert not workspace.folder.exists()
     assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]
+
+
+@pytest.mark.parametrize(("length", "size"), [("12", 12), ("9" * 5000, 0), ("-1", 0), ("٣", 0), ("", 0)])
+def test_a_length_that_is_none_is_told_by_what_comes(length, size):
+    request = Request({"type": "http", "headers": [(b"content-length", length.encode())]})
+    assert visitors._announced(request) == size

@@ -10,6 +10,7 @@
     api.py       the same actions for scripts
     look.py      colours, type, words that screens share
     telling.py   an error becomes a sentence
+    strict.py    requests as a browser can mean them
     serving.py   photos by id, the screens' requests, and who may ask
     addresses.py where the page is, for people on this machine and on others
     assets/      HTML, style and script of the screens that talk to the server themselves
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from ..desk import EMBEDDING, Desk
 from ..errors import ServerError
@@ -33,7 +35,7 @@ from ..installation import pip_install
 from ..session import open_session
 from ..terminal import say
 from ..workspaces import Workspaces
-from . import api, cull, label, promise, review, train, visitors
+from . import api, cull, label, promise, review, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .assets import asset
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
@@ -122,7 +124,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         # Routes given here come before Gradio's own.
         app_kwargs={
             "routes": routes(find, SCREENS) + (visitors.routes(place) if isinstance(place, Workspaces) else []),
-            "middleware": guards(host, auth, paths),
+            "middleware": [*guards(host, auth, paths), Middleware(strict.StrictJSON)],
         },
         theme=THEME,
         css=CSS,
@@ -143,7 +145,9 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
     """The page."""
     find, is_public = _finder(place), isinstance(place, Workspaces)
     name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.project.name
-    with gr.Blocks(title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True) as page:
+    with strict.Page(
+        title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True
+    ) as page:
         timer = gr.Timer(1)
         with gr.Row(elem_classes="top"):
             line = gr.HTML(heading(name, ""))

@@ -13,7 +13,6 @@ import base64
 import hashlib
 import hmac
 import ipaddress
-import json
 import os
 import socket
 import textwrap
@@ -30,7 +29,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -42,14 +41,15 @@ from ..previews import SCREEN
 from ..project import Stage
 from ..session import Session
 from ..sharpness import as_png, sharpness_map
+from . import strict
 from .telling import attempt
 
 SMALL = 320
 FULL = 6000
 """For a look at single pixels: made when it is asked for, and not kept on the disk."""
-_SIZES = (FULL, SCREEN, SMALL)
+_SIZES = {str(size): size for size in (FULL, SCREEN, SMALL)}
+"""As they are written in an address: Starlette makes no number of five thousand digits, but an error."""
 _MAPS = 2000  # of sharpness, some 300 bytes each, that are kept in memory
-_LONGEST_REQUEST = 4_000_000  # bytes; a range of 10,000 long names fits
 Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
 Find = Callable[[Any], Desk]
 """The desk of whoever sent a request, told by its cookies. Raises `NoWorkspace` for a visitor who has none."""
@@ -135,8 +135,8 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         return (session, key) if session and key and _is_inside(session.stage, key) else None
 
     def photo(request: Request) -> Response:
-        found, size = asked_for(request), request.path_params["size"]
-        if found is None or size not in _SIZES:
+        found, size = asked_for(request), _SIZES.get(request.path_params["size"])
+        if found is None or size is None:
             return PlainTextResponse("There is no such photo.", 404)
         return Response(preview(*found, size), media_type="image/jpeg", headers=_HEADERS)
 
@@ -169,40 +169,26 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         # Only this type: a form of another site can't send it.
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return PlainTextResponse("Send a JSON object.", 415)
-        asked = _parsed(await _body(request))
+        try:
+            asked = strict.parsed(await strict.received(request.receive))
+        except ValueError:
+            return PlainTextResponse(strict.NONSENSE, 400)
         if not isinstance(asked, dict):
             return PlainTextResponse("Send a JSON object.", 400)
 
         def work() -> Response:
             desk = find(request)
-            return JSONResponse({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
+            return strict.rendered({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
 
         reply, error = await run_in_threadpool(attempt, work)
-        return reply or JSONResponse({"error": _sendable(error)})
+        return reply or strict.rendered({"error": error})
 
     return [
-        Route("/photos/{id}/{size:int}", photo),
         Route("/photos/{id}/sharpness", sharpness),
+        Route("/photos/{id}/{size}", photo),
         Route("/report/{name}", report),
         Route("/act/{screen}", act, methods=["POST"]),
     ]
-
-
-async def _body(request: Request) -> bytes:
-    """What was sent; nothing when it is longer than any page would send."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_REQUEST:
-            return b""
-    return body
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _sendable(text: str) -> str:

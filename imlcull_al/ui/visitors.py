@@ -154,7 +154,7 @@ async def _received(request: Request, workspace: Workspace) -> tuple[dict[str, i
 def _announced(request: Request) -> int:
     """Bytes that the body will have, as its sender says; 0 for one that doesn't say."""
     length = request.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
 def _append(workspace: Workspace, sent: Path, chunk: bytes) -> None:

@@ -1,36 +1,44 @@
-"""Photos that were damaged on purpose: pixels or a reason come out, in bounded time, and the app lives.
+"""Photos that were damaged on purpose: pixels or a reason come out, in bounded time and memory, and the app lives.
 
     python -m tests.torture.photo_fuzz --times 2000 [--seed 0] [--photos FOLDER] [--keep FOLDER]
 
 Images of every format, with notes and profiles and in several modes, have bits flipped, ends cut, pieces exchanged,
-lengths and EXIF blocks overwritten, and go through everything that the app does with a photo. `--photos` adds the
-files of a folder, each of which is also tried as it is. `--keep` is where those go that ended a decoder. Each is made
-from the seed and its number alone. It prints one row of a Markdown table; the exit code is 1 where a promise was
-broken.
+lengths and EXIF blocks overwritten, and go through everything that the app does with a photo. So do small files that
+claim, or hold, many times as much (see `hostile`). `--photos` adds the files of a folder, each of which is also tried
+as it is. `--keep` is where those go that ended a decoder. Each is made from the seed and its number alone. It prints
+one row of a Markdown table; the exit code is 1 where a promise was broken.
 """
 
 import argparse
 import io
 import random
 import re
+import resource
+import struct
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageCms
 
-from imlcull_al import photos, worker
+from imlcull_al import photos, pixels, worker
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.parallel import in_order
 from imlcull_al.terminal import progress_bar
 
 SIDE, SCREEN, LATTICE = 224, 1600, 16
+MEMORY = 500  # megabytes of this process, whatever the photos hold
 LARGEST = 4 << 20  # bytes of a file of `--photos`; larger ones would take most of the time
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
+WEBP = (
+    b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0/\xfe\xff\xa5\x0e\x07\x10\x11\xfd\x0fDD\xff\x03"  # 16383 × 15000, lossless, black
+)
 EXIF_STARTS = (b"Exif\0\0", b"II*\0", b"MM\0*", b"eXIf", b"EXIF")
 ENDINGS = ("crashed", "no answer", "takes more than", "makes no sense", "without an answer", "ended from outside")
 
@@ -64,24 +72,30 @@ def main() -> None:
                 (options.keep / one.name).write_bytes((Path(folder) / one.name).read_bytes())
     broken = [f"{one.name}: {one.broken}" for one in results if one.broken]
     broken += [f"{one.name} took {one.slowest:.0f} s" for one in results if one.slowest > 2 * worker.WAIT]
+    if (memory := megabytes()) > MEMORY:
+        broken.append(f"the app took {memory} MB")
     for reason, count in reasons.most_common(30):
         print(f"{count:6} × {reason}", file=sys.stderr)
     for line in (*(f"{one.name} ended its decoder: {set(one.said)}" for one in ended), *broken):
         print(line, file=sys.stderr)
-    print(row(results, len(found), len(ended), broken))
+    print(row(results, len(found) + len(hostile()), len(ended), broken))
     sys.exit(bool(broken))
 
 
 def row(results: list[Seen], as_they_are: int, ended: int, broken: list[str]) -> str:
     readable = sum(set(one.said) == {"ok"} for one in results)
     slowest = max((one.slowest for one in results), default=0.0)
-    fault = "photos with flipped, cut, spliced and overwritten bytes"
-    if as_they_are:
-        fault += f", and {as_they_are:,} malformed ones as they are"
-    promised = f"pixels or a reason, each within {worker.WAIT} s; a decoder that crashes or hangs ends alone"
+    fault = (
+        "photos with flipped, cut, spliced and overwritten bytes, and "
+        f"{as_they_are:,} malformed or hostile ones as they are: thin, long, huge, full of frames"
+    )
+    promised = (
+        f"pixels, no more than asked for, or a reason, each within {worker.WAIT} s; a decoder that crashes or hangs "
+        f"ends alone; the app takes at most {MEMORY} MB"
+    )
     seen = (
         f"{readable:,} came out, {len(results) - readable:,} with a reason; {ended} ended their decoder; "
-        f"slowest {slowest:.1f} s; {len(broken)} broke a promise"
+        f"slowest {slowest:.1f} s; {megabytes()} MB; {len(broken)} broke a promise"
     )
     return f"| {fault} | {len(results):,} | {promised} | {seen} |"
 
@@ -89,9 +103,9 @@ def row(results: list[Seen], as_they_are: int, ended: int, broken: list[str]) ->
 def torture(
     whole: Mapping[str, bytes], found: Mapping[str, bytes], times: int, seed: int, folder: Path, progress: Any
 ) -> list[Seen]:
-    """What became of the files `found`, as they are, and of so many damaged ones; all of them are left in `folder`."""
+    """What became of hostile files and of `found`, as they are, and of so many damaged ones; all stay in `folder`."""
     groups = [sorted(each.values()) for each in (whole, found) if each]
-    as_they_are = list(found.values())
+    as_they_are = [*(make() for make in hostile().values()), *found.values()]
 
     def one(number: int) -> Seen:
         if number < len(as_they_are):
@@ -113,10 +127,10 @@ def torture(
 def looked_at(path: Path) -> Seen:
     """Everything that the app does with a photo."""
     uses: tuple[Callable[[], Any], ...] = (
-        lambda: photos.load(path, SIDE),
-        lambda: photos.decode_with_tiles(path, photos.stat_of(path), SIDE),
+        lambda: _bounded(photos.load(path, SIDE)),
+        lambda: _bounded(photos.decode_with_tiles(path, photos.stat_of(path), SIDE).image),
         lambda: photos.lattice(path, LATTICE),
-        lambda: photos.preview(path, SCREEN),
+        lambda: Image.open(io.BytesIO(photos.preview(path, SCREEN))).verify(),
         lambda: photos.exposure(path),
         lambda: photos.moment(path),
     )
@@ -132,6 +146,16 @@ def looked_at(path: Path) -> Seen:
             broken = broken or f"{type(error).__name__}: {error}"
         slowest = max(slowest, time.monotonic() - started)
     return Seen(path.name, tuple(said), slowest, broken)
+
+
+def _bounded(image: Image.Image) -> None:
+    if image.width * image.height > pixels.most_pixels(SIDE):
+        raise ValueError(f"{image.size} is more than was asked for")
+
+
+def megabytes() -> int:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def damaged(data: bytes, other: bytes, chance: random.Random) -> bytes:
@@ -198,6 +222,90 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in paths}
 
 
+def hostile() -> dict[str, Callable[[], bytes]]:
+    """What makes files of at most two megabytes that claim, or hold, many times as much."""
+    claims = [(1, 250_000_000), (250_000_000, 1), (1, 2**31 - 1), (300_001, 800), (60_000, 60_000)]
+    strips = [(300_000, 1), (1, 300_000), (300_000, 100), (100, 300_000)]
+    return {
+        **{f"claims {width} × {height}": partial(png, width, height, b"") for width, height in claims},
+        **{f"is {width} × {height}": partial(_plain, width, height) for width, height in strips},
+        "a JPEG that claims 65535 × 65535": partial(_jpeg_of, 65_535, 65_535),
+        "a JPEG that claims 65535 × 1": partial(_jpeg_of, 65_535, 1),
+        "a WebP of 16383 × 15000": lambda: WEBP,
+        "a profile of 200 MB": lambda: _plain(40, 30, (b"iCCP", b"a\0\0" + _zeros(200))),
+        "a text of 200 MB": lambda: _plain(40, 30, (b"zTXt", b"a\0\0" + _zeros(200))),
+        "a GIF of 3000 frames": partial(_frames, "GIF", 3000),
+        "a PNG of 3000 frames": partial(_frames, "PNG", 3000),
+        "a TIFF of 300 frames": partial(_frames, "TIFF", 300),
+        "an MPO of 300 frames": partial(_frames, "MPO", 300),
+        "a TIFF that goes round": _tiff_that_goes_round,
+        "notes that go round": _notes_that_go_round,
+        "a JPEG 2000 of 16384 components": partial(_of_components, 16_384),
+    }
+
+
+def png(width: int, height: int, data: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """An RGB PNG of this size with these compressed pixels, or any other data."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")]
+    framed = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+def _plain(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """The same, black."""
+    row = 1 + 3 * width
+    return png(width, height, zlib.compress(bytes(row * height), 1), *chunks)
+
+
+def _zeros(megabytes: int) -> bytes:
+    packer = zlib.compressobj(9)
+    return b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
+
+
+def _frames(kind: str, count: int) -> bytes:
+    first, *others = (Image.new("L", (40, 30), number % 256) for number in range(count))
+    return _saved(first, kind, save_all=True, append_images=others)
+
+
+def _jpeg_of(width: int, height: int) -> bytes:
+    data = _saved(Image.new("RGB", (40, 30)), "JPEG")
+    return data.replace(struct.pack(">HH", 30, 40), struct.pack(">HH", height, width), 1)
+
+
+def _tiff_that_goes_round() -> bytes:
+    """Its first directory is the one after it."""
+    data = _saved(Image.new("RGB", (40, 30)), "TIFF")
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    after = start + 2 + 12 * count
+    return data[:after] + struct.pack("<I", start) + data[after + 4 :]
+
+
+def _notes_that_go_round() -> bytes:
+    """Its EXIF directory is inside of itself, and the one after it too."""
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 8, 8)
+    data = _saved(Image.new("RGB", (40, 30)), "JPEG")
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+def _of_components(count: int) -> bytes:
+    """A JPEG 2000 codestream whose size marker describes so many components."""
+    data = _saved(Image.new("RGB", (40, 30)), "JPEG2000", no_jp2=True)
+    at = data.index(b"\xff\x51")
+    (length,) = struct.unpack_from(">H", data, at + 2)
+    size = data[at + 4 : at + 38] + struct.pack(">H", count) + b"\x07\x01\x01" * count
+    return data[:at] + b"\xff\x51" + struct.pack(">H", 2 + len(size)) + size + data[at + 2 + length :]
+
+
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
 def whole_images() -> dict[str, bytes]:
     """Undamaged images of every format that is read, in many of its modes."""
     colours = Image.merge("RGB", [Image.radial_gradient("L").rotate(angle).resize((90, 70)) for angle in (0, 90, 180)])
@@ -250,9 +358,7 @@ def whole_images() -> dict[str, bytes]:
     ]
     images = {}
     for number, (kind, image, options) in enumerate(made):
-        file = io.BytesIO()
-        image.save(file, kind, **options)
-        images[f"{number:02} {kind} {image.mode}"] = file.getvalue()
+        images[f"{number:02} {kind} {image.mode}"] = _saved(image, kind, **options)
     return images
 
 
