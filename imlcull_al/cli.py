@@ -184,7 +184,11 @@ def cull(options: argparse.Namespace) -> None:
         return
     with progress_bar() as progress:
         new = apply(plan, options.link, progress=progress)
-    print(f"Made {new.folder} and {new.manifest.name}; {plan.stage.name} is as it was.")
+    companions = f" and {plan.companions} companion files" if plan.companions else ""
+    print(
+        f"Made {new.folder} of {len(plan.kept)} photos{companions}, with {new.manifest.name}; "
+        f"{plan.stage.name} is as it was."
+    )
 
 
 def undo_cull(options: argparse.Namespace) -> None:

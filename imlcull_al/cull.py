@@ -52,7 +52,8 @@ class Decision:
 class Plan:
     """What a cull would do. `files`: key of every file to copy → reason, in key order.
 
-    `known`: asked only for files that are linked; copies are read anyway.
+    `known`: asked only for files that are linked; copies are read anyway. `revision`: the session's when it was made,
+    another one as soon as an answer, a score or a photo is another.
     """
 
     stage: Stage
@@ -62,6 +63,12 @@ class Plan:
     files: dict[str, str]
     left_out: dict[str, str]
     known: KnownContent = field(default=_nothing_known, repr=False, compare=False)
+    revision: str = field(default="", compare=False)
+
+    @property
+    def companions(self) -> int:
+        """How many files go with the photos that go on."""
+        return len(self.files) - len(self.kept)
 
     @property
     def kept(self) -> list[Decision]:

@@ -9,14 +9,16 @@
 A button of the page and a call from a script start the same job here. Knows nothing of pages.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from . import cull
 from .cull import Plan
 from .epochs import Epoch, Options
-from .errors import CullRefused, StageError, TrainingError
+from .errors import CullRefused, ImlcullError, StageError, TrainingError
 from .jobs import DONE, Job, Jobs, Work
 from .previews import SCREEN
 from .progress import Progress, Stop
@@ -24,6 +26,8 @@ from .project import Stage
 from .session import Session
 from .train import Training
 
+log = logging.getLogger(__name__)
+SECONDS_BETWEEN_LOOKS = 1.0
 EMBEDDING, TRAINING, DRY_RUN, CULL, TAKE_BACK = "embedding", "training", "dry run", "cull", "taking back"
 
 
@@ -33,6 +37,14 @@ class Lap(NamedTuple):
     epoch: Epoch
     best: bool
     seconds: float
+
+
+class Made(NamedTuple):
+    """What a cull made: the stage, and how many photos and companion files it holds."""
+
+    stage: Stage
+    photos: int
+    companions: int
 
 
 class Desk:
@@ -48,6 +60,41 @@ class Desk:
         self._turned = 0  # number of the last job of the stage before
         self._stages = {session.stage.name: session} if session else {}
         self._lock = threading.RLock()
+        self._old_preview_at = ""  # the session's revision when a preview was last seen to be an old one
+
+    def watch(self, seconds: float = SECONDS_BETWEEN_LOOKS) -> None:
+        """Follow what other programs change on the disk, in a thread of its own, until the jobs are closed."""
+
+        def look() -> None:
+            while not self.jobs.wait_until_closed(seconds):
+                self.follow_disk()
+
+        threading.Thread(target=look, name="watch", daemon=True).start()
+
+    def follow_disk(self) -> None:
+        """Look once. Photos or a model that changed are embedded anew; a preview that is no longer true is made anew,
+        once nothing has changed for a look.
+        """
+        job = self.jobs.state()
+        is_busy = job is not None and job.running and job.name != EMBEDDING
+        try:
+            if self.session.follow_disk(is_busy=is_busy):
+                self.embed()
+            if not is_busy:
+                self._renew_preview()
+        except ImlcullError:
+            pass  # the screens ask for the same files, and say it
+        except Exception:  # a defect must not end the watch
+            log.exception("Looking for changes on the disk failed")
+
+    def _renew_preview(self) -> None:
+        plan = self.preview()
+        if plan is None or not self.session.prepared or self.session.is_current(plan):
+            return
+        revision = self.session.revision
+        if revision == self._old_preview_at:
+            self.dry_run(plan.threshold)
+        self._old_preview_at = revision
 
     def at(self, stage: object = None) -> Session:
         """The session of the stage with this name, one that was worked on here; the present one for None.
@@ -114,14 +161,31 @@ class Desk:
         self._start(DRY_RUN, work)
 
     def cull(self, link: str = "copy", plan: Plan | None = None) -> None:
-        """Make the next stage at the threshold of `plan`, by default that of the last dry run; later answers count.
+        """Carry out `plan`, by default the last preview, whose job then comes to a `Made`.
 
-        Raises `CullRefused` when no dry run can be relied on.
+        Raises `CullRefused` where there is none, or where what it promised is no longer what would be done.
         """
-        plan, session = plan or self.planned(), self.session
+        promised, session = plan or self.preview(), self.session
+        if promised is None:
+            raise CullRefused("Make a dry run first.")
+        _still_true(session, promised)
+
+        def work(progress: Progress, stop: Stop) -> Made:
+            plan = _still_true(session, promised)
+            return Made(cull.apply(plan, link, progress=progress, stop=stop), len(plan.kept), plan.companions)
+
+        self._start(CULL, work)
+
+    def shown(self, token: str | None) -> Plan:
+        """The preview that a page shows, by its `preview_token`. Raises `CullRefused` where it is not the last one."""
+        plan = self.preview()
         if plan is None:
             raise CullRefused("Make a dry run first.")
-        self._start(CULL, lambda progress, stop: session.cull(plan.threshold, link, progress=progress, stop=stop))
+        if preview_token(plan) != token:
+            raise CullRefused(
+                f"Another preview was made meanwhile: it keeps {len(plan.kept)} photos. Look at it, then press again."
+            )
+        return plan
 
     def take_back(self) -> None:
         """Move the next stage aside in the background: every file is compared with the manifest first."""
@@ -138,12 +202,19 @@ class Desk:
         found = [job for name in (DRY_RUN, CULL, TAKE_BACK) if (job := self.latest(name))]
         return max(found, key=lambda job: job.number, default=None)
 
-    def planned(self) -> Plan | None:
-        """The plan of the last dry run, if it ended well and neither a cull nor a training came after it."""
-        job, training = self.latest_cull(), self.latest(TRAINING)
-        if job is None or job.name != DRY_RUN or job.status != DONE or (training and training.number > job.number):
+    def preview(self) -> Plan | None:
+        """The plan of the last dry run, if it ended well and no cull came after it, whatever changed since."""
+        job = self.latest_cull()
+        if job is None or job.name != DRY_RUN or job.status != DONE:
             return None
         plan: Plan = job.result
+        return plan
+
+    def planned(self) -> Plan | None:
+        """The preview, as long as the answers, scores and photos are those that it was made from."""
+        plan, training, job = self.preview(), self.latest(TRAINING), self.latest_cull()
+        if plan is None or (training and job and training.number > job.number) or not self.session.is_current(plan):
+            return None
         return plan
 
     def go_on(self) -> None:
@@ -174,3 +245,21 @@ class Desk:
             self.session, self._turned = session, job.number if job else 0
             self._stages[stage.name] = session
             self.embed()
+
+
+def preview_token(plan: Plan) -> str:
+    """What names a preview: another one for other answers, scores, photos, or another threshold."""
+    return f"{plan.revision} {plan.threshold}"
+
+
+def _still_true(session: Session, promised: Plan) -> Plan:
+    """The plan as it would be made now, which places the same files. Raises `CullRefused` for another."""
+    if session.is_current(promised):
+        return promised
+    now = session.plan_cull(promised.threshold)
+    if now.files.keys() == promised.files.keys():
+        return now
+    raise CullRefused(
+        f"Answers, scores or photos changed since the preview: {len(now.kept)} photos would be kept now, not "
+        f"{len(promised.kept)}. Look at the new preview, then press again."
+    )

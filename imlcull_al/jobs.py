@@ -96,6 +96,7 @@ class Jobs:
         self._tasks: dict[str, _Task] = {}
         self._filling: tuple[str, Work] | None = None
         self._closed = False
+        self._is_closing = threading.Event()
 
     def state(self) -> Job | None:
         """The running job, or the last one that ended; None before the first."""
@@ -134,9 +135,14 @@ class Jobs:
 
     def close(self) -> None:
         """Stop, and start nothing any more: the server ends."""
+        self._is_closing.set()
         with self._lock:
             self._closed = True
             self.cancel()
+
+    def wait_until_closed(self, seconds: float) -> bool:
+        """Whether the server ends, after at most so many seconds."""
+        return self._is_closing.wait(seconds)
 
     def note(self, value: object) -> None:
         """Put something down for the pages to read; called by the work itself."""

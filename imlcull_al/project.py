@@ -20,7 +20,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import StageError
@@ -141,11 +141,13 @@ class Listing:
 
     `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
     `left_out`: key → reason, for what looks like a photo but must not be followed or can't be named in a table.
+    `folders`: path → its mtime in ns just before it was read.
     """
 
     keys: tuple[str, ...]
     companions: dict[str, tuple[str, ...]]
     left_out: dict[str, str]
+    folders: dict[str, int] = field(default_factory=dict, compare=False)
 
 
 def open_stage(project: str | Path, number: int | None = None) -> Stage:
@@ -210,7 +212,8 @@ def list_photos(stage: Stage) -> Listing:
     root = os.path.realpath(stage.folder)
     left_out: dict[str, str] = {}
     files: list[str] = []
-    for entry, key in _walk(root, ""):
+    folders: dict[str, int] = {}
+    for entry, key in _walk(root, "", folders):
         reason = _reason_to_leave_out(entry, key, root)
         if reason:
             left_out[key.encode("utf-8", "backslashreplace").decode("utf-8")] = reason
@@ -221,15 +224,20 @@ def list_photos(stage: Stage) -> Listing:
         but = "".join(f" {key!r} was left out: {reason}." for key, reason in list(left_out.items())[:1])
         raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
     keys.sort()
-    return Listing(tuple(keys), companions, dict(sorted(left_out.items())))
+    return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
 
 
-def _walk(folder: str, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Entry and key of every file below `folder`; links to folders are files here, so nothing loops."""
+def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Entry and key of every file below `folder`; links to folders are files here, so nothing loops. `folders` is
+    filled.
+    """
     try:
+        folders[folder] = os.stat(folder).st_mtime_ns  # noqa: PTH116
         entries = list(os.scandir(folder))
         if not os.access(folder, os.X_OK):  # its files have names, and can't be opened
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError as error:
+        raise StageError(f"The folder {folder} is gone. Connect its disk again, or put it back.") from error
     except OSError as error:
         raise StageError(f"Could not open {folder}: {error.strerror}. Make it readable, then try again.") from error
     for entry in entries:
@@ -237,7 +245,7 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]]:
         if name[0] == ".":
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{as_key(name)}/")
+            yield from _walk(entry.path, f"{prefix}{as_key(name)}/", folders)
         else:
             yield entry, prefix + as_key(name)
 

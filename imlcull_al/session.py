@@ -31,7 +31,7 @@ from .embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from .encoder import Encoder
 from .epochs import Epoch, Options
 from .errors import Cancelled, CullRefused, ModelFileError, StageError
-from .files import sweep
+from .files import is_locked, sweep
 from .installation import DEFAULT_CACHE_DIR
 from .labels import AUDIT, KEEP, LABELS, Answer, Labels
 from .leases import Leases
@@ -43,6 +43,8 @@ from .promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, pro
 from .ranking import Ranker, Ranking, check_queue
 from .scores import Scorer, Source, choose_source
 from .train import Interrupted
+from .watch import Photos as PhotosOnDisk
+from .watch import model_state, next_state
 
 _PRESSES = 1000
 """Of how many presses a visitor, and of how many visitors, it is remembered that they were taken."""
@@ -123,6 +125,9 @@ class Session:
         with suppress(ModelFileError):  # said by `prepare`; it must not stop the training that replaces the file
             self._source = choose_source(stage, model)
         self._model_is_new = self._source is None
+        self._model_state = model_state(stage)
+        self._next_state = next_state(stage)
+        self._photos_on_disk: PhotosOnDisk | None = None
         self._revision = secrets.token_hex(8)
         self._leases = Leases()
         self._presses: dict[str, deque[int]] = {}
@@ -180,10 +185,12 @@ class Session:
         Answers may be given meanwhile, in another thread. Raises `Cancelled`; what was done is in the cache.
         """
         listing = list_photos(self.stage)
+        paths = self.stage.paths(listing.keys)
+        self._photos_on_disk = PhotosOnDisk(listing, paths)
         source = self._source
         if source is None or self._model_is_new:
+            self._model_state = model_state(self.stage)  # before it is read: what comes later is news
             source = choose_source(self.stage, self._model)
-        paths = self.stage.paths(listing.keys)
         seen = embeddings.ensure(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
@@ -194,6 +201,24 @@ class Session:
             self._ranker, self._ranking = ranker, None
             self._changed()
         return seen
+
+    def follow_disk(self, *, is_busy: bool = False) -> bool:
+        """Look at what other programs changed on the disk; true where `prepare` is needed to follow.
+
+        Cheap enough for every second. `is_busy`: a job of this session runs, whose own changes are no news. A model is
+        left alone while it is being trained.
+        """
+        self._refresh()
+        if next_state(self.stage) != self._next_state:
+            self._next_state = next_state(self.stage)
+            self._changed()
+        if is_busy:
+            return False
+        is_other_model = model_state(self.stage) != self._model_state and not is_locked(self.stage.training_lock)
+        if is_other_model:
+            self._model_state, self._model_is_new = model_state(self.stage), True
+        are_other_photos = self._photos_on_disk is not None and self._photos_on_disk.have_changed()
+        return is_other_model or are_other_photos
 
     def fill_cache(
         self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
@@ -549,10 +574,18 @@ class Session:
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """What `cull` would do."""
-        if list_photos(self.stage).keys != self.listing.keys:
+        if list_photos(self.stage).keys != self.listing.keys or not self.prepared:
             self.prepare()  # photos came or went since they were looked at
+        self._refresh()
+        revision = self.revision  # before the scores: what changes meanwhile makes the plan an old one
         decisions = self.scores(threshold)
-        return cull.make_plan(self.stage, decisions, self.listing, threshold, self.source, self._known_content)
+        plan = cull.make_plan(self.stage, decisions, self.listing, threshold, self.source, self._known_content)
+        return replace(plan, revision=revision)
+
+    def is_current(self, plan: Plan) -> bool:
+        """Whether a plan is still what `plan_cull` would make: of these answers, scores and photos."""
+        self._refresh()
+        return plan.stage == self.stage and plan.revision == self.revision
 
     def cull(
         self,
@@ -613,6 +646,8 @@ class Session:
         ]
 
     def _check(self, key: str) -> None:
+        if not self.stage.folder.is_dir():
+            raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
         if key not in self._keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 

@@ -165,7 +165,7 @@ class TestAnswers:
 
 def write_report(folder, title="one"):
     report.write_report(
-        folder, title=title, notice="", epochs=[], best=0, predictions=[], path_of=Path, sharpness_of=lambda path: None
+        folder, title=title, epochs=[], best=0, predictions=[], path_of=Path, sharpness_of=lambda path: None
     )
 
 

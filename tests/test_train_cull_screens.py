@@ -273,10 +273,10 @@ class TestCull:
         desk = self.dry_run(session)
         assert session.cull_to_undo() is None
         desk.cull()
-        made = finish(desk.jobs, CULL).result
+        made = finish(desk.jobs, CULL).result.stage
         assert session.cull_to_undo() == made
         html = cull.outcome_html(desk)
-        assert "Made stage_2 and stage_2_cull_manifest.csv in holiday at home" in html
+        assert "Made stage_2 of 11 photos, with stage_2_cull_manifest.csv, in holiday at home" in html
 
         first = sorted(made.folder.iterdir())[0]
         original = first.read_bytes()
@@ -297,7 +297,7 @@ class TestCull:
     def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):
         desk = self.dry_run(session)
         desk.cull()
-        made = finish(desk.jobs, CULL).result
+        made = finish(desk.jobs, CULL).result.stage
         made.labels.write_text("image_name,label\n")
         assert session.cull_to_undo() is None
         with pytest.raises(CullRefused, match=r"stage_2_cull_labels\.csv was written"):

@@ -114,6 +114,8 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
 
     `place`: the one desk of this machine, or the workspaces of a public page.
     """
+    if isinstance(place, Desk):
+        place.watch()
     find, page = _finder(place), build(place)
     is_public = isinstance(place, Workspaces)
     paths = (*(visitors.PATHS if is_public else ()), *(_MCP_PATHS if mcp else ()))

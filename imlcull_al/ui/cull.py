@@ -10,9 +10,8 @@ from typing import Any
 import gradio as gr
 
 from ..cull import LINKS, Decision, Plan
-from ..desk import CULL, DRY_RUN, Desk
+from ..desk import CULL, DRY_RUN, Desk, Made, preview_token
 from ..jobs import DONE
-from ..project import Stage
 from ..session import Session
 from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
 from .serving import SMALL, Find, photo_url
@@ -36,39 +35,53 @@ def build(find: Find, timer: gr.Timer) -> None:
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
-    seen, then = gr.State((-1, None)), until_answers_change(timer, find, message)
+    seen, then = gr.State((None, -1, None)), until_answers_change(timer, find, message)
+    shown = gr.State()
 
-    def on_tick(desk: Desk, seen: tuple[int, Ended | None]) -> tuple[Any, ...]:
-        now = desk.jobs.state()
+    def on_tick(desk: Desk, seen: tuple[Any, int, Ended | None], threshold: float) -> tuple[Any, ...]:
+        now, made, at_work = desk.jobs.state(), desk.session.stage.next, _at_work(desk)
         revision = now.revision if now else 0
-        failure = ended(desk, desk.latest_cull(), seen[1])
-        if (revision, failure) == seen:
-            return (gr.skip(),) * 7
-        made, at_work = desk.session.stage.next, _at_work(desk)
+        failure = ended(desk, desk.latest_cull(), seen[2])
+        button, can_go_on = promised(desk, threshold), not at_work and made.manifest.exists()
+        can_undo, offered = not at_work and desk.session.cull_to_undo() is not None, interrupted(desk)
+        looks = (*button, can_go_on, can_undo, offered)
+        if (looks, revision, failure) == seen:
+            return (gr.skip(),) * 8
+        preview = desk.preview()
         return (
-            (revision, failure),
+            (looks, revision, failure),
             "" if failure and not failure[2] else outcome_html(desk),
-            make_button(desk),
-            gr.Button(f"Go on with {made.name}", visible=not at_work and made.manifest.exists()),
-            gr.Button(visible=not at_work and desk.session.cull_to_undo() is not None),
+            gr.Button(button[0], interactive=button[1]),
+            gr.Button(f"Go on with {made.name}", visible=can_go_on),
+            gr.Button(visible=can_undo),
             back_button(desk),
-            sentence(interrupted(desk)),
+            sentence(offered),
+            preview_token(preview) if preview else None,
         )
 
     on_press(dry_run, find, lambda desk, threshold: desk.dry_run(threshold), threshold, message, then)
-    on_press(make, find, lambda desk, link: desk.cull(link), link, message, then)
+    # The press is for the preview on this page: another that was made meanwhile promises something else.
+    on_press(make, find, lambda desk, link, token: desk.cull(link, desk.shown(token)), [link, shown], message, then)
     on_press(take_back, find, lambda desk: desk.take_back(), None, message, then)
     on_press(go_on, find, lambda desk: desk.go_on(), None, message, then)
     on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)
-    every_second(timer, find, on_tick, seen, [seen, outcome, make, go_on, take_back, go_back, offer], message)
+    outputs = [seen, outcome, make, go_on, take_back, go_back, offer, shown]
+    every_second(timer, find, on_tick, [seen, threshold], outputs, message)
 
 
-def make_button(desk: Desk) -> gr.Button:
-    """The button says what it would do, and can be pressed once that is on the page."""
-    plan, name = desk.planned(), desk.session.stage.next.name
-    if plan is None or desk.session.stage.next.folder.exists():
-        return gr.Button(f"Make {name}", interactive=False)
-    return gr.Button(f"Make {name} of {len(plan.kept)} photos", interactive=True)
+def promised(desk: Desk, threshold: float) -> tuple[str, bool]:
+    """What the button says that it does, and whether it can be pressed: as long as the preview is of just that.
+
+    `threshold`: that of the slider.
+    """
+    preview, plan, name = desk.preview(), desk.planned(), desk.session.stage.next.name
+    if preview is None or desk.session.stage.next.folder.exists():
+        return f"Make {name}", False
+    if plan is None:
+        return f"Make {name}: the preview is out of date", False
+    if threshold != plan.threshold:
+        return f"Make {name}: not previewed at {threshold:g}", False
+    return f"Make {name} of {len(plan.kept)} photos", True
 
 
 def back_button(desk: Desk) -> gr.Button:
@@ -93,14 +106,17 @@ def outcome_html(desk: Desk) -> str:
     if job.status != DONE:
         return sentence(job.error, "failed")
     if job.name == DRY_RUN:
-        return plan_html(session, job.result)
+        old = "" if desk.planned() else sentence("Answers, scores or photos changed since this preview.")
+        return old + plan_html(session, job.result)
     return made_html(session, job.result) if job.name == CULL else taken_back_html(session, job.result)
 
 
-def made_html(session: Session, made: Stage) -> str:
+def made_html(session: Session, done: Made) -> str:
     """What there is now, and how to go on with it."""
+    made, companions = done.stage, f" and {done.companions} companion files" if done.companions else ""
     return sentence(
-        f"Made {made.name} and {made.manifest.name} in {made.project.name}; {session.stage.name} is as it was. "
+        f"Made {made.name} of {done.photos} photos{companions}, with {made.manifest.name}, in {made.project.name}; "
+        f"{session.stage.name} is as it was. "
         f"Go on with {made.name} to label and cull what was kept; there is a way back to {session.stage.name}.",
         "",
     )
@@ -122,7 +138,7 @@ def _at_work(desk: Desk) -> bool:
 
 def plan_html(session: Session, plan: Plan) -> str:
     """Numbers and contact sheets of a dry run."""
-    companions = len(plan.files) - len(plan.kept)
+    companions = plan.companions
     notes = f"Dry run at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
     if companions:
         notes += f" {companions} companion files go with their photos."

@@ -1,0 +1,214 @@
+"""What another program changes beside a running page: noticed by a look, and followed."""
+
+import os
+import shutil
+
+import pytest
+from conftest import COLD, WARM, label_of, save_photo
+
+from imlcull_al.desk import DRY_RUN, EMBEDDING, TRAINING, Desk, preview_token
+from imlcull_al.epochs import Options
+from imlcull_al.errors import CullRefused, StageError
+from imlcull_al.files import locked
+from imlcull_al.project import Stage, list_photos
+from imlcull_al.session import open_session
+from imlcull_al.ui.cull import outcome_html, promised
+from imlcull_al.watch import Photos, next_state
+
+
+@pytest.fixture
+def desk(project, cache_dir, tiny_model):
+    desk = Desk(open_session(project, model=str(tiny_model), cache_dir=cache_dir))
+    for key in ("warm_00.jpg", "warm_01.jpg", "cold_00.jpg", "cold_01.jpg"):
+        desk.session.answer(key, label_of(key))
+    yield desk
+    desk.jobs.close()
+    desk.jobs.wait(60)
+
+
+def look(desk):
+    """Look once, as the watch does, and let what follows end."""
+    desk.follow_disk()
+    desk.jobs.wait(60)
+
+
+class TestPhotos:
+    @pytest.fixture
+    def seen(self, project):
+        (project / "stage_1" / "day2").mkdir()
+        save_photo(project / "stage_1" / "day2" / "a.jpg", WARM)
+        listing = list_photos(Stage(project, 1))
+        seen = Photos(listing, Stage(project, 1).paths(listing.keys))
+        assert not seen.have_changed()
+        return seen
+
+    def test_nothing_changed(self, seen):
+        assert not seen.have_changed()
+
+    @pytest.mark.parametrize("name", ["stage_1/new.jpg", "stage_1/day2/new.jpg", "stage_1/day3/new.jpg"])
+    def test_a_photo_came(self, project, seen, name):
+        save_photo(project / name, COLD)
+        assert seen.have_changed()
+        assert not seen.have_changed()
+
+    def test_a_photo_went(self, project, seen):
+        (project / "stage_1" / "day2" / "a.jpg").unlink()
+        assert seen.have_changed()
+
+    def test_a_photo_was_overwritten_in_place(self, project, seen):
+        with (project / "stage_1" / "warm_03.jpg").open("r+b") as file:
+            file.write(b"other bytes")
+        os.utime(project / "stage_1" / "warm_03.jpg", (1, 1))
+        assert seen.have_changed()
+
+    def test_photos_are_looked_at_by_turns(self, project, seen, monkeypatch):
+        monkeypatch.setattr("imlcull_al.watch.A_LOOK", 5)
+        for _ in range(3):
+            assert not seen.have_changed()
+        os.utime(project / "stage_1" / "warm_05.jpg", (1, 1))
+        assert [seen.have_changed() for _ in range(3)].count(True) == 1
+
+
+def test_a_model_trained_by_another_program_is_taken_over(desk, project, cache_dir, tiny_model):
+    other = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    before = {each.key: each.p_keep for each in desk.session.scores()}
+    other.train(Options(epochs=1, batch_size=4))
+    look(desk)
+    assert desk.jobs.latest(EMBEDDING).status == "done"
+    assert desk.session.source == other.source
+    after = {each.key: each.p_keep for each in desk.session.scores()}
+    assert after == pytest.approx({each.key: each.p_keep for each in other.scores()}, abs=1e-6)
+    assert after != pytest.approx(before, abs=1e-6)
+
+
+def test_a_model_is_left_alone_while_it_is_trained(desk, project, cache_dir, tiny_model):
+    open_session(project, model=str(tiny_model), cache_dir=cache_dir).train(Options(epochs=1, batch_size=4))
+    with locked(desk.session.stage.training_lock, "training"):
+        assert not desk.session.follow_disk()
+    assert desk.session.follow_disk()
+    assert not desk.session.follow_disk()
+
+
+def test_a_training_of_this_page_is_no_news(desk):
+    desk.train(Options(epochs=1, batch_size=4))
+    desk.jobs.wait(60, TRAINING)
+    assert desk.jobs.latest(TRAINING).status == "done"
+    assert not desk.session.follow_disk()
+
+
+def test_a_damaged_model_is_said_once_and_the_scores_stay(desk):
+    before = [photo.p_keep for photo in desk.session.survey()]
+    desk.session.stage.model.write_bytes(b"no model")
+    look(desk)
+    job = desk.jobs.latest(EMBEDDING)
+    assert "can't be used as a model" in job.error
+    assert [photo.p_keep for photo in desk.session.survey()] == before
+    look(desk)
+    assert desk.jobs.latest(EMBEDDING).number == job.number
+    desk.session.stage.model.unlink()
+    look(desk)
+    assert desk.session.prepared
+
+
+def test_photos_that_come_and_go_are_followed(desk, project):
+    save_photo(project / "stage_1" / "new.jpg", WARM, seed=99)
+    (project / "stage_1" / "cold_05.jpg").unlink()
+    look(desk)
+    keys = desk.session.listing.keys
+    assert "new.jpg" in keys
+    assert "cold_05.jpg" not in keys
+
+
+def test_a_replaced_photo_gets_a_score_of_its_own(desk, project):
+    before = {photo.key: photo.p_keep for photo in desk.session.survey()}
+    look(desk)
+    save_photo(project / "stage_1" / "warm_05.jpg", COLD, seed=77)
+    look(desk)
+    after = {photo.key: photo.p_keep for photo in desk.session.survey()}
+    assert after["warm_05.jpg"] != pytest.approx(before["warm_05.jpg"], abs=1e-3)
+
+
+def test_a_stage_that_is_gone_takes_no_answers_until_it_is_back(desk, project, tmp_path):
+    journal = desk.session.stage.journal.read_bytes()
+    shutil.move(project / "stage_1", tmp_path / "elsewhere")
+    look(desk)
+    assert "stage_1 is gone. Connect its disk again" in desk.jobs.latest(EMBEDDING).error
+    with pytest.raises(StageError, match="stage_1 is gone"):
+        desk.session.answer("warm_02.jpg", "keep")
+    assert desk.session.stage.journal.read_bytes() == journal
+    shutil.move(tmp_path / "elsewhere", project / "stage_1")
+    look(desk)
+    desk.session.answer("warm_02.jpg", "keep")
+    assert desk.session.counts().keep == 3
+
+
+def test_a_cull_by_another_program_is_another_revision(desk, project, cache_dir, tiny_model):
+    before, state = desk.session.revision, next_state(desk.session.stage)
+    open_session(project, model=str(tiny_model), cache_dir=cache_dir).cull()
+    assert next_state(desk.session.stage) != state
+    look(desk)
+    assert desk.session.revision != before
+    assert desk.session.cull_to_undo() is not None
+
+
+class TestPreview:
+    @pytest.fixture
+    def previewed(self, desk):
+        desk.dry_run(0.5)
+        desk.jobs.wait(60, DRY_RUN)
+        return desk
+
+    def decide_otherwise(self, desk):
+        """Another program answers, so that another number is kept."""
+        other = open_session(desk.session.stage.project, model="builtin", prepare=False)
+        for key in ("warm_02.jpg", "warm_03.jpg", "cold_02.jpg", "cold_03.jpg", "cold_04.jpg"):
+            other.answer(key, "cull")
+
+    def test_a_button_promises_what_the_preview_says_and_makes_that(self, previewed):
+        plan = previewed.planned()
+        assert promised(previewed, 0.5) == (f"Make stage_2 of {len(plan.kept)} photos", True)
+        previewed.cull("copy", previewed.shown(preview_token(plan)))
+        made = previewed.jobs.wait(60, "cull").result
+        assert made.photos == len(plan.kept) == len(list_photos(made.stage).keys)
+        assert f"Made stage_2 of {made.photos} photos, with" in outcome_html(previewed)
+
+    def test_answers_make_a_preview_old_on_every_page(self, previewed):
+        plan = previewed.planned()
+        self.decide_otherwise(previewed)
+        assert previewed.planned() is None
+        assert promised(previewed, 0.5) == ("Make stage_2: the preview is out of date", False)
+        assert "changed since this preview" in outcome_html(previewed)
+        now = len(previewed.session.plan_cull(0.5).kept)
+        with pytest.raises(CullRefused, match=f"{now} photos would be kept now, not {len(plan.kept)}"):
+            previewed.cull()
+        assert not previewed.session.stage.next.folder.exists()
+
+    def test_an_old_preview_is_made_anew_once_nothing_changes(self, previewed):
+        self.decide_otherwise(previewed)
+        before = previewed.jobs.latest(DRY_RUN).number
+        look(previewed)
+        assert previewed.jobs.latest(DRY_RUN).number == before  # answers may still be coming
+        look(previewed)
+        assert previewed.jobs.latest(DRY_RUN).number > before
+        assert previewed.planned() is not None
+        look(previewed)
+        look(previewed)
+        assert previewed.jobs.latest(DRY_RUN).number == before + 1
+
+    def test_a_page_that_shows_another_preview_makes_nothing(self, previewed):
+        old = preview_token(previewed.planned())
+        self.decide_otherwise(previewed)
+        look(previewed)
+        look(previewed)
+        with pytest.raises(CullRefused, match="Another preview was made meanwhile: it keeps"):
+            previewed.shown(old)
+
+    def test_answers_that_change_nothing_leave_the_promise_as_it_is(self, previewed):
+        plan = previewed.planned()
+        kept = next(each.key for each in plan.kept if each.reason == "score")
+        previewed.session.skip(kept)
+        previewed.cull()
+        assert previewed.jobs.wait(60, "cull").result.photos == len(plan.kept)
+
+    def test_a_slider_that_was_moved_is_not_what_was_previewed(self, previewed):
+        assert promised(previewed, 0.8) == ("Make stage_2: not previewed at 0.8", False)
