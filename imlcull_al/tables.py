@@ -8,6 +8,7 @@ Knows nothing of what the columns mean.
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -95,7 +96,7 @@ def _named(columns: list[str], path: Path) -> list[str]:
     """The columns but for those without a name at the end, which spreadsheets leave behind."""
     while columns and not columns[-1]:
         columns.pop()
-    if twice := [column for column in columns if columns.count(column) > 1]:
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
         raise TableError(f"{path} has more than one column {twice[0]!r}. Name them apart, or move the file away.")
     return columns
 
