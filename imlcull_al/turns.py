@@ -18,8 +18,8 @@ from contextvars import ContextVar
 
 from .errors import TooManyRequests
 
-WAITING = 64
-"""Requests of one visitor that may wait; a screen full of pictures asks for fewer at once."""
+WAITING = 128
+"""Requests of one visitor that may wait; a browser sends hardly more at once for a screen full of pictures."""
 _REMEMBERED = 10_000
 """Visitors whose last turn is remembered, while somebody waits; the oldest are forgotten."""
 working_for: ContextVar[str] = ContextVar("working_for", default="")
