@@ -57,7 +57,8 @@ class Added:
 def add(sent: Path, name: str, folder: Path, limits: Limits = Limits()) -> Added:
     """Move the file `sent`, which its sender calls `name`, into `folder`; an archive is unpacked there.
 
-    `sent` lies on the same disk, and is gone afterwards or of no use any more. Raises `UploadRefused`, `StorageError`.
+    `sent` lies on the same disk, and is gone afterwards or of no use any more. The folder and its project are made;
+    what is around the project must be there, as it isn't once it was deleted. Raises `UploadRefused`, `StorageError`.
     """
     if photo_suffix(name) == ARCHIVE_SUFFIX:
         return unpack(sent, folder, limits)
@@ -82,7 +83,7 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> Added:
     `StorageError`.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(exist_ok=True)
         with (
             _Reader(io.FileIO(archive)) as file,
             zipfile.ZipFile(file) as opened,
@@ -262,12 +263,18 @@ def _place_all(source: Path, folder: Path, names: Mapping[str, str]) -> None:
     try:
         for key, name in names.items():
             path = folder / key
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_between(folder.parent.parent, path)
             (source / name).rename(path)
             placed.append(path)
     except BaseException:
         _remove(placed)
         raise
+
+
+def _make_between(root: Path, path: Path) -> None:
+    """Make the folders around `path`, below `root`, which must be there."""
+    for name in reversed(path.relative_to(root).parents[:-1]):
+        (root / name).mkdir(exist_ok=True)
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -1,9 +1,10 @@
 """Decoders in processes of their own: one that hangs, crashes or eats the memory ends a process, and not the app.
 
-At most as many run as there are processors; a thread that wants one waits for its turn. Each is started when it is
-first needed, asked again and again, and ends with the app. What a photo did to it becomes the photo's reason; the
-process is replaced, and these bytes are not decoded again as long as the app runs. Where no process can be started,
-photos are decoded in the app.
+At most as many run as there are processors; a thread that wants one waits for its turn. Jobs and answers take turns, so
+an answer waits for one photo, and not for all that a job has asked for. Each is started when it is first needed, asked
+again and again, and ends with the app. What a photo did to it becomes the photo's reason; the process is replaced, and
+these bytes are not decoded again as long as the app runs. Where no process can be started, photos are decoded in the
+app.
 
 What is sent and received is `worker`'s; nothing in a reply is believed, and no more of it is read than what was asked
 for can take. Knows nothing of stages.
@@ -30,6 +31,7 @@ from .errors import UnreadablePhoto
 from .originals import Original, read
 from .pixels import Moment
 from .tiles import Place
+from .turns import Turns, working_for
 
 log = logging.getLogger(__name__)
 Parsed = TypeVar("Parsed")
@@ -76,7 +78,7 @@ class Decoders:
         self._seconds = seconds
         self._closing = threading.Event()
         self._watch: threading.Thread | None = None
-        self._turns = threading.Semaphore(most)
+        self._turns = Turns(most, waiting=math.inf)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -143,7 +145,7 @@ class Decoders:
         if isinstance(photo, Original):
             data, request = os.fsencode(photo.path), {**request, "state": photo.state}
         assert isinstance(data, bytes)
-        with self._turns, _enough_memory():
+        with self._turns.held(working_for.get()), _enough_memory():
             if self._closing.is_set():
                 raise UnreadablePhoto("the app is ending", lasting=False)
             if self._condemned and (known := self._condemned.get(_digest(photo))):

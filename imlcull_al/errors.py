@@ -2,7 +2,38 @@
 
 Each front end (command line, page) catches `ImlcullError` in exactly one place and shows its text;
 anything else that escapes is a defect of this project.
+
+Strangers read the sentences of a public page: while a process serves one, no sentence tells where a file of the server
+lies.
 """
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+_workspaces: list[re.Pattern[str]] = []
+_PART = r"[^\s/'\":;,()]+"
+_ELSEWHERE = re.compile(rf"(?<![\w.~:/<])(?:/{_PART})+/?")
+
+
+def hide(folder: Path) -> Callable[[], None]:
+    """Keep absolute paths out of sentences until what is returned is called.
+
+    What lies in a workspace, a folder in `folder`, is named by its place there; any other file by its name alone.
+    """
+    names = {re.escape(str(each)) for each in (folder, folder.resolve())}
+    pattern = re.compile(rf"(?:{'|'.join(sorted(names, key=len, reverse=True))})(?:/{_PART})?(/|(?![\w-]))")
+    _workspaces.append(pattern)
+    return lambda: _workspaces.remove(pattern)
+
+
+def shown(text: str) -> str:
+    """`text` as those who see the pages of this process may read it."""
+    if not _workspaces:
+        return text
+    for workspace in _workspaces:
+        text = workspace.sub(lambda found: "" if found[1] else "the workspace", text)
+    return _ELSEWHERE.sub(lambda found: found[0].rstrip("/").rpartition("/")[2], text)
 
 
 def in_words(error: Exception) -> str:
@@ -15,6 +46,10 @@ def in_words(error: Exception) -> str:
 
 class ImlcullError(Exception):
     """Base of every error that a person can do something about; `str(error)` is a sentence for them."""
+
+    def __str__(self) -> str:
+        """The sentence, as whoever reads it may see it."""
+        return shown(super().__str__())
 
 
 class StageError(ImlcullError):
@@ -83,6 +118,10 @@ class NoWorkspace(ImlcullError):
 
 class UploadRefused(ImlcullError):
     """What a visitor sent is no photo, no archive of photos, or too much; nothing of it was kept."""
+
+
+class TooManyRequests(ImlcullError):
+    """One visitor asks for more at once than may wait."""
 
 
 class Cancelled(ImlcullError):

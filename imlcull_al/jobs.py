@@ -17,14 +17,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from .errors import Cancelled, ImlcullError, StageError
+from .errors import Cancelled, ImlcullError, StageError, shown
 from .progress import Progress, Stop
+from .turns import Turns, working_for
 
 log = logging.getLogger(__name__)
 RUNNING, DONE, FAILED, CANCELLED, WAITING = "running", "done", "failed", "cancelled", "waiting"
 Work = Callable[[Progress, Stop], Any]
+SLICE = 60.0
+"""Seconds after which work that yields gives its turn to whoever waits for one."""
 _SECONDS_BETWEEN_LOOKS = 0.2
 _NICENESS = 5
 _REPORTS = 512
@@ -71,6 +75,8 @@ class _Task:
     started: float
     stop: threading.Event
     reports: deque[tuple[float, int]]
+    worked: float = 0.0  # seconds, in earlier turns
+    gives_way: bool = False  # to other visitors, until its next turn
     thread: threading.Thread | None = None
 
 
@@ -80,13 +86,15 @@ class Jobs:
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        turns: threading.Semaphore | None = None,
+        turns: Turns | None = None,
+        visitor: str = "",
         longest: float = math.inf,
     ) -> None:
-        """No job yet. `turns`: as many jobs of all that share it run at once; the others wait. `longest`: seconds
-        after which a job is asked to stop.
+        """No job yet. `turns`: as many jobs of all visitors that share it run at once; the others wait for theirs.
+        `longest`: seconds of work after which a job is asked to stop.
         """
         self._longest = longest
+        self._visitor = visitor
         self._clock = clock
         self._turns = turns
         self._lock = threading.RLock()
@@ -182,6 +190,7 @@ class Jobs:
         if before:
             before.join()  # two at once would share the processor, and the cache
         _give_way()
+        working_for.set(f"jobs of {self._visitor}")
         ending = self._in_turn(task)
         with self._lock:
             if task is not self._task:
@@ -191,27 +200,40 @@ class Jobs:
                 self._begin(*self._filling, yields=True)
 
     def _in_turn(self, task: _Task) -> dict[str, Any]:
+        """Do the work in a turn; work that yields, in as many turns as others leave it."""
         if self._turns is None:
-            return self._outcome(task)
-        while not self._turns.acquire(timeout=_SECONDS_BETWEEN_LOOKS):
-            self._progress(task, "waiting for others", 0, 1)
-            if task.stop.is_set():
-                return {"status": CANCELLED, "error": "Stopped before it began."}
-        try:
-            return self._outcome(task)
-        finally:
-            self._turns.release()
+            return self._outcome(task, lambda: False)
+        while True:
+            has_come = threading.Event()
+            turn = self._turns.join(self._visitor, has_come.set)
+            try:
+                while not has_come.wait(_SECONDS_BETWEEN_LOOKS):
+                    self._progress(task, "waiting for others", 0, 1)
+                    if task.stop.is_set():
+                        return {"status": CANCELLED, "error": "Stopped before it began."}
+                since, task.gives_way = self._clock(), False
+                ending = self._outcome(task, partial(self._gives_way, task, self._turns, since))
+                task.worked += self._clock() - since
+            finally:
+                self._turns.leave(turn)
+            if ending["status"] != CANCELLED or task.stop.is_set() or not task.gives_way:
+                return ending
 
-    def _outcome(self, task: _Task) -> dict[str, Any]:
+    def _gives_way(self, task: _Task, turns: Turns, since: float) -> bool:
+        """Whether work that can go on later has to let others go first."""
+        task.gives_way = task.yields and self._clock() - since > SLICE and turns.others_wait(self._visitor)
+        return task.gives_way
+
+    def _outcome(self, task: _Task, gives_way: Callable[[], bool]) -> dict[str, Any]:
         """Do the work; how it ended."""
 
         def progress(what: str, done: int, total: int) -> None:
             self._progress(task, what, done, total)
 
-        until = self._clock() + self._longest
+        until = self._clock() + self._longest - task.worked
 
         def stop() -> bool:
-            return task.stop.is_set() or self._clock() > until
+            return task.stop.is_set() or self._clock() > until or gives_way()
 
         try:
             return {"status": DONE, "result": task.work(progress, stop)}
@@ -263,5 +285,6 @@ def seconds_left(reports: Sequence[tuple[float, int]], total: int) -> float | No
 
 
 def defect(error: Exception) -> str:
-    """The sentence for an error that nobody thought of."""
-    return f"This is a defect, please report it: {type(error).__name__}: {error}"
+    """The sentence for an error that nobody thought of; which file the system refused stands in the log alone."""
+    what = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return f"This is a defect, please report it: {type(error).__name__}: {shown(str(what))}"

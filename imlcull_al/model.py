@@ -33,7 +33,7 @@ from . import head
 from .backbone import Backbone, from_config, shapes
 from .checkpoints import builtin
 from .encoder import Architecture, Encoder, VisionEncoder
-from .errors import EncoderError, ModelFileError, in_words
+from .errors import EncoderError, ModelFileError, in_words, shown
 from .files import open_own, replacing
 from .labels import LABELS
 from .preprocess import Preprocessing
@@ -102,7 +102,7 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
         "format": FORMAT,
         "version": VERSION,
         "classes": list(LABELS),
-        "base_model": base.reference,
+        "base_model": shown(base.reference),  # of a public page visitors take the file home
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
         "notice": "",

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -12,12 +13,15 @@ THREADS = os.cpu_count() or 1
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result, None, None]:
-    """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance."""
+    """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance.
+
+    Context variables are those of whoever takes the results.
+    """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(pool.submit(copy_context().run, function, item))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:

@@ -46,17 +46,23 @@ class Previews:
         It is made from the preview of the side `larger`, where that is there: a tenth of the work. Raises
         `UnreadablePhoto`. A disk that refuses is logged; the preview is given all the same.
         """
+        data = self.find(path, side)
+        if data is None:
+            data = self._made(path, side, larger)
+            self._keep(self._place(path, side), data)
+        return data
+
+    def find(self, path: Path, side: int) -> bytes | None:
+        """The preview of a photo, if it is there."""
         place = self._place(path, side)
         try:
             data = read_own(place)
-            if not (data.startswith(_BEGIN) and data.endswith(_END)):
-                raise OSError("half a preview, as a power cut leaves it")
-            with suppress(OSError):
-                os.utime(place)  # used now, so it is dropped last
-            return data
         except OSError:
-            data = self._made(path, side, larger)
-        self._keep(place, data)
+            return None
+        if not (data.startswith(_BEGIN) and data.endswith(_END)):
+            return None  # half a preview, as a power cut leaves it
+        with suppress(OSError):
+            os.utime(place)  # used now, so it is dropped last
         return data
 
     def _made(self, path: Path, side: int, larger: int | None) -> bytes:

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import fill_stage
@@ -20,6 +22,8 @@ from imlcull_al import decoders, photos, pixels, worker
 from imlcull_al.decoders import Decoders
 from imlcull_al.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
+from imlcull_al.jobs import Jobs
+from imlcull_al.parallel import in_order
 from tests import faulty_worker
 from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
@@ -441,3 +445,36 @@ def test_damaged_photos_give_pixels_or_a_reason(tmp_path, name, other, chance):
     path = tmp_path / "photo"
     path.write_bytes(damaged(WHOLE[name], WHOLE[other], chance))
     assert looked_at(path).broken == ""
+
+
+def test_who_waits_for_a_picture_comes_before_the_rest_of_a_job(monkeypatch):
+    """The job asks for four from threads of `in_order`; then a person asks for one."""
+    pool, order, begun, go_on = Decoders(most=1), [], threading.Event(), threading.Event()
+
+    def ask(request, data, parse):
+        order.append(data)
+        begun.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(pool, "_take", lambda: SimpleNamespace(ask=ask))
+    monkeypatch.setattr(pool, "_give_back", lambda worker: None)
+    monkeypatch.setattr("imlcull_al.parallel.THREADS", 4)
+
+    def embed(progress, stop):
+        list(in_order(pool.moment, [b"job 0", b"job 1", b"job 2", b"job 3"], ahead=4))
+
+    jobs = Jobs()
+    jobs.start("embedding", embed)
+    assert begun.wait(30)
+    person = threading.Thread(target=pool.moment, args=(b"person",))
+    person.start()
+    until = time.monotonic() + 30
+    while {visitor: len(turns) for visitor, turns in pool._turns._waiting.items()} != {"jobs of ": 3, "": 1}:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    go_on.set()
+    person.join(30)
+    jobs.wait(30)
+    assert order[1] == b"person"
+    assert sorted(order) == [b"job 0", b"job 1", b"job 2", b"job 3", b"person"]
+    pool.close()

@@ -5,6 +5,7 @@ import pytest
 
 from imlcull_al.errors import Cancelled, StageError, TrainingError
 from imlcull_al.jobs import CANCELLED, DONE, FAILED, RUNNING, WAITING, Jobs, seconds_left
+from imlcull_al.turns import Turns
 
 
 class Clock:
@@ -280,20 +281,51 @@ def test_a_page_sees_that_a_job_was_asked_to_stop():
     assert not jobs.wait(5).stopping
 
 
-def test_jobs_that_share_turns_wait_for_each_other_and_can_be_stopped_while_they_wait():
-    turns = threading.BoundedSemaphore(1)
-    first, second, go_on = Jobs(turns=turns), Jobs(turns=turns), threading.Event()
-    first.start("training", lambda progress, stop: go_on.wait(10))
-    second.start("cull", lambda progress, stop: "made")
+def wait_for_others(jobs):
     until = time.monotonic() + 5
-    while second.state().what != "waiting for others":
+    while jobs.state().what != "waiting for others":
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_jobs_that_share_turns_wait_for_each_other_and_can_be_stopped_while_they_wait():
+    turns = Turns(1)
+    first, second, go_on = Jobs(turns=turns, visitor="anna"), Jobs(turns=turns, visitor="bert"), threading.Event()
+    first.start("training", lambda progress, stop: go_on.wait(10))
+    second.start("cull", lambda progress, stop: "made")
+    wait_for_others(second)
     second.cancel()
     assert second.wait(5).status == CANCELLED
     second.start("cull", lambda progress, stop: "made")
     go_on.set()
     assert second.wait(5).result == "made"
+
+
+def test_others_come_before_the_next_job_of_the_same_visitor():
+    turns, order, go_on = Turns(1), [], threading.Event()
+    jobs = {name: Jobs(turns=turns, visitor=name[:4]) for name in ("anna", "anna again", "bert")}
+    jobs["anna"].start("training", lambda progress, stop: go_on.wait(10))
+    for name in ("anna again", "bert"):
+        jobs[name].start("cull", lambda progress, stop, name=name: order.append(name))
+        wait_for_others(jobs[name])
+    go_on.set()
+    for each in jobs.values():
+        each.wait(5)
+    assert order == ["bert", "anna again"]
+
+
+def test_work_that_yields_lets_others_go_first_after_a_while_and_then_goes_on(monkeypatch):
+    monkeypatch.setattr("imlcull_al.jobs.SLICE", 0)
+    turns, filling, go_on = Turns(1), Filling(), threading.Event()
+    first, second = Jobs(turns=turns, visitor="anna"), Jobs(turns=turns, visitor="bert")
+    first.start("embedding", filling, yields=True)
+    assert filling.running.wait(5)
+    second.start("training", lambda progress, stop: go_on.wait(10))
+    wait_for_others(first)
+    assert (filling.runs, first.state().running, second.state().what) == (1, True, "")
+    filling.enough.set()
+    go_on.set()
+    assert (first.wait(5).status, second.wait(5).status, filling.runs) == (DONE, DONE, 2)
 
 
 def test_a_job_that_takes_too_long_is_asked_to_stop():

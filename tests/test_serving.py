@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from imlcull_al import ui
 from imlcull_al.desk import Desk
-from imlcull_al.errors import NoWorkspace, ServerError, UnreadablePhoto
+from imlcull_al.errors import NoWorkspace, ServerError, TooManyRequests, UnreadablePhoto
 from imlcull_al.session import open_session
 from imlcull_al.sharpness import as_png
 from imlcull_al.ui import serving, strict
@@ -222,6 +222,18 @@ class TestSharpness:
     def test_the_page_gets_it(self, address, session, made):
         status, body = ask(address, f"/photos/{serving.photo_id(session, '00.jpg')}/sharpness")
         assert (status, body[:4]) == (200, b"\x89PNG")
+
+
+def test_who_asks_for_too_much_at_once_is_told_to_wait(session, monkeypatch):
+    async def refuse(fairly, request, work):
+        raise TooManyRequests("Wait a moment.")
+
+    monkeypatch.setattr(serving.Fairly, "do", refuse)
+    client = TestClient(Starlette(routes=serving.routes(lambda request: Desk(session), {"x": lambda *_: {}})))
+    photo = serving.photo_id(session, "00.jpg")
+    replies = [client.get(f"/photos/{photo}/{each}") for each in (320, 6000, "sharpness")]
+    for reply in (*replies, client.post("/act/x", json={})):
+        assert (reply.status_code, reply.text, reply.headers["retry-after"]) == (429, "Wait a moment.", "1")
 
 
 class TestScreens:

@@ -4,7 +4,7 @@ import pytest
 
 from imlcull_al.progress import silent
 from imlcull_al.project import Stage
-from tests.torture import cull_kills, label_kills, load, many_files, swaps
+from tests.torture import cull_kills, doors, label_kills, load, many_files, swaps
 
 
 @pytest.mark.parametrize("writers", [1, 2])
@@ -41,3 +41,7 @@ def test_many_files(tmp_path):
 def test_labelers_at_once_lose_nothing_when_the_server_is_killed(capsys):
     code = load.main(["--labelers", "4", "--seconds", "3", "--photos", "80", "--client", "direct"])
     assert code == 0, capsys.readouterr().out
+
+
+def test_a_crowd_at_the_door_keeps_nobody_out(capsys):
+    assert doors.main(["--uploads", "2", "--views", "30"]) == 0, capsys.readouterr().err

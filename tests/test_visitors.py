@@ -5,9 +5,11 @@ import io
 import json
 import os
 import socket
+import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -16,9 +18,12 @@ from conftest import COLD, WARM, save_photo
 from PIL import Image
 from starlette.requests import Request
 
+from imlcull_al import errors, incoming
 from imlcull_al import workspaces as module
 from imlcull_al.archives import Limits
 from imlcull_al.desk import EMBEDDING
+from imlcull_al.errors import UploadRefused
+from imlcull_al.turns import Turns
 from imlcull_al.ui import serving, visitors
 from imlcull_al.workspaces import Workspaces
 
@@ -56,6 +61,15 @@ def ask(address, path, method="GET", body=None, cookie="", **headers):
     return reply, body
 
 
+def zipped(files) -> bytes:
+    """A zip of these."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return made.getvalue()
+
+
 def send(address, name, body, cookie="", **headers):
     """The reply to an upload, and what it says."""
     path = f"/upload?name={quote(name)}"
@@ -68,6 +82,13 @@ def heard(line):
     reply = http.client.HTTPResponse(line)
     reply.begin()
     return reply, reply.read()
+
+
+def wait_until(is_so):
+    until = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def given(reply) -> str:
@@ -228,6 +249,10 @@ class TestUpload:
             ("../../a.jpg", b"x", "leads elsewhere"),
             ("a.zip", b"no zip", "damaged"),
             ("a.jpg", bytes(100_001), "larger than"),
+            ("a.jpg", b"x", "Nothing here can be shown (a.jpg: "),
+            ("a.NEF", b"a RAW file, say", "Nothing here can be shown yet"),
+            ("a.xmp", b"<x/>", "Nothing here can be shown yet"),
+            ("a.zip", zipped({"a.jpg": b"x", "b.NEF": b"x"}), "Nothing here can be shown (a.jpg: "),
             ("a.zip", bytes(1_000_001), "larger than"),
             ("a.txt", b"x", ""),
             ("", b"x", "leads elsewhere"),
@@ -309,12 +334,295 @@ def test_others_are_served_while_a_large_upload_comes(address, photo, monkeypatc
     parts = urlsplit(address)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
         head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
-        line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + bytes(50_000))
+        body = photo + bytes(90_000 - len(photo))
+        line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + body[:50_000])
         assert ask(address, "/workspace")[0].status == 200
-        line.sendall(bytes(40_000))
+        line.sendall(body[50_000:])
         reply, said = heard(line)
     assert b'"new":1' in said
     ask(address, "/workspace", "DELETE", cookie=given(reply))
+
+
+class TestCrowds:
+    """A door of its own, with few places, each from an address of its own as a Space's proxy tells it."""
+
+    @pytest.fixture
+    def places(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("SPACE_ID", "me/here")
+        for name, value in {"FREE": 0, "MOST": 6, "EACH": 3}.items():
+            monkeypatch.setattr(module, name, value)
+        return Workspaces(tmp_path / "data", "builtin", Limits(**ZIP))
+
+    @pytest.fixture
+    def address(self, places, serve):
+        return serve(places)
+
+    def test_bytes_that_are_no_photo_take_no_place(self, address, places, photo):
+        for number in range(99):
+            assert "Nothing here" in send(address, "a.jpg", b"x", X_Forwarded_For=f"1.1.1.{number}")[1]["error"]
+        reply, said = send(address, "a.jpg", photo, X_Forwarded_For="2.2.2.2")
+        assert (said["new"], bool(given(reply))) == (1, True)
+        assert len(list(places.folder.iterdir())) == 1
+
+    def test_one_address_fills_its_share_and_no_more(self, address, photo):
+        said = [send(address, "a.jpg", photo, X_Forwarded_For=f"{n}.9.9.9, 1.1.1.1")[1]["error"] for n in range(10)]
+        assert said[:3] == [""] * 3
+        assert all("3 people at your address" in each for each in said[3:])
+        assert send(address, "a.jpg", photo, X_Forwarded_For="2.2.2.2")[1]["error"] == ""
+
+    def test_an_archive_with_one_photo_among_others_takes_a_place(self, address, photo):
+        body = zipped({"a.jpg": b"x", "b.NEF": b"raw", "c.jpg": photo})
+        assert send(address, "a.zip", body)[1] == {"new": 3, "known": 0, "passed_over": 0, "error": ""}
+
+    def test_unfinished_uploads_keep_nobody_out(self, address, places, photo):
+        parts = urlsplit(address)
+        head = (
+            f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
+            "X-Forwarded-For: 1.1.1.1\r\nContent-Length: 90000\r\n\r\n"
+        )
+        lines = [socket.create_connection((parts.hostname, parts.port), timeout=20) for _ in range(incoming.EACH)]
+        for line in lines:
+            line.sendall(head.encode() + photo[:100])
+        wait_until(lambda: len(list(places.folder.glob("*/sent"))) == incoming.EACH)
+        refused = send(address, "a.jpg", photo, X_Forwarded_For="1.1.1.1")[1]["error"]
+        assert refused == "Other photos of yours are on their way. Wait until they are here."
+        assert send(address, "a.jpg", photo, X_Forwarded_For="2.2.2.2")[1]["error"] == ""
+        for line in lines:
+            line.close()
+        wait_until(lambda: not list(places.folder.glob("*/sent")))
+        assert send(address, "a.jpg", photo, X_Forwarded_For="1.1.1.1")[1]["error"] == ""
+
+    def test_an_upload_that_no_longer_comes_ends(self, address, places, photo, monkeypatch):
+        monkeypatch.setattr(visitors, "_PATIENCE", 0.2)
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+            head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
+            line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + photo[:100])
+            assert b"Too little came for too long" in heard(line)[1]
+        assert list(places.folder.iterdir()) == []
+
+    def test_senders_are_known_again_after_a_restart(self, address, places, photo):
+        for _ in range(3):
+            send(address, "a.jpg", photo, X_Forwarded_For="1.1.1.1")
+        again = Workspaces(places.folder, "builtin", Limits(**ZIP))
+        with pytest.raises(UploadRefused, match="3 people at your address"), again.receive(sender="1.1.1.1"):
+            pass
+        assert not any(b"1.1.1.1" in path.read_bytes() for path in places.folder.glob("*/sender"))
+        again.close()
+
+
+class TestTurns:
+    """Anna asks for eighty pictures at once; Bert wants one."""
+
+    @pytest.fixture
+    def flood(self, address, places, anna, bert, monkeypatch):
+        """Once all Anna's requests wait: which pictures were begun, who has asked for a turn, and a way on."""
+        begun, joined, go_on, statuses = [], [], threading.Semaphore(0), []
+
+        def preview(path, side):
+            begun.append(path.name)
+            assert go_on.acquire(timeout=30)
+            return photos_preview(path, serving.SMALL)
+
+        def join(turns, visitor, begin):
+            joined.append(visitor)
+            return turns_join(turns, visitor, begin)
+
+        photos_preview, turns_join = serving.photos.preview, Turns.join
+        session = places.find(token(anna)).desk.session
+        places.find(token(bert)).desk.jobs.wait(30)
+        places.find(token(anna)).desk.jobs.wait(30)
+        monkeypatch.setattr(serving.photos, "preview", preview)
+        monkeypatch.setattr(Turns, "join", join)
+        path = f"/{serving.photo_url(session, 'a.jpg', serving.FULL)}"
+        asking = [threading.Thread(target=lambda: statuses.append(ask(address, path, cookie=anna)[0].status))
+                  for _ in range(80)]  # fmt: skip
+        for thread in asking:
+            thread.start()
+        wait_until(lambda: joined.count(f"workspace {token(anna)}") == 2 * 80)  # to look it up, and to decode it
+        wait_until(lambda: begun == ["a.jpg", "a.jpg"])
+        yield SimpleNamespace(begun=begun, joined=joined, go_on=go_on)
+        go_on.release(200)
+        for thread in asking:
+            thread.join(30)
+        assert statuses == [200] * 80
+
+    def test_the_next_turn_is_another_visitor_s(self, address, places, anna, bert, flood):
+        session, seen = places.find(token(bert)).desk.session, []
+        path = f"/{serving.photo_url(session, 'b.jpg', serving.FULL)}"
+        before = flood.joined.count(f"workspace {token(bert)}")
+        asking = threading.Thread(target=lambda: seen.append(ask(address, path, cookie=bert)[0].status))
+        asking.start()
+        wait_until(lambda: flood.joined.count(f"workspace {token(bert)}") == before + 2)
+        flood.go_on.release()
+        wait_until(lambda: len(flood.begun) == 3)
+        assert flood.begun == ["a.jpg", "a.jpg", "b.jpg"]
+        flood.go_on.release(200)
+        asking.join(30)
+        assert seen == [200]
+
+    def test_answers_wait_for_no_picture(self, address, bert, flood):
+        assert json.loads(ask(address, "/workspace", cookie=bert)[1])["files"] == 1
+        look = {"do": "look", "visitor": "00000000-0000-0000-0000-000000000001", "queue": "files", "presses": []}
+        _, body = ask(address, "/act/label", "POST", json.dumps(look), bert, Content_Type="application/json")
+        assert json.loads(body)["photos"] == 1
+        assert len(flood.begun) == 2
+
+
+class TestDeleted:
+    def test_the_old_cookie_begins_nothing_and_is_taken_back(self, address, places, photo):
+        cookie = given(send(address, "a.jpg", photo)[0])
+        ask(address, "/workspace", "DELETE", cookie=cookie)
+        before = sorted(places.folder.iterdir())
+        reply, said = send(address, "b.jpg", photo, cookie)
+        assert said == {"error": "Your photos were deleted. Reload the page to start anew.", "gone": True}
+        assert reply.getheader("Set-Cookie").startswith(f"{visitors.COOKIE}=; Path=/; Max-Age=0;")
+        assert sorted(places.folder.iterdir()) == before
+        assert ask(address, "/workspace", cookie=cookie)[0].getheader("Set-Cookie").startswith(f"{visitors.COOKIE}=;")
+
+    def test_a_page_that_shows_the_old_photos_begins_nothing_without_a_cookie_either(self, address, places, photo):
+        before = sorted(places.folder.iterdir())
+        reply, body = ask(address, "/upload?name=a.jpg&into=mine", "POST", photo, Content_Type=BYTES)
+        assert json.loads(body) == {"error": "Your photos were deleted. Reload the page to start anew.", "gone": True}
+        assert (given(reply), sorted(places.folder.iterdir())) == ("", before)
+
+    @pytest.mark.parametrize("name", ["b.jpg", "b.zip"])
+    def test_in_the_middle_of_an_upload(self, address, places, photo, name):
+        cookie = given(send(address, "a.jpg", photo)[0])
+        before = {path.name for path in places.folder.iterdir()}
+        parts = urlsplit(address)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+            head = f"POST /upload?name={name} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
+            line.sendall(f"{head}Cookie: {cookie}\r\nContent-Length: 90000\r\n\r\n".encode() + bytes(50_000))
+            wait_until(lambda: list(places.folder.glob("*/sent")))
+            ask(address, "/workspace", "DELETE", cookie=cookie)
+            line.sendall(bytes(40_000))
+            reply, said = heard(line)
+        assert json.loads(said) == {"error": "Your photos were deleted. Reload the page to start anew.", "gone": True}
+        assert reply.getheader("Set-Cookie").startswith(f"{visitors.COOKIE}=;")
+        assert {path.name for path in places.folder.iterdir()} == before - {module._name(token(cookie))}
+
+    def test_while_an_archive_is_unpacked(self, address, places, photo, monkeypatch):
+        cookie = given(send(address, "a.jpg", photo)[0])
+        folder, unpacks, go_on, said = places.find(token(cookie)).folder, threading.Event(), threading.Event(), []
+        add = module.archives.add
+
+        def slow(*arguments):
+            unpacks.set()
+            assert go_on.wait(30)
+            return add(*arguments)
+
+        monkeypatch.setattr(module.archives, "add", slow)
+        body = zipped({"c.jpg": photo})
+        sending = threading.Thread(target=lambda: said.append(send(address, "c.zip", body, cookie)[1]))
+        sending.start()
+        assert unpacks.wait(30)
+        removing = threading.Thread(target=ask, args=(address, "/workspace", "DELETE"), kwargs={"cookie": cookie})
+        removing.start()
+        wait_until(lambda: not places.has(token(cookie)))
+        go_on.set()
+        sending.join(30)
+        removing.join(30)
+        assert said[0]["error"] == "Your photos were deleted. Reload the page to start anew."
+        assert not folder.exists()
+
+
+def every_error(path):
+    """One of each kind, naming that path as this program would."""
+    kinds, found = [errors.ImlcullError], []
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        found.append(kind(f"Could not write {path}: no room. Look into {path.parent}, then try again ({path!r})."))
+    return [*found, FileNotFoundError(2, "No such file", str(path)), RuntimeError(f"{path} is odd"), KeyError(path)]
+
+
+PLACES = ("stage_1/a.jpg", "stage_1_cull_labels.csv", "../cache/content_ids.h5", "../../.imlcull-0.tmp/sent", "../..")
+
+
+class TestNoPathOfTheServerIsTold:
+    @pytest.fixture(params=range(len(every_error(Path("/x")))), ids=lambda n: type(every_error(Path("/x"))[n]).__name__)
+    def raised(self, request, places, anna):
+        """The errors of one kind, of files in different places."""
+        project = places.find(token(anna)).project
+        return [every_error(Path(os.path.normpath(project / each)))[request.param] for each in PLACES]
+
+    def replies(self, address, anna, photo):
+        """What a visitor hears at every door; first of the job, which opening begins anew."""
+        yield ask(address, "/gradio_api/run/status", "POST", '{"data": []}', anna, Content_Type="application/json")
+        yield send(address, "z.jpg", photo, anna)
+        yield ask(address, "/workspace", cookie=anna)
+        yield ask(address, "/workspace/open", "POST", cookie=anna)
+        yield ask(address, "/workspace.zip", cookie=anna)
+        for screen, does in (("label", "look"), ("review", "rows")):
+            what = {"do": does, "visitor": "00000000-0000-0000-0000-000000000001", "queue": "files", "presses": []}
+            yield ask(address, f"/act/{screen}", "POST", json.dumps(what), anna, Content_Type="application/json")
+        for name, values in (("next_batch", (1, "files")), ("cull", (0.5, "copy", True))):
+            asked = json.dumps({"data": values})
+            yield ask(address, f"/gradio_api/run/{name}", "POST", asked, anna, Content_Type="application/json")
+
+    def told(self, address, places, anna, photo):
+        bodies = [body for _, body in self.replies(address, anna, photo)]
+        said = b"".join(body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies).decode()
+        assert str(places.folder.parents[1]) not in said
+        return said
+
+    def test_when_a_desk_can_not_be_opened(self, address, places, anna, photo, raised, monkeypatch):
+        for error in raised:
+
+            def refuse(workspace, error=error):
+                raise error
+
+            monkeypatch.setattr(module.Workspace, "desk", property(refuse))
+            monkeypatch.setattr(module.Workspace, "add", lambda workspace, sent, name, error=error: refuse(None, error))
+            monkeypatch.setattr(module.Workspace, "latest", property(refuse))
+            self.told(address, places, anna, photo)
+
+    def test_when_a_job_fails(self, address, places, anna, photo, raised):
+        desk = places.find(token(anna)).desk
+        for error in raised:
+
+            def fail(progress, stop, error=error):
+                raise error
+
+            desk.jobs.wait(30)
+            desk.jobs.start(EMBEDDING, fail, yields=True)
+            said = desk.jobs.wait(30, EMBEDDING).error
+            assert said
+            assert json.dumps(said) in self.told(address, places, anna, photo)
+
+    def test_by_the_page_when_a_job_fails(self, address, places, anna, photo):
+        """Whatever the page asks each second, and whichever button is pressed."""
+        desk = places.find(token(anna)).desk
+
+        def fail(progress, stop):
+            raise errors.StorageError(f"Could not write {places.find(token(anna)).project / PLACES[0]}: no room.")
+
+        desk.jobs.start(EMBEDDING, fail, yields=True)
+        desk.jobs.wait(30)
+        said = []
+        for each in json.loads(ask(address, "/config")[1])["dependencies"]:
+            asked = json.dumps({"data": [None for _ in each["inputs"]], "fn_index": each["id"], "session_hash": "a"})
+            path = "/gradio_api/run/predict"
+            said.append(ask(address, path, "POST", asked, anna, Content_Type="application/json")[1].decode())
+        assert str(places.folder.parents[1]) not in "".join(said)
+        assert "Could not write photos/stage_1/a.jpg: no room." in "".join(said)
+
+    def test_of_the_model_and_the_program(self, tmp_path):
+        found = Workspaces(tmp_path / "data", str(tmp_path / "weights"))
+        text = f"Could not load {tmp_path / 'weights' / 'config.json'} with {module.__file__}."
+        assert str(errors.EncoderError(text)) == "Could not load config.json with workspaces.py."
+        found.close()
+
+    def test_files_are_named_by_their_place_in_the_workspace(self, places, anna):
+        project = places.find(token(anna)).project
+        told = [str(errors.StorageError(f"Could not read {project / each}: gone.")) for each in PLACES[:2]]
+        assert told == [f"Could not read photos/{each}: gone." for each in PLACES[:2]]
+        assert str(errors.StorageError(f"Could not write {places.folder}: gone.")) == (
+            "Could not write the workspace: gone."
+        )
+        for text in ("RAW/HEIC and/or 1/2 of http://127.0.0.1:1/x </p>", "Wait. / Go on."):
+            assert str(errors.StageError(text)) == text
 
 
 def test_no_field_takes_a_path(address):
@@ -394,3 +702,24 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
 def test_a_length_that_is_none_is_told_by_what_comes(length, size):
     request = Request({"type": "http", "headers": [(b"content-length", length.encode())]})
     assert visitors._announced(request) == size
+
+
+def test_a_tab_whose_photos_another_tab_deleted_begins_nothing_unasked(address, places, visit, photo, tmp_path):
+    for name in ("a.jpg", "b.jpg", "raw.NEF"):
+        (tmp_path / name).write_bytes(photo)
+    tab = visit(address)
+    files = tab.locator("#visitors-screen input.files")
+    files.set_input_files([tmp_path / "raw.NEF", tmp_path / "a.jpg"])  # the photo is sent first
+    tab.get_by_text("2 new photos.").wait_for()
+    tab.get_by_text("2 files").wait_for()
+    (cookie,) = tab.context.cookies()
+    ask(address, "/workspace", "DELETE", cookie=f"{cookie['name']}={cookie['value']}")
+    before = sorted(places.folder.iterdir())
+    tab.context.clear_cookies()  # as the reply to another tab does
+    files.set_input_files([tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    tab.get_by_text("Your photos were deleted. Reload the page to start anew.").wait_for()
+    tab.get_by_text("0 new photos.").wait_for()
+    assert sorted(places.folder.iterdir()) == before
+    tab.reload()
+    files.set_input_files([tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    tab.get_by_text("2 new photos.").wait_for()

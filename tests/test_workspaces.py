@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import fill_stage, save_photo
 
+from imlcull_al import errors
 from imlcull_al import workspaces as module
 from imlcull_al.archives import Limits
 from imlcull_al.desk import CULL, DRY_RUN, EMBEDDING, TRAINING
@@ -158,12 +159,11 @@ class TestTheEnd:
 
         workspace.desk.jobs.start(TRAINING, work)
         places.remove(token)
-        go_on.set()
-        workspace._desk.jobs.wait(30)
-        assert workspace.folder.exists()
+        (late,) = [thread for thread in threading.enumerate() if thread.name == "deleting"]
         with pytest.raises(NoWorkspace):
             places.find(token)
-        places.sweep()
+        go_on.set()
+        late.join(30)
         assert list(places.folder.iterdir()) == []
 
     def test_others_need_not_wait_for_it(self, places):
@@ -211,6 +211,18 @@ class TestAfterARestart:
             assert places.find(token) is workspace
 
 
+def test_sentences_tell_paths_again_when_the_page_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr(errors, "_workspaces", [])
+    error = errors.StorageError(f"Could not write {tmp_path / 'data' / 'a' / 'photos' / 'b.csv'}.")
+    places = Workspaces(tmp_path / "data")
+    assert str(error) == "Could not write photos/b.csv."
+    places.close()
+    assert str(error) == f"Could not write {tmp_path}/data/a/photos/b.csv."
+    left_open = Workspaces(tmp_path / "data")
+    del left_open
+    assert errors._workspaces == []
+
+
 class TestRoom:
     def test_one_that_nobody_used_for_an_hour_makes_room(self, places, monkeypatch, clock):
         monkeypatch.setattr(module, "MOST", 1)
@@ -246,13 +258,15 @@ class TestRoom:
 
     def test_for_so_many_uploads_at_once(self, places):
         workspace = places.find(places.create())
-        with workspace.incoming() as one, workspace.incoming() as two:
-            assert one != two
-            with pytest.raises(UploadRefused, match="on their way"), workspace.incoming():
-                pass
-        with workspace.incoming() as sent:
-            sent.write_bytes(b"half")
-        assert not sent.exists()
+        with (
+            workspace.incoming(),
+            workspace.incoming(),
+            pytest.raises(UploadRefused, match="on their way"),
+            workspace.incoming(),
+        ):
+            pass
+        with workspace.incoming():
+            pass
 
     def test_for_so_many_stages(self, places):
         """Culls copy; without an end to that, one visitor could fill the disk."""

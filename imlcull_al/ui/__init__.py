@@ -11,6 +11,8 @@
     look.py      colours, type, words that screens share
     telling.py   an error becomes a sentence
     strict.py    requests as a browser can mean them
+    fairly.py    work for requests, in turns of the visitors
+    senders.py   from which address a request comes
     serving.py   photos by id, the screens' requests, and who may ask
     addresses.py where the page is, for people on this machine and on others
     assets/      HTML, style and script of the screens that talk to the server themselves
@@ -39,6 +41,7 @@ from . import api, cull, label, promise, review, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .assets import asset
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
+from .senders import sender_of
 from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
 
 DEFAULT_PORT = 7860
@@ -119,13 +122,16 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
     find, page = _finder(place), build(place)
     is_public = isinstance(place, Workspaces)
     paths = (*(visitors.PATHS if is_public else ()), *(_MCP_PATHS if mcp else ()))
+    own, whose = (visitors.routes(place), visitors.whose(place)) if isinstance(place, Workspaces) else ([], sender_of)
+    # Or uvicorn takes what a program on this machine claims in X-Forwarded-For for its address; see `senders`.
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     page.launch(
         server_name=in_url(host),
         server_port=port,
         prevent_thread_lock=True,
         # Routes given here come before Gradio's own.
         app_kwargs={
-            "routes": routes(find, SCREENS) + (visitors.routes(place) if isinstance(place, Workspaces) else []),
+            "routes": routes(find, SCREENS, whose) + own,
             "middleware": [*guards(host, auth, paths), Middleware(strict.StrictJSON)],
         },
         theme=THEME,

@@ -16,16 +16,14 @@ import ipaddress
 import os
 import socket
 import textwrap
-import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from PIL import Image, ImageDraw, ImageFont
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -35,13 +33,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import photos
 from ..desk import Desk
-from ..errors import NoWorkspace, ServerError, UnreadablePhoto
+from ..errors import ImlcullError, ServerError, UnreadablePhoto
 from ..files import is_link, read_own
+from ..parallel import THREADS
 from ..previews import SCREEN
 from ..project import Stage
 from ..session import Session
 from ..sharpness import as_png, sharpness_map
 from . import strict
+from .fairly import Fairly, Whose, turning_away
+from .senders import sender_of
 from .telling import attempt
 
 SMALL = 320
@@ -50,6 +51,7 @@ FULL = 6000
 _SIZES = {str(size): size for size in (FULL, SCREEN, SMALL)}
 """As they are written in an address: Starlette makes no number of five thousand digits, but an error."""
 _MAPS = 2000  # of sharpness, some 300 bytes each, that are kept in memory
+_ANSWERS = 32  # threads
 Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
 Find = Callable[[Any], Desk]
 """The desk of whoever sent a request, told by its cookies. Raises `NoWorkspace` for a visitor who has none."""
@@ -99,9 +101,11 @@ def _report_pictures(stage: Stage) -> list[Path]:
     return [] if is_link(stage.report) else [path for path in stage.report.glob("*.png") if not is_link(path)]
 
 
-def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
-    """The routes of all screens. Photos are plain functions: they run in threads, so decoding blocks nobody."""
-    few_at_once = threading.BoundedSemaphore(2)  # each takes a few hundred megabytes while it is decoded
+def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of) -> list[Route]:
+    """The routes of all screens. What is read, decoded and answered for one visitor doesn't keep others waiting."""
+    answers = Fairly(whose, _ANSWERS, each=_ANSWERS // 4)
+    previews = Fairly(whose, THREADS)
+    large_views = Fairly(whose, 2)  # each takes a few hundred megabytes while it is decoded
 
     @lru_cache(maxsize=4)
     def by_id(folder: Path, listing: tuple[str, ...]) -> dict[str, str]:
@@ -110,21 +114,19 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
     def preview(session: Session, key: str, size: int) -> bytes:
         try:
             if size == FULL:
-                with few_at_once:
-                    return photos.preview(session.stage.path(key), FULL)
+                return photos.preview(session.stage.path(key), FULL)
             return session.previews.get(session.stage.path(key), size, SCREEN)
         except UnreadablePhoto as error:
             return placeholder(str(error), size)
 
     @lru_cache(maxsize=_MAPS)
     def sharpness_of(path: Path, state: photos.State) -> bytes:
-        with few_at_once:
-            return as_png(sharpness_map(path))
+        return as_png(sharpness_map(path))
 
     def session_of(request: Request) -> Session | None:
         try:
             return find(request).session
-        except NoWorkspace:
+        except ImlcullError:
             return None
 
     def asked_for(request: Request) -> tuple[Session, str] | None:
@@ -134,18 +136,32 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         key = keys.get(request.path_params["id"])
         return (session, key) if session and key and _is_inside(session.stage, key) else None
 
-    def photo(request: Request) -> Response:
-        found, size = asked_for(request), _SIZES.get(request.path_params["size"])
+    def ready(request: Request, size: int | None) -> tuple[Session, str, bytes | None] | None:
+        """What a request names, as `asked_for`, and its preview, if that is there already."""
+        found = asked_for(request) if size else None
+        if found is None:
+            return None
+        session, key = found
+        return session, key, None if size in (FULL, None) else session.previews.find(session.stage.path(key), size)
+
+    async def photo(request: Request) -> Response:
+        size = _SIZES.get(request.path_params["size"])
+        found = await answers.do(request, lambda: ready(request, size))
         if found is None or size is None:
             return PlainTextResponse("There is no such photo.", 404)
-        return Response(preview(*found, size), media_type="image/jpeg", headers=_HEADERS)
+        session, key, jpeg = found
+        if jpeg is None:
+            decoding = large_views if size == FULL else previews
+            jpeg = await decoding.do(request, lambda: preview(session, key, size))
+        return Response(jpeg, media_type="image/jpeg", headers=_HEADERS)
 
-    def sharpness(request: Request) -> Response:
-        found = asked_for(request)
+    async def sharpness(request: Request) -> Response:
+        found = await answers.do(request, lambda: asked_for(request))
         if found is None:
             return PlainTextResponse("There is no such photo.", 404)
         path = found[0].stage.path(found[1])
-        picture, error = attempt(lambda: sharpness_of(path, photos.stat_of(path)))
+        looked = partial(attempt, lambda: sharpness_of(path, photos.stat_of(path)))
+        picture, error = await large_views.do(request, looked) or (None, "")
         if picture is None:
             return PlainTextResponse(_sendable(error), 422)
         return Response(picture, media_type="image/png", headers=_HEADERS)
@@ -180,14 +196,14 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
             desk = find(request)
             return strict.rendered({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
 
-        reply, error = await run_in_threadpool(attempt, work)
+        reply, error = await answers.do(request, partial(attempt, work)) or (None, "")
         return reply or strict.rendered({"error": error})
 
     return [
-        Route("/photos/{id}/sharpness", sharpness),
-        Route("/photos/{id}/{size}", photo),
+        Route("/photos/{id}/sharpness", turning_away(sharpness)),
+        Route("/photos/{id}/{size}", turning_away(photo)),
         Route("/report/{name}", report),
-        Route("/act/{screen}", act, methods=["POST"]),
+        Route("/act/{screen}", turning_away(act), methods=["POST"]),
     ]
 
 

@@ -1,19 +1,22 @@
 """The Photos screen of a public page: every visitor sends photos, works in a workspace of their own, and takes it home.
 
-    POST   /upload?name=IMG_1.jpg     one photo or zip as the body; the first one makes the workspace
+    POST   /upload?name=IMG_1.jpg     one photo or zip as the body; the first that can be decoded makes the workspace
+           &into=mine                 only into the workspace that is there
     GET    /workspace                 what is in it
     POST   /workspace/open            start with what was sent
     DELETE /workspace                 delete it now
     GET    /workspace.zip             kept photos, labels and model
 
-A cookie that no script can read holds the token. Locally none of this is there.
+A cookie that no script can read holds the token. One whose workspace was deleted, or expired, is taken back with a
+sentence, and what is sent with it is refused: a page that still shows the old photos must not begin anew unasked.
+Locally none of this is there.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,17 +25,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ..archives import ARCHIVE_SUFFIX, SUFFIXES, megabytes, pack, usage
+from ..archives import ARCHIVE_SUFFIX, SUFFIXES, Limits, megabytes, pack, usage
 from ..desk import EMBEDDING, Desk
-from ..errors import NoWorkspace
-from ..files import unwritable
-from ..project import photo_suffix
-from ..workspaces import SECONDS, Workspace, Workspaces
+from ..project import DECODABLE_SUFFIXES, photo_suffix
+from ..workspaces import DELETED, SECONDS, Arrival, Workspace, Workspaces
 from .assets import asset
+from .fairly import Fairly, Handler, Whose, turning_away
+from .senders import sender_of
 from .telling import attempt
 
 COOKIE = "imlcull_workspace"
 PATHS = ("/upload", "/workspace", "/workspace/open", "/workspace.zip")
+_AT_ONCE = 4
+"""Files that are unpacked and looked at at a time, one of each sender."""
+_PATIENCE = 30.0
+_LEAST = 64 << 10
+"""So many bytes have to come within so many seconds; a slow telephone sends ten times as many."""
 _SCRIPTS = ("visitors.js",)
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -50,6 +58,7 @@ def build(workspaces: Workspaces) -> None:
         value="",
         html_template=asset("visitors.html")
         .replace("<!-- words -->", words)
+        .replace("<!-- photos -->", ",".join(sorted({*DECODABLE_SUFFIXES, ARCHIVE_SUFFIX})))
         .replace("<!-- accept -->", ",".join(sorted({*SUFFIXES, ARCHIVE_SUFFIX})))
         .replace("<!-- photo -->", str(limits.photo))
         .replace("<!-- total -->", str(limits.total)),
@@ -65,27 +74,44 @@ def finder(workspaces: Workspaces) -> Callable[[Any], Desk]:
     return lambda request: workspaces.find(_token(request)).desk
 
 
+def whose(workspaces: Workspaces) -> Whose:
+    """Which visitor sent a request: that of the workspace, or anybody at the address who has none."""
+
+    def visitor(request: Any) -> str:
+        token = _token(request)
+        return f"workspace {token}" if token and workspaces.has(token) else sender_of(request)
+
+    return visitor
+
+
 def routes(workspaces: Workspaces) -> list[Route]:
     """The routes of this screen."""
+
+    answers, adding = Fairly(whose(workspaces), 16, each=4), Fairly(sender_of, _AT_ONCE, each=1)
 
     async def upload(request: Request) -> Response:
         # A form of another site can't send this type.
         if request.headers.get("content-type", "") != "application/octet-stream":
             return PlainTextResponse("Send a photo or a zip as application/octet-stream.", 415)
-        had = _token(request)
-        token, error = await run_in_threadpool(attempt, lambda: _own_or_new(workspaces, had))
-        if token is None:
-            return JSONResponse({"error": error})
-        try:
-            workspace = await run_in_threadpool(workspaces.find, token)
-            reply, error = await _received(request, workspace)
-        except ClientDisconnect:
-            reply, error = None, "The connection broke off."
-        response = JSONResponse({**(reply or {}), "error": error})
-        if token == had or (reply and reply["new"]):
-            _remember(request, response, token)
-        else:  # an empty workspace would only take room
-            await run_in_threadpool(attempt, lambda: workspaces.remove(token))
+        had, sender = _token(request), sender_of(request)
+        if not had and request.query_params.get("into") == "mine":
+            return JSONResponse({"error": DELETED, "gone": True})
+        with ExitStack() as stack:
+            receiving = workspaces.receive(had, sender)
+            arrival, error = await run_in_threadpool(attempt, lambda: stack.enter_context(receiving))
+            reply = None
+            if arrival:
+                name = request.query_params.get("name", "")
+                error = await _received(request, arrival, _most(name, workspaces.limits), name)
+                if not error:
+                    add = partial(attempt, lambda: asdict(arrival.add(name)))
+                    reply, error = await adding.do(request, add) or (None, "")
+        is_gone = bool(had) and not workspaces.has(had)
+        response = JSONResponse({**(reply or {}), "error": error, **({"gone": True} if is_gone else {})})
+        if is_gone:
+            _remember(request, response, "", 0)
+        elif arrival and arrival.token:
+            _remember(request, response, arrival.token)
         return response
 
     def look(request: Request) -> Response:
@@ -94,6 +120,8 @@ def routes(workspaces: Workspaces) -> list[Route]:
         response = JSONResponse({**(state or {}), "error": error}, headers=_PRIVATE)
         if state:
             _remember(request, response, token)  # the cookie must not end before the workspace
+        elif token and not workspaces.has(token):
+            _remember(request, response, "", 0)
         return response
 
     def open_(request: Request) -> Response:
@@ -113,58 +141,65 @@ def routes(workspaces: Workspaces) -> list[Route]:
         headers = {**_PRIVATE, "Content-Disposition": f'attachment; filename="{stage.name}.zip"'}
         return StreamingResponse(pack(stage), media_type="application/zip", headers=headers)
 
+    def fairly(handler: Callable[[Request], Response]) -> Handler:
+        async def handled(request: Request) -> Response:
+            return await answers.do(request, partial(handler, request)) or Response()
+
+        return turning_away(handled)
+
     return [
-        Route("/upload", upload, methods=["POST"]),
-        Route("/workspace", look, methods=["GET"]),
-        Route("/workspace", remove, methods=["DELETE"]),
-        Route("/workspace/open", open_, methods=["POST"]),
-        Route("/workspace.zip", take, methods=["GET"]),
+        Route("/upload", turning_away(upload), methods=["POST"]),
+        Route("/workspace", fairly(look), methods=["GET"]),
+        Route("/workspace", fairly(remove), methods=["DELETE"]),
+        Route("/workspace/open", fairly(open_), methods=["POST"]),
+        Route("/workspace.zip", fairly(take), methods=["GET"]),
     ]
 
 
-def _own_or_new(workspaces: Workspaces, token: str) -> str:
-    try:
-        workspaces.find(token)
-        return token
-    except NoWorkspace:
-        return workspaces.create()
+def _most(name: str, limits: Limits) -> int:
+    """Bytes that a file of this name may have."""
+    return limits.total if photo_suffix(name) == ARCHIVE_SUFFIX else limits.photo
 
 
-async def _received(request: Request, workspace: Workspace) -> tuple[dict[str, int] | None, str]:
-    """Write the body to a file, no more of it than may come, and take it in; what became of it, or a sentence."""
-    name, limits, size = request.query_params.get("name", ""), workspace.limits, 0
-    most = limits.total if photo_suffix(name) == ARCHIVE_SUFFIX else limits.photo
-    too_large = f"{name[:80]} is larger than {megabytes(most)}. Leave it out."
+async def _received(request: Request, arrival: Arrival, most: int, name: str) -> str:
+    """Write the body to a file, no more of it than may come; a sentence where it doesn't come whole."""
+    too_large, size = f"{name[:80]} is larger than {megabytes(most)}. Leave it out.", 0
     if _announced(request) > most:
-        return None, too_large
-    with ExitStack() as stack:
-        sent, error = attempt(lambda: stack.enter_context(workspace.incoming()))
-        if sent is None:
-            return None, error
-        async for chunk in request.stream():
-            size += len(chunk)
+        return too_large
+    try:
+        async for piece in _steady(request.stream()):
+            size += len(piece)
             if size > most:
-                return None, too_large
-            _, error = await run_in_threadpool(attempt, partial(_append, workspace, sent, chunk))
+                return too_large
+            _, error = await run_in_threadpool(attempt, partial(arrival.append, piece))
             if error:
-                return None, error
-        return await run_in_threadpool(attempt, lambda: asdict(workspace.add(sent, name)))
+                return error
+    except ClientDisconnect:
+        return "The connection broke off."
+    except TimeoutError:
+        return "Too little came for too long. Try again over a better connection."
+    return ""
+
+
+async def _steady(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a body. Raises `TimeoutError` where fewer than `_LEAST` bytes come within `_PATIENCE` seconds."""
+    clock, came = asyncio.get_running_loop().time, _LEAST
+    while True:
+        if came >= _LEAST:
+            until, came = clock() + _PATIENCE, 0
+        async with asyncio.timeout_at(until):
+            try:
+                piece = await anext(stream)
+            except StopAsyncIteration:
+                return
+        came += len(piece)
+        yield piece
 
 
 def _announced(request: Request) -> int:
     """Bytes that the body will have, as its sender says; 0 for one that doesn't say."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
-
-
-def _append(workspace: Workspace, sent: Path, chunk: bytes) -> None:
-    """Raises `UploadRefused`, `StorageError`."""
-    workspace.check_room()
-    try:
-        with sent.open("ab") as file:
-            file.write(chunk)
-    except OSError as error:
-        raise unwritable(sent, error) from error
 
 
 def _open(workspace: Workspace) -> None:

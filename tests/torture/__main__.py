@@ -26,6 +26,7 @@ FAULTS = (  # program, its options, those of --quick
     ("many_files", "--files 100000", "--files 3000"),
     ("file_fuzz", "", None),
     ("photo_fuzz", "--times 5000", "--times 200"),
+    ("doors", "", "--uploads 12 --views 70"),
     ("load", "--labelers 20 --seconds 60 --train", "--labelers 5 --seconds 5 --photos 360"),
     ("load", "--answers 10000", None),
 )

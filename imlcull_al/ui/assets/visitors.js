@@ -17,7 +17,7 @@ function send(file, name, onProgress) {
   if (file.size > most) return Promise.resolve({ error: `It is larger than ${limit(most)}. Leave it out.` });
   return new Promise((resolve) => {
     const request = underway = new XMLHttpRequest();
-    request.open('POST', `upload?name=${encodeURIComponent(name)}`);
+    request.open('POST', `upload?name=${encodeURIComponent(name)}${isKept ? '&into=mine' : ''}`);
     request.setRequestHeader('Content-Type', 'application/octet-stream');
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
@@ -33,6 +33,7 @@ async function sendAll(files) {
   if (isSending || !files.length) return;
   const all = files.reduce((sum, { file }) => sum + file.size, 0), began = performance.now();
   const sums = { new: 0, known: 0, passed_over: 0 };
+  files.sort((a, b) => isPhoto(b) - isPhoto(a)); // a RAW file alone opens no workspace
   let before = 0;
   isSending = true;
   isStopped = false;
@@ -45,7 +46,8 @@ async function sendAll(files) {
     tell(number + 1, files.length, before, all, began);
     if (reply.error) complain(reply.error.includes(name) ? reply.error : `${name}: ${reply.error}`);
     for (const each of Object.keys(sums)) sums[each] += reply[each] || 0;
-    if (isStopped || find('errors').children.length === MOST_ERRORS) break;
+    if (reply.gone) isKept = false;
+    if (reply.gone || isStopped || find('errors').children.length === MOST_ERRORS) break;
     // Each file would make another workspace.
     if (!isKept && reply.new && !(isKept = !(await ask('workspace')).error)) {
       complain('Your browser does not keep the cookie by which your photos are found. Open this page in a window of its own, or allow its cookies.');
@@ -64,6 +66,8 @@ async function sendAll(files) {
   }
   look();
 }
+
+function isPhoto({ name }) { return limits.photos.split(',').some((suffix) => name.toLowerCase().endsWith(suffix)); }
 
 function spoken(sums) {
   const words = [`${sums.new.toLocaleString('en')} new photo${sums.new === 1 ? '' : 's'}.`];
@@ -96,6 +100,7 @@ async function look() {
   const state = await ask('workspace');
   find('mine').hidden = !state.files;
   if (!state.files) return;
+  isKept = true;
   find('holds').textContent = `${state.files.toLocaleString('en')} file${state.files === 1 ? '' : 's'}, ${size(state.bytes)}`;
   find('zip-words').textContent = state.culled
     ? 'The zip holds the kept photos, your labels and, once you have trained, the model.'
