@@ -117,7 +117,7 @@ def check_readable(folder: Path) -> None:
             return
         except UnreadablePhoto as error:
             reasons.append(f"{path.name}: {error}")
-    why = f" ({reasons[0][:200]})" if reasons else " yet"
+    why = f": {reasons[0][:200]}" if reasons else " yet"
     raise UploadRefused(
         f"Nothing here can be shown{why}. Send a JPEG, PNG, WebP or TIFF photo first; RAW and XMP files go beside it."
     )

@@ -62,7 +62,7 @@ async function sendAll(files) {
   if (sums.new) {
     const opened = await ask('workspace/open', 'POST');
     if (opened.error) complain(opened.error);
-    else find('outcome').textContent += ' Go on to Label while they are being looked at.';
+    else if (!isSending) find('outcome').textContent += ' Go on to Label while they are being looked at.';
   }
   look();
 }
