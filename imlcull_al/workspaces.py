@@ -136,6 +136,7 @@ class Workspace:
                     _STAGES * self.limits.total,
                 )
                 self._desk.embed()
+                self._desk.watch()
             return self._desk
 
     @property
