@@ -10,7 +10,8 @@
     api.py       the same actions for scripts
     look.py      colours, type, words that screens share
     telling.py   an error becomes a sentence
-    serving.py   photos by id, the screens' requests, and who may ask
+    serving.py   photos by id, and the screens' requests
+    guard.py     who may ask, and for what
     assets/      HTML, style and script of the screens that talk to the server themselves
 
 Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
@@ -33,8 +34,9 @@ from ..terminal import say
 from ..workspaces import Workspaces
 from . import api, cull, label, promise, review, train, visitors
 from .assets import asset
+from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
-from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
+from .serving import Find, routes
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
