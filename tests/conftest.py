@@ -6,6 +6,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores; before numpy an
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test waits for a network
 
 import hashlib
+import http.client
 import io
 import json
 import re
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -112,6 +114,18 @@ def fingerprint_of(folder: Path) -> dict[str, tuple[str, int, int]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def ask(
+    address: str, path: str, method: str = "GET", body: str | bytes | None = None, **headers: str
+) -> tuple[int, bytes]:
+    """Status and body of a request; the path goes out as it is, unlike urllib's."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    reply = connection.getresponse()
+    return reply.status, reply.read(100_000)
 
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -13,7 +13,8 @@
     strict.py    requests as a browser can mean them
     fairly.py    work for requests, in turns of the visitors
     senders.py   from which address a request comes
-    serving.py   photos by id, the screens' requests, and who may ask
+    serving.py   photos by id, and the screens' requests
+    guard.py     who may ask, and for what
     addresses.py where the page is, for people on this machine and on others
     assets/      HTML, style and script of the screens that talk to the server themselves
 
@@ -40,9 +41,10 @@ from ..workspaces import Workspaces
 from . import api, cull, label, promise, review, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .assets import asset
+from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
 from .senders import sender_of
-from .serving import AUTH_VARIABLE, LOOPBACK, Find, check_auth, guards, routes
+from .serving import Find, routes
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
