@@ -190,7 +190,7 @@ class TestSharpness:
 class TestScreens:
     @pytest.mark.parametrize(
         "body",
-        ["", "no json", "[]", "3", "null", "[" * 100_000, '"' + "x" * serving._LONGEST_REQUEST + '"', b"\xff\xfe"],
+        ["", "no json", "[]", "3", "null", "[" * 100_000, b"\xff\xfe"],
     )
     def test_what_is_no_object_is_refused(self, address, body):
         assert act(address, body)[0] == 400

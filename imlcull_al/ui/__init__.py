@@ -1,18 +1,25 @@
 """The page: a tab for each screen, the line above them, and the server.
 
-    visitors.py  on a public page: send photos, take the outcome home
-    label.py     one large photo at a time
-    review.py    all photos in a grid, and where the threshold parts them
-    promise.py   how many keepers a cull loses at most
-    train.py     options, cost, progress and report
-    curves.py    the course of a training as a drawing
-    cull.py      dry run, then the next stage, and back
-    api.py       the same actions for scripts
-    look.py      colours, type, words that screens share
-    telling.py   an error becomes a sentence
-    serving.py   photos by id, and the screens' requests
-    guard.py     who may ask, and for what
-    assets/      HTML, style and script of the screens that talk to the server themselves
+    visitors.py    on a public page: send photos, take the outcome home
+    label.py       one large photo at a time
+    review.py      all photos in a grid, and where the threshold parts them
+    promise.py     how many keepers a cull loses at most
+    train.py       options, cost, progress and report
+    curves.py      the course of a training as a drawing
+    cull.py        dry run, then the next stage, and back
+    api.py         the same actions for scripts
+    look.py        colours, type, words that screens share
+    telling.py     an error becomes a sentence
+    serving.py     photos by id, and the screens' requests
+    guard.py       who may ask, and for what
+    bounds.py      how much one may ask for
+    bodies.py      how long a request may be, and how slow
+    streams.py     whose a session is, and how many calls wait
+    guesses.py     when the next password is looked at
+    headers.py     what the browser is told: frames, sources
+    callers.py     who a request comes from
+    connections.py how many are open, and for how long
+    assets/        HTML, style and script of the screens that talk to the server themselves
 
 Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
 is in their browser. Whose desk a request is for is told by its cookies: on this machine there is one desk for all.
@@ -34,9 +41,12 @@ from ..terminal import say
 from ..workspaces import Workspaces
 from . import api, cull, label, promise, review, train, visitors
 from .assets import asset
+from .callers import is_proxied
+from .connections import bound
 from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
 from .serving import Find, routes
+from .streams import CALLS_IN_ALL, SESSIONS
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
@@ -110,17 +120,21 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
     `place`: the one desk of this machine, or the workspaces of a public page.
     """
     find, page = _finder(place), build(place)
-    is_public = isinstance(place, Workspaces)
-    paths = (*(visitors.PATHS if is_public else ()), *(_MCP_PATHS if mcp else ()))
+    own, known = [], None
+    paths = _MCP_PATHS if mcp else ()
+    if isinstance(place, Workspaces):
+        own, known, paths = visitors.routes(place), visitors.knower(place), (*visitors.PATHS, *paths)
+    page.queue(max_size=CALLS_IN_ALL)
     page.launch(
         server_name=host,
         server_port=port,
         prevent_thread_lock=True,
         # Routes given here come before Gradio's own.
         app_kwargs={
-            "routes": routes(find, SCREENS) + (visitors.routes(place) if isinstance(place, Workspaces) else []),
-            "middleware": guards(host, auth, paths),
+            "routes": routes(find, SCREENS) + own,
+            "middleware": guards(host, page._queue, auth, paths, visitors.UPLOADS, known),
         },
+        state_session_capacity=SESSIONS,
         theme=THEME,
         css=CSS,
         share=False,
@@ -133,6 +147,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         inbrowser=False,
         _frontend=False,  # all it does: no look whether the page comes within three seconds, which a busy machine fails
     )
+    bound(page.server.config, is_proxied())
     return page
 
 

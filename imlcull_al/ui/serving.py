@@ -39,12 +39,11 @@ FULL = 6000
 """For a look at single pixels: made when it is asked for, and not kept on the disk."""
 _SIZES = (FULL, SCREEN, SMALL)
 _MAPS = 2000  # of sharpness, some 300 bytes each, that are kept in memory
-_LONGEST_REQUEST = 4_000_000  # bytes; a range of 10,000 long names fits
 Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
 Find = Callable[[Any], Desk]
 """The desk of whoever sent a request, told by its cookies. Raises `NoWorkspace` for a visitor who has none."""
 # Private: photos must not stay in a proxy. Ten minutes, because a file may be replaced by another of its name.
-_HEADERS = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {"Cache-Control": "private, max-age=600"}
 
 
 def photo_id(session: Session, key: str) -> str:
@@ -136,7 +135,7 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         # Only this type: a form of another site can't send it.
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return PlainTextResponse("Send a JSON object.", 415)
-        asked = _parsed(await _body(request))
+        asked = _parsed(await request.body())
         if not isinstance(asked, dict):
             return PlainTextResponse("Send a JSON object.", 400)
 
@@ -153,16 +152,6 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         Route("/report/{name}", report),
         Route("/act/{screen}", act, methods=["POST"]),
     ]
-
-
-async def _body(request: Request) -> bytes:
-    """What was sent; nothing when it is longer than any page would send."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_REQUEST:
-            return b""
-    return body
 
 
 def _parsed(body: bytes) -> Any:

@@ -29,10 +29,13 @@ from ..files import unwritable
 from ..project import photo_suffix
 from ..workspaces import SECONDS, Workspace, Workspaces
 from .assets import asset
+from .callers import cookie_policy
 from .telling import attempt
 
 COOKIE = "imlcull_workspace"
 PATHS = ("/upload", "/workspace", "/workspace/open", "/workspace.zip")
+UPLOADS = ("/upload",)
+"""Those of them that count their own body and put it on the disk as it comes."""
 _SCRIPTS = ("visitors.js",)
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -63,6 +66,11 @@ def build(workspaces: Workspaces) -> None:
 def finder(workspaces: Workspaces) -> Callable[[Any], Desk]:
     """The desk of whoever sent a request."""
     return lambda request: workspaces.find(_token(request)).desk
+
+
+def knower(workspaces: Workspaces) -> Callable[[Any], str | None]:
+    """The workspace of whoever sent a request, by a name that gives no token away; None for none."""
+    return lambda request: workspaces.name_of(_token(request))
 
 
 def routes(workspaces: Workspaces) -> list[Route]:
@@ -186,9 +194,6 @@ def _token(request: Any) -> str:
 
 
 def _remember(request: Request, response: Response, token: str, seconds: float = SECONDS) -> None:
-    """Give the visitor the token. A Space is shown in a frame of another site, where only such a cookie is kept."""
-    if request.headers.get("x-forwarded-proto", request.url.scheme).startswith("https"):
-        policy = "SameSite=None; Secure; Partitioned"
-    else:
-        policy = "SameSite=Strict"
-    response.headers.append("Set-Cookie", f"{COOKIE}={token}; Path=/; Max-Age={seconds:.0f}; HttpOnly; {policy}")
+    """Give the visitor the token."""
+    kept = f"Path=/; Max-Age={seconds:.0f}; {cookie_policy(request)}"
+    response.headers.append("Set-Cookie", f"{COOKIE}={token}; {kept}")
