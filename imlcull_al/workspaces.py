@@ -264,6 +264,11 @@ class Workspaces:
             workspace.close()
         return found
 
+    def name_of(self, token: str) -> str | None:
+        """The name of its folder, or None where there is none. This is no visit: nothing lives on for it."""
+        name = _name(token)
+        return name if name not in self._removed and (self.folder / name).is_dir() else None
+
     def remove(self, token: str) -> None:
         """Delete a workspace now. Raises `NoWorkspace`."""
         with self._lock:

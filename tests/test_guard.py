@@ -89,7 +89,7 @@ class TestOtherSites:
     )
     def test_by_which_names_the_page_is_found(self, name, is_shared, auth, welcome):
         host = "0.0.0.0" if is_shared else "127.0.0.1"
-        made = guard._Guard(None, guard.known_hosts(host), is_shared, auth, frozenset())
+        made = guard._Guard(None, host, auth)
         assert made._named(name) is welcome
 
 

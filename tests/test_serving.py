@@ -216,7 +216,7 @@ def test_who_asks_for_too_much_at_once_is_told_to_wait(session, monkeypatch):
 class TestScreens:
     @pytest.mark.parametrize(
         "body",
-        ["", "no json", "[]", "3", "null", "[" * 100_000, '"' + "x" * strict.LONGEST + '"', b"\xff\xfe", *NO_VALUES],
+        ["", "no json", "[]", "3", "null", "[" * 100_000, b"\xff\xfe", *NO_VALUES],
     )
     def test_what_is_no_object_is_refused(self, address, body):
         assert act(address, body)[0] == 400

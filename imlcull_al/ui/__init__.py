@@ -1,22 +1,28 @@
 """The page: a tab for each screen, the line above them, and the server.
 
-    visitors.py  on a public page: send photos, take the outcome home
-    label.py     one large photo at a time
-    review.py    all photos in a grid, and where the threshold parts them
-    promise.py   how many keepers a cull loses at most
-    train.py     options, cost, progress and report
-    curves.py    the course of a training as a drawing
-    cull.py      dry run, then the next stage, and back
-    api.py       the same actions for scripts
-    look.py      colours, type, words that screens share
-    telling.py   an error becomes a sentence
-    strict.py    requests as a browser can mean them
-    fairly.py    work for requests, in turns of the visitors
-    senders.py   from which address a request comes
-    serving.py   photos by id, and the screens' requests
-    guard.py     who may ask, and for what
-    addresses.py where the page is, for people on this machine and on others
-    assets/      HTML, style and script of the screens that talk to the server themselves
+    visitors.py    on a public page: send photos, take the outcome home
+    label.py       one large photo at a time
+    review.py      all photos in a grid, and where the threshold parts them
+    promise.py     how many keepers a cull loses at most
+    train.py       options, cost, progress and report
+    curves.py      the course of a training as a drawing
+    cull.py        dry run, then the next stage, and back
+    api.py         the same actions for scripts
+    look.py        colours, type, words that screens share
+    telling.py     an error becomes a sentence
+    strict.py      requests as a browser can mean them
+    fairly.py      work for requests, in turns of the visitors
+    serving.py     photos by id, and the screens' requests
+    guard.py       who may ask, and for what
+    bounds.py      how much one may ask for
+    bodies.py      how long a request may be, and how slow
+    streams.py     whose a session is, and how many calls wait
+    guesses.py     when the next password is looked at
+    headers.py     what the browser is told: frames, sources, cookies
+    senders.py     from which address a request comes
+    connections.py how many are open, and for how long
+    addresses.py   where the page is, for people on this machine and on others
+    assets/        HTML, style and script of the screens that talk to the server themselves
 
 Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
 is in their browser. Whose desk a request is for is told by its cookies: on this machine there is one desk for all.
@@ -41,10 +47,13 @@ from ..workspaces import Workspaces
 from . import api, cull, label, promise, review, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .assets import asset
+from .connections import bound
+from .fairly import Whose
 from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
-from .senders import sender_of
+from .senders import is_proxied, sender_of
 from .serving import Find, routes
+from .streams import CALLS_IN_ALL, SESSIONS
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
@@ -122,9 +131,12 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
     if isinstance(place, Desk):
         place.watch()
     find, page = _finder(place), build(place)
-    is_public = isinstance(place, Workspaces)
-    paths = (*(visitors.PATHS if is_public else ()), *(_MCP_PATHS if mcp else ()))
-    own, whose = (visitors.routes(place), visitors.whose(place)) if isinstance(place, Workspaces) else ([], sender_of)
+    own, known, paths = [], None, _MCP_PATHS if mcp else ()
+    whose: Whose = sender_of
+    if isinstance(place, Workspaces):
+        own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
+        paths = (*visitors.PATHS, *paths)
+    page.queue(max_size=CALLS_IN_ALL)
     # Or uvicorn takes what a program on this machine claims in X-Forwarded-For for its address; see `senders`.
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     page.launch(
@@ -134,8 +146,12 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         # Routes given here come before Gradio's own.
         app_kwargs={
             "routes": routes(find, SCREENS, whose) + own,
-            "middleware": [*guards(host, auth, paths), Middleware(strict.StrictJSON)],
+            "middleware": [
+                *guards(host, page._queue, auth, paths, visitors.UPLOADS, known),
+                Middleware(strict.StrictJSON),
+            ],
         },
+        state_session_capacity=SESSIONS,
         theme=THEME,
         css=CSS,
         share=False,
@@ -148,6 +164,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         inbrowser=False,
         _frontend=False,  # all it does: no look whether the page comes within three seconds, which a busy machine fails
     )
+    bound(page.server.config, is_proxied())
     return page
 
 

@@ -1,39 +1,49 @@
 """Who may ask the server, and for what.
 
-A page of another site must not press buttons here, a password covers every route, and of Gradio's routes only those
-that the page needs answer.
+A page of another site must not press buttons here or show this page in a frame of its own, a password covers every
+route, and of Gradio's routes only those that the page needs answer. How much one may ask for is said in `bounds`.
 """
 
 import base64
 import hmac
 import ipaddress
+import math
 import os
+import secrets
 import socket
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ServerError
+from .bounds import CALL, COOKIE, GRADIO, HEARTBEAT, RUN, Bounds, Known
+from .guesses import Guesses
+from .headers import NOWHERE, SPACE, Sealed, cookie_policy
+from .senders import sender_of
+from .streams import Streams
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 AUTH_VARIABLE = "IMLCULL_AUTH"
-_GRADIO = "/gradio_api/"
+_COOKIE_SECONDS = 400 * 24 * 60 * 60  # the most that browsers take
 _PATHS = frozenset((
     "/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
-    *(_GRADIO + name for name in (
+    *(GRADIO + name for name in (
         "startup-events", "queue/join", "queue/data", "cancel", "reset", "reset/", "info", "info/", "app_id",
         "theme.css",
     )),
 ))  # fmt: skip
 _FOLDERS = (
-    "/photos/", "/report/", "/act/", "/assets/", "/static/", "/svelte/",
-    *(_GRADIO + name for name in ("run/", "call/", "heartbeat/")),
+    "/photos/", "/report/", "/act/", "/assets/", "/static/", "/svelte/", RUN, CALL, HEARTBEAT
 )  # fmt: skip
 """What is served at all. Gradio's other routes (file, upload, proxy, stream, component_server, …) stay shut."""
+_FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")
 
 
 def check_auth(auth: str | None) -> None:
@@ -43,13 +53,22 @@ def check_auth(auth: str | None) -> None:
         raise ServerError(f"--auth and {AUTH_VARIABLE} take user:password, such as --auth anna:a-long-sentence.")
 
 
-def guards(host: str, auth: str | None = None, paths: Collection[str] = ()) -> list[Middleware]:
-    """The middleware that every request passes. `auth`: `user:password`, or None for none.
+def guards(
+    host: str,
+    queue: Any,
+    auth: str | None = None,
+    paths: Collection[str] = (),
+    uploads: Collection[str] = (),
+    known: Known | None = None,
+) -> list[Middleware]:
+    """The middleware that every request passes. `queue`: Gradio's, of the page. `auth`: `user:password`, or None.
 
-    `paths`: further ones that are served, or with a / at their end, the beginnings of such.
+    `paths`: further ones that are served, or with a / at their end, the beginnings of such. `uploads`: those of them
+    that bound their own body. `known`: on a public page, which its host may show in a frame.
     """
     return [
-        Middleware(_Guard, hosts=known_hosts(host), is_shared=host not in LOOPBACK, auth=auth, paths=frozenset(paths))
+        Middleware(_Guard, host, auth, frozenset(paths), is_public=known is not None),
+        Middleware(Bounds, Streams(queue), frozenset(uploads), known),
     ]
 
 
@@ -69,28 +88,42 @@ class _Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: frozenset[str], is_shared: bool, auth: str | None, paths: frozenset[str]
+        self,
+        app: ASGIApp,
+        host: str,
+        auth: str | None = None,
+        paths: frozenset[str] = frozenset(),
+        *,
+        is_public: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
-        self._hosts = hosts
-        self._is_shared = is_shared
+        self._hosts = known_hosts(host)
+        self._is_shared = host not in LOOPBACK
         self._auth = auth
         self._paths = _PATHS | paths
         self._folders = (*_FOLDERS, *(path for path in paths if path.endswith("/")))
+        self._is_public = is_public
+        self._guesses = Guesses(clock)
         self._launched = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        refusal = self._refusal(scope) if scope["type"] == "http" else PlainTextResponse("There is no such page.", 404)
-        return await (refusal or self._app)(scope, receive, send)
+        if scope["type"] != "http":
+            return await PlainTextResponse("There is no such page.", 404)(scope, receive, send)
+        request = HTTPConnection(scope)
+        send = Sealed(send, SPACE if self._is_public else NOWHERE, _new_cookie(request))
+        return await (self._refusal(request) or self._app)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        headers, path = Headers(scope=scope), scope["path"]
-        if not self._named(headers.get("host", "")) or not _from_here(headers):
+    def _refusal(self, request: HTTPConnection) -> Response | None:
+        path, headers = request.scope["path"], request.headers
+        if not self._named(headers.get("host", "")) or not _from_here(headers, may_frame=self._is_public):
             return PlainTextResponse("This page answers only to itself.", 403)
-        if not self._is_launch(path) and not self._knows(headers.get("authorization", "")):
-            return PlainTextResponse("Name and password, please.", 401, {"WWW-Authenticate": 'Basic realm="imlcull"'})
+        if self._auth is not None and not self._is_launch(path):
+            stranger = self._stranger(headers.get("authorization", ""), sender_of(request))
+            if stranger:
+                return stranger
         if not self._is_needed(path):
             return PlainTextResponse("There is no such page.", 404)
         return None
@@ -104,7 +137,7 @@ class _Guard:
 
     def _is_launch(self, path: str) -> bool:
         """Whether this is the one request with which Gradio's `launch` asks whether the server is up."""
-        if self._launched or path != f"{_GRADIO}startup-events":
+        if self._launched or path != f"{GRADIO}startup-events":
             return False
         self._launched = True
         return True
@@ -115,25 +148,48 @@ class _Guard:
             return False
         return path in self._paths or path.startswith(self._folders)
 
-    def _knows(self, authorization: str) -> bool:
-        if self._auth is None:
-            return True
-        scheme, _, given = authorization.partition(" ")
-        try:
-            decoded = base64.b64decode(given, validate=True) if scheme.lower() == "basic" else b""
-        except ValueError:
-            decoded = b""
-        return hmac.compare_digest(decoded, self._auth.encode())
+    def _stranger(self, authorization: str, address: str) -> Response | None:
+        """What is said to whoever doesn't know the password. A guess during a pause is not looked at."""
+        guess = _pair(authorization)
+        if guess:
+            wait = math.ceil(self._guesses.wait(address))
+            if wait:
+                words = f"Too many wrong passwords. Try again in {wait} seconds."
+                return PlainTextResponse(words, 429, {"Retry-After": str(wait)})
+            if hmac.compare_digest(guess, (self._auth or "").encode()):
+                self._guesses.right(address)
+                return None
+            self._guesses.wrong(address)
+        return PlainTextResponse("Name and password, please.", 401, {"WWW-Authenticate": 'Basic realm="imlcull"'})
 
 
-def _from_here(headers: Headers) -> bool:
-    """Whether a request comes from this page, or from no page at all."""
+def _pair(authorization: str) -> bytes:
+    """The `user:password` of a header; empty where it holds none."""
+    scheme, _, given = authorization.partition(" ")
+    try:
+        decoded = base64.b64decode(given, validate=True) if scheme.lower() == "basic" else b""
+    except ValueError:
+        return b""
+    return decoded if b":" in decoded else b""
+
+
+def _new_cookie(request: HTTPConnection) -> str:
+    """The cookie of a browser that has none yet; empty for one that has."""
+    if COOKIE in request.cookies:
+        return ""
+    return f"{COOKIE}={secrets.token_urlsafe(24)}; Path=/; Max-Age={_COOKIE_SECONDS}; {cookie_policy(request)}"
+
+
+def _from_here(headers: Headers, *, may_frame: bool) -> bool:
+    """Whether a request comes from this page, or from no page at all; `may_frame`: or from a page that shows it."""
     origin = headers.get("origin")
     if origin is not None and _netloc(origin) != headers.get("host", ""):
         return False
-    # A picture in a page of another site has no origin; browsers say in this header where it stands.
-    foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    return not foreign or headers.get("sec-fetch-mode") == "navigate"
+    # A picture in a page of another site has no origin; browsers say in these headers where it stands, and as what.
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return True
+    place = headers.get("sec-fetch-dest", "document")
+    return headers.get("sec-fetch-mode") == "navigate" and (place not in _FRAMES or (may_frame and place == "iframe"))
 
 
 def _host_name(host: str) -> str | None:

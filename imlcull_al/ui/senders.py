@@ -17,13 +17,19 @@ def sender_of(request: Any) -> str:
     anybody who isn't in a private network, the header is what the sender claims, all of it.
     """
     peer = getattr(getattr(request, "client", None), "host", None) or "unknown"
-    if os.environ.get(_SPACE_VARIABLE) and _is_private(peer):
+    if is_proxied() and _is_private(peer):
         entries = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
         peer = entries[-1].strip() or peer
-    return _network(peer)
+    return network_of(peer)
 
 
-def _network(text: str) -> str:
+def is_proxied() -> bool:
+    """Whether all requests come through the proxy of a Hugging Face Space."""
+    return bool(os.environ.get(_SPACE_VARIABLE))
+
+
+def network_of(text: str) -> str:
+    """What counts as one sender: an IPv4 address, or the /64 network of an IPv6 address."""
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     if host.count(":") == 1:  # an IPv4 address with a port
         host = host.partition(":")[0]

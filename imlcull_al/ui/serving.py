@@ -47,7 +47,7 @@ Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
 Find = Callable[[Any], Desk]
 """The desk of whoever sent a request, told by its cookies. Raises `NoWorkspace` for a visitor who has none."""
 # Private: photos must not stay in a proxy. Ten minutes, because a file may be replaced by another of its name.
-_HEADERS = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {"Cache-Control": "private, max-age=600"}
 
 
 def photo_id(session: Session, key: str) -> str:

@@ -31,11 +31,14 @@ from ..project import DECODABLE_SUFFIXES, photo_suffix
 from ..workspaces import DELETED, SECONDS, Arrival, Workspace, Workspaces
 from .assets import asset
 from .fairly import Fairly, Handler, Whose, turning_away
+from .headers import cookie_policy
 from .senders import sender_of
 from .telling import attempt
 
 COOKIE = "imlcull_workspace"
 PATHS = ("/upload", "/workspace", "/workspace/open", "/workspace.zip")
+UPLOADS = ("/upload",)
+"""Those of them that count their own body and put it on the disk as it comes."""
 _AT_ONCE = 4
 """Files that are unpacked and looked at at a time, one of each sender."""
 _PATIENCE = 30.0
@@ -78,10 +81,15 @@ def whose(workspaces: Workspaces) -> Whose:
     """Which visitor sent a request: that of the workspace, or anybody at the address who has none."""
 
     def visitor(request: Any) -> str:
-        token = _token(request)
-        return f"workspace {token}" if token and workspaces.has(token) else sender_of(request)
+        name = workspaces.name_of(_token(request))
+        return f"workspace {name}" if name else sender_of(request)
 
     return visitor
+
+
+def knower(workspaces: Workspaces) -> Callable[[Any], str | None]:
+    """The workspace of whoever sent a request, by a name that gives no token away; None for none."""
+    return lambda request: workspaces.name_of(_token(request))
 
 
 def routes(workspaces: Workspaces) -> list[Route]:
@@ -221,9 +229,6 @@ def _token(request: Any) -> str:
 
 
 def _remember(request: Request, response: Response, token: str, seconds: float = SECONDS) -> None:
-    """Give the visitor the token. A Space is shown in a frame of another site, where only such a cookie is kept."""
-    if request.headers.get("x-forwarded-proto", request.url.scheme).startswith("https"):
-        policy = "SameSite=None; Secure; Partitioned"
-    else:
-        policy = "SameSite=Strict"
-    response.headers.append("Set-Cookie", f"{COOKIE}={token}; Path=/; Max-Age={seconds:.0f}; HttpOnly; {policy}")
+    """Give the visitor the token."""
+    kept = f"Path=/; Max-Age={seconds:.0f}; {cookie_policy(request)}"
+    response.headers.append("Set-Cookie", f"{COOKIE}={token}; {kept}")
