@@ -439,7 +439,7 @@ class TestTurns:
                   for _ in range(80)]  # fmt: skip
         for thread in asking:
             thread.start()
-        wait_until(lambda: joined.count(f"workspace {token(anna)}") == 2 * 80)  # to look it up, and to decode it
+        wait_until(lambda: joined.count(f"workspace {places.name_of(token(anna))}") == 2 * 80)  # to look it up, and to decode it
         wait_until(lambda: begun == ["a.jpg", "a.jpg"])
         yield SimpleNamespace(begun=begun, joined=joined, go_on=go_on)
         go_on.release(200)
@@ -450,10 +450,10 @@ class TestTurns:
     def test_the_next_turn_is_another_visitor_s(self, address, places, anna, bert, flood):
         session, seen = places.find(token(bert)).desk.session, []
         path = f"/{serving.photo_url(session, 'b.jpg', serving.FULL)}"
-        before = flood.joined.count(f"workspace {token(bert)}")
+        before = flood.joined.count(f"workspace {places.name_of(token(bert))}")
         asking = threading.Thread(target=lambda: seen.append(ask(address, path, cookie=bert)[0].status))
         asking.start()
-        wait_until(lambda: flood.joined.count(f"workspace {token(bert)}") == before + 2)
+        wait_until(lambda: flood.joined.count(f"workspace {places.name_of(token(bert))}") == before + 2)
         flood.go_on.release()
         wait_until(lambda: len(flood.begun) == 3)
         assert flood.begun == ["a.jpg", "a.jpg", "b.jpg"]
