@@ -3,7 +3,8 @@
     /photos/{id}/{size}     JPEG, longest side `size`; id is a hash of the photo's path
     /photos/{id}/sharpness  PNG to lay over it, one pixel a cell (see `sharpness`); where there is none, why: 422
     /report/{name}          a PNG of the last training
-    /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one
+    /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one; `elsewhere` is true in what
+                            comes back instead where its `stage` or `project` is not open here
 
 Also who may ask, and for what: a page of another site must not press buttons here, a password covers every route, and
 of Gradio's routes only those that the page needs answer. Knows nothing of the screens.
@@ -36,7 +37,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import photos
 from ..desk import Desk
-from ..errors import NoWorkspace, ServerError, UnreadablePhoto
+from ..errors import NoWorkspace, ServerError, StageError, UnreadablePhoto
 from ..previews import SCREEN
 from ..project import Stage
 from ..session import Session
@@ -166,7 +167,9 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
 
         def work() -> Response:
             desk = find(request)
-            return JSONResponse({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
+            session, error = attempt(lambda: _session_at(desk, asked))
+            answer = respond(session, asked) if session else {"error": error, "elsewhere": True}
+            return JSONResponse({**answer, "now": desk.session.stage.name, "project": _project_id(desk)})
 
         reply, error = await run_in_threadpool(attempt, work)
         return reply or JSONResponse({"error": _sendable(error)})
@@ -177,6 +180,18 @@ def routes(find: Find, screens: Mapping[str, Respond]) -> list[Route]:
         Route("/report/{name}", report),
         Route("/act/{screen}", act, methods=["POST"]),
     ]
+
+
+def _project_id(desk: Desk) -> str:
+    """A text that is another one for another project: a page may outlive the server of its own."""
+    return _id(desk.session.stage.project)
+
+
+def _session_at(desk: Desk, asked: Mapping[str, Any]) -> Session:
+    """The session of the `stage` and the `project` that a page shows. Raises `StageError` where it isn't open here."""
+    if asked.get("project") not in (None, _project_id(desk)):
+        raise StageError("The page shows another project than the one that is open here. Reload it.")
+    return desk.at(asked.get("stage"))
 
 
 async def _body(request: Request) -> bytes:
