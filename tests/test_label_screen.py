@@ -12,7 +12,7 @@ from imlcull_al import tables
 from imlcull_al.desk import Desk
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.session import open_session
-from imlcull_al.ui import label, serving
+from imlcull_al.ui import label, presses, serving
 
 PHOTOS = 30
 ME, YOU = (str(uuid.UUID(int=number)) for number in (1, 2))
@@ -51,8 +51,12 @@ def journal(session) -> list[dict]:
     return [line for line in lines if line["do"] != "audit"]
 
 
-def look(session, *presses, visitor=ME, queue="uncertain", **more):
-    return label.respond(session, {"do": "look", "visitor": visitor, "queue": queue, "presses": list(presses), **more})
+def look(session, visitor=ME, queue="uncertain", **more):
+    return label.respond(session, {"do": "look", "visitor": visitor, "queue": queue, **more})
+
+
+def take(session, *taken, visitor=ME):
+    return presses.respond(session, {"visitor": visitor, "presses": list(taken)})
 
 
 def answer(number, key, answer, queue="uncertain"):
@@ -68,36 +72,44 @@ class TestRespond:
         assert (view["error"], journal(session)) == ("", [])
 
     def test_an_answer_is_on_the_disk_with_its_queue_when_the_reply_comes(self, session):
-        view = look(session, answer(1, "03.jpg", "cull", "files"))
+        assert take(session, answer(1, "03.jpg", "cull", "files")) == {"refused": [], "undone": [], "error": ""}
         assert answers(session) == {"03.jpg": "cull"}
         assert [line["queue"] for line in journal(session)] == ["files"]
-        assert view["refused"] == []
-        assert "03.jpg" not in [photo["key"] for photo in view["upcoming"]]
+        assert "03.jpg" not in [photo["key"] for photo in look(session)["upcoming"]]
 
     def test_a_press_that_is_sent_twice_counts_once(self, session):
         press = answer(1, "03.jpg", "cull")
-        look(session, press)
-        look(session, press, answer(2, "04.jpg", "keep"))
-        look(session, answer(1, "05.jpg", "keep"), visitor=YOU)  # another page counts for itself
+        take(session, press)
+        take(session, press, answer(2, "04.jpg", "keep"))
+        take(session, answer(1, "05.jpg", "keep"), visitor=YOU)  # another page counts for itself
         assert [line["key"] for line in journal(session)] == ["03.jpg", "04.jpg", "05.jpg"]
 
     def test_a_refused_press_holds_up_no_other_and_may_be_sent_again(self, session):
-        view = look(session, answer(1, "nowhere.jpg", "cull"), answer(2, "04.jpg", "keep"))
-        assert [(each["number"], each["key"]) for each in view["refused"]] == [(1, "nowhere.jpg")]
-        assert "no photo" in view["refused"][0]["error"]
+        reply = take(session, answer(1, "nowhere.jpg", "cull"), answer(2, "04.jpg", "keep"))
+        assert [each["number"] for each in reply["refused"]] == [1]
+        assert "no photo" in reply["refused"][0]["error"]
         assert answers(session) == {"04.jpg": "keep"}
-        assert len(look(session, answer(1, "nowhere.jpg", "cull"))["refused"]) == 1
+        assert len(take(session, answer(1, "nowhere.jpg", "cull"))["refused"]) == 1
+
+    def test_the_undo_of_a_refused_press_takes_no_older_answer_back(self, session):
+        take(session, answer(1, "03.jpg", "keep"))
+        undo = {"number": 3, "do": "undo", "key": "03.jpg", "of": 2}
+        reply = take(session, answer(2, "03.jpg", "perhaps"), undo)
+        assert [each["number"] for each in reply["refused"]] == [2, 3]
+        assert answers(session) == {"03.jpg": "keep"}
 
     def test_undo_is_of_ones_own_answer(self, session):
-        look(session, answer(1, "03.jpg", "cull"))
-        look(session, answer(1, "04.jpg", "keep"), visitor=YOU)
-        look(session, {"number": 2, "do": "undo", "key": "03.jpg", "queue": None})
+        take(session, answer(1, "03.jpg", "cull"))
+        take(session, answer(1, "04.jpg", "keep"), visitor=YOU)
+        look(session)
+        look(session, visitor=YOU)
+        take(session, {"number": 2, "do": "undo", "key": "03.jpg"})
         assert answers(session) == {"04.jpg": "keep"}
-        refused = look(session, {"number": 3, "do": "undo", "key": None})["refused"]
+        refused = take(session, {"number": 3, "do": "undo", "key": None})["refused"]
         assert "somebody else" in refused[0]["error"]
         label.respond(session, {"do": "leave", "visitor": YOU})
-        view = look(session, {"number": 4, "do": "undo", "key": None})
-        assert view["undone"][0]["photo"]["key"] == "04.jpg"
+        reply = take(session, {"number": 4, "do": "undo", "key": None})
+        assert reply["undone"] == [{"number": 4, "keys": ["04.jpg"]}]
         assert answers(session) == {}
         again = open_session(session.stage.project, model="builtin", cache_dir=session._cache_dir, prepare=False)
         assert again.labels() == {}
@@ -116,16 +128,15 @@ class TestRespond:
         assert not mine & {photo["key"] for photo in view["upcoming"]}
         assert view["visitors"] == "2 people labeling"
 
-    def test_the_last_press_of_a_closed_page_counts_and_its_photos_are_free(self, session):
+    def test_the_photos_of_a_closed_page_are_free(self, session):
         first = look(session)["upcoming"][0]["key"]
-        label.respond(session, {"do": "leave", "visitor": ME, "presses": [answer(1, "03.jpg", "keep")]})
-        assert answers(session) == {"03.jpg": "keep"}
+        label.respond(session, {"do": "leave", "visitor": ME})
         assert look(session, visitor=YOU)["upcoming"][0]["key"] == first
         assert session.visitors() == 1
 
     def test_audit_photos_are_blind(self, session):
         session.prepare()
-        look(session, answer(1, "00.jpg", "keep"), answer(2, "01.jpg", "cull"))
+        take(session, answer(1, "00.jpg", "keep"), answer(2, "01.jpg", "cull"))
         assert all(photo["p_keep"] is not None for photo in look(session)["upcoming"])
         assert all(photo["p_keep"] is None for photo in look(session, queue="audit")["upcoming"])
         assert label.respond(session, {"do": "about", "key": "02.jpg", "queue": "audit"})["similar"] == []
@@ -139,10 +150,12 @@ class TestRespond:
         session.answer_all(bright, "keep")
         session.answer_all([*dark, "12.jpg"], "cull")  # 12 is bright
         assert [photo["key"] for photo in look(session, queue="disagreements")["upcoming"]] == ["12.jpg"]
-        view = look(session, answer(1, "12.jpg", "cull", "disagreements"), queue="disagreements")
+        take(session, answer(1, "12.jpg", "cull", "disagreements"))
+        view = look(session, queue="disagreements")
         assert view["upcoming"] == []
         assert "Choose another queue" in view["nothing"]
-        view = look(session, {"number": 2, "do": "undo", "key": "12.jpg"}, queue="disagreements")
+        take(session, {"number": 2, "do": "undo", "key": "12.jpg"})
+        view = look(session, queue="disagreements")
         assert [photo["key"] for photo in view["upcoming"]] == ["12.jpg"]
 
     def test_search_by_number_and_by_name(self, session):
@@ -178,8 +191,8 @@ class TestRespond:
         session.answer("00.jpg", "keep")
         session.stage.path("00.jpg").unlink()
         again = open_session(session.stage.project, model="builtin", cache_dir=session._cache_dir, prepare=False)
-        view = look(again, {"number": 1, "do": "undo", "key": None})
-        assert (view["undone"], view["refused"], again.labels()) == ([], [], {})
+        reply = take(again, {"number": 1, "do": "undo", "key": None})
+        assert (reply["undone"], reply["refused"], again.labels()) == ([{"number": 1, "keys": ["00.jpg"]}], [], {})
 
     @pytest.mark.parametrize(
         ("request_", "says"),
@@ -191,9 +204,7 @@ class TestRespond:
             ({"do": "look", "visitor": 7}, "which one it is"),
             ({"do": "look", "visitor": ME}, "no queue"),
             ({"do": "look", "visitor": ME, "queue": {}}, "no queue"),
-            ({"do": "look", "visitor": ME, "queue": "files", "presses": 7}, "no list"),
-            ({"do": "look", "visitor": ME, "queue": "files", "presses": ["k"]}, "without a number"),
-            ({"do": "look", "visitor": ME, "queue": "files", "presses": [{"number": True}]}, "without a number"),
+            ({"do": "look", "visitor": ME, "queue": "files", "held": 7}, "no list"),
             ({"do": "look", "visitor": ME, "queue": "files", "current": "../secret.jpg"}, "no photo"),
             ({"do": "about", "key": "../secret.jpg"}, "no photo"),
             ({"do": "about", "key": ["00.jpg"]}, "no photo"),
@@ -208,6 +219,22 @@ class TestRespond:
         assert journal(session) == []
 
     @pytest.mark.parametrize(
+        ("request_", "says"),
+        [
+            ({}, "which one it is"),
+            ({"visitor": "me"}, "which one it is"),
+            ({"visitor": ME, "presses": 7}, "no list"),
+            ({"visitor": ME, "presses": ["k"]}, "without a number"),
+            ({"visitor": ME, "presses": [{"number": True}]}, "without a number"),
+        ],
+    )
+    def test_presses_that_are_none_get_a_sentence(self, session, request_, says):
+        reply = presses.respond(session, request_)
+        assert says in reply["error"]
+        assert "refused" not in reply
+        assert journal(session) == []
+
+    @pytest.mark.parametrize(
         ("press", "says"),
         [
             ({"number": 1}, "which there is not"),
@@ -217,10 +244,18 @@ class TestRespond:
             ({"number": 1, "do": "undo", "key": "03.jpg"}, "nothing to undo"),
             ({"number": 1, "do": "undo", "key": None}, "nothing to undo"),
             ({"number": 1, "do": "skip", "key": "\ud800"}, "no photo"),
+            ({"number": 1, "do": "answer", "keys": "03.jpg", "label": "keep"}, "named no photos"),
+            ({"number": 1, "do": "answer", "keys": [["03.jpg"]], "label": "keep"}, "named no photos"),
+            ({"number": 1, "do": "answer", "keys": {"03.jpg": 1}, "label": "keep"}, "named no photos"),
+            ({"number": 1, "do": "answer", "keys": ["03.jpg", "../secret.jpg"], "label": "keep"}, "no photo"),
+            ({"number": 1, "do": "answer", "keys": ["\ud800"], "label": "keep"}, "no photo"),
+            ({"number": 1, "do": "answer", "keys": ["03.jpg"], "label": None}, "neither keep nor cull"),
+            ({"number": 1, "do": "undo", "keys": 7}, "named no photos"),
+            ({"number": 1, "do": "undo", "keys": []}, "nothing to undo"),
         ],
     )
     def test_a_nonsense_press_is_refused_with_a_sentence(self, session, press, says):
-        reply = look(session, press)
+        reply = take(session, press)
         assert says in reply["refused"][0]["error"]
         json.dumps(reply["refused"][0]["error"]).encode()
         assert journal(session) == []
@@ -331,21 +366,21 @@ def test_twenty_presses_at_60_ms_are_twenty_answers_in_order(open_page, served):
 def test_answers_survive_a_server_that_does_not_answer_and_a_page_that_is_closed(open_page, served):
     _, session = served
     tab = open_page()
-    tab.route("**/act/label", lambda route: route.abort())
+    tab.route("**/act/presses", lambda route: route.abort())
     photo = shown(tab)
     tab.keyboard.press("k")
     tab.locator("#label-screen .error", has_text="not saved yet").wait_for()
     assert answers(session) == {}
-    tab.unroute("**/act/label")
+    tab.unroute("**/act/presses")
     counts(tab, 1)
     assert answers(session) == {photo: "keep"}
     assert tab.locator("#label-screen .error").inner_text() == ""
 
-    tab.route("**/act/label", lambda route: None)  # under way for ever
+    tab.route("**/act/presses", lambda route: None)  # under way for ever
     second = shown(tab)
     tab.keyboard.press("c")
     tab.wait_for_timeout(100)
-    tab.unroute("**/act/label")
+    tab.unroute("**/act/presses")
     tab.goto("about:blank")  # the beacon brings it
     for _ in range(40):
         if second in answers(session):

@@ -448,8 +448,8 @@ def test_a_press_for_the_stage_before_lands_there(desk, address):
 
     def act(stage, key, number):
         press = {"number": number, "do": "answer", "key": key, "label": "keep", "queue": "files"}
-        body = {"do": "look", "visitor": "11111111-1111-4111-8111-111111111111", "presses": [press], "queue": "files"}
-        request = urllib.request.Request(f"{address}act/label", json.dumps({**body, "stage": stage}).encode())
+        body = {"visitor": "11111111-1111-4111-8111-111111111111", "presses": [press]}
+        request = urllib.request.Request(f"{address}act/presses", json.dumps({**body, "stage": stage}).encode())
         request.add_header("Content-Type", "application/json")
         return json.load(urllib.request.urlopen(request, timeout=10))
 

@@ -1,6 +1,7 @@
 """The page: a tab for each screen, the line above them, and the server.
 
     visitors.py    on a public page: send photos, take the outcome home
+    presses.py     the answers of all screens, each counted once
     label.py       one large photo at a time
     review.py      all photos in a grid, and where the threshold parts them
     promise.py     how many keepers a cull loses at most
@@ -44,7 +45,7 @@ from ..installation import pip_install
 from ..session import open_session
 from ..terminal import say
 from ..workspaces import Workspaces
-from . import api, cull, label, promise, review, strict, train, visitors
+from . import api, cull, label, presses, promise, review, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .assets import asset
 from .connections import bound
@@ -57,8 +58,8 @@ from .streams import CALLS_IN_ALL, SESSIONS
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
-SCREENS = {"label": label.respond, "review": review.respond}
-"""The screens that talk to the server themselves, through `/act/{screen}`."""
+SCREENS = {"label": label.respond, "review": review.respond, "presses": presses.respond}
+"""What talks to the server itself, through `/act/{screen}`: two screens, and the outbox of both."""
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
 _MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")

@@ -1,14 +1,11 @@
 """The Label screen: one large photo, keep or cull, by key, button or swipe.
 
 What a visitor sees is known to their browser alone, which holds the next photos of its queue and has them loaded
-before they are asked for. Every press is sent with the key of the photo it was meant for and a number: one that is
-sent twice, because its reply was lost, counts once. Answers are on the disk before `respond` returns.
+before they are asked for. Every press goes with the key of the photo it was meant for into the page's outbox.
 """
 
-import uuid
 from bisect import bisect_left
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,7 +15,8 @@ from ..labels import AUDIT
 from ..ranking import QUEUES
 from ..session import Photo, Session
 from ..sharpness import COLOURS
-from .assets import asset
+from .assets import PAGE, asset
+from .presses import listed, visitor_of
 from .serving import photo_id
 from .telling import attempt
 
@@ -26,8 +24,9 @@ AHEAD = 16
 """Photos that a browser may hold, at most."""
 FOUND = 8
 """Photos listed for what was searched, at most."""
-_SCRIPTS = ("act.js", "label_outbox.js", "label_picture.js", "label_map.js", "label.js")
-_LONGEST_LIST = 5000
+_SCRIPTS = (
+    *PAGE, "label_picture.js", "label_map.js", "label.js", "label_beside.js", "label_search.js", "label_hands.js",
+)  # fmt: skip
 
 
 def build() -> None:
@@ -60,25 +59,39 @@ def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Take `presses`, then show the queue.
+    """Show the queue.
 
-    Each press: `number`, counted by the page; `do` answer | skip | undo; `key`, of the photo it is for (undo: null for
-    the last of anybody); `label` keep | cull; `queue` it was shown in. `queue`: the one to show; `held`: keys loaded
-    ahead, which stay in front; `passed`: keys looked past, which come last; `current`: the photo on screen.
-    Returns `view`, and of the presses `refused` (number, key, error) and `undone` (number, photo): all others count.
+    `queue`: its name; `held`: keys loaded ahead, which stay in front; `passed`: keys looked past, which come last;
+    `current`: the photo on screen. Returns `upcoming` photos of the queue, `current` as it stands, counts and words.
     """
-    visitor = _visitor(request)
-    taken = _take(session, visitor, request.get("presses"))
-    shown, error = attempt(lambda: view(session, visitor, request))
-    return {**taken, **(shown or {}), "error": error}
+    visitor, queue, now = visitor_of(request), str(request.get("queue")), session.counts()
+    left = now.photos - now.keep - now.cull
+    # A fair share, so that somebody who comes later to a small rest finds photos too.
+    count = min(AHEAD, max(3, left // (session.visitors() + 1)))
+    upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"))
+    current = request.get("current")
+    visitors = session.visitors()
+    return {
+        "queue": queue,
+        "upcoming": [_shown(session, photo) for photo in upcoming],
+        "current": _shown(session, session.photo(current)) if isinstance(current, str) else None,
+        "labeled": now.keep + now.cull,
+        "photos": now.photos,
+        "counts": counts(session),
+        "visitors": f"{visitors} people labeling" if visitors > 1 else "",
+        "advice": advice(session),
+        "promise": promised(session),
+        "nothing": "" if upcoming else nothing(session, queue),
+        "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
+        "news": session.news,
+        "notice": session.notice,
+    }
 
 
 def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The page is closed: take its last `presses`, and let others have its photos."""
-    visitor = _visitor(request)
-    taken = _take(session, visitor, request.get("presses"))
-    session.offer(visitor, count=0)
-    return taken
+    """The page is closed: let others have its photos."""
+    session.offer(visitor_of(request), count=0)
+    return {}
 
 
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,40 +123,13 @@ def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """`photo`: the unlabeled one least like those labeled, held for this visitor unless somebody else is shown it."""
-    visitor = _visitor(request)
+    visitor = visitor_of(request)
     photo = session.unlike()
     if photo is None:
         raise StageError("There is no such photo yet: the photos are still being embedded, or all are labeled.")
     held = [photo.key, *_keys(request, "held")]
     offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"))
     return {"photo": _shown(session, offered[0]) if offered else None}
-
-
-def view(session: Session, visitor: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`upcoming` photos of the queue, `current` as it stands now, counts and words."""
-    queue = str(request.get("queue"))
-    now = session.counts()
-    left = now.photos - now.keep - now.cull
-    # A fair share, so that somebody who comes later to a small rest finds photos too.
-    count = min(AHEAD, max(3, left // (session.visitors() + 1)))
-    upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"))
-    current = request.get("current")
-    visitors = session.visitors()
-    return {
-        "queue": queue,
-        "upcoming": [_shown(session, photo) for photo in upcoming],
-        "current": _shown(session, session.photo(current)) if isinstance(current, str) else None,
-        "labeled": now.keep + now.cull,
-        "photos": now.photos,
-        "counts": counts(session),
-        "visitors": f"{visitors} people labeling" if visitors > 1 else "",
-        "advice": advice(session),
-        "promise": promised(session),
-        "nothing": "" if upcoming else nothing(session, queue),
-        "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
-        "news": session.news,
-        "notice": session.notice,
-    }
 
 
 def counts(session: Session) -> str:
@@ -187,47 +173,6 @@ def nothing(session: Session, queue: str) -> str:
     return "There are no scores yet that could disagree. Label some photos to keep and some to cull first."
 
 
-def _take(session: Session, visitor: str, presses: Any) -> dict[str, Any]:
-    """Do the presses in order. One that is refused doesn't hold up the others: they are for other photos."""
-    refused: list[dict[str, Any]] = []
-    undone: list[dict[str, Any]] = []
-    for press in _list(presses):
-        number = press.get("number") if isinstance(press, dict) else None
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise StageError("The page sent a press without a number. Reload it.")
-        work = partial(_do, session, press)
-        photo, error = attempt(partial(session.once, visitor, number, work))
-        if error:
-            refused.append({"number": number, "key": press.get("key"), "error": error})
-        elif photo:
-            undone.append({"number": number, "photo": photo})
-    return {"refused": refused, "undone": undone}
-
-
-def _do(session: Session, press: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Act; what was undone, or None."""
-    do, key, queue = press.get("do"), press.get("key"), press.get("queue")
-    if do == "undo":
-        return _undo(session, key)
-    if do == "answer":
-        session.answer(str(key), str(press.get("label")), queue)
-    elif do == "skip":
-        session.skip(str(key))
-    else:
-        raise StageError(f"The page asked for {do!r}, which there is not. Reload it.")
-    return None
-
-
-def _undo(session: Session, key: Any) -> dict[str, Any] | None:
-    if key is None and session.visitors() > 1:
-        raise StageError("There is nothing of yours to undo here, and what came before may be somebody else's.")
-    taken_back = session.undo(None if key is None else str(key))
-    if taken_back is None:
-        raise StageError("There is nothing to undo.")
-    known, _ = attempt(lambda: _shown(session, session.photo(taken_back.key)))
-    return known  # None for a label of a photo that is no longer there
-
-
 def _shown(session: Session, photo: Photo) -> dict[str, Any]:
     return {
         "key": photo.key,
@@ -239,25 +184,5 @@ def _shown(session: Session, photo: Photo) -> dict[str, Any]:
     }
 
 
-def _visitor(request: Mapping[str, Any]) -> str:
-    """Who asks: a UUID as browsers write it. Raises `StageError` for anything else."""
-    text = request.get("visitor")
-    try:
-        if isinstance(text, str) and str(uuid.UUID(text)) == text:
-            return text
-    except ValueError:
-        pass
-    raise StageError("The page did not say which one it is. Reload it.")
-
-
 def _keys(request: Mapping[str, Any], name: str) -> list[str]:
-    return [key for key in _list(request.get(name)) if isinstance(key, str)]
-
-
-def _list(value: Any) -> list[Any]:
-    """A list as it was sent, none for nothing. Raises `StageError` for what no page sends."""
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > _LONGEST_LIST:
-        raise StageError("The page sent something that is no list of photos. Reload it.")
-    return value
+    return [key for key in listed(request.get(name)) if isinstance(key, str)]

@@ -12,10 +12,9 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from ..errors import StageError
 from ..labels import LABELS
 from ..session import Photo, Session
-from .assets import asset
+from .assets import PAGE, asset
 from .look import every_second
 from .serving import Find, photo_id
 from .telling import attempt
@@ -23,7 +22,9 @@ from .telling import attempt
 STEPS = 10_000
 """A score is sent as a whole number of these, rounded down: p_keep ≥ k / STEPS exactly where the number is ≥ k."""
 _EDGES = np.arange(STEPS + 1) / STEPS
-_SCRIPTS = ("act.js", "review_table.js", "review_grid.js", "review.js")
+_SCRIPTS = (
+    *PAGE, "review_table.js", "review_grid.js", "review.js", "review_parting.js", "review_large.js", "review_hands.js",
+)  # fmt: skip
 
 
 def build(find: Find, timer: gr.Timer) -> None:
@@ -41,42 +42,19 @@ def build(find: Find, timer: gr.Timer) -> None:
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what was asked and return what to show; with `error`, a sentence, when nothing was done.
+    """Do what was asked and return what to show as `view`; with `error`, a sentence, where that failed.
 
-    `request`: `do` is look (`revision`, `listing` and `moments` are those that the page has, if any), answer (`keys`,
-    `label`: keep | cull) or undo (`keys`: of the press to take back). `view` is `look`'s, or `undone`: key and label
-    of what was taken back; None after an answer or an error.
+    `request`: `do` is look; `revision`, `listing` and `moments` are those that the page has, if any.
     """
-    shown, error = attempt(lambda: _do(session, request))
+    if request.get("do") != "look":
+        return {"view": None, "error": "The page asked for what there is not. Reload it."}
+    shown, error = attempt(lambda: look(session, *(request.get(name) for name in ("revision", "listing", "moments"))))
     return {"view": shown, "error": error}
 
 
 def threshold_name(session: Session) -> str:
     """Under what the browser's localStorage holds the threshold that was chosen here; the folder is part of it."""
     return f"imlcull threshold {photo_id(session, '')}"
-
-
-def _do(session: Session, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    do = request.get("do")
-    if do == "look":
-        return look(session, request.get("revision"), request.get("listing"), request.get("moments"))
-    if do == "answer":
-        session.answer_all(_keys(request), str(request.get("label")))
-        return None
-    if do == "undo":
-        taken_back = session.undo_all(_keys(request))
-        if not taken_back:
-            raise StageError("There is nothing to undo.")
-        return {"undone": [[each.key, each.label] for each in taken_back]}
-    raise StageError(f"The page asked for {do!r}, which there is not. Reload it.")
-
-
-def _keys(request: Mapping[str, Any]) -> list[str]:
-    """The photos of a request, each once. Raises `StageError` for anything else than a list of names."""
-    keys = request.get("keys")
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise StageError("The page named no photos. Reload it.")
-    return list(dict.fromkeys(keys))
 
 
 def look(session: Session, revision: Any = None, listing: Any = None, moments: Any = None) -> dict[str, Any]:

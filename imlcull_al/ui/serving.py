@@ -3,7 +3,8 @@
     /photos/{id}/{size}     JPEG, longest side `size`; id is a hash of the photo's path
     /photos/{id}/sharpness  PNG to lay over it, one pixel a cell (see `sharpness`); where there is none, why: 422
     /report/{name}          a PNG of the last training
-    /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one
+    /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one; `elsewhere` is true in what
+                            comes back instead where its `stage` or `project` is not open here
 
 Knows nothing of the screens, nor of who may ask (see `guard`).
 """
@@ -24,7 +25,7 @@ from starlette.routing import Route
 
 from .. import photos
 from ..desk import Desk
-from ..errors import ImlcullError, UnreadablePhoto
+from ..errors import ImlcullError, StageError, UnreadablePhoto
 from ..files import is_link, read_own
 from ..parallel import THREADS
 from ..previews import SCREEN
@@ -170,7 +171,9 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
 
         def work() -> Response:
             desk = find(request)
-            return strict.rendered({**respond(desk.at(asked.get("stage")), asked), "now": desk.session.stage.name})
+            session, error = attempt(lambda: _session_at(desk, asked))
+            answer = respond(session, asked) if session else {"error": error, "elsewhere": True}
+            return strict.rendered({**answer, "now": desk.session.stage.name, "project": _project_id(desk)})
 
         reply, error = await answers.do(request, partial(attempt, work)) or (None, "")
         return reply or strict.rendered({"error": error})
@@ -181,6 +184,18 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
         Route("/report/{name}", report),
         Route("/act/{screen}", turning_away(act), methods=["POST"]),
     ]
+
+
+def _project_id(desk: Desk) -> str:
+    """A text that is another one for another project: a page may outlive the server of its own."""
+    return _id(desk.session.stage.project)
+
+
+def _session_at(desk: Desk, asked: Mapping[str, Any]) -> Session:
+    """The session of the `stage` and the `project` that a page shows. Raises `StageError` where it isn't open here."""
+    if asked.get("project") not in (None, _project_id(desk)):
+        raise StageError("The page shows another project than the one that is open here. Reload it.")
+    return desk.at(asked.get("stage"))
 
 
 def _sendable(text: str) -> str:

@@ -124,6 +124,7 @@ function makePicture(stage, canvas, onShown, mapOf) {
       brush.clearRect(0, 0, canvas.width, canvas.height);
       if (photo && !entry) load(photo);
     },
+    isDrawn: () => isDrawn,
     again() { if (isDrawn) draw(); },
     // Where the photo lies on the stage, in CSS pixels.
     frame() {

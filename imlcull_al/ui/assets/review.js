@@ -1,9 +1,12 @@
-// The Review screen in the browser. `element` is its HTML; `act` (act.js) asks review.respond.
+// The Review screen in the browser. `element` is its HTML; `act` (act.js) asks review.respond, and answers go into the
+// `outbox` (outbox.js).
 const find = (selector) => element.querySelector(selector);
 const closer = find('.closer'), cellsBox = find('.cells'), slider = find('.threshold'), sorting = find('.sort select');
+const AGAIN = 2000; // milliseconds after a look that failed
 const SIDES = ['open', 'kept', 'culled'], WORDS = ['', 'keep', 'cull'], CODES = { keep: KEEP, cull: CULL };
 const percent = (steps) => Math.floor(steps * 100 / STEPS) + '%';
 let photos = null;    // names and ids by row
+let rowOf = new Map();       // name → row
 let sequence = null;  // bursts and ranks in the order of time by row
 let table = null;     // scores, labels, unreadable by row; answers under way are laid over it
 let threshold = STEPS / 2;
@@ -11,10 +14,9 @@ let filter = 'all';
 let shown = [];       // rows in the order of the grid; it changes only when this person asks, so that nothing jumps
 let focus = 0, anchor = 0;   // positions in `shown`
 let picked = new Set();      // rows
-let underway = [];           // answers sent and not yet acknowledged
-let presses = [];            // names of each press here, for Undo
-let replies = Promise.resolve(); // one request at a time, so that the journal has the order of the presses
-let isLooking = false, lookingSoon = 0;
+let underway = [];           // answers and undos not yet acknowledged: number, keys, codes
+let mine = [];               // answers given here, for Undo: number, keys, codes before
+let isLooking = false, lookingSoon = 0, trouble = '';
 let isPicking = false, isHeld = false, holding = 0; // by touch
 const HOLD = 450; // milliseconds
 
@@ -72,59 +74,6 @@ function facts(row) {
     table.scores[row] >= 0 && `score ${percent(table.scores[row])}`,
     !isReadable(row) && `can't be read: ${table.unreadable[row]}`,
   ].filter(Boolean);
-}
-
-// --- threshold, counts, histogram
-
-function drawParting() {
-  const counts = countSides(table, threshold), number = (value) => value.toLocaleString('en');
-  const others = [[counts.labeled, 'by label'], [counts.unreadable, 'unreadable'], [counts.open, 'without a score']];
-  write(find('.kept-count'), number(counts.kept));
-  write(find('.culled-count'), number(counts.culled));
-  write(find('.others'), others.filter(([value]) => value).map(([value, name]) => `, ${number(value)} ${name}`).join(''));
-  write(find('output'), percent(threshold));
-  slider.value = threshold * 100 / STEPS;
-  slider.ariaValueText = `${percent(threshold)}: ${number(counts.kept)} kept, ${number(counts.culled)} culled`;
-  find('.cull-side').style.transform = `scaleX(${threshold / STEPS})`;
-}
-
-// Unlabeled photos are the ground; answers, far fewer, stand before it side by side. The root lets one photo be seen.
-function drawHistogram() {
-  const counts = histogram(table), most = Math.max(1, ...counts.flat()), wide = 100 / BINS;
-  const bar = (kind, bin, x, width) => {
-    const high = 100 * Math.sqrt(counts[kind][bin] / most);
-    const rect = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
-    Object.entries({ x, width, y: 100 - high, height: high, class: ['', 'is-keep', 'is-cull'][kind] })
-      .forEach(([name, value]) => rect.setAttribute(name, value));
-    return rect;
-  };
-  const bins = [...Array(BINS).keys()];
-  find('.bars').replaceChildren(
-    ...bins.map((bin) => bar(0, bin, bin * wide + 0.1, wide - 0.2)),
-    ...bins.map((bin) => bar(CULL, bin, bin * wide + 0.2, wide / 2 - 0.25)),
-    ...bins.map((bin) => bar(KEEP, bin, (bin + 0.5) * wide + 0.05, wide / 2 - 0.25)));
-}
-
-function part(value) {
-  threshold = value;
-  drawParting();
-  if (filter === 'kept' || filter === 'culled') { arrange(); return; }
-  const edge = shown.findIndex((row) => isPast(table.scores[row]));
-  if (edge >= 0 && (sorting.value === 'score' || sorting.value === 'worst')) grid.scrollTo(edge, true); // the photos that it is about
-  grid.redraw();
-}
-
-function isPast(score) { return sorting.value === 'worst' ? score < 0 || score >= threshold : score < threshold; }
-
-function remembered() {
-  try {
-    const value = Number(localStorage.getItem(photos.threshold) ?? 0.5);
-    return value >= 0 && value <= 1 ? Math.round(value * 100) * STEPS / 100 : STEPS / 2;
-  } catch { return STEPS / 2; } // storage is forbidden
-}
-
-function remember() {
-  try { localStorage.setItem(photos.threshold, threshold / STEPS); } catch { /* then not */ }
 }
 
 // --- the list: order, focus, selection
@@ -186,25 +135,19 @@ function chosen() { return picked.size && !closer.open ? [...picked] : shown.sli
 
 // --- the server
 
-function enqueue(request, done) {
-  replies = replies.then(() => act('review', request)).then(
-    (reply) => { write(find('.error'), reply.error || ''); done(reply.view, reply.error); },
-    () => {
-      done(null, true);
-      write(find('.error'), 'The app does not answer. Start it again, then reload this page.');
-    });
-}
-
+// Asked when its turn comes, so that it sees what was answered before.
 function look() {
-  if (isLooking) return; // asked when its turn comes, so it sees what was answered before
+  if (isLooking) return;
   isLooking = true;
-  replies = replies.then(() => {
+  outbox.read(async () => {
     isLooking = false;
-    return act('review', { do: 'look', revision: table && table.revision, listing: photos && photos.listing,
-      moments: sequence && sequence.moments });
-  }).then(
-    (reply) => { if (reply.error) write(find('.error'), reply.error); else receive(reply.view); },
-    () => write(find('.error'), 'The app does not answer. Start it again, then reload this page.'));
+    const known = { revision: table && table.revision, listing: photos && photos.listing, moments: sequence && sequence.moments };
+    const reply = await act('review', { do: 'look', ...known }).catch(() => null);
+    trouble = reply ? reply.error : 'The app does not answer; trying again.';
+    tell();
+    if (reply && reply.view) receive(reply.view);
+    else setTimeout(() => { if (element.offsetParent) look(); }, AGAIN);
+  });
 }
 
 function lookSoon() { clearTimeout(lookingSoon); lookingSoon = setTimeout(look, 250); }
@@ -212,11 +155,11 @@ function lookSoon() { clearTimeout(lookingSoon); lookingSoon = setTimeout(look, 
 function receive(view) {
   if (!view.scores) return;
   const isNew = Boolean(view.photos), had = table && table.scores.some((score) => score >= 0);
-  if (isNew) photos = view.photos;
+  if (isNew) { photos = view.photos; rowOf = new Map(photos.names.map((name, row) => [name, row])); }
   if (view.sequence) sequence = view.sequence;
   table = { ...view, bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
-  underway.forEach(({ rows, code }) => rows.forEach((row) => { table.labels[row] = code; }));
-  if (isNew) { threshold = remembered(); picked = new Set(); presses = []; focus = 0; shown = []; }
+  underway.forEach(layOver);
+  if (isNew) { threshold = remembered(); picked = new Set(); mine = []; focus = 0; shown = []; }
   const has = table.scores.some((score) => score >= 0);
   element.firstElementChild.classList.toggle('scoreless', !has);
   write(find('.advice'), view.advice);
@@ -237,165 +180,55 @@ function drawAll() {
 function answer(label) {
   const rows = table ? chosen() : [];
   if (!rows.length) return;
-  const sent = { rows, code: CODES[label] }, keys = rows.map((row) => photos.names[row]);
-  rows.forEach((row) => { table.labels[row] = sent.code; });
-  underway.push(sent);
-  presses.push(keys);
+  const keys = rows.map((row) => photos.names[row]), before = rows.map((row) => table.labels[row]);
+  const number = outbox.add({ do: 'answer', keys, label });
+  mine.push({ number, keys, before });
   if (!closer.open) { picked = new Set(); isPicking = false; }
+  expect({ number, keys, codes: keys.map(() => CODES[label]) });
+}
+
+// Until the server has said otherwise, a press has done what it was meant to do.
+function expect(change) {
+  underway.push(change);
+  layOver(change);
   drawAll();
-  enqueue({ do: 'answer', keys, label }, (_, error) => {
-    underway = underway.filter((each) => each !== sent);
-    if (error) { presses = presses.filter((each) => each !== keys); table.revision = ''; } // see what is true
-    lookSoon();
-  });
+}
+
+function layOver({ keys, codes }) {
+  keys.forEach((key, at) => { if (rowOf.has(key)) table.labels[rowOf.get(key)] = codes[at]; });
 }
 
 function undo() {
   if (!table) return;
-  const keys = presses.pop() || [];
-  enqueue({ do: 'undo', keys }, (view, error) => {
-    if (error) return;
-    const undone = view.undone.map(([name]) => name), left = keys.filter((key) => !undone.includes(key));
-    if (left.length) presses.push(left); // another tab's answer was later, and went first
-    look();
-    const position = undone.length === 1 ? shown.indexOf(photos.names.indexOf(undone[0])) : -1;
-    if (position >= 0) moveTo(position);
+  const { number: of, keys, before } = mine.pop() || { keys: [], before: [] };
+  const number = outbox.add({ do: 'undo', keys, of });
+  expect({ number, keys, codes: before, of });
+  if (keys.length === 1) goTo(keys[0]);
+}
+
+function goTo(key) {
+  const position = shown.indexOf(rowOf.get(key));
+  if (position >= 0) moveTo(position);
+}
+
+// What became of presses: numbers of those that arrived, of those not taken, and keys of what was taken back.
+function took(arrived, refused, undone) {
+  undone.forEach(({ number, keys }) => {
+    const change = underway.find((each) => each.number === number);
+    if (!change) return;
+    const left = change.keys.filter((key) => !keys.includes(key));
+    // Another tab's answer was later, and went first.
+    if (left.length) mine.push({ number: change.of, keys: left, before: left.map((key) => change.codes[change.keys.indexOf(key)]) });
+    else if (!change.keys.length && keys.length === 1) goTo(keys[0]);
   });
+  underway = underway.filter(({ number }) => !arrived.includes(number) && !refused.includes(number));
+  mine = mine.filter(({ number }) => !refused.includes(number));
+  if (refused.length && table) table.revision = ''; // see what is true
+  if (undone.length || refused.length) look(); else lookSoon();
 }
 
-// --- large view
-
-function openLarge() {
-  if (!shown.length) return;
-  if (!closer.open) { closer.showModal(); closer.focus(); } // no button of it takes Enter for itself
-  drawLarge();
+function tell() {
+  const { error, saved } = outbox.words();
+  element.querySelectorAll('.error').forEach((place) => write(place, error || trouble));
+  element.querySelectorAll('.saved').forEach((place) => write(place, saved));
 }
-
-function drawLarge() {
-  const row = shown[focus], image = find('.large');
-  if (row === undefined) return;
-  const readable = isReadable(row), large = readable ? address(row, 1600) : '';
-  image.hidden = !readable;
-  if (image.wanted !== large) {
-    image.wanted = large;
-    image.removeAttribute('src');
-    image.style.backgroundImage = readable ? `url(${address(row, 320)})` : ''; // until the large one is here
-    if (large) image.src = large;
-    const next = shown[focus + 1];
-    if (next !== undefined && isReadable(next)) new Image().src = address(next, 1600);
-  }
-  image.alt = photos.names[row];
-  write(find('.closer .why'), readable ? '' : `This photo can't be read: ${table.unreadable[row]}`);
-  write(find('.closer .file'), photos.names[row]);
-  const side = decide(table, row, threshold), about = find('.closer .facts');
-  about.className = `facts ${['', 'keep', 'cull'][side]}`;
-  write(about, [...facts(row).slice(0, 2), `${focus + 1} of ${shown.length.toLocaleString('en')}`].join(' · '));
-  find('[data-do=previous]').disabled = focus === 0;
-  find('[data-do=next]').disabled = focus === shown.length - 1;
-  closer.dataset.label = WORDS[table.labels[row]];
-}
-
-// --- hands
-
-const DOES = {
-  undo,
-  again: rearrange,
-  clear: clearPicked,
-  previous: () => moveTo(focus - 1),
-  next: () => moveTo(focus + 1),
-  close: () => closer.close(),
-};
-
-function choose(name) {
-  filter = name;
-  picked = new Set();
-  element.querySelectorAll('[data-filter]').forEach((each) => { each.ariaPressed = String(each.dataset.filter === name); });
-  rearrange();
-}
-
-element.addEventListener('click', (event) => {
-  if (!table) return;
-  const button = event.target.closest('button'), cell = event.target.closest('.cell');
-  if (button && button.dataset.filter) choose(button.dataset.filter);
-  else if (button && button.dataset.answer) answer(button.dataset.answer);
-  else if (button && button.dataset.do) DOES[button.dataset.do]();
-  else if (cell) clickCell(cell.position, event);
-});
-
-// A finger that rests on a photo begins a range there; the next tap ends it.
-cellsBox.addEventListener('pointerdown', (event) => {
-  const cell = event.target.closest('.cell');
-  clearTimeout(holding);
-  isHeld = false;
-  if (event.pointerType !== 'touch' || !cell) return;
-  holding = setTimeout(() => {
-    isHeld = isPicking = true;
-    focus = anchor = cell.position;
-    pickRange();
-    drawFocus();
-  }, HOLD);
-});
-['pointerup', 'pointercancel', 'pointerleave'].forEach((name) => cellsBox.addEventListener(name, () => clearTimeout(holding)));
-cellsBox.addEventListener('scroll', () => clearTimeout(holding), { passive: true });
-cellsBox.addEventListener('contextmenu', (event) => { if (isHeld || isPicking) event.preventDefault(); });
-
-function clickCell(position, event) {
-  const pick = event.target.dataset.answer;
-  if (isHeld) { isHeld = false; return; }
-  if (isPicking && event.pointerType === 'touch') { moveTo(position, true); return; }
-  if (event.shiftKey) moveTo(position, true);
-  else if (event.ctrlKey || event.metaKey) toggle(position);
-  else moveTo(position);
-  if (pick) answer(pick);
-  else if (event.pointerType === 'touch') openLarge();
-}
-
-element.addEventListener('dblclick', (event) => {
-  if (event.target.closest('.cell') && !event.target.dataset.answer) openLarge();
-});
-slider.addEventListener('input', () => { if (table) part(slider.value * STEPS / 100); });
-slider.addEventListener('change', () => { if (table) remember(); });
-sorting.addEventListener('change', () => { if (table) rearrange(); });
-
-function steps() {
-  const columns = closer.open ? 1 : grid.columns(), page = columns * (closer.open ? 1 : grid.rows());
-  return {
-    arrowleft: focus - 1, arrowright: focus + 1, arrowup: focus - columns, arrowdown: focus + columns,
-    pageup: focus - page, pagedown: focus + page, home: 0, end: shown.length - 1,
-  };
-}
-
-const KEYS = {
-  k: () => answer('keep'), p: () => answer('keep'), c: () => answer('cull'), x: () => answer('cull'), u: undo, r: rearrange,
-};
-
-function onKey(event) {
-  if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
-  const on = event.target.closest ? event.target : document.body;
-  if (!table || !element.offsetParent || event.altKey || on.closest('textarea, select, input:not(.threshold)')) return;
-  const key = event.key.toLowerCase();
-  if (event.ctrlKey || event.metaKey) {
-    if (key !== 'a' || closer.open) return;
-    pickAll();
-  } else if (key in steps()) {
-    if (on === slider) return; // they move the threshold
-    if (!closer.open) cellsBox.focus({ preventScroll: true });
-    moveTo(step(key), event.shiftKey && !closer.open);
-  } else if (key === 'escape' && !closer.open) clearPicked();
-  else if (key === 'enter' && !on.closest('button')) { if (closer.open) closer.close(); else openLarge(); }
-  else if (key in KEYS && !event.repeat) KEYS[key]();
-  else return;
-  event.preventDefault();
-}
-
-// Up in the first row and down in the last stay where they are.
-function step(key) {
-  const to = steps()[key];
-  return (key === 'arrowup' && to < 0) || (key === 'arrowdown' && to >= shown.length) ? focus : to;
-}
-
-document.addEventListener('keydown', onKey);
-// Another tab's answers: only while this one is looked at, for a table costs more than a glance at its revision.
-watch('value', () => { if (element.offsetParent) look(); });
-new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cellsBox);
-look();

@@ -3,9 +3,12 @@
   const memory = 'imlcull tab', tabs = () => [...document.querySelectorAll('button[role=tab]')];
   document.addEventListener('click', (event) => {
     const tab = event.target.closest('button[role=tab]');
-    if (tab) sessionStorage.setItem(memory, tab.textContent.trim());
+    if (!tab) return;
+    try { sessionStorage.setItem(memory, tab.textContent.trim()); } catch { /* storage is forbidden */ }
+    if (event.detail) tab.blur(); // clicked, not pressed: arrows are for what the tab shows
   });
-  const remembered = sessionStorage.getItem(memory);
+  let remembered = null;
+  try { remembered = sessionStorage.getItem(memory); } catch { /* storage is forbidden */ }
   let tries = 40; // on a public page the tabs come a moment later
   const open = () => {
     const tab = tabs().find((each) => each.textContent.trim() === remembered && each.offsetParent);
