@@ -296,7 +296,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """`visit(address)` opens a tab; the test fails for a request elsewhere or an error in a script."""
+    """`visit(address)` opens a tab; the test fails for a request elsewhere, an error of a script, or a refused one."""
     addresses, strangers, defects, contexts = [], [], [], []
 
     def visit(address: str, **options: Any) -> Any:
@@ -306,6 +306,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         tab.set_default_timeout(15_000)
         tab.on("request", lambda request: strangers.append(request.url))
         tab.on("pageerror", lambda error: defects.append(str(error)))
+        tab.on("console", lambda said: defects.append(said.text) if "Content Security" in said.text else None)
         tab.goto(address)
         return tab
 

@@ -3,15 +3,19 @@
 import base64
 import socket
 
+import httpx
 import pytest
 from conftest import ask, fill_stage
 from PIL import Image
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.testclient import TestClient
 
 from imlcull_al import ui
 from imlcull_al.desk import Desk
 from imlcull_al.errors import ServerError
 from imlcull_al.session import open_session
-from imlcull_al.ui import guard
+from imlcull_al.ui import guard, guesses, headers
+from imlcull_al.workspaces import Workspaces
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +28,12 @@ def session(tmp_path_factory):
     found.stage.report.mkdir()
     Image.new("RGB", (4, 3)).save(found.stage.report / "curves.png")
     return found
+
+
+@pytest.fixture
+def desk(tmp_path):
+    fill_stage(tmp_path / "project" / "stage_1")
+    return Desk(open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +75,16 @@ class TestOtherSites:
         assert ask(address, path, "POST", body, Content_Type="application/json", **headers)[0] == 403
         assert session.stage.journal.read_bytes() == before
 
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    @pytest.mark.parametrize("place", ["iframe", "frame", "embed", "object", "fencedframe"])
+    def test_no_page_of_theirs_frames_this_one(self, address, site, place):
+        seen = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": place}
+        assert ask(address, "/", **seen)[0] == 403
+
     def test_a_link_to_the_page_may_be_followed(self, address):
         assert ask(address, "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
+        seen = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+        assert ask(address, "/", **seen)[0] == 200
 
     def test_the_page_itself_is_welcome(self, address):
         own = address.rstrip("/")
@@ -91,6 +109,153 @@ class TestOtherSites:
         host = "0.0.0.0" if is_shared else "127.0.0.1"
         made = guard._Guard(None, host, auth)
         assert made._named(name) is welcome
+
+
+class TestFrames:
+    """What replies tell the browser."""
+
+    @pytest.fixture
+    def public(self, tmp_path, serve):
+        return serve(Workspaces(tmp_path, "builtin"))
+
+    @staticmethod
+    def told(address, path, **sent):
+        return httpx.get(address.rstrip("/") + path, headers=sent).headers
+
+    PATHS = ("/", "/config", "/theme.css", "/gradio_api/info", "/report/curves.png", "/photos/x/320", "/nonsense",
+             "/gradio_api/run/nonsense", "/gradio_api/file=x", "/assets/nonsense.js")  # fmt: skip
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("sent", [{}, {"Host": "evil.example"}], ids=["welcome", "refused"])
+    def test_every_reply_tells_where_it_may_be_shown(self, address, path, sent):
+        told = self.told(address, path, **sent)
+        assert told["X-Frame-Options"] == "DENY"
+        assert told["Content-Security-Policy"].endswith("; frame-ancestors 'none'")
+        assert told["X-Content-Type-Options"] == "nosniff"
+        assert told["Referrer-Policy"] == "no-referrer"
+        assert told["Cross-Origin-Opener-Policy"] == told["Cross-Origin-Resource-Policy"] == "same-origin"
+
+    def test_a_space_is_shown_by_its_host_and_nobody_else(self, public):
+        told = self.told(public, "/")
+        assert "X-Frame-Options" not in told
+        assert told["Content-Security-Policy"].endswith("; frame-ancestors https://huggingface.co")
+        seen = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert [ask(public, "/", **seen, **{"Sec-Fetch-Dest": place})[0] for place in ("iframe", "object")] == [
+            200,
+            403,
+        ]
+
+    def test_the_policy_lists_the_inline_scripts_of_a_page_and_no_others(self):
+        page = b'<script>1</script><script type="module" src="a.js"></script><script data-x>\n2</script>'
+        scripts = next(each for each in headers.policy(page).split("; ") if each.startswith("script-src"))
+        assert scripts == (
+            "script-src 'self' 'unsafe-eval' 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s=' "
+            "'sha256-kCSv90ewvHGK5blxNkGWfoCgvxu6azHCPqUBonYwcFo='"
+        )
+        assert headers.policy().split("; ") == [
+            "default-src 'none'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:", "font-src 'self'",
+            "connect-src 'self'", "manifest-src 'self'", "object-src 'none'", "base-uri 'self'", "form-action 'none'",
+            "script-src 'self' 'unsafe-eval'", "frame-ancestors 'none'",
+        ]  # fmt: skip
+
+    def test_a_page_that_comes_in_pieces_arrives_whole(self):
+        async def app(scope, receive, send):
+            start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
+            await send(start)
+            await send({"type": "http.response.body", "body": b"<script>", "more_body": True})
+            await send({"type": "http.response.body", "body": b"1</script>"})
+
+        reply = TestClient(guard._Guard(app, "127.0.0.1"), base_url="http://127.0.0.1").get("/")
+        assert reply.text == "<script>1</script>"
+        assert "'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='" in reply.headers["Content-Security-Policy"]
+
+    def test_a_browser_gets_one_cookie_with_its_first_page(self):
+        client = TestClient(guard._Guard(HTMLResponse("x"), "127.0.0.1"), base_url="http://127.0.0.1")
+        first, *others = (client.get("/") for _ in range(2))
+        parts = first.headers["Set-Cookie"].split("; ")
+        assert parts[1:] == ["Path=/", "Max-Age=34560000", "HttpOnly", "SameSite=Strict"]
+        assert len(parts[0]) == len(f"{guard.COOKIE}=") + 32
+        assert "Set-Cookie" not in others[0].headers
+
+    def test_every_tab_works_within_the_policy(self, desk, serve, browser):
+        tab, said = browser.new_page(), []
+        tab.on("console", lambda message: said.append(message.text))
+        tab.add_init_script(
+            "window.refused = [];"
+            "addEventListener('securitypolicyviolation', (event) => window.refused.push(event.violatedDirective));"
+        )
+        tab.goto(serve(desk))
+        stage = tab.locator("#label-screen .stage[data-shown]")
+        for key in "kcsk":
+            shown = stage.get_attribute("data-shown")
+            tab.keyboard.press(key)
+            tab.wait_for_function(
+                "(shown) => document.querySelector('#label-screen .stage').dataset.shown !== shown", arg=shown
+            )
+        tab.keyboard.press("m")
+        tab.get_by_role("tab", name="Review").click()
+        cell = tab.locator("#review-screen .cell").first
+        cell.click()
+        tab.keyboard.press("c")
+        for name in ("Promise", "Train", "Cull"):
+            tab.get_by_role("tab", name=name).click()
+            tab.locator(".screen:visible").first.wait_for()
+        tab.get_by_role("button", name="Dry run").click()
+        tab.get_by_role("heading", name="Kept").wait_for()
+        assert len(desk.session.labels()) == 4
+        assert (tab.evaluate("refused"), said) == ([], [])
+
+        tab.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=data:, onerror=\"owned = true\">')")
+        tab.wait_for_function("refused.length")
+        assert tab.evaluate("[refused, window.owned]") == [["script-src-attr"], None]
+        tab.context.close()
+
+
+class TestGuesses:
+    @pytest.fixture
+    def now(self):
+        return [1000.0]
+
+    @pytest.fixture
+    def tries(self, now):
+        return guesses.Guesses(lambda: now[0])
+
+    def test_after_five_wrong_ones_each_pause_is_twice_the_last_up_to_a_minute(self):
+        assert [guesses.pause(wrong, 5) for wrong in range(13)] == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]
+        assert guesses.pause(10**9, 5) == 60
+
+    def test_a_pause_ends_by_itself_and_with_the_right_one(self, tries, now):
+        for _ in range(5):
+            assert tries.wait("a") == 0
+            tries.wrong("a")
+        assert (tries.wait("a"), tries.wait("b")) == (1, 0)
+        now[0] += 1
+        assert tries.wait("a") == 0
+        tries.wrong("a")
+        assert tries.wait("a") == 2
+        tries.right("a")
+        assert tries.wait("a") == 0
+        tries.wrong("a")
+        assert tries.wait("a") == 0
+
+    def test_wrong_ones_are_forgotten_after_a_while(self, tries, now):
+        for _ in range(9):
+            tries.wrong("a")
+        now[0] += guesses.FORGOTTEN + 1
+        tries.wrong("a")
+        assert tries.wait("a") == 0
+
+    def test_thousands_of_addresses_have_to_wait_together_but_not_who_knew_it_before(self, tries):
+        tries.right("known")
+        for number in range(guesses.FREE_IN_ALL):
+            tries.wrong(f"address {number}")
+        assert (tries.wait("new"), tries.wait("known")) == (1, 0)
+
+    def test_memory_is_bounded(self, tries):
+        for number in range(guesses._ADDRESSES + 10):
+            tries.wrong(f"wrong {number}")
+            tries.right(f"right {number}")
+        assert (len(tries._tallies), len(tries._right)) == (guesses._ADDRESSES, guesses._ADDRESSES)
 
 
 class TestPassword:
@@ -129,6 +294,28 @@ class TestPassword:
     def test_the_right_one_opens(self, locked):
         assert ask(locked, "/", Authorization=basic("anna:pass:wörd"))[0] == 200
         assert ask(locked, "/gradio_api/file=x", Authorization=basic("anna:pass:wörd"))[0] == 404
+
+    def test_guesses_have_to_wait_and_are_not_looked_at_meanwhile(self):
+        now = [0.0]
+        made = guard._Guard(PlainTextResponse("open"), "127.0.0.1", "anna:secret", clock=lambda: now[0])
+        mallory, anna = (TestClient(made, "http://127.0.0.1", client=(name, 1)) for name in ("10.0.0.1", "10.0.0.2"))
+
+        def tried(client, password):
+            reply = client.get("/", headers={"Authorization": basic(f"anna:{password}")})
+            return reply.status_code, reply.headers.get("Retry-After")
+
+        assert [tried(mallory, number) for number in range(6)] == [(401, None)] * 5 + [(429, "1")]
+        assert tried(mallory, "secret") == (429, "1")
+        assert mallory.get("/").status_code == 401  # who says nothing guesses nothing
+        assert mallory.get("/", headers={"Authorization": "Bearer x"}).status_code == 401
+        assert tried(anna, "secret") == (200, None)
+        now[0] += 0.5
+        assert tried(mallory, "secret") == (429, "1")
+        now[0] += 0.5
+        assert [tried(mallory, "wrong"), tried(mallory, "wrong")] == [(401, None), (429, "2")]
+        now[0] += 2
+        assert tried(mallory, "secret") == (200, None)
+        assert [tried(mallory, number) for number in range(6)] == [(401, None)] * 5 + [(429, "1")]
 
     @pytest.mark.parametrize("auth", ["anna", "anna:", ":secret", ":"])
     def test_what_is_no_pair_is_said_at_the_start(self, auth):

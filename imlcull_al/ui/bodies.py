@@ -20,9 +20,10 @@ STRANGER = 8_000
 TOO_LONG = "This request is longer than any that this page sends."
 ROOM = 64_000_000
 """Bytes of all bodies at a time, those of uploads aside."""
-GRACE = 20.0
+PATIENCE = 20.0
+"""Seconds that may pass until more of a body comes."""
 SLOWEST = 2_000.0
-"""A body may take `GRACE` seconds and one more for so many bytes of it."""
+"""Bytes a second of a whole body, after as many seconds."""
 
 
 def longest(path: str, is_stranger: bool) -> int:
@@ -39,9 +40,9 @@ def announced(headers: Headers) -> int | None:
     return int(length) if length.isascii() and length.isdigit() else 0
 
 
-def seconds(received: int) -> float:
-    """By when after its beginning more of a body must have come, of which so many bytes are there."""
-    return GRACE + received / SLOWEST
+def patience(received: int, waited: float) -> float:
+    """Seconds in which more of a body must come, when so many bytes of it took so many seconds."""
+    return max(min(PATIENCE, PATIENCE + received / SLOWEST - waited), 0.0)
 
 
 _GONE: Message = {"type": "http.disconnect"}
@@ -68,7 +69,7 @@ class Body:
         self._most = most
         self._room = room
         self._clock = clock
-        self._began = clock()
+        self._waited = 0.0
         self._size = 0
         self._held = 0
         self._more = True
@@ -81,11 +82,15 @@ class Body:
             return {"type": "http.request", "body": body, "more_body": False}
         if self.refusal or not self._more:
             return _GONE if self.refusal else await self._receive()
+        began = self._clock()
         try:
-            async with asyncio.timeout(max(self._began + seconds(self._size) - self._clock(), 0.0)):
+            async with asyncio.timeout(patience(self._size, self._waited)):
                 message = await self._receive()
         except TimeoutError:
             return self._refuse(408, "This request came too slowly. Send it again.")
+        if message["type"] == "http.disconnect":
+            return self._refuse(400, "The connection broke off.")
+        self._waited += self._clock() - began
         self._more = message.get("more_body", False)
         size = len(message.get("body", b""))
         self._size += size

@@ -76,9 +76,9 @@ class Bounds:
     def _visitor(self, request: HTTPConnection) -> Visitor:
         address = sender_of(request)
         workspace = self._known(request) if self._known else None
-        payer = address if workspace is None else f"workspace {workspace}"
-        is_stranger = self._known is not None and workspace is None
-        return Visitor(request.cookies.get(COOKIE) or address, payer, is_stranger)
+        payer = f"workspace {workspace}" if workspace else address
+        # First the browser: its visitor may get a workspace, or lose it, while the page is open.
+        return Visitor(request.cookies.get(COOKIE) or payer, payer, self._known is not None and not workspace)
 
     def _is_theirs(self, visitor: Visitor, scope: Scope, sent: bytes) -> bool:
         """Whether all sessions and calls that a request names are its sender's; new sessions become so."""

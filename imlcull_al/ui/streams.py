@@ -1,7 +1,7 @@
 """Whose a session of Gradio's is, and how much of Gradio one caller may keep busy.
 
 Gradio knows sessions and calls by names that a page makes up, or is told, and whoever says such a name reads its
-stream. Here it belongs to whom it came from first: `owner`, the secret of a browser, or an address where there is none.
+stream. Here it belongs to whom it came from first: `owner`, the secret of a browser, or of what has none, its payer.
 What is counted is counted by `payer`: a workspace, or an address.
 """
 
