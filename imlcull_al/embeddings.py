@@ -53,6 +53,13 @@ class Embeddings:
     taken: np.ndarray
     compensation: np.ndarray
 
+    def is_same(self, other: "Embeddings | None") -> bool:
+        """Whether both say the same of the same photos; how they came about doesn't matter."""
+        if other is None or self.keys != other.keys or self.unreadable != other.unreadable:
+            return False
+        columns = ((self.rows, other.rows), (self.taken, other.taken), (self.compensation, other.compensation))
+        return all(np.array_equal(one, two, equal_nan=True) for one, two in columns)
+
 
 class Filled(NamedTuple):
     """What a cache has now: photos `found` in it, rows `computed` in this run, and key → reason of the unreadable; see

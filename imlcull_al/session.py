@@ -195,7 +195,10 @@ class Session:
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
         ranker = Ranker(Scorer(source, seen), seen)
+        are_same = self.prepared and source is self._source and listing == self._listing and seen.is_same(self._seen)
         with self._lock:  # scores, photos and embeddings change together
+            if are_same:
+                return seen  # what was worked out from these still holds
             self._known, self._listing = frozenset(listing.keys), listing
             self._source, self._seen, self._model_is_new = source, seen, False
             self._ranker, self._ranking = ranker, None

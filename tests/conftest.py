@@ -296,7 +296,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """`visit(address)` opens a tab; the test fails for a request elsewhere, an error of a script, or a refused one."""
+    """`visit(address)` opens a tab; the test fails for a request elsewhere, and for a script's error or refusal."""
     addresses, strangers, defects, contexts = [], [], [], []
 
     def visit(address: str, **options: Any) -> Any:

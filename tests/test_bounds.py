@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 import threading
 from contextlib import ExitStack
@@ -11,13 +12,16 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import WARM, ask, fill_stage, save_photo
 
-from imlcull_al import workspaces
+from imlcull_al import ui, workspaces
 from imlcull_al.desk import Desk
 from imlcull_al.session import open_session
 from imlcull_al.ui import api, bodies, bounds, connections, streams
 from imlcull_al.workspaces import Workspaces
 
 JSON = "application/json"
+CALLS = [f"/gradio_api/{name}" for name in ("run/label", "call/label", "queue/join", "cancel", "reset")]
+READING = [("/act/label", bodies.ANSWER), *((path, bodies.CALL) for path in CALLS)]
+ROUTES = [*READING, ("/gradio_api/info", bodies.CALL), ("/config", 0), ("/", 0), ("/report/x.png", 0)]
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +84,6 @@ def head(address, path, *fields, method="POST"):
 
 
 class TestBodies:
-    ROUTES = (
-        ("/act/label", bodies.ANSWER), ("/gradio_api/run/label", bodies.CALL), ("/gradio_api/call/label", bodies.CALL),
-        ("/gradio_api/queue/join", bodies.CALL), ("/gradio_api/cancel", bodies.CALL),
-        ("/gradio_api/reset", bodies.CALL),
-        ("/gradio_api/info", bodies.CALL), ("/config", 0), ("/", 0), ("/report/x.png", 0),
-    )  # fmt: skip
-
     @pytest.mark.parametrize(("path", "most"), ROUTES)
     def test_each_route_has_a_bound_and_a_stranger_s_is_small(self, path, most):
         assert bodies.longest(path, is_stranger=False) == most
@@ -99,10 +96,8 @@ class TestBodies:
             line.sendall(head(address, path, f"Content-Length: {most + 1}", method=method))
             assert status_of(line) == 413
 
-    @pytest.mark.parametrize(("path", "most"), ROUTES)
+    @pytest.mark.parametrize(("path", "most"), READING)
     def test_one_that_comes_in_pieces_is_counted(self, address, path, most):
-        if path in ("/config", "/", "/report/x.png", "/gradio_api/info"):
-            pytest.skip("these read no body")
         with line_to(address) as line:
             line.sendall(head(address, path, "Transfer-Encoding: chunked"))
             for _ in range(most // 50_000 + 1):
@@ -188,17 +183,16 @@ class TestConnections:
     def test_a_trickle_is_no_reason_to_wait_longer(self, address, lines, monkeypatch):
         monkeypatch.setattr(connections, "SECONDS", 0.05)
         line = lines(address)
-        with pytest.raises(OSError):
-            for number in range(100_000):
-                line.sendall(f"X-{number}: 1\r\n".encode() if number else b"GET / HTTP/1.1\r\n")
-                if line in __import__("select").select([line], [], [], 0)[0] and not line.recv(100):
-                    raise OSError("closed")
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        while not select.select([line], [], [], 0.001)[0]:
+            line.sendall(b"X")
+        assert status_of(line) == 0
 
     def test_a_second_request_has_a_deadline_too(self, address, lines, monkeypatch):
+        monkeypatch.setattr(connections, "SECONDS", 1)
         line = lines(address)
         line.sendall(head(address, "/gradio_api/app_id", method="GET"))
         assert status_of(line) == 200
-        monkeypatch.setattr(connections, "SECONDS", 0.05)
         line.sendall(b"GET / HTTP/1.1\r\nHost:")
         while line.recv(10_000):  # the rest of the reply
             pass
@@ -213,22 +207,26 @@ class TestConnections:
     def test_the_oldest_that_asks_for_nothing_is_closed_first(self):
         closed = []
 
-        def made(name, waits=True):
-            return SimpleNamespace(is_waiting=waits, give_up=lambda: closed.append(name))
+        class Made:
+            def __init__(self, name, waits=True):
+                self.name, self.is_waiting = name, waits
+
+            def give_up(self):
+                closed.append(self.name)
 
         crowd = connections.Connections(most=4, most_of_one=2)
-        busy, idle = made("busy", waits=False), made("idle")
+        busy, idle = Made("busy", waits=False), Made("idle")
         assert crowd.add(busy, "a")
         assert crowd.add(idle, "a")
-        assert crowd.add(made("other", waits=False), "a")
+        assert crowd.add(Made("other", waits=False), "a")
         assert closed == ["idle"]
-        assert not crowd.add(made("one more"), "a")  # both are being answered
-        assert crowd.add(made("first of b"), "b")
-        assert crowd.add(made("first of c"), "c")
-        assert crowd.add(made("first of d"), "d")
+        assert not crowd.add(Made("one more"), "a")  # both are being answered
+        assert crowd.add(Made("first of b"), "b")
+        assert crowd.add(Made("first of c"), "c")
+        assert crowd.add(Made("first of d"), "d")
         assert closed == ["idle", "first of b"]
         crowd.remove(busy)
-        assert crowd.add(made("again"), "a")
+        assert crowd.add(Made("again"), "a")
 
 
 class TestCalls:
@@ -268,9 +266,7 @@ class TestCalls:
             assert seen == [200] * streams.STRANGERS + [429] * 2
             assert stream("known", f"Cookie: {visitor()['Cookie']}") == 200
 
-    def test_what_gradio_keeps_is_bounded(self, serve, desk):
-        from imlcull_al import ui
-
+    def test_what_gradio_keeps_is_bounded(self, desk):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         page = ui.serve(desk, "127.0.0.1", port)

@@ -93,6 +93,19 @@ def test_a_double_click_answers_one_photo(tab, session):
     assert [label for label, _ in journal(session)] == ["keep"]
 
 
+def test_a_double_tap_answers_one_photo(session, serve, visit):
+    phone = visit(serve(Desk(session)), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone.locator("#label-screen .stage[data-shown]").wait_for()
+    button = phone.get_by_role("button", name="Keep")
+    button.evaluate(
+        """(button) => { for (let tap = 0; tap < 2; tap += 1) button.dispatchEvent(new PointerEvent(
+             'click', { detail: 1, pointerType: 'touch', clientX: 200 + tap, clientY: 600, bubbles: true })); }"""
+    )  # as from browsers that don't count taps
+    phone.get_by_text("The second click of a double click answers nothing.").wait_for()
+    answered(phone, 1)
+    assert [label for label, _ in journal(session)] == ["keep"]
+
+
 def test_a_held_key_answers_one_photo_on_the_photo_and_on_a_button(tab, session):
     tab.keyboard.down("k")
     answered(tab, 1)

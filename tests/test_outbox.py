@@ -8,12 +8,13 @@ from conftest import fill_stage
 from imlcull_al.desk import Desk
 from imlcull_al.session import Session, open_session
 from imlcull_al.ui.assets import asset
+from imlcull_al.workspaces import Workspaces
 
 PHOTOS = 30
 
 
 @pytest.fixture
-def session(tmp_path, monkeypatch) -> Session:
+def session(tmp_path) -> Session:
     """Thirty photos, of which nothing is known."""
     fill_stage(tmp_path / "project" / "stage_1", warm=PHOTOS // 2, cold=PHOTOS // 2)
     return open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache", prepare=False)
@@ -268,6 +269,26 @@ def test_answers_for_another_project_wait_for_it(visit, serve, session, tmp_path
     tab.reload()
     until(tab, lambda: journal(session) == [("answer", name, "keep") for name in names(session, 2)])
     assert journal(other) == []
+
+
+def test_on_a_public_page_answers_outlive_a_reload_too(visit, serve, tmp_path):
+    places = Workspaces(tmp_path / "public", "builtin")
+    photos = sorted(fill_stage(tmp_path / "camera", warm=3, cold=3).iterdir())
+    tab = visit(serve(places))
+    tab.locator("#visitors-screen input.files").set_input_files(photos)
+    tab.get_by_text("6 files").wait_for()
+    (cookie,) = tab.context.cookies()
+    session = places.find(cookie["value"]).desk.session
+    review(tab)
+    tab.context.route("**/act/presses", lambda route: route.abort())
+    keep(tab, 3)
+    said(tab, "review", "3 answers are not saved yet; trying again.")
+    lose_what_goes_with_the_page(tab)
+    tab.reload()
+    said(tab, "review", "3 answers are not saved yet; trying again.")
+    tab.context.unroute("**/act/presses")
+    sent(tab)
+    assert journal(session) == [("answer", name, "keep") for name in names(session, 3)]
 
 
 def test_presses_beyond_the_loaded_photos_are_said_and_answer_nothing(visit, address, session):

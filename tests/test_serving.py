@@ -260,7 +260,8 @@ class TestScreens:
         screens = {"odd": lambda session, request: {"key": "\ud800"}}
         client = TestClient(Starlette(routes=serving.routes(lambda request: Desk(session), screens)))
         answer = client.post("/act/odd", json={})
-        assert (answer.status_code, answer.content) == (200, b'{"key": "\\ud800", "now": "stage_1"}')
+        assert (answer.status_code, answer.json()["now"]) == (200, "stage_1")
+        assert answer.content.startswith(b'{"key": "\\ud800", ')
 
     @pytest.mark.parametrize("reply", [None, {"p_keep": float("nan")}, {"key": object()}])
     def test_a_defect_is_a_sentence_too(self, session, reply, caplog):

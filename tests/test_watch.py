@@ -195,6 +195,16 @@ class TestPreview:
         look(previewed)
         assert previewed.jobs.latest(DRY_RUN).number == before + 1
 
+    def test_what_fills_the_time_between_leaves_a_preview_true(self, desk):
+        desk.embed()
+        desk.jobs.wait(60)
+        desk.dry_run(0.5)
+        desk.jobs.wait(60, DRY_RUN)
+        for _ in range(3):
+            look(desk)
+        assert desk.planned() is not None
+        assert desk.jobs.latest(EMBEDDING).number > desk.jobs.latest(DRY_RUN).number
+
     def test_a_page_that_shows_another_preview_makes_nothing(self, previewed):
         old = preview_token(previewed.planned())
         self.decide_otherwise(previewed)

@@ -54,7 +54,7 @@ from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
 from .look import CSS, THEME, every_second, heading, on_press, sentence, status
 from .senders import is_proxied, sender_of
 from .serving import Find, routes
-from .streams import CALLS_IN_ALL, SESSIONS
+from .streams import AT_ONCE, CALLS_IN_ALL, SESSIONS
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
@@ -152,6 +152,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
                 Middleware(strict.StrictJSON),
             ],
         },
+        max_threads=AT_ONCE,
         state_session_capacity=SESSIONS,
         theme=THEME,
         css=CSS,

@@ -16,6 +16,8 @@ tab has two."""
 STRANGERS = 16
 """The same of a visitor of a public page who has no photos there."""
 CALLS_IN_ALL = 256
+AT_ONCE = 32
+"""Calls that run; they have threads of their own, so that photos and answers don't wait for them."""
 SESSIONS = 256
 """Pages of which Gradio remembers the state; who was away longest finds a fresh one."""
 _NAMES = 500  # of one caller
@@ -56,8 +58,10 @@ class Streams:
     @contextmanager
     def one(self, kind: str, payer: str, most: int) -> Iterator[bool]:
         """Count one more call or stream for as long as this lasts; False where that would be too many."""
-        waiting = self._waiting(payer, most) if kind == "call" else 0
-        if self._open[kind, payer] + waiting >= most:
+        free = most - self._open[kind, payer]
+        if kind == "call":
+            free -= self._waiting(payer, free)
+        if free <= 0:
             yield False
             return
         self._open[kind, payer] += 1
@@ -68,13 +72,14 @@ class Streams:
             if not self._open[kind, payer]:
                 del self._open[kind, payer]
 
-    def _waiting(self, payer: str, most: int) -> int:
-        """Calls of theirs in Gradio's queue or running. Where they are many, what nobody reads is thrown away first."""
+    def _waiting(self, payer: str, room: int) -> int:
+        """Calls of theirs that wait or run. Where `room` is too small, results that nobody reads are thrown away."""
         pending = self._queue.pending_event_ids_session
         held = {name: len(pending[name]) for name in self._owners.get(payer, ()) if name in pending}
-        for name in [name for name in held if sum(held.values()) >= most and not self._is_busy(name)]:
+        for name in [name for name in held if not self._is_busy(name)] if sum(held.values()) >= room else ():
             self._let_go(name)
-            del held[name]
+            if sum(held.values()) - held.pop(name) < room:
+                break
         return sum(held.values())
 
     def _is_busy(self, name: str) -> bool:

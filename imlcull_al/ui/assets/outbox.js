@@ -122,7 +122,7 @@ function makeOutbox(act) {
     const unsaved = pending.length && isFailing()
       ? `${counted(pending, 'is', 'are')} not saved yet; trying again. ${trouble}`.trim() : '';
     const left = aside.length
-      ? `${counted(aside, 'is', 'are')} not saved: ${asideBecause} They stay in this tab, and are sent again when it is reloaded.` : '';
+      ? `${counted(aside, 'is', 'are')} not saved: ${asideBecause} This tab keeps what was answered, and sends it again when it is reloaded.` : '';
     return { error: [unsaved, left, refusal].filter(Boolean).join(' '), saved: isSavedAgain ? 'All answers are saved.' : '' };
   }
 
