@@ -11,9 +11,16 @@ BIN := .venv/bin
 PHOTOS ?= ../shared/photos
 MODEL ?= ../shared/models/vit-tiny-patch16-224
 
+# What pip says is shown: a download may take long. $(1): requirements; $(2): what it took with PyTorch's CPU build.
+define install
+@echo 'Installing $(1) into .venv, once: some $(2), the downloads not counted; more with the CUDA libraries of Linux'
+$(BIN)/python -m pip install --requirement $(1)
+endef
+
 .PHONY: demo test check format torture bench bench-labels bench-seen encoder
 
 demo: .venv/ready
+	@echo 'Making 360 sample photos and embedding them, some 20 seconds; then the page opens on http://127.0.0.1:7860'
 	$(BIN)/python -m imlcull_al demo demo_project
 
 test: .venv/ready-tests
@@ -45,16 +52,17 @@ encoder: .venv/ready
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("imlcull needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo 'Making a virtual environment in .venv, some 10 seconds'
 	$(PYTHON) -m venv .venv
 
 .venv/ready: requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(call install,requirements.txt,2 minutes and 1.7 GB)
 	touch $@
 
 .venv/ready-tests: tests/requirements.txt requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
+	$(call install,tests/requirements.txt,3 minutes and 2.5 GB)
 	touch .venv/ready $@
 
 .venv/ready-bench: benchmarks/requirements.txt requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	$(call install,benchmarks/requirements.txt,3 minutes and 2.5 GB)
 	touch .venv/ready $@

@@ -5,7 +5,8 @@ File names come from strangers: nothing of a name moves the cursor, colours the 
 
 import logging
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .progress import Progress
@@ -46,16 +47,40 @@ def _write(text: str) -> None:
     console.flush()
 
 
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def progress_lines(clock: Callable[[], float] = time.monotonic) -> Progress:
+    """A `Progress` for what is no terminal: a line every ten seconds, with the time left at the pace of the task."""
+    task, began, said = "", clock(), clock()
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal task, began, said
+        now = clock()
+        if what != task:
+            task, began = what, now
+        if now - said < SECONDS_BETWEEN_LINES:
+            return
+        said = now
+        left = f", about {(now - began) / done * (total - done):.0f} s left" if 0 < done < total else ""
+        say(f"{what}: {done} of {total}{left}")
+
+    return tell
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A `Progress` that draws: the task, a bar, done of total, time left."""
+    """A `Progress` that draws the task, a bar, done of total and the time left; `progress_lines` without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     console = Console(stderr=True)
-    bars = Bars(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+    if not console.is_terminal:
+        yield progress_lines()
+        return
+    bars = Bars(*columns, console=console, transient=True, redirect_stdout=False)
     tasks: dict[str, TaskID] = {}
 
     def show(what: str, done: int, total: int) -> None:

@@ -35,3 +35,15 @@ def test_a_defect_keeps_its_traceback(capsys, monkeypatch):
 
 def test_letters_of_all_scripts_stay():
     assert terminal.plain("Ä e\u0301 写真 😀 – ½") == "Ä e\u0301 写真 😀 – ½"
+
+
+def test_without_a_terminal_a_line_comes_every_ten_seconds(capsys):
+    times = iter([0, 0, 1, 9, 11, 20, 25, 36])
+    tell = terminal.progress_lines(lambda: next(times))
+    for what, done in [("embedding", done) for done in (0, 40, 50, 90)] + [("copying", done) for done in (0, 10)]:
+        tell(what, done, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "embedding: 50 of 100, about 10 s left",
+        "copying: 0 of 100",
+        "copying: 10 of 100, about 99 s left",
+    ]
