@@ -7,6 +7,7 @@ from conftest import fill_stage
 
 from imlcull_al.desk import Desk
 from imlcull_al.session import Session, open_session
+from imlcull_al.ui import visitors
 from imlcull_al.ui.assets import asset
 from imlcull_al.workspaces import Workspaces
 
@@ -277,7 +278,7 @@ def test_on_a_public_page_answers_outlive_a_reload_too(visit, serve, tmp_path):
     tab = visit(serve(places))
     tab.locator("#visitors-screen input.files").set_input_files(photos)
     tab.get_by_text("6 files").wait_for()
-    (cookie,) = tab.context.cookies()
+    (cookie,) = [each for each in tab.context.cookies() if each["name"] == visitors.COOKIE]
     session = places.find(cookie["value"]).desk.session
     review(tab)
     tab.context.route("**/act/presses", lambda route: route.abort())

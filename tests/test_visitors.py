@@ -599,6 +599,8 @@ class TestNoPathOfTheServerIsTold:
         def fail(progress, stop):
             raise errors.StorageError(f"Could not write {places.find(token(anna)).project / PLACES[0]}: no room.")
 
+        desk.jobs.wait(30)
+        desk.session.follow_disk()  # or the watch finds the photos new, and another job follows
         desk.jobs.start(EMBEDDING, fail, yields=True)
         desk.jobs.wait(30)
         said = []
