@@ -422,6 +422,7 @@ def test_zoom_search_queues_and_legend(open_page, served):
     image.wait_for(state="hidden")
 
     tab.locator("#label-screen .queue select").select_option("audit")
+    tab.locator("#label-screen .queue select").blur()  # the hand leaves the menu
     tab.locator("#label-screen .answer", has_text="Blind").wait_for()
     assert tab.locator("#label-screen .score").inner_text() == ""
     tab.keyboard.press("k")
