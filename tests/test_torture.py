@@ -4,7 +4,7 @@ import pytest
 
 from imlcull_al.progress import silent
 from imlcull_al.project import Stage
-from tests.torture import cull_kills, doors, label_kills, load, many_files, swaps
+from tests.torture import cull_kills, doors, flood, label_kills, load, many_files, swaps
 
 
 @pytest.mark.parametrize("writers", [1, 2])
@@ -45,3 +45,7 @@ def test_labelers_at_once_lose_nothing_when_the_server_is_killed(capsys):
 
 def test_a_crowd_at_the_door_keeps_nobody_out(capsys):
     assert doors.main(["--uploads", "2", "--views", "30"]) == 0, capsys.readouterr().err
+
+
+def test_who_asks_for_too_much_is_refused(capsys):
+    assert flood.main(["--times", "20"]) == 0, capsys.readouterr().out

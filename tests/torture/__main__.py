@@ -29,6 +29,7 @@ FAULTS = (  # program, its options, those of --quick
     ("doors", "", "--uploads 12 --views 70"),
     ("load", "--labelers 20 --seconds 60 --train", "--labelers 5 --seconds 5 --photos 360"),
     ("load", "--answers 10000", None),
+    ("flood", "--times 1000", "--times 150"),
 )
 LIMIT = 1800.0
 """Seconds for one fault; what takes longer is stopped and counts as broken."""

@@ -155,7 +155,7 @@ def under_load(project: Path, load: Load) -> int:
     context = multiprocessing.get_context("spawn")
     everybody = context.Barrier(-(-load.labelers // LABELERS_A_PROCESS) + 1)
     killed = context.Event()
-    with _serving(project, load.model) as (server, port):
+    with serving(project, load.model) as (server, port):
         status = direct(port)
         clients = []
         for first in range(0, load.labelers, LABELERS_A_PROCESS):
@@ -401,15 +401,18 @@ def _answer_some(project: Path, is_keep: Mapping[str, bool]) -> dict[str, str]:
 
 
 @contextmanager
-def _serving(project: Path, model: str) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
-    """The server as a process of its own, once its embeddings are read; it is killed at the end, if it still runs."""
+def serving(project: Path, model: str, auth: str = "") -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
+    """The server as a process of its own, once its embeddings are read; it is killed at the end, if it still runs.
+
+    With `auth` (`user:password`), once it asks for the password.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "imlcull_al", "label", "--project", str(project), "--port", str(port)]
     command += ["--model", model, "--cache-dir", str(project.parent / "cache")]
     log = project.parent / "server.log"
     with log.open("wb") as file:
-        server = subprocess.Popen(command, stdout=file, stderr=file)
+        server = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, "IMLCULL_AUTH": auth})
     try:
 
         def is_ready() -> bool:
@@ -417,7 +420,9 @@ def _serving(project: Path, model: str) -> "Iterator[tuple[subprocess.Popen[byte
                 raise SystemExit(f"The server ended with {server.returncode}:\n{log.read_text()[-2000:]}")
             try:
                 status = direct(port)("status")
-            except (OSError, RuntimeError, http.client.HTTPException):
+            except RuntimeError as error:
+                return bool(auth) and "Name and password" in str(error)
+            except (OSError, http.client.HTTPException):
                 return False
             return bool(status["prepared"]) and (status["job"] or {}).get("status") == "done"
 
