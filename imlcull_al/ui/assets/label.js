@@ -201,9 +201,9 @@ function press(what, label) {
   drain();
 }
 
-// The photo on screen is painted only in a frame or two: what is pressed waits for that. An answer that comes while no
-// photo is there at all waits for none, since it would answer one that nobody has seen.
-function isPainting() { return Boolean(current()) && picture.isDrawn() && !isPainted; }
+// What is pressed waits until the photo on screen was painted. An answer that comes while no photo is there at all waits
+// for none, since it would answer one that nobody has seen, and neither does one to a photo that could not be loaded.
+function isPainting() { return Boolean(current()) && !isPainted; }
 function isAnswer({ what }) { return what === 'answer' || what === 'skip'; }
 
 function drain() {
