@@ -227,6 +227,10 @@ def undo(stage: Stage, *, progress: Progress = silent) -> Path:
     Raises `CullRefused`, and changes nothing, when the stage was not made by a cull or is no longer as it was made.
     """
     with locked(stage.lock, f"making or changing {stage.name}"):
+        if not stage.manifest.exists():
+            raise CullRefused(
+                f"There is nothing to take back: {stage.manifest.name} is missing, so no cull made {stage.folder}."
+            )
         if changed := changes_since_cull(stage, progress=progress):
             raise CullRefused(
                 f"{stage.folder} is no longer as the cull made it ({changed[0]}{_and_more(changed)}); "
