@@ -60,9 +60,9 @@ encoder: .venv/ready
 	touch $@
 
 .venv/ready-tests: tests/requirements.txt requirements.txt | .venv/bin/python
-	$(call install,tests/requirements.txt,3 minutes and 2.5 GB)
+	$(call install,tests/requirements.txt,3 minutes and 2.4 GB)
 	touch .venv/ready $@
 
 .venv/ready-bench: benchmarks/requirements.txt requirements.txt | .venv/bin/python
-	$(call install,benchmarks/requirements.txt,3 minutes and 2.5 GB)
+	$(call install,benchmarks/requirements.txt,minutes and gigabytes)
 	touch .venv/ready $@

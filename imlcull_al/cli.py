@@ -197,7 +197,9 @@ def undo_cull(options: argparse.Namespace) -> None:
     from .project import open_stage
 
     made = open_stage(options.project, options.stage)
-    print(f"Moved {made.folder} to {undo(made).name}; {made.previous.name} is the latest stage again.")
+    with progress_bar() as progress:
+        aside = undo(made, progress=progress)
+    print(f"Moved {made.folder} to {aside.name}; {made.previous.name} is the latest stage again.")
 
 
 def replay(options: argparse.Namespace) -> None:

@@ -221,13 +221,17 @@ def seems_unchanged(stage: Stage) -> bool:
     return stage.folder.is_dir() and not is_link(stage.folder) and stage.manifest.exists() and not _written_since(stage)
 
 
-def undo(stage: Stage) -> Path:
+def undo(stage: Stage, *, progress: Progress = silent) -> Path:
     """Take the cull that made `stage` back: move it and its manifest aside, and return where the folder went.
 
     Raises `CullRefused`, and changes nothing, when the stage was not made by a cull or is no longer as it was made.
     """
     with locked(stage.lock, f"making or changing {stage.name}"):
-        if changed := changes_since_cull(stage):
+        if not stage.manifest.exists():
+            raise CullRefused(
+                f"There is nothing to take back: {stage.manifest.name} is missing, so no cull made {stage.folder}."
+            )
+        if changed := changes_since_cull(stage, progress=progress):
             raise CullRefused(
                 f"{stage.folder} is no longer as the cull made it ({changed[0]}{_and_more(changed)}); "
                 "nothing was changed. Move it away yourself if you don't need it."
@@ -241,7 +245,7 @@ def undo(stage: Stage) -> Path:
     return aside
 
 
-def changes_since_cull(stage: Stage) -> list[str]:
+def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str]:
     """What differs between a stage and the manifest of the cull that made it, in a few words each; [] for nothing."""
     if not stage.manifest.exists():
         return [f"{stage.manifest.name} is missing"]
@@ -257,7 +261,10 @@ def changes_since_cull(stage: Stage) -> list[str]:
         return changes  # no need to read every file then
     keys = sorted(made)
     are_same = in_order(lambda key: _holds(stage, key, made[key]), keys, _AHEAD)
-    return [f"{key} was changed" for key, is_same in zip(keys, are_same, strict=True) if not is_same]
+    for done, (key, is_same) in enumerate(zip(keys, are_same, strict=True)):
+        progress("comparing with the manifest", done, len(keys))
+        changes += [] if is_same else [f"{key} was changed"]
+    return changes
 
 
 def _opened(stage: Stage, name: str) -> FileIO:

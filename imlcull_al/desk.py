@@ -190,7 +190,7 @@ class Desk:
     def take_back(self) -> None:
         """Move the next stage aside in the background: every file is compared with the manifest first."""
         session = self.session
-        self._start(TAKE_BACK, lambda progress, stop: session.undo_cull())
+        self._start(TAKE_BACK, lambda progress, stop: session.undo_cull(progress=progress))
 
     def latest(self, name: str) -> Job | None:
         """The last job of this name on this stage."""

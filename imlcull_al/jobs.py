@@ -14,14 +14,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from .errors import Cancelled, ImlcullError, StageError, shown
-from .progress import Progress, Stop
+from .progress import REPORTS, Progress, Stop, seconds_left
 from .turns import Turns, working_for
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ SLICE = 60.0
 """Seconds after which work that yields gives its turn to whoever waits for one."""
 _SECONDS_BETWEEN_LOOKS = 0.2
 _NICENESS = 5
-_REPORTS = 512
-"""How many of its last steps a job remembers for its pace; enough for several batches of photos."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class Jobs:
         before = self._task.thread if self._task else None
         number, revision = (self._job.number, self._job.revision) if self._job else (0, 0)
         self._job = self._latest[name] = Job(number + 1, revision + 1, name)
-        task = self._task = _Task(name, work, yields, self._clock(), threading.Event(), deque(maxlen=_REPORTS))
+        task = self._task = _Task(name, work, yields, self._clock(), threading.Event(), deque(maxlen=REPORTS))
         self._tasks[name] = task
         task.thread = threading.Thread(target=self._run, args=(task, before), name=name, daemon=True)
         task.thread.start()
@@ -266,22 +264,6 @@ def _give_way() -> None:
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-
-
-def seconds_left(reports: Sequence[tuple[float, int]], total: int) -> float | None:
-    """How long the rest takes, from (time, how many were done) of the steps so far; None while that says nothing.
-
-    The pace is that of the later half: the first step may have loaded weights, and what was found in a cache came for
-    nothing.
-    """
-    if reports and reports[-1][1] >= total:
-        return 0.0
-    if len(reports) < 2:
-        return None
-    (since, had), (now, done) = reports[(len(reports) - 1) // 2], reports[-1]
-    if done <= had or now <= since:
-        return None
-    return (now - since) / (done - had) * (total - done)
 
 
 def defect(error: Exception) -> str:

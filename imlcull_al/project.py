@@ -158,7 +158,8 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
     root = absolute(project)
     numbers = _stage_numbers(root)
     if not numbers:
-        raise StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and put your photos into it.")
+        what = "move the photos there" if _holds_photos(root) else "put your photos into it"
+        raise StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and {what}.")
     if number is None:
         return Stage(root, numbers[-1])
     if number not in numbers:
@@ -202,6 +203,10 @@ def _stage_numbers(root: Path) -> list[int]:
         raise StageError(f"{root} is a stage, not a project. Name the folder that holds it: {root.parent}")
     matches = ((_STAGE_NAME.fullmatch(entry.name), entry) for entry in entries)
     return sorted(int(match[1]) for match, entry in matches if match and entry.is_dir())
+
+
+def _holds_photos(folder: Path) -> bool:
+    return any(photo_suffix(entry.name) in DECODABLE_SUFFIXES | RAW_SUFFIXES for entry in folder.iterdir())
 
 
 def list_photos(stage: Stage) -> Listing:

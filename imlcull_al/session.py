@@ -613,9 +613,9 @@ class Session:
         """The next stage, if a cull made it and nothing was written beside it since; a quick look."""
         return self.stage.next if cull.seems_unchanged(self.stage.next) else None
 
-    def undo_cull(self) -> Path:
+    def undo_cull(self, *, progress: Progress = silent) -> Path:
         """Move the next stage aside and return where to. Raises `CullRefused` when it is not as the cull made it."""
-        return cull.undo(self.stage.next)
+        return cull.undo(self.stage.next, progress=progress)
 
     @property
     def _known_content(self) -> KnownContent:

@@ -1,4 +1,5 @@
-"""What a person at a terminal sees while work goes on: one bar a task, with the time left. Writes to standard error.
+"""What a person at a terminal sees while work goes on: one bar a task, with the time left; in a log, a line now
+and then. Writes to standard error.
 
 File names come from strangers: nothing of a name moves the cursor, colours the screen or begins another line.
 """
@@ -6,10 +7,13 @@ File names come from strangers: nothing of a name moves the cursor, colours the 
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .progress import Progress
+from .progress import REPORTS, Progress, how_far, minutes, seconds_left
+
+SECONDS_BETWEEN_LINES = 10
 
 
 def say(text: str) -> None:
@@ -47,49 +51,61 @@ def _write(text: str) -> None:
     console.flush()
 
 
-SECONDS_BETWEEN_LINES = 10.0
-
-
-def progress_lines(clock: Callable[[], float] = time.monotonic) -> Progress:
-    """A `Progress` for what is no terminal: a line every ten seconds, with the time left at the pace of the task."""
-    task, began, said = "", clock(), clock()
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal task, began, said
-        now = clock()
-        if what != task:
-            task, began = what, now
-        if now - said < SECONDS_BETWEEN_LINES:
-            return
-        said = now
-        left = f", about {(now - began) / done * (total - done):.0f} s left" if 0 < done < total else ""
-        say(f"{what}: {done} of {total}{left}")
-
-    return tell
-
-
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A `Progress` that draws the task, a bar, done of total and the time left; `progress_lines` without a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     console = Console(stderr=True)
     if not console.is_terminal:
         yield progress_lines()
         return
     bars = Bars(*columns, console=console, transient=True, redirect_stdout=False)
     tasks: dict[str, TaskID] = {}
+    left_of = _pace(time.monotonic)
 
     def show(what: str, done: int, total: int) -> None:
         if what not in tasks:
             for earlier in tasks.values():
                 bars.remove_task(earlier)
             tasks.clear()
-            tasks[what] = bars.add_task(what, total=total)
-        bars.update(tasks[what], completed=done, total=total)
+            tasks[what] = bars.add_task(what, total=total, left="")
+        left = left_of(what, done, total)
+        bars.update(tasks[what], completed=done, total=total, left="" if left is None else f"{minutes(left)} left")
 
     with bars:
         yield show
+
+
+def progress_lines(clock: Callable[[], float] = time.monotonic) -> Progress:
+    """A `Progress` for what is no terminal: a line as a task begins, and one every ten seconds with the time left."""
+    task, said = "", 0.0
+    left_of = _pace(clock)
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal task, said
+        now, left = clock(), left_of(what, done, total)
+        if what != task or (now - said >= SECONDS_BETWEEN_LINES and done < total):
+            task, said = what, now
+            say(how_far(what, done, total, left))
+
+    return tell
+
+
+def _pace(clock: Callable[[], float]) -> Callable[[str, int, int], float | None]:
+    """Told what a `Progress` is told, says how many seconds that task takes yet; None while unknown."""
+    reports: deque[tuple[float, int]] = deque(maxlen=REPORTS)
+    task = ""
+
+    def left(what: str, done: int, total: int) -> float | None:
+        nonlocal task
+        if what != task:
+            reports.clear()
+            task = what
+        reports.append((clock(), done))
+        return seconds_left(reports, total)
+
+    return left

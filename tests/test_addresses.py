@@ -61,3 +61,22 @@ def test_ipv6_addresses_answer(host, free_port, tmp_path):
         assert urllib.request.urlopen(address, timeout=20).status == 200
     finally:
         page.close(verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "advice"),
+    [
+        ("127.0.0.1", 70_000, "Choose a port from 1 to 65535."),
+        ("192.0.2.77", 5000, "Name an address of this machine (--host), or 0.0.0.0 for all of them."),
+    ],
+)
+def test_what_is_not_to_be_listened_on_is_not_said_to_be_in_use(host, port, advice):
+    with pytest.raises(ServerError) as refused:
+        ui._check_port(host, port)
+    assert str(refused.value).endswith(f" {advice}")
+    assert ".." not in str(refused.value)
+
+
+def test_a_port_in_use_is():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ServerError, match="Close the program that"):
+        ui._check_port("127.0.0.1", taken.getsockname()[1])

@@ -14,8 +14,9 @@ from imlcull_al import tables, ui
 from imlcull_al.desk import Desk
 from imlcull_al.errors import NotEnoughLabels, StageError
 from imlcull_al.previews import SCREEN
+from imlcull_al.progress import minutes
 from imlcull_al.session import open_session
-from imlcull_al.ui import look, serving, telling
+from imlcull_al.ui import serving, telling
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def get(address: str, **headers: str):
 class TestLook:
     @pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (40, "0:40"), (725, "12:05"), (3725, "1:02:05")])
     def test_minutes(self, seconds, shown):
-        assert look.minutes(seconds) == shown
+        assert minutes(seconds) == shown
 
     def test_every_error_becomes_a_sentence_and_a_defect_is_logged(self, caplog):
         def fail():

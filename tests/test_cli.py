@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from conftest import fingerprint_of, label_of
+from conftest import fingerprint_of, label_of, save_photo
 
 from imlcull_al.cli import main
 from imlcull_al.labels import Labels
@@ -115,6 +115,22 @@ def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
     assert (code, out) == (1, "")
     assert err.startswith(f"Error: There is no folder {tmp_path / 'nowhere'}.")
     assert len(err.splitlines()) == 1
+
+
+def test_photos_beside_no_stage_are_to_be_moved_into_one(run, tmp_path):
+    save_photo(tmp_path / "holiday" / "a.jpg", (90, 90, 90))
+    folder = tmp_path / "holiday"
+    assert run("embed", "--project", folder)[2] == (
+        f"Error: There is no stage folder in {folder}. Create {folder / 'stage_1'} and move the photos there.\n"
+    )
+
+
+def test_a_stage_that_no_cull_made_is_not_to_be_moved_away(project, capsys):
+    assert main(["undo-cull", "--project", str(project)]) == 1
+    assert capsys.readouterr().err == (
+        "Error: There is nothing to take back: stage_1_cull_manifest.csv is missing, so no cull made "
+        f"{project / 'stage_1'}.\n"
+    )
 
 
 def test_that_the_model_is_out_of_reach_is_said_with_its_scores(labeled, cache_dir, capsys):

@@ -1,8 +1,11 @@
-"""What a terminal is told: nothing of a stranger's file name acts on it."""
+"""What a terminal and a log are told: nothing of a stranger's file name acts on them, and nothing long is silent."""
 
 import logging
 
 from imlcull_al import terminal
+from imlcull_al.cli import main
+from imlcull_al.labels import Labels
+from imlcull_al.project import Stage
 
 NAME = "\x1b]0;owned\x07a\r\nError: all photos deleted\u202egpj.jpg\udcff"
 
@@ -37,13 +40,58 @@ def test_letters_of_all_scripts_stay():
     assert terminal.plain("Ä e\u0301 写真 😀 – ½") == "Ä e\u0301 写真 😀 – ½"
 
 
-def test_without_a_terminal_a_line_comes_every_ten_seconds(capsys):
-    times = iter([0, 0, 1, 9, 11, 20, 25, 36])
-    tell = terminal.progress_lines(lambda: next(times))
-    for what, done in [("embedding", done) for done in (0, 40, 50, 90)] + [("copying", done) for done in (0, 10)]:
-        tell(what, done, 100)
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_without_a_terminal_a_line_comes_as_a_task_begins_and_every_ten_seconds(capsys):
+    clock = Clock()
+    tell = terminal.progress_lines(clock)
+    for second in range(26):
+        clock.now = 100.0 + second
+        tell("embedding", 4 * second, 100)
+    tell("writing the report", 0, 1)
+    tell("writing the report", 1, 1)
     assert capsys.readouterr().err.splitlines() == [
-        "embedding: 50 of 100, about 10 s left",
-        "copying: 0 of 100",
-        "copying: 10 of 100, about 99 s left",
+        "Embedding · 0 of 100",
+        "Embedding · 40 of 100 · about 0:15 left",
+        "Embedding · 80 of 100 · about 0:05 left",
+        "Writing the report · 0 of 1",
     ]
+
+
+def test_the_time_that_weights_take_to_load_is_no_pace(capsys):
+    clock = Clock()
+    tell = terminal.progress_lines(clock)
+    for now, done in [(0, 0), (30, 8), (41, 16)]:
+        clock.now = now
+        tell("embedding", done, 32)
+    assert capsys.readouterr().err.splitlines() == [
+        "Embedding · 0 of 32",
+        "Embedding · 8 of 32",
+        "Embedding · 16 of 32 · about 0:22 left",
+    ]
+
+
+def test_what_is_piped_gets_lines_and_a_terminal_gets_none(capsys, monkeypatch):
+    with terminal.progress_bar() as progress:
+        progress("making the sample", 1, 360)
+    assert capsys.readouterr().err == "Making the sample · 1 of 360\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with terminal.progress_bar() as progress:
+        progress("making the sample", 1, 360)
+    assert "Making the sample · 1 of 360" not in capsys.readouterr().err
+
+
+def test_taking_back_a_cull_says_how_far_it_is(run, project, capsys):
+    labels = Labels(Stage(project, 1))
+    labels.answer("warm_00.jpg", "keep")
+    labels.answer("cold_00.jpg", "cull")
+    assert run("cull", "--project", project)[0] == 0
+    kept = len(list((project / "stage_2").iterdir()))
+    capsys.readouterr()
+    assert main(["undo-cull", "--project", str(project)]) == 0
+    assert capsys.readouterr().err == f"Comparing with the manifest · 0 of {kept}\n"

@@ -29,6 +29,7 @@ Screens hold no state of their own: answers are in the session, long work is in 
 is in their browser. Whose desk a request is for is told by its cookies: on this machine there is one desk for all.
 """
 
+import errno
 import importlib.util
 import os
 import socket
@@ -254,9 +255,18 @@ def _check_port(host: str, port: int) -> None:
             pass
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0
-        free = port + 1 if port < _LAST_PORT else DEFAULT_PORT
-        reason = os.strerror(number) if number > 0 else str(error)
-        raise ServerError(
-            f"Could not listen on {host}, port {port}: {reason}. "
-            f"Close the program that uses it, or choose another port, such as --port {free}."
-        ) from error
+        reason = os.strerror(number) if number > 0 else str(error).rstrip(".")
+        raise ServerError(f"Could not listen on {host}, port {port}: {reason}. {_advice(error, port)}") from error
+
+
+def _advice(error: Exception, port: int) -> str:
+    """What to do where a port can't be listened on."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, OverflowError):
+        return f"Choose a port from 1 to {_LAST_PORT}."
+    if isinstance(error, socket.gaierror) or number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return "Name an address of this machine (--host), or 0.0.0.0 for all of them."
+    if number == errno.EACCES:
+        return "Choose a port of 1024 or more (--port)."
+    free = port + 1 if port < _LAST_PORT else DEFAULT_PORT
+    return f"Close the program that uses it, or choose another port, such as --port {free}."

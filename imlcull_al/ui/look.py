@@ -9,6 +9,7 @@ import gradio as gr
 from ..desk import Desk
 from ..errors import NoWorkspace
 from ..jobs import Job
+from ..progress import how_far
 from .serving import Find
 from .telling import attempt
 
@@ -218,15 +219,7 @@ def progress_line(job: Job) -> str:
     """`Embedding · 120 of 360 · about 0:40 left`."""
     if not job.what:
         return f"{job.name.capitalize()} starts"
-    left = f" · about {minutes(job.seconds_left)} left" if job.seconds_left and job.seconds_left >= 1 else ""
-    return f"{job.what.capitalize()} · {job.done} of {job.total}{left}"
-
-
-def minutes(seconds: float) -> str:
-    """`0:40`, `12:05` or `1:02:05`."""
-    whole, second = divmod(round(seconds), 60)
-    hour, minute = divmod(whole, 60)
-    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
+    return how_far(job.what, job.done, job.total, job.seconds_left)
 
 
 def sentence(text: str, kind: str = "subdued") -> str:

@@ -15,10 +15,11 @@ from ..desk import TRAINING, Desk, Lap
 from ..epochs import Options
 from ..errors import TrainingError
 from ..jobs import DONE, Job
+from ..progress import minutes
 from ..session import Counts, Session
 from ..train import Interrupted
 from .curves import curves_svg
-from .look import Ended, ended, every_second, minutes, on_press, sentence, until_answers_change
+from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
 from .serving import Find, report_urls
 
 _ALL_AS_ZERO = {name for name, default in asdict(Options()).items() if default is None}
