@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.results import table
-from imlcull_al.evaluation import Quality, labels_to_reach, mean_interval
+from imlcull_al.training.evaluation import Quality, labels_to_reach, mean_interval
 
 BUDGETS = tuple(range(20, 321, 20))
 BASELINE, OURS = "random", "ours"

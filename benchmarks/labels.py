@@ -30,10 +30,12 @@ from benchmarks.curves import BUDGETS, SAMPLE, SAMPLE_BUDGETS, Curves, plot, rep
 from benchmarks.results import RESULTS, write_part
 from benchmarks.shoots import make_shoot, whims
 from benchmarks.strategies import RIVALS, STRATEGIES, Pool, make_pool
-from imlcull_al import bursts, embeddings, head, query, sample
-from imlcull_al.checkpoints import BUILTIN, load_encoder
-from imlcull_al.evaluation import Quality, quality
+from imlcull_al.encoding import embeddings
+from imlcull_al.encoding.checkpoints import BUILTIN, load_encoder
+from imlcull_al.learning import bursts, head, query
+from imlcull_al.simulate import sample
 from imlcull_al.terminal import progress_bar, say
+from imlcull_al.training.evaluation import Quality, quality
 
 CLASSES = ("T-Shirt", "Pants", "Longsleeve", "Shoes", "Dress")
 FIVE = ("Dress", "Skirt", "Shoes", "Hat", "Outwear")

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al import audit
-from imlcull_al.audit import Certificate, History, Pile, Threshold
+from imlcull_al.learning import audit
+from imlcull_al.learning.audit import Certificate, History, Pile, Threshold
 
 Bounds = Callable[[int, np.ndarray, np.ndarray, float], np.ndarray]
 Rule = Callable[[np.ndarray, float, float], Threshold]

@@ -7,7 +7,7 @@ measured.
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.files import replace_text
+from imlcull_al.project.files import replace_text
 
 RESULTS = Path("benchmarks/RESULTS.md")
 END = "<!-- end -->"

@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from imlcull_al import ui
-from imlcull_al.desk import Desk
-from imlcull_al.session import Session, open_session
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import Session, open_session
 from imlcull_al.ui import review
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

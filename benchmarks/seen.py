@@ -28,12 +28,14 @@ from PIL import Image, ImageFilter, ImageStat
 from benchmarks.defects import Spoiled, make_defects
 from benchmarks.results import RESULTS, table, write_part
 from benchmarks.shoots import make_shoot
-from imlcull_al import embeddings, head, tiles
-from imlcull_al.checkpoints import builtin, load_encoder, tiled_encoder
-from imlcull_al.evaluation import auroc, mean_interval
+from imlcull_al.encoding import embeddings
+from imlcull_al.encoding.checkpoints import builtin, load_encoder, tiled_encoder
+from imlcull_al.encoding.tiled import QUALITIES, SideBySide
+from imlcull_al.learning import head
+from imlcull_al.photos import tiles
 from imlcull_al.progress import Progress
 from imlcull_al.terminal import progress_bar
-from imlcull_al.tiled import QUALITIES, SideBySide
+from imlcull_al.training.evaluation import auroc, mean_interval
 from recipe import sources
 from recipe.degradations import KINDS
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
 
-from imlcull_al import sample
 from imlcull_al.progress import Progress
+from imlcull_al.simulate import sample
 
 SIDE = 640
 """Longer side of a frame, pixels; no crop is enlarged by much, and encoders want less."""

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from imlcull_al import head, query
+from imlcull_al.learning import head, query
 
 AUDIT_EVERY = 8
 CHOOSE_C_EVERY = 8

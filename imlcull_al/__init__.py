@@ -12,7 +12,7 @@ __all__ = ["ImlcullError", "Session", "open_session"]
 def __getattr__(name: str) -> Any:
     # looked up when first used, so that `import imlcull_al` costs nothing
     if name in ("Session", "open_session"):
-        from . import session
+        from .session import session
 
         return getattr(session, name)
     if name == "ImlcullError":

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTModel
 
-from imlcull_al import backbone  # noqa: F401 - registers the attention that is quick on processors
+from imlcull_al.encoding import backbone  # noqa: F401 - registers the attention that is quick on processors
 from imlcull_al.progress import Progress
 from imlcull_al.terminal import progress_bar
 from recipe import blockwise, material, sources, views

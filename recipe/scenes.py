@@ -8,7 +8,7 @@ from numpy.random import Generator
 from PIL import Image
 from torch import Tensor
 
-from imlcull_al import tiles
+from imlcull_al.photos import tiles
 from recipe import degradations
 from recipe.degradations import KINDS
 from recipe.sources import Pool

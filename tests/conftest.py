@@ -167,7 +167,7 @@ sys.addaudithook(_notice_changes)
 @pytest.fixture(autouse=True)
 def jobs_give_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests that run beside would starve them."""
-    monkeypatch.setattr("imlcull_al.jobs._NICENESS", 0)
+    monkeypatch.setattr("imlcull_al.session.jobs._NICENESS", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -241,7 +241,7 @@ def save_checkpoint(folder: Path, config: dict, processor: dict | None, seed: in
 @pytest.fixture
 def run(cache_dir: Path, tiny_model: Path, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, standard output, standard error."""
-    from imlcull_al.cli import main
+    from imlcull_al.cli.commands import main
 
     def run(command: str, *arguments: object) -> tuple[int, str, str]:
         extra = [] if command == "demo" else ["--model", str(tiny_model)]
@@ -260,7 +260,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def serve() -> Iterator[Callable[..., str]]:
     """`serve(place)` starts the page of a desk, or of workspaces, and returns its address."""
     from imlcull_al import ui
-    from imlcull_al.desk import Desk
+    from imlcull_al.session.desk import Desk
 
     pages = []
 

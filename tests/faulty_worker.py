@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from imlcull_al import pixels, worker
+from imlcull_al.photos import pixels, worker
 
 decode, answer, take_pipes = pixels.decode, worker.answer, worker._take_pipes
 pipes = []

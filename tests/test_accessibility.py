@@ -3,9 +3,9 @@
 import pytest
 from conftest import fill_stage, label_of
 
-from imlcull_al.desk import Desk
-from imlcull_al.session import open_session
-from imlcull_al.workspaces import Workspaces
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
+from imlcull_al.session.workspaces import Workspaces
 
 # Of Gradio's own frame, which this project can't change.
 NOT_OURS = ".toast-wrap"

@@ -7,9 +7,9 @@ import pytest
 from conftest import fill_stage
 
 from imlcull_al import ui
-from imlcull_al.desk import Desk
 from imlcull_al.errors import ServerError
-from imlcull_al.session import open_session
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
 from imlcull_al.ui.addresses import bare, own_names, reached_at
 
 OTHERS = ["192.168.1.5", "anna-pc"]

@@ -10,12 +10,13 @@ from conftest import OUT_OF_REACH, fill_bright_and_dark
 from PIL import Image
 
 import app
-from imlcull_al import tables, ui
-from imlcull_al.desk import Desk
+from imlcull_al import ui
 from imlcull_al.errors import NotEnoughLabels, StageError
-from imlcull_al.previews import SCREEN
+from imlcull_al.photos.previews import SCREEN
 from imlcull_al.progress import minutes
-from imlcull_al.session import open_session
+from imlcull_al.project import tables
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
 from imlcull_al.ui import serving, telling
 
 
@@ -130,7 +131,7 @@ class TestEntry:
         assert app.main([]) == 130
 
     def test_the_command_line_does_without_gradio(self):
-        code = "import imlcull_al.cli, sys; sys.exit('gradio' in sys.modules or 'torch' in sys.modules)"
+        code = "import imlcull_al.cli.commands, sys; sys.exit('gradio' in sys.modules or 'torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=Path(app.__file__).parent, check=False).returncode == 0
 
     def test_a_second_embedding_is_refused(self, session):

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imlcull_al import archives
-from imlcull_al.archives import Added, Limits, add, pack, safe_key, unpack
 from imlcull_al.errors import StorageError, UploadRefused
-from imlcull_al.project import Stage
+from imlcull_al.project import archives
+from imlcull_al.project.archives import Added, Limits, add, pack, safe_key, unpack
+from imlcull_al.project.stages import Stage
 
 PHOTO = b"\xff\xd8 as good as a photo"
 LINK = 0o120777 << 16

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imlcull_al import audit
-from imlcull_al.audit import Certificate, Pile, keepers_lost_bound, keepers_lost_bounds, threshold
+from imlcull_al.learning import audit
+from imlcull_al.learning.audit import Certificate, Pile, keepers_lost_bound, keepers_lost_bounds, threshold
 
 KEYS = [f"{number}.jpg" for number in range(400)]
 SLACK = 3  # standard errors that a simulated rate may be above the promised one

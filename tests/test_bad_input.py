@@ -24,11 +24,11 @@ from conftest import (
 )
 from PIL import Image
 
-from imlcull_al import tables
-from imlcull_al.epochs import Epoch
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage, list_photos
-from imlcull_al.session import open_session
+from imlcull_al.project import tables
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.session.session import open_session
+from imlcull_al.training.epochs import Epoch
 
 COMMANDS = ("embed", "order", "score", "train", "cull")
 TRAIN = ("train", "--epochs", "1", "--patience", "1")
@@ -74,7 +74,7 @@ def do(run, project):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Trainings without their report, whose plots take most of the time here."""
-    monkeypatch.setattr("imlcull_al.report.write_report", lambda *arguments, **named: [])
+    monkeypatch.setattr("imlcull_al.training.report.write_report", lambda *arguments, **named: [])
 
 
 def refusal(result, *parts):
@@ -469,7 +469,7 @@ def test_a_project_whose_own_name_is_not_utf8(project, tmp_path, undrawn):
     project.rename(odd)
     give_labels(odd)
     before = fingerprint_of(odd / "stage_1")
-    from imlcull_al import cli
+    from imlcull_al.cli import commands as cli
 
     with pytest.MonkeyPatch.context() as patch:  # capsys reads what is written as UTF-8, which this name is not
         written = io.TextIOWrapper(io.BytesIO())
@@ -538,7 +538,9 @@ def test_cull_where_the_manifest_cant_be_written(do, labeled):
     assert not (labeled / "stage_2").exists()
 
 
-@pytest.mark.parametrize("where", ["imlcull_al.copies.copy", "imlcull_al.copies._syncfs", "pathlib.Path.mkdir"])
+@pytest.mark.parametrize(
+    "where", ["imlcull_al.culling.copies.copy", "imlcull_al.culling.copies._syncfs", "pathlib.Path.mkdir"]
+)
 def test_cull_on_a_disk_that_refuses(do, labeled, monkeypatch, where):
     do("embed")
     with monkeypatch.context() as patch:
@@ -951,7 +953,7 @@ def test_a_model_folder_of_links_is_one_like_any_other(labeled, tmp_path, tiny_m
     for path in blobs.iterdir():
         (folder / path.name).symlink_to(path)
     (folder / "README.md").symlink_to("gone")
-    from imlcull_al.cli import main
+    from imlcull_al.cli.commands import main
 
     where = ["--project", str(labeled), "--cache-dir", str(tmp_path / "cache"), "--model", str(folder)]
     assert main(["embed", *where]) == 0
@@ -961,7 +963,7 @@ def test_a_model_folder_of_links_is_one_like_any_other(labeled, tmp_path, tiny_m
 def test_a_model_folder_that_cant_be_used(labeled, tmp_path, tiny_model, kind, capsys):
     folder = shutil.copytree(tiny_model, tmp_path / "a model")
     BAD_ENCODERS[kind](folder)
-    from imlcull_al.cli import main
+    from imlcull_al.cli.commands import main
 
     for command in ("embed", "train"):
         where = ["--project", str(labeled), "--cache-dir", str(tmp_path / "cache")]
@@ -973,7 +975,7 @@ def test_a_model_folder_that_cant_be_used(labeled, tmp_path, tiny_model, kind, c
 def test_weights_that_are_no_numbers(labeled, tmp_path, tiny_model, capsys):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     nan_weights(folder)
-    from imlcull_al.cli import main
+    from imlcull_al.cli.commands import main
 
     where = ["--project", str(labeled), "--cache-dir", str(tmp_path / "cache"), "--model", str(folder)]
     assert main(["score", *where]) == 0
@@ -984,14 +986,14 @@ def test_weights_that_are_no_numbers(labeled, tmp_path, tiny_model, capsys):
 
 @pytest.mark.parametrize("model", ["/no/such/folder", "~nobody-of-that-name/model", "not an id!", "x" * 300, "a/b/c"])
 def test_a_model_name_that_can_be_nothing(labeled, cache_dir, model, capsys):
-    from imlcull_al.cli import main
+    from imlcull_al.cli.commands import main
 
     code = main(["embed", "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", model])
     refusal((code, *capsys.readouterr()), model)
 
 
 def test_a_model_out_of_reach_falls_back_and_says_so(labeled, cache_dir, capsys):
-    from imlcull_al.cli import main
+    from imlcull_al.cli.commands import main
 
     assert main(["embed", "--project", str(labeled), "--cache-dir", str(cache_dir), "--model", "nobody/has-this"]) == 0
     assert "nobody/has-this is not on this machine" in capsys.readouterr().err
@@ -1061,7 +1063,7 @@ def test_a_photo_that_goes_between_plan_and_copy(labeled, cache_dir, tiny_model)
     session = open_session(labeled, model=str(tiny_model), cache_dir=cache_dir)
     plan = session.plan_cull()
     (labeled / "stage_1" / "warm_03.jpg").unlink()
-    from imlcull_al import cull
+    from imlcull_al.culling import cull
 
     with pytest.raises(Exception, match=r"Could not read .*stage_1/warm_03\.jpg: No such file"):
         cull.apply(plan)
@@ -1073,7 +1075,7 @@ def test_a_copy_that_differs(do, labeled, monkeypatch):
         file.write(bytes(piece[:-1]) + b"?" if "warm_03" in str(file.name) else piece)
 
     with monkeypatch.context() as patch:
-        patch.setattr("imlcull_al.copies.write_all", corrupt)
+        patch.setattr("imlcull_al.culling.copies.write_all", corrupt)
         refusal(do("cull"), "The copy of", "warm_03.jpg differs", "Check the disk")
     assert not (labeled / "stage_2").exists()
     assert not Stage(labeled, 2).manifest.exists()
@@ -1117,7 +1119,7 @@ def stopped(result):
 
 
 def test_ctrl_c_while_embedding(do, labeled, monkeypatch):
-    from imlcull_al.encoder import VisionEncoder
+    from imlcull_al.encoding.encoder import VisionEncoder
 
     with monkeypatch.context() as patch:
         patch.setattr(VisionEncoder, "encode", after(2, VisionEncoder.encode))
@@ -1126,7 +1128,7 @@ def test_ctrl_c_while_embedding(do, labeled, monkeypatch):
 
 
 def test_ctrl_c_while_training_keeps_the_best_so_far(do, labeled, monkeypatch, undrawn):
-    from imlcull_al import train
+    from imlcull_al.training import train
 
     with monkeypatch.context() as patch:
         patch.setattr(train._Run, "_save", after(1, train._Run._save))
@@ -1139,7 +1141,10 @@ def test_ctrl_c_while_training_keeps_the_best_so_far(do, labeled, monkeypatch, u
     assert do(*TRAIN)[0] in (0, 1)  # 1: no epoch was better, which is said
 
 
-@pytest.mark.parametrize("place", ["imlcull_al.copies.copy", "imlcull_al.copies._syncfs", "pathlib.Path.rename"])
+COPIES = "imlcull_al.culling.copies"
+
+
+@pytest.mark.parametrize("place", [f"{COPIES}.copy", f"{COPIES}._syncfs", "pathlib.Path.rename"])
 def test_ctrl_c_while_culling(do, labeled, monkeypatch, place):
     do("embed")
     with monkeypatch.context() as patch:

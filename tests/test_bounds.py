@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import WARM, ask, fill_stage, save_photo
 
-from imlcull_al import ui, workspaces
-from imlcull_al.desk import Desk
-from imlcull_al.session import open_session
+from imlcull_al import ui
+from imlcull_al.session import workspaces
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
+from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.ui import api, bodies, bounds, connections, streams
-from imlcull_al.workspaces import Workspaces
 
 JSON = "application/json"
 CALLS = [f"/gradio_api/{name}" for name in ("run/label", "call/label", "queue/join", "cancel", "reset")]

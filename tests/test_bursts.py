@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from imlcull_al import bursts
-from imlcull_al.bursts import LONGEST, PAUSE, groups, is_bracket
+from imlcull_al.learning import bursts
+from imlcull_al.learning.bursts import LONGEST, PAUSE, groups, is_bracket
 
 A, B, C = np.eye(3)
 NONE = np.nan

@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 import pytest
 
-from imlcull_al import hdf5
-from imlcull_al.cache import Content, ContentIds, EmbeddingCache, as_bytes, stat_of
-from imlcull_al.rows import places
+from imlcull_al.encoding import hdf5
+from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_bytes, stat_of
+from imlcull_al.encoding.rows import places
 from tests.torture import cache_kills
 
 A, B, C = "00" * 15 + "0a", "ff" * 15 + "0b", "0c" * 16
@@ -348,7 +348,7 @@ def test_a_file_of_a_newer_version_is_set_aside_in_its_own_words(tmp_path, caplo
 
 
 def test_two_that_are_damaged_within_a_second_are_both_set_aside(tmp_path, monkeypatch):
-    monkeypatch.setattr("imlcull_al.files.time.strftime", lambda form: "20300102-030405")
+    monkeypatch.setattr("imlcull_al.project.files.time.strftime", lambda form: "20300102-030405")
     for text in ("first", "second"):
         make(tmp_path).path.write_text(text)
         assert make(tmp_path).read()[0] == []
@@ -578,7 +578,7 @@ CHILD = """
 import logging, os, resource, sys
 from pathlib import Path
 import filelock, h5py, numpy as np
-from imlcull_al.cache import Content, ContentIds, EmbeddingCache
+from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache
 logging.basicConfig(format="%(message)s")
 folder = Path(sys.argv[1])
 cache = EmbeddingCache(folder, "ab" * 32, 3, "an encoder", "Pillow 1")

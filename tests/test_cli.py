@@ -7,9 +7,9 @@ import json
 import pytest
 from conftest import fingerprint_of, label_of, save_photo
 
-from imlcull_al.cli import main
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage
+from imlcull_al.cli.commands import main
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
 
 
 @pytest.fixture

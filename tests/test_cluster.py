@@ -19,14 +19,15 @@ import numpy as np
 import pytest
 from conftest import MeanColour, fill_stage, save_photo
 
-from imlcull_al import cluster, photos, shards
-from imlcull_al.cache import EmbeddingCache
-from imlcull_al.checkpoints import load_encoder
-from imlcull_al.cli import main
-from imlcull_al.cluster import fill
-from imlcull_al.embeddings import ensure
+from imlcull_al.cli.commands import main
+from imlcull_al.encoding import cluster, shards
+from imlcull_al.encoding.cache import EmbeddingCache
+from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.cluster import fill
+from imlcull_al.encoding.embeddings import ensure
+from imlcull_al.encoding.shard_worker import ShardWorker, prefixes
 from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageError
-from imlcull_al.shard_worker import ShardWorker, prefixes
+from imlcull_al.photos import read as photos
 
 ROOT = Path(__file__).parents[1]
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (requirements-cluster.txt)")

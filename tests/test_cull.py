@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from conftest import fill_stage, fingerprint_of
 
-from imlcull_al import copies, cull, tables
-from imlcull_al.cull import Decision, apply, decide, make_plan
+from imlcull_al.culling import copies, cull
+from imlcull_al.culling.cull import Decision, apply, decide, make_plan
 from imlcull_al.errors import Cancelled, CullRefused, StorageError
-from imlcull_al.originals import open_inside
-from imlcull_al.photos import content_id
-from imlcull_al.project import Listing, Stage, list_photos
+from imlcull_al.photos.read import content_id
+from imlcull_al.project import tables
+from imlcull_al.project.originals import open_inside
+from imlcull_al.project.stages import Listing, Stage, list_photos
 
 
 @pytest.fixture

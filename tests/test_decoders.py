@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imlcull_al import decoders, photos, pixels, worker
-from imlcull_al.decoders import Decoders
-from imlcull_al.embeddings import ensure
+from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.jobs import Jobs
 from imlcull_al.parallel import in_order
+from imlcull_al.photos import decoders, pixels, worker
+from imlcull_al.photos import read as photos
+from imlcull_al.photos.decoders import Decoders
+from imlcull_al.session.jobs import Jobs
 from tests import faulty_worker
 from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
@@ -283,7 +284,7 @@ def test_a_thousand_photos_leave_a_worker_as_it_was(start):
 
 APP = """
 import signal, sys, threading
-from imlcull_al.decoders import Decoders
+from imlcull_al.photos.decoders import Decoders
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs in their background ignore it
 sys.path.insert(0, "tests")
 from test_decoders import jpeg
@@ -419,7 +420,8 @@ def test_what_is_no_frame_is_refused(data):
 
 
 def test_a_worker_loads_pillow_and_the_standard_library_only():
-    code = "import imlcull_al.worker, sys; print([m for m in ('numpy', 'torch', 'h5py', 'gradio') if m in sys.modules])"
+    heavy = "('numpy', 'torch', 'h5py', 'gradio')"
+    code = f"import imlcull_al.photos.worker, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
 
-from imlcull_al import embeddings, photos
-from imlcull_al.embeddings import ensure, fill
+from imlcull_al.encoding import embeddings
+from imlcull_al.encoding.embeddings import ensure, fill
 from imlcull_al.errors import Cancelled, EncoderError
 from imlcull_al.parallel import in_order
-from imlcull_al.tiles import COUNT, SIDE
+from imlcull_al.photos import read as photos
+from imlcull_al.photos.tiles import COUNT, SIDE
 
 
 def paths_of(folder):

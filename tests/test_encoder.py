@@ -6,7 +6,7 @@ import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
-from imlcull_al.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
+from imlcull_al.encoding.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
 from imlcull_al.errors import EncoderError
 
 IMAGES = [
@@ -161,7 +161,7 @@ def test_weights_of_another_shape_are_refused(tmp_path):
 def test_threads_encode_at_once_and_torch_has_its_threads_back(tiny_model):
     import torch
 
-    from imlcull_al import backbone
+    from imlcull_al.encoding import backbone
 
     encoder, before = load_encoder(str(tiny_model)), torch.get_num_threads()
     alone = [encoder.encode([image])[0] for image in IMAGES]
@@ -177,7 +177,7 @@ def test_threads_encode_at_once_and_torch_has_its_threads_back(tiny_model):
 def test_two_products_are_attention():
     import torch
 
-    from imlcull_al import backbone
+    from imlcull_al.encoding import backbone
 
     query, key, value = torch.randn(3, 2, 4, 7, 8, generator=torch.Generator().manual_seed(0))
     mask = torch.where(torch.arange(7) < 5, 0.0, -1e9).expand(2, 1, 7, 7)

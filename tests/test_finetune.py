@@ -8,17 +8,19 @@ import pytest
 import torch
 from conftest import TINY_CONFIG, fill_stage, label_of
 
-from imlcull_al import backbone, blocks, finetune, head, model, train
-from imlcull_al.backbone import Backbone, from_config
-from imlcull_al.blocks import Cut
-from imlcull_al.checkpoints import load_encoder
-from imlcull_al.epochs import Options
+from imlcull_al.encoding import backbone
+from imlcull_al.encoding.backbone import Backbone, from_config
+from imlcull_al.encoding.checkpoints import load_encoder
 from imlcull_al.errors import EncoderError, TrainingError
-from imlcull_al.finetune import FineTuning
-from imlcull_al.model import CullClassifier
-from imlcull_al.processes import Alone
+from imlcull_al.learning import head, model
+from imlcull_al.learning.model import CullClassifier
 from imlcull_al.progress import never, silent
-from imlcull_al.project import Stage
+from imlcull_al.project.stages import Stage
+from imlcull_al.training import blocks, finetune, train
+from imlcull_al.training.blocks import Cut
+from imlcull_al.training.epochs import Options
+from imlcull_al.training.finetune import FineTuning
+from imlcull_al.training.processes import Alone
 
 SHAPE = {**TINY_CONFIG, "num_hidden_layers": 3}
 KINDS = {

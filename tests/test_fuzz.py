@@ -12,13 +12,16 @@ from conftest import fill_stage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import cull, model, tables, unfinished
+from imlcull_al.culling import cull
 from imlcull_al.errors import ImlcullError, LabelsError, ModelFileError, ReplayRefused, StorageError
-from imlcull_al.journal import Journal
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage, list_photos
-from imlcull_al.session import open_session
-from imlcull_al.truth import read_truth
+from imlcull_al.learning import model
+from imlcull_al.project import tables
+from imlcull_al.project.journal import Journal
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.session.session import open_session
+from imlcull_al.simulate.truth import read_truth
+from imlcull_al.training import unfinished
 
 CSV = b'image_name,label,mine\nwarm_00.jpg,keep,1\n"a,""b"".jpg",cull,2\nsub/c.jpg,keep,\n'
 PIECES = [b"\n", b",", b'"', b"\0", b"\r", b"\xff", b"keep", b"cull", b"../", b"{", b"}", b"null", b"1e999", b'"v": 2']

@@ -11,11 +11,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.testclient import TestClient
 
 from imlcull_al import ui
-from imlcull_al.desk import Desk
 from imlcull_al.errors import ServerError
-from imlcull_al.session import open_session
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
+from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.ui import guard, guesses, headers
-from imlcull_al.workspaces import Workspaces
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from imlcull_al import head
+from imlcull_al.learning import head
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 5)) + 3 * np.eye(5)[RNG.integers(0, 2, 60)]

@@ -66,7 +66,7 @@ def test_a_checkout_keeps_its_cache_and_names_its_requirements():
 INSTALLED = """
 import sys
 from imlcull_al.installation import pip_install_cluster
-from imlcull_al.cli import main
+from imlcull_al.cli.commands import main
 print(pip_install_cluster())
 main(["embed", "--help"])
 """

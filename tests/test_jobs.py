@@ -4,8 +4,8 @@ import time
 import pytest
 
 from imlcull_al.errors import Cancelled, StageError, TrainingError
-from imlcull_al.jobs import CANCELLED, DONE, FAILED, RUNNING, WAITING, Jobs
 from imlcull_al.progress import seconds_left
+from imlcull_al.session.jobs import CANCELLED, DONE, FAILED, RUNNING, WAITING, Jobs
 from imlcull_al.turns import Turns
 
 
@@ -318,7 +318,7 @@ def test_others_come_before_the_next_job_of_the_same_visitor():
 
 
 def test_work_that_yields_lets_others_go_first_after_a_while_and_then_goes_on(monkeypatch):
-    monkeypatch.setattr("imlcull_al.jobs.SLICE", 0)
+    monkeypatch.setattr("imlcull_al.session.jobs.SLICE", 0)
     turns, filling, go_on = Turns(1), Filling(), threading.Event()
     first, second = Jobs(turns=turns, visitor="anna"), Jobs(turns=turns, visitor="bert")
     first.start("embedding", filling, yields=True)

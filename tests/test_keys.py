@@ -5,8 +5,8 @@ import json
 import pytest
 from conftest import fill_stage
 
-from imlcull_al.desk import Desk
-from imlcull_al.session import open_session
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
 from imlcull_al.ui.assets import asset
 
 

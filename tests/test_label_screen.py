@@ -8,10 +8,10 @@ import pytest
 from conftest import OUT_OF_REACH
 from PIL import Image
 
-from imlcull_al import tables
-from imlcull_al.desk import Desk
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.session import open_session
+from imlcull_al.project import tables
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
 from imlcull_al.ui import label, presses, serving
 
 PHOTOS = 30

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from imlcull_al.errors import LabelsError, StorageError, TableError
-from imlcull_al.journal import Answer, Journal
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage
+from imlcull_al.project.journal import Answer, Journal
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def answers_not_in_the_csv(stage, monkeypatch):
 
     def give(*answers):
         with monkeypatch.context() as patch:
-            patch.setattr("imlcull_al.labels.replacing", crash)
+            patch.setattr("imlcull_al.project.labels.replacing", crash)
             for key, label in answers:
                 labels.answer(key, label)
 
@@ -281,7 +281,7 @@ def test_an_answer_that_the_disk_refuses_is_none_after_the_next_start(stage, mon
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr("imlcull_al.journal.sync", refuse)
+        patch.setattr("imlcull_al.project.journal.sync", refuse)
         with pytest.raises(StorageError, match=r"Could not write .*journal"):
             labels.answer("b.jpg", "cull")
     assert stage.journal.read_bytes() == before
@@ -362,7 +362,7 @@ def test_no_name_is_a_formula_to_a_spreadsheet(stage):
 
 
 def test_a_csv_that_cant_be_written_costs_no_answer(stage, monkeypatch, caplog):
-    from imlcull_al import labels as module
+    from imlcull_al.project import labels as module
 
     def refuse(path):
         raise StorageError(f"Could not write {path}: no space.")

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.leases import SECONDS, Leases
+from imlcull_al.session.leases import SECONDS, Leases
 
 RANKED = ["a", "b", "c", "d", "e"]
 

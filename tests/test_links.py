@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from conftest import MeanColour, fill_stage, fingerprint_of, label_of
 
-from imlcull_al import copies, cull, report, unfinished
-from imlcull_al.cache import ContentIds, EmbeddingCache
-from imlcull_al.embeddings import ensure
+from imlcull_al.culling import copies, cull
+from imlcull_al.encoding.cache import ContentIds, EmbeddingCache
+from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.errors import ImlcullError, StageError, StorageError
-from imlcull_al.files import is_locked, locked, open_own, read_own, replace_text, sweep
-from imlcull_al.journal import Journal
-from imlcull_al.labels import Labels
-from imlcull_al.originals import open_inside
-from imlcull_al.previews import Previews
-from imlcull_al.project import Stage, list_photos
-from imlcull_al.session import open_session
+from imlcull_al.photos.previews import Previews
+from imlcull_al.project.files import is_locked, locked, open_own, read_own, replace_text, sweep
+from imlcull_al.project.journal import Journal
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.originals import open_inside
+from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.session.session import open_session
+from imlcull_al.training import report, unfinished
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
 JOURNAL = '{"v": 1, "at": "", "do": "answer", "key": "warm_00.jpg", "label": "cull", "before": null}\n'
@@ -78,7 +79,7 @@ class TestOpening:
 
     def test_a_link_put_there_at_the_last_moment(self, tmp_path, outside, monkeypatch):
         (tmp_path / "a").symlink_to(outside / "precious.txt")
-        monkeypatch.setattr("imlcull_al.files.is_link", lambda path: False)
+        monkeypatch.setattr("imlcull_al.project.files.is_link", lambda path: False)
         with pytest.raises(OSError, match="it is a symbolic link"):
             open_own(tmp_path / "a", "a+b")
 

@@ -12,9 +12,10 @@ import torch
 from conftest import OUT_OF_REACH, TINY_CONFIG
 from PIL import Image
 
-from imlcull_al import head, model, tiled
-from imlcull_al.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
+from imlcull_al.encoding import tiled
+from imlcull_al.encoding.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
 from imlcull_al.errors import ModelFileError
+from imlcull_al.learning import head, model
 
 FACTS = {
     "epoch": 3,

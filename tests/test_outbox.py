@@ -5,11 +5,11 @@ import json
 import pytest
 from conftest import fill_stage
 
-from imlcull_al.desk import Desk
-from imlcull_al.session import Session, open_session
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import Session, open_session
+from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.ui import visitors
 from imlcull_al.ui.assets import asset
-from imlcull_al.workspaces import Workspaces
 
 PHOTOS = 30
 

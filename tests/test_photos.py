@@ -12,9 +12,10 @@ import pytest
 from conftest import STORED, encoded
 from PIL import Image, ImageCms
 
-from imlcull_al import photos, pixels
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.originals import read, stat_of
+from imlcull_al.photos import pixels
+from imlcull_al.photos import read as photos
+from imlcull_al.project.originals import read, stat_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

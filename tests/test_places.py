@@ -3,7 +3,7 @@
 import pytest
 
 from imlcull_al.errors import UploadRefused
-from imlcull_al.places import IDLE, Held, gives_way
+from imlcull_al.session.places import IDLE, Held, gives_way
 
 NOW = 10 * IDLE
 LONG, LONGER, JUST = NOW - 2 * IDLE, NOW - 3 * IDLE, NOW - IDLE + 1

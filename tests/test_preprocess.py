@@ -5,7 +5,7 @@ import pytest
 from conftest import TINY_PROCESSOR
 from PIL import Image
 
-from imlcull_al.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from imlcull_al.encoding.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 CASES = {
     "ViTImageProcessorPil": {},

@@ -5,9 +5,9 @@ import pytest
 from conftest import fill_stage, save_photo
 from PIL import Image
 
-from imlcull_al import photos
 from imlcull_al.errors import Cancelled, UnreadablePhoto
-from imlcull_al.previews import Previews
+from imlcull_al.photos import read as photos
+from imlcull_al.photos.previews import Previews
 
 
 @pytest.fixture

@@ -16,22 +16,28 @@ from conftest import fill_stage, label_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import model, processes, tables
-from imlcull_al.checkpoints import BESIDE
+from imlcull_al.encoding.checkpoints import BESIDE
 from imlcull_al.errors import TrainingError
-from imlcull_al.files import is_locked
-from imlcull_al.labels import Labels
-from imlcull_al.processes import Alone, Together
-from imlcull_al.project import Stage
+from imlcull_al.learning import model
+from imlcull_al.project import tables
+from imlcull_al.project.files import is_locked
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
+from imlcull_al.training import processes
+from imlcull_al.training.processes import Alone, Together
 
 pytest.importorskip("accelerate")
 
 ROOT = Path(__file__).parents[1]
 BOUND = 120  # seconds for what takes ten
-EXACT = "from imlcull_al import backbone, cli; backbone._has_bfloat16 = lambda device: False\n"
+EXACT = """
+from imlcull_al import cli
+from imlcull_al.encoding import backbone
+backbone._has_bfloat16 = lambda device: False
+"""
 RUN = "import sys; sys.exit(cli.main(sys.argv[1:]))"
 IN_EPOCH_2 = """
-from imlcull_al.finetune import FineTuning
+from imlcull_al.training.finetune import FineTuning
 evaluate, epochs = FineTuning._evaluate, []
 def counted(self):
     epochs.append(evaluate(self))
@@ -42,14 +48,14 @@ FineTuning._evaluate = counted
 """
 DIES = EXACT + IN_EPOCH_2.format(happens="import os, signal; os.kill(os.getpid(), signal.SIGKILL)") + RUN
 RAISES = EXACT + IN_EPOCH_2.format(happens="raise RuntimeError('a defect')") + RUN
-ALL_BETTER = "from imlcull_al.epochs import Epoch; Epoch.better_than = lambda self, other: True\n"
+ALL_BETTER = "from imlcull_al.training.epochs import Epoch; Epoch.better_than = lambda self, other: True\n"
 STOPS = (
     EXACT
     + """
 import sys
-from imlcull_al import processes
-from imlcull_al.epochs import Epoch, Options
-from imlcull_al.session import open_session
+from imlcull_al.training import processes
+from imlcull_al.training.epochs import Epoch, Options
+from imlcull_al.session.session import open_session
 session = open_session(sys.argv[3], model=sys.argv[5], cache_dir=sys.argv[7], prepare=False)
 seen = []
 done = session.train(Options(epochs=50, learning_rate=1e-3, patience=50), stop=lambda: len(seen) >= 3,

@@ -5,7 +5,7 @@ import pytest
 from conftest import save_photo
 
 from imlcull_al.errors import StageError
-from imlcull_al.project import Stage, list_photos, open_stage, photo_suffix
+from imlcull_al.project.stages import Stage, list_photos, open_stage, photo_suffix
 
 
 def listing_of(project, *names):

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import head, query
+from imlcull_al.learning import head, query
 
 
 def test_uncertainty_by_eye():

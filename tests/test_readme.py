@@ -13,14 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from imlcull_al import sample, tiles
-from imlcull_al.checkpoints import BESIDE, DEFAULT_MODEL
-from imlcull_al.cli import main
-from imlcull_al.desk import Desk
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage
-from imlcull_al.session import open_session
-from imlcull_al.tiled import QUALITIES
+from imlcull_al.cli.commands import main
+from imlcull_al.encoding.checkpoints import BESIDE, DEFAULT_MODEL
+from imlcull_al.encoding.tiled import QUALITIES
+from imlcull_al.photos import tiles
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
+from imlcull_al.simulate import sample
 from recipe import __main__ as recipe
 from recipe import sources
 from recipe.__main__ import Recipe
@@ -39,7 +40,7 @@ def my_project(tmp_path, monkeypatch):
     """A sample project `my_project` in the current folder, and a cache of its own."""
     sample.make_sample(tmp_path / "my_project", photos=48)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("imlcull_al.session.DEFAULT_CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr("imlcull_al.session.session.DEFAULT_CACHE_DIR", tmp_path / "cache")
     return tmp_path / "my_project"
 
 

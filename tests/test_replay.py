@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from conftest import COLD, WARM, fingerprint_of, label_of, save_photo
 
-from imlcull_al import replay as module
-from imlcull_al import tables
-from imlcull_al.cli import main
+from imlcull_al.cli.commands import main
 from imlcull_al.errors import ReplayRefused, StorageError
-from imlcull_al.evaluation import auroc, average_precision, labels_to_reach, mean_interval, quality
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage
-from imlcull_al.replay import Measured, Rules, replay
-from imlcull_al.session import Session
-from imlcull_al.truth import hold_out, read_truth
+from imlcull_al.project import tables
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
+from imlcull_al.session.session import Session
+from imlcull_al.simulate import replay as module
+from imlcull_al.simulate.replay import Measured, Rules, replay
+from imlcull_al.simulate.truth import hold_out, read_truth
+from imlcull_al.training.evaluation import auroc, average_precision, labels_to_reach, mean_interval, quality
 
 SHORT = Rules(budget=16, step=4, seeds=2)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imlcull_al import evaluation, report
-from imlcull_al.epochs import Epoch
 from imlcull_al.errors import EncoderError, StorageError
-from imlcull_al.evaluation import Bin, Prediction
+from imlcull_al.training import evaluation, report
+from imlcull_al.training.epochs import Epoch
+from imlcull_al.training.evaluation import Bin, Prediction
 
 FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls", "sharpness"]
 TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
@@ -294,5 +294,5 @@ def test_a_file_in_the_place_of_the_report_is_left_alone(undrawn, write, tmp_pat
 
 
 def test_matplotlib_is_only_loaded_to_draw():
-    code = "import sys, imlcull_al.report; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, imlcull_al.training.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

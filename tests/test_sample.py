@@ -7,9 +7,10 @@ import pytest
 from PIL import ExifTags, Image
 from scipy.ndimage import laplace
 
-from imlcull_al import sample, tables
 from imlcull_al.errors import StageError, StorageError
-from imlcull_al.project import list_photos, open_stage
+from imlcull_al.project import tables
+from imlcull_al.project.stages import list_photos, open_stage
+from imlcull_al.simulate import sample
 
 PHOTOS = 24
 

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import seen
 from benchmarks.defects import Spoiled
-from imlcull_al.evaluation import auroc
-from imlcull_al.tiled import QUALITIES
+from imlcull_al.encoding.tiled import QUALITIES
+from imlcull_al.training.evaluation import auroc
 from recipe.degradations import KINDS
 
 GROUPS = np.repeat(np.arange(20), 10)

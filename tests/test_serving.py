@@ -11,10 +11,10 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from imlcull_al.desk import Desk
+from imlcull_al.encoding.sharpness import as_png
 from imlcull_al.errors import NoWorkspace, TooManyRequests, UnreadablePhoto
-from imlcull_al.session import open_session
-from imlcull_al.sharpness import as_png
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
 from imlcull_al.ui import serving, strict
 
 SECRET = "a secret outside"

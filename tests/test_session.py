@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from conftest import OUT_OF_REACH, fill_stage, label_of, save_photo
 
-from imlcull_al import audit, model, open_session
-from imlcull_al.checkpoints import BESIDE
+from imlcull_al import open_session
+from imlcull_al.encoding.checkpoints import BESIDE
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
-from imlcull_al.photos import content_id
-from imlcull_al.ranking import QUEUES, Ranker
-from imlcull_al.session import Counts, Session
+from imlcull_al.learning import audit, model
+from imlcull_al.learning.ranking import QUEUES, Ranker
+from imlcull_al.photos.read import content_id
+from imlcull_al.session.session import Counts, Session
 
 
 @pytest.fixture

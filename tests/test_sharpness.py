@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imlcull_al.encoding.sharpness import COLOURS, as_png, coloured, laid_over, sharpness_map
+from imlcull_al.encoding.tiled import TiledEncoder
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.sharpness import COLOURS, as_png, coloured, laid_over, sharpness_map
-from imlcull_al.tiled import TiledEncoder
 
 BLUE, GREEN, YELLOW = ((59, 79, 196), (31, 158, 154), (255, 225, 37))
 VALUES = np.array([[0, 0.5, 1], [np.nan, 0.25, 0]], np.float32)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import fill_stage, fingerprint_of, label_of
 
-from imlcull_al import copies, cull
+from imlcull_al.culling import copies, cull
 from imlcull_al.errors import CullRefused, StorageError
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage, list_photos
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage, list_photos
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("Ä é.jpg", "写真 😀.jpg")
@@ -88,10 +88,10 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 import filelock
-from imlcull_al import cull
+from imlcull_al.culling import cull
 from imlcull_al.errors import ImlcullError
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage, list_photos
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage, list_photos
 "".encode("utf-8-sig")
 if os.getuid() == 0:
     os.setuid(65534)  # only now: Python's own files may be root's
@@ -138,9 +138,9 @@ def test_a_project_that_may_only_be_read():
 WORK = """
 import sys
 from pathlib import Path
-from imlcull_al import cull
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage, list_photos
+from imlcull_al.culling import cull
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage, list_photos
 from imlcull_al.terminal import say
 stage = Stage(Path(sys.argv[1]), 1)
 labels = Labels(stage)

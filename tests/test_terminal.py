@@ -3,9 +3,9 @@
 import logging
 
 from imlcull_al import terminal
-from imlcull_al.cli import main
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage
+from imlcull_al.cli.commands import main
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
 
 NAME = "\x1b]0;owned\x07a\r\nError: all photos deleted\u202egpj.jpg\udcff"
 
@@ -20,7 +20,7 @@ def test_nor_in_the_log(capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as a program finds them
     terminal.show_log()
     terminal.show_log()
-    logging.getLogger("imlcull_al.labels").warning("%s was edited", NAME)
+    logging.getLogger("imlcull_al.project.labels").warning("%s was edited", NAME)
     assert capsys.readouterr().err.splitlines() == [terminal.plain(f"{NAME} was edited")]
 
 

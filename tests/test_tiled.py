@@ -7,10 +7,10 @@ import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
-from imlcull_al import checkpoints, tiled
-from imlcull_al import tiles as places
-from imlcull_al.checkpoints import BUILTIN, load_encoder
-from imlcull_al.tiled import QUALITIES, SideBySide, TiledEncoder
+from imlcull_al.encoding import checkpoints, tiled
+from imlcull_al.encoding.checkpoints import BUILTIN, load_encoder
+from imlcull_al.encoding.tiled import QUALITIES, SideBySide, TiledEncoder
+from imlcull_al.photos import tiles as places
 from recipe.losses import OUTPUTS
 
 CONFIG = {

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from imlcull_al import photos, pixels, sharpness, tiles
+from imlcull_al.encoding import sharpness
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.tiles import COUNT, SIDE, Place
+from imlcull_al.photos import pixels, tiles
+from imlcull_al.photos import read as photos
+from imlcull_al.photos.tiles import COUNT, SIDE, Place
 
 SMALL = [(1, 1), (1, 5000), (5000, 1), (3, 2), (112, 112), (112, 113), (111, 300), (167, 112), (200, 50), (224, 224)]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from imlcull_al.progress import silent
-from imlcull_al.project import Stage
+from imlcull_al.project.stages import Stage
 from tests.torture import cull_kills, doors, flood, label_kills, load, many_files, swaps
 
 

@@ -11,16 +11,19 @@ from conftest import fill_stage, fingerprint_of, label_of, save_photo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al import examples, finetune, model, photos, tiled, train
-from imlcull_al.checkpoints import BESIDE, BUILTIN, load_encoder
-from imlcull_al.embeddings import ensure
-from imlcull_al.epochs import Epoch, Options, split
+from imlcull_al.encoding import tiled
+from imlcull_al.encoding.checkpoints import BESIDE, BUILTIN, load_encoder
+from imlcull_al.encoding.embeddings import ensure
+from imlcull_al.encoding.preprocess import Preprocessing
 from imlcull_al.errors import Cancelled, ModelFileError, NotEnoughLabels, StorageError, TrainingError
-from imlcull_al.files import locked
-from imlcull_al.preprocess import Preprocessing
-from imlcull_al.processes import Alone
+from imlcull_al.learning import model
+from imlcull_al.photos import read as photos
 from imlcull_al.progress import never, silent
-from imlcull_al.project import Stage
+from imlcull_al.project.files import locked
+from imlcull_al.project.stages import Stage
+from imlcull_al.training import examples, finetune, train
+from imlcull_al.training.epochs import Epoch, Options, split
+from imlcull_al.training.processes import Alone
 
 
 @pytest.fixture

@@ -18,14 +18,15 @@ from conftest import COLD, WARM, save_photo
 from PIL import Image
 from starlette.requests import Request
 
-from imlcull_al import errors, incoming
-from imlcull_al import workspaces as module
-from imlcull_al.archives import Limits
-from imlcull_al.desk import EMBEDDING
+from imlcull_al import errors
 from imlcull_al.errors import UploadRefused
+from imlcull_al.project.archives import Limits
+from imlcull_al.session import incoming
+from imlcull_al.session import workspaces as module
+from imlcull_al.session.desk import EMBEDDING
+from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.turns import Turns
 from imlcull_al.ui import serving, visitors
-from imlcull_al.workspaces import Workspaces
 
 BYTES = "application/octet-stream"
 ZIP = {"photo": 100_000, "total": 1_000_000, "files": 60}

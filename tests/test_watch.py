@@ -6,14 +6,14 @@ import shutil
 import pytest
 from conftest import COLD, WARM, label_of, save_photo
 
-from imlcull_al.desk import DRY_RUN, EMBEDDING, TRAINING, Desk, preview_token
-from imlcull_al.epochs import Options
 from imlcull_al.errors import CullRefused, StageError
-from imlcull_al.files import locked
-from imlcull_al.project import Stage, list_photos
-from imlcull_al.session import open_session
+from imlcull_al.project.files import locked
+from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.session.desk import DRY_RUN, EMBEDDING, TRAINING, Desk, preview_token
+from imlcull_al.session.session import open_session
+from imlcull_al.session.watch import Photos, next_state
+from imlcull_al.training.epochs import Options
 from imlcull_al.ui.cull import outcome_html, promised
-from imlcull_al.watch import Photos, next_state
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ class TestPhotos:
         assert seen.have_changed()
 
     def test_photos_are_looked_at_by_turns(self, project, seen, monkeypatch):
-        monkeypatch.setattr("imlcull_al.watch.A_LOOK", 5)
+        monkeypatch.setattr("imlcull_al.session.watch.A_LOOK", 5)
         for _ in range(3):
             assert not seen.have_changed()
         os.utime(project / "stage_1" / "warm_05.jpg", (1, 1))

@@ -9,12 +9,12 @@ import pytest
 from conftest import fill_stage, save_photo
 
 from imlcull_al import errors
-from imlcull_al import workspaces as module
-from imlcull_al.archives import Limits
-from imlcull_al.desk import CULL, DRY_RUN, EMBEDDING, TRAINING
 from imlcull_al.errors import CullRefused, NoWorkspace, UploadRefused
-from imlcull_al.jobs import DONE
-from imlcull_al.workspaces import SECONDS, Workspaces
+from imlcull_al.project.archives import Limits
+from imlcull_al.session import workspaces as module
+from imlcull_al.session.desk import CULL, DRY_RUN, EMBEDDING, TRAINING
+from imlcull_al.session.jobs import DONE
+from imlcull_al.session.workspaces import SECONDS, Workspaces
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ import numpy as np
 from benchmarks.speed.harness import alternate, fresh, seconds
 from benchmarks.speed.material import Material, Project, name_of, plan_of, remember
 from benchmarks.speed.report import Aim, Row
-from imlcull_al import cull, photos
-from imlcull_al.project import list_photos, open_stage
+from imlcull_al.culling import cull
+from imlcull_al.photos import read as photos
+from imlcull_al.project.stages import list_photos, open_stage
 
 BYTES = 300_000
 

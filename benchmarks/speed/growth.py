@@ -16,9 +16,10 @@ from benchmarks.speed import culling, memory, starting
 from benchmarks.speed.harness import fresh, seconds
 from benchmarks.speed.material import Material, Project
 from benchmarks.speed.report import Point
-from imlcull_al import open_session, photos
-from imlcull_al.cache import EmbeddingCache
-from imlcull_al.checkpoints import load_encoder
+from imlcull_al import open_session
+from imlcull_al.encoding.cache import EmbeddingCache
+from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.photos import read as photos
 
 SIZES = (1000, 10_000, 100_000)
 EMPTY = 1_000_000

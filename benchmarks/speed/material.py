@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imlcull_al import cull, open_session, photos
-from imlcull_al.cache import Content, ContentIds, EmbeddingCache, as_hex
-from imlcull_al.checkpoints import load_encoder
-from imlcull_al.encoder import VisionEncoder
-from imlcull_al.originals import stat_of
-from imlcull_al.project import Listing, open_stage
+from imlcull_al import open_session
+from imlcull_al.culling import cull
+from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_hex
+from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.encoder import VisionEncoder
+from imlcull_al.photos import read as photos
+from imlcull_al.project.originals import stat_of
+from imlcull_al.project.stages import Listing, open_stage
 
 WIDTH, HEIGHT = 6000, 4000
 ORIGINALS = 10

@@ -16,8 +16,9 @@ import numpy as np
 from benchmarks.speed.harness import fresh, watched
 from benchmarks.speed.material import Material, Project, Toy, name_of
 from benchmarks.speed.report import Aim, Row
-from imlcull_al import embeddings, open_session
-from imlcull_al.checkpoints import load_encoder
+from imlcull_al import open_session
+from imlcull_al.encoding import embeddings
+from imlcull_al.encoding.checkpoints import load_encoder
 
 MILLION = 1_000_000
 SIZES = (20_000, 50_000, 100_000)
@@ -105,7 +106,7 @@ def app(folder: str, cache: str, model: str) -> dict[str, float]:
 def served(session: Any) -> None:
     """One look at the page."""
     from imlcull_al import ui
-    from imlcull_al.desk import Desk
+    from imlcull_al.session.desk import Desk
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

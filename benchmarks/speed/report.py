@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.results import table
-from imlcull_al.files import replace_text
+from imlcull_al.project.files import replace_text
 
 PACKAGES = ("torch", "transformers", "pillow", "numpy", "h5py", "gradio", "scikit-learn", "scikit-activeml")
 COLUMNS = ("", "work", "imlcull", "against", "theirs", "outcome", "aim", "reached", "measured")

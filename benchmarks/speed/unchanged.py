@@ -11,10 +11,10 @@ import numpy as np
 from benchmarks.speed.harness import alternate, command, fresh, seconds
 from benchmarks.speed.material import Material, Project, content_ids, fill
 from benchmarks.speed.report import Aim, Row
-from imlcull_al import embeddings
-from imlcull_al.cache import EmbeddingCache
-from imlcull_al.checkpoints import load_encoder
-from imlcull_al.project import list_photos, open_stage
+from imlcull_al.encoding import embeddings
+from imlcull_al.encoding.cache import EmbeddingCache
+from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.project.stages import list_photos, open_stage
 
 DIM = 768
 

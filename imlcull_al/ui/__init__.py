@@ -40,12 +40,12 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ..desk import EMBEDDING, Desk
 from ..errors import ServerError
 from ..installation import pip_install
-from ..session import open_session
+from ..session.desk import EMBEDDING, Desk
+from ..session.session import open_session
+from ..session.workspaces import Workspaces
 from ..terminal import say
-from ..workspaces import Workspaces
 from . import api, cull, label, presses, promise, review, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .assets import asset

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from ..desk import CULL, DRY_RUN, Desk
-from ..epochs import Options
 from ..errors import StageError
-from ..jobs import DONE
-from ..previews import SCREEN
-from ..session import Photo, Session
+from ..photos.previews import SCREEN
+from ..session.desk import CULL, DRY_RUN, Desk
+from ..session.jobs import DONE
+from ..session.session import Photo, Session
+from ..training.epochs import Options
 from .serving import Find, photo_url
 from .telling import attempt
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from ..cull import LINKS, Decision, Plan
-from ..desk import CULL, DRY_RUN, Desk, Made, preview_token
-from ..jobs import DONE
-from ..session import Session
+from ..culling.cull import LINKS, Decision, Plan
+from ..session.desk import CULL, DRY_RUN, Desk, Made, preview_token
+from ..session.jobs import DONE
+from ..session.session import Session
 from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
 from .serving import SMALL, Find, photo_url
 

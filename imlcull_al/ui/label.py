@@ -10,11 +10,11 @@ from typing import Any
 
 import gradio as gr
 
+from ..encoding.sharpness import COLOURS
 from ..errors import StageError
-from ..labels import AUDIT
-from ..ranking import QUEUES
-from ..session import Photo, Session
-from ..sharpness import COLOURS
+from ..learning.ranking import QUEUES
+from ..project.labels import AUDIT
+from ..session.session import Photo, Session
 from .assets import PAGE, asset
 from .presses import listed, visitor_of
 from .serving import photo_id

@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from ..desk import Desk
 from ..errors import NoWorkspace
-from ..jobs import Job
 from ..progress import how_far
+from ..session.desk import Desk
+from ..session.jobs import Job
 from .serving import Find
 from .telling import attempt
 

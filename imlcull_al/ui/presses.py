@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import StageError
-from ..session import Session
+from ..session.session import Session
 from .telling import attempt
 
 _LONGEST_LIST = 5000

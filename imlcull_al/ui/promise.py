@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from ..desk import Desk
 from ..errors import StageError
-from ..promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, hint
-from ..session import Session
+from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, hint
+from ..session.desk import Desk
+from ..session.session import Session
 from .curves import Line, chart
 from .look import every_second, sentence
 from .serving import Find

@@ -12,8 +12,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from ..labels import LABELS
-from ..session import Photo, Session
+from ..project.labels import LABELS
+from ..session.session import Photo, Session
 from .assets import PAGE, asset
 from .look import every_second
 from .serving import Find, photo_id

@@ -23,15 +23,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from .. import photos
-from ..desk import Desk
+from ..encoding.sharpness import as_png, sharpness_map
 from ..errors import ImlcullError, StageError, UnreadablePhoto
-from ..files import is_link, read_own
 from ..parallel import THREADS
-from ..previews import SCREEN
-from ..project import Stage
-from ..session import Session
-from ..sharpness import as_png, sharpness_map
+from ..photos import read as photos
+from ..photos.previews import SCREEN
+from ..project.files import is_link, read_own
+from ..project.stages import Stage
+from ..session.desk import Desk
+from ..session.session import Session
 from . import strict
 from .fairly import Fairly, Whose, turning_away
 from .senders import sender_of

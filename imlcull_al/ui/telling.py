@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import ImlcullError
-from ..jobs import defect
+from ..session.jobs import defect
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -11,13 +11,13 @@ from typing import Any
 
 import gradio as gr
 
-from ..desk import TRAINING, Desk, Lap
-from ..epochs import Options
 from ..errors import TrainingError
-from ..jobs import DONE, Job
 from ..progress import minutes
-from ..session import Counts, Session
-from ..train import Interrupted
+from ..session.desk import TRAINING, Desk, Lap
+from ..session.jobs import DONE, Job
+from ..session.session import Counts, Session
+from ..training.epochs import Options
+from ..training.train import Interrupted
 from .curves import curves_svg
 from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
 from .serving import Find, report_urls

@@ -25,10 +25,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ..archives import ARCHIVE_SUFFIX, SUFFIXES, Limits, megabytes, pack, usage
-from ..desk import EMBEDDING, Desk
-from ..project import DECODABLE_SUFFIXES, photo_suffix
-from ..workspaces import DELETED, SECONDS, Arrival, Workspace, Workspaces
+from ..project.archives import ARCHIVE_SUFFIX, SUFFIXES, Limits, megabytes, pack, usage
+from ..project.stages import DECODABLE_SUFFIXES, photo_suffix
+from ..session.desk import EMBEDDING, Desk
+from ..session.workspaces import DELETED, SECONDS, Arrival, Workspace, Workspaces
 from .assets import asset
 from .fairly import Fairly, Handler, Whose, turning_away
 from .headers import cookie_policy

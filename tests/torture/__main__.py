@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imlcull_al.files import replace_text
+from imlcull_al.project.files import replace_text
 from tests.torture.killing import ROOT
 
 README = Path(__file__).with_name("README.md")

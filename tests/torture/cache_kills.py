@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al.cache import Content, ContentIds, EmbeddingCache, as_hex
+from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_hex
 from imlcull_al.progress import Progress, silent
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed_together, row, tell

@@ -16,9 +16,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from imlcull_al import cull, photos
-from imlcull_al.files import TEMPORARY_PREFIX, sweep
-from imlcull_al.project import Stage, list_photos
+from imlcull_al.culling import cull
+from imlcull_al.photos import read as photos
+from imlcull_al.project.files import TEMPORARY_PREFIX, sweep
+from imlcull_al.project.stages import Stage, list_photos
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed, row, tell
 

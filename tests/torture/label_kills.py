@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from imlcull_al.labels import Labels
-from imlcull_al.project import Stage
+from imlcull_al.project.labels import Labels
+from imlcull_al.project.stages import Stage
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed_together, row, tell
 

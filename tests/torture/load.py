@@ -121,8 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def prepare(folder: Path, photos: int, model: str, ahead: Path | None = None) -> Path:
     """A sample project in `folder`, embedded; copied from `ahead` where an earlier run left one."""
-    from imlcull_al.sample import make_sample
-    from imlcull_al.session import open_session
+    from imlcull_al.session.session import open_session
+    from imlcull_al.simulate.sample import make_sample
 
     made = ahead / f"{photos}" if ahead else folder
     project, since = made / "project", time.perf_counter()
@@ -137,16 +137,16 @@ def prepare(folder: Path, photos: int, model: str, ahead: Path | None = None) ->
 
 def make_previews(project: Path, model: str) -> None:
     """What the server would be busy with first."""
-    from imlcull_al.previews import SCREEN
-    from imlcull_al.session import open_session
+    from imlcull_al.photos.previews import SCREEN
+    from imlcull_al.session.session import open_session
 
     open_session(project, model=model, cache_dir=project.parent / "cache").make_previews(SCREEN)
 
 
 def under_load(project: Path, load: Load) -> int:
     """Let the labelers work, kill the server, compare; the exit code."""
-    from imlcull_al.labels import LABELS
-    from imlcull_al.sample import truth
+    from imlcull_al.project.labels import LABELS
+    from imlcull_al.simulate.sample import truth
 
     is_keep = truth(project)
     before = _answer_some(project, is_keep)
@@ -191,10 +191,10 @@ def under_load(project: Path, load: Load) -> int:
 
 def compare(project: Path, before: Mapping[str, str], seen: Sequence[Note]) -> Outcome:
     """Journal and CSV of a killed server against what its labelers noted; `before`: answers that were there already."""
-    from imlcull_al import tables
-    from imlcull_al.journal import Journal
-    from imlcull_al.labels import Labels
-    from imlcull_al.project import open_stage
+    from imlcull_al.project import tables
+    from imlcull_al.project.journal import Journal
+    from imlcull_al.project.labels import Labels
+    from imlcull_al.project.stages import open_stage
 
     stage = open_stage(project, 1)
     # A photo given twice may have got two answers; either of them is what somebody sent.
@@ -250,8 +250,8 @@ def summary(seconds: Sequence[float]) -> tuple[float, float, float]:
 def answer_many(project: Path, count: int, model: str) -> None:
     """Give `count` answers in one session, one in fifty taken back and given again; print memory and time."""
     from imlcull_al import open_session
-    from imlcull_al.labels import CULL, KEEP
-    from imlcull_al.sample import truth
+    from imlcull_al.project.labels import CULL, KEEP
+    from imlcull_al.simulate.sample import truth
 
     is_keep, chance = truth(project), random.Random(0)
     session = open_session(project, model=model, cache_dir=project.parent / "cache")
@@ -390,8 +390,8 @@ def _label(number: int, call: Call, load: Load, truths: Mapping[str, str], notes
 
 def _answer_some(project: Path, is_keep: Mapping[str, bool]) -> dict[str, str]:
     """Answers that are there before the server starts."""
-    from imlcull_al.labels import CULL, KEEP, Labels
-    from imlcull_al.project import open_stage
+    from imlcull_al.project.labels import CULL, KEEP, Labels
+    from imlcull_al.project.stages import open_stage
 
     keys = random.Random(0).sample(sorted(is_keep), min(ANSWERED_BEFORE, len(is_keep) // 4))
     labels = Labels(open_stage(project, 1))

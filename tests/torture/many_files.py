@@ -14,9 +14,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from imlcull_al import cull
-from imlcull_al.labels import CULL, KEEP, Labels
-from imlcull_al.project import Stage, list_photos
+from imlcull_al.culling import cull
+from imlcull_al.project.labels import CULL, KEEP, Labels
+from imlcull_al.project.stages import Stage, list_photos
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import row
 

@@ -27,9 +27,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageCms
 
-from imlcull_al import photos, pixels, worker
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.parallel import in_order
+from imlcull_al.photos import pixels, worker
+from imlcull_al.photos import read as photos
 from imlcull_al.terminal import progress_bar
 
 SIDE, SCREEN, LATTICE = 224, 1600, 16

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imlcull_al import cull
+from imlcull_al.culling import cull
 from imlcull_al.errors import ImlcullError
-from imlcull_al.project import Listing, Stage
+from imlcull_al.project.stages import Listing, Stage
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import row
 

@@ -1,0 +1,1 @@
+"""From decisions to the next stage, and back."""

@@ -1,0 +1,191 @@
+"""From the name of a model to an encoder: the built-in one, a local folder, a Hugging Face id, or two side by side.
+
+    builtin                                 the one in `imlcull_al/builtin`, which looks at tiles in full resolution too
+    google/vit-base-patch16-224             a Hugging Face id or a folder: a vision transformer on the whole photo
+    google/vit-base-patch16-224+builtin     both, side by side
+
+What configs in a checkpoint's folder mean is known here and nowhere else. Knows nothing of photos, caches or labels.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EncoderError
+from .encoder import Architecture, Encoder, VisionEncoder
+from .model_folder import check, digest_of_files, read_json, weight_files
+from .preprocess import Preprocessing
+from .tiled import SideBySide, TiledEncoder
+
+if TYPE_CHECKING:
+    from .backbone import Backbone
+
+BUILTIN = "builtin"
+BESIDE = f"+{BUILTIN}"
+DEFAULT_MODEL = f"google/vit-base-patch16-224{BESIDE}"
+_FOLDER = Path(__file__).parents[1] / "builtin"
+_CONFIG_FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
+_WEIGHTS_PATTERNS = ("*.safetensors", "*.safetensors.index.json")
+# The library's pooler of these is trained with the model. Of plain ViT and DeiT it is not: there the class token is.
+_POOLER_MODELS = (
+    "clip_vision_model",
+    "siglip_vision_model",
+    "siglip2_vision_model",
+    "beit",
+    "data2vec-vision",
+    "swin",
+    "swinv2",
+)
+_FIRST_TOKEN_MODELS = (
+    "vit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "vit_msn", "vit_mae",
+)  # fmt: skip
+
+
+def load_encoder(model: str | None = None) -> Encoder:
+    """The encoder named `model`; default `DEFAULT_MODEL`.
+
+    Raises `EncoderError` for a folder that holds no vision transformer. In place of an id that is neither on this
+    machine nor to be reached comes the built-in encoder, whose `notice` says so.
+    """
+    wanted = model or DEFAULT_MODEL
+    if wanted == BUILTIN:
+        return builtin()
+    first = wanted.removesuffix(BESIDE)
+    found = _vision_encoder(first)
+    if found is None:
+        return replace(
+            builtin(),
+            notice=f"{first} is not on this machine and the Hugging Face hub can't be reached: scores come from the "
+            "built-in encoder alone. Go online once, or name a local folder (--model).",
+        )
+    return SideBySide(found, builtin(), wanted, f"{found.name} + {BUILTIN}") if first != wanted else found
+
+
+@cache
+def builtin() -> TiledEncoder:
+    """The encoder that comes with this package, the same for all who ask."""
+    return tiled_encoder(_FOLDER)
+
+
+def tiled_encoder(folder: Path) -> TiledEncoder:
+    """The encoder of a folder of weights that were trained as the built-in ones. Raises `EncoderError`."""
+    whole = _from_folder(BUILTIN, BUILTIN, folder, pooling="both")
+    return TiledEncoder(BUILTIN, BUILTIN, whole, trained=_from_folder(BUILTIN, BUILTIN, folder))
+
+
+def _vision_encoder(model: str) -> VisionEncoder | None:
+    """That of a folder or a Hugging Face id; None where the hub would have to be asked and is out of reach."""
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 - unlike Path's, these three answer any text
+    if os.path.isdir(folder):  # noqa: PTH112
+        return _from_folder(folder.resolve().name, str(folder.resolve()), folder)
+    names_a_path = model.startswith((".", "/", "~")) or model.count("/") > 1
+    if names_a_path or os.path.exists(folder):  # noqa: PTH110
+        raise EncoderError(f"There is no model folder {model}. Name a folder with a config.json, or a Hugging Face id.")
+    snapshot = _from_hub(model)
+    return None if snapshot is None else _from_folder(model, model, snapshot)
+
+
+def _from_hub(model: str) -> Path | None:
+    """The snapshot of a Hugging Face id: the one on this machine, else downloaded; None where the hub is out of reach.
+
+    Raises `EncoderError` when the hub refuses or the download breaks off.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+    from huggingface_hub.utils import httpx
+
+    patterns = [*_CONFIG_FILES, *_WEIGHTS_PATTERNS]
+    try:
+        with suppress(LocalEntryNotFoundError):  # not on this machine yet
+            folder = Path(snapshot_download(model, allow_patterns=patterns, local_files_only=True))
+            if weight_files(folder):
+                return folder
+        folder = Path(snapshot_download(model, allow_patterns=patterns, etag_timeout=5))
+        if not weight_files(folder):
+            folder = Path(snapshot_download(model, allow_patterns=[*patterns, "pytorch_model.bin"], etag_timeout=5))
+        return folder
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise EncoderError(f"{model} is neither a folder nor a Hugging Face id. Name one or the other.") from error
+    except (RepositoryNotFoundError, GatedRepoError) as error:
+        raise EncoderError(
+            f"The Hugging Face hub has no model {model} that may be read. Check the id, or name a local folder."
+        ) from error
+    except (OSError, httpx.HTTPError) as error:
+        raise EncoderError(
+            f"The download of {model} broke off ({error}). Try again, or name a local folder."
+        ) from error
+
+
+def _from_folder(name: str, reference: str, folder: Path, pooling: str | None = None) -> VisionEncoder:
+    check(folder)
+    config = read_json(folder / "config.json")
+    if config is None:
+        raise EncoderError(f"{folder} holds no config.json. Name the folder of a Hugging Face vision transformer.")
+    weights = weight_files(folder)
+    if not weights:
+        raise EncoderError(f"{folder} holds no model.safetensors and no pytorch_model.bin. Download the model again.")
+    architecture = _architecture(folder, config)
+    if pooling:
+        architecture = replace(architecture, pooling=pooling)
+    fingerprint = architecture.digest(digest_of_files(weights))
+    size = sum(path.stat().st_size for path in weights)
+
+    def build() -> "Backbone":
+        from .backbone import from_folder
+
+        return from_folder(folder, architecture.vision_config, architecture.pooling, size)
+
+    return VisionEncoder(name, reference, architecture, fingerprint, build)
+
+
+def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
+    tower = config.get("vision_config")
+    vision_config = dict(tower if isinstance(tower, dict) else config)
+    if isinstance(tower, dict):  # a text tower beside it: its type is told by the whole model's
+        vision_config.setdefault("model_type", f"{config.get('model_type')}_vision_model")
+        vision_config["model_type"] = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}.get(
+            vision_config["model_type"], vision_config["model_type"]
+        )
+    dim = vision_config.get("hidden_size")
+    if "patch_size" not in vision_config or "model_type" not in vision_config or type(dim) is not int or dim < 1:
+        raise EncoderError(
+            f"{folder} holds a {config.get('model_type', 'nameless')} model, no vision transformer. "
+            "Choose a ViT, DeiT, DINOv2, CLIP or SigLIP model."
+        )
+    for label_field in (
+        "id2label",
+        "label2id",
+        "architectures",
+        "transformers_version",
+        "dtype",
+        "torch_dtype",
+    ):
+        vision_config.pop(label_field, None)  # they change no embedding
+    processor = read_json(folder / "preprocessor_config.json")
+    if processor is None:
+        processor = (read_json(folder / "processor_config.json") or {}).get("image_processor")
+    image_size = vision_config.get("image_size", 224)
+    try:
+        preprocessing = Preprocessing.from_config(processor, image_size if type(image_size) is int else 224)
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
+        raise EncoderError(f"The preprocessor_config.json in {folder} is not usable ({error!r}). Repair it.") from error
+    try:
+        return Architecture(vision_config, preprocessing, _pooling(vision_config["model_type"]))
+    except ValueError as error:
+        raise EncoderError(f"The config.json in {folder} is not usable: {error}. Choose another model.") from error
+
+
+def _pooling(model_type: str) -> str:
+    if model_type in _POOLER_MODELS:
+        return "pooler"
+    return "first" if model_type in _FIRST_TOKEN_MODELS else "mean"

@@ -1,0 +1,263 @@
+"""Embeddings by the workers of a Ray cluster: each does what `embeddings.ensure` does, and all end up in one cache.
+
+A worker takes small batches of photos and puts what it makes of them into a shard (see `shards`); it begins another one
+now and then, so that none grows large. Photos and cache must lie where every machine of the cluster finds them under
+the same path. The only module that imports ray, and only when work begins. Knows nothing of stages, labels or scores.
+"""
+
+import logging
+import os
+import pickle
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Cancelled, ClusterError
+from ..installation import pip_install_cluster
+from ..photos.pixels import DECODER
+from ..progress import Progress, Stop, never, silent
+from . import shards
+from .cache import ContentIds, EmbeddingCache, as_hex
+from .encoder import Encoder
+from .shard_worker import ShardWorker, prefixes
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+log = logging.getLogger(__name__)
+MOST_CORES = 2
+"""Cores of one worker, at most: each prepares pixels by one thread, but also holds the weights once more."""
+_WHAT = "embedding on the cluster"
+_BATCHES = 8  # of the encoder in one batch of a worker, at most: what is lost with a worker that is killed
+_ROUNDS = 4  # batches for each worker, where there are enough photos: the slower ones take fewer
+_DEATHS = 3  # of workers in a row before their first batch, after which the run is given up
+_OBJECT_STORE = 256 << 20  # bytes; paths and counts go through it, photos don't
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DATA_LOG_LEVEL": "CRITICAL",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def fill(
+    paths: Sequence[str | Path],
+    encoder: Encoder,
+    load: Callable[[], Encoder],
+    cache_dir: Path,
+    address: str | None = None,
+    *,
+    batch_size: int = 8,
+    cores: int | None = None,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> int:
+    """Put the embeddings of `paths` that the cache lacks into it, and return how many the workers computed.
+
+    `load` makes `encoder` again in a worker; it is pickled. `address`: of a Ray cluster (`host:port`, or `auto`), else
+    this machine alone makes one; where this process is connected to a cluster already, that one is used. `batch_size`:
+    photos the encoder sees at once. `cores`: of one worker.
+
+    Raises `ClusterError`, `EncoderError` where a worker has another encoder, `StorageError` where it doesn't see the
+    cache, and `Cancelled`. Whatever ends it, photos of finished batches are in the cache.
+    """
+
+    def cache_in(folder: Path) -> EmbeddingCache:
+        return EmbeddingCache(folder, encoder.fingerprint, encoder.dim, encoder.name, DECODER)
+
+    with shards.run(cache_dir, encoder.fingerprint, cache_in) as (run, known):
+        is_known, contents = ContentIds(cache_dir).look_up(paths)
+        there = [known_file and name in known for known_file, name in zip(is_known, as_hex(contents.ids), strict=True)]
+        new = [path for path, is_there in zip(paths, there, strict=True) if not is_there]
+        if not new:
+            return 0
+        before = len(cache_in(cache_dir).ids())
+        progress(_WHAT, 0, len(new))
+        with _connected(address) as ray:
+            layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
+            worker = (pickle.dumps(load), encoder.fingerprint, run, batch_size, layout[0], prefixes(known))
+            batches = [shards.packed(batch) for batch in _batches(new, batch_size, layout[2])]
+            with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
+                _follow(outcomes, len(new), progress, stop, pressed)
+    return len(cache_in(cache_dir).ids()) - before
+
+
+def _layout(nodes: Sequence[Mapping[str, float]], cores: int | None) -> tuple[int, int, int]:
+    """Cores and GPUs of a worker, and how many workers there are, on nodes with so many `CPU` and `GPU`.
+
+    Where there are GPUs, every worker has one, with its share of the cores.
+    """
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if gpus:
+        shares = [int(node["CPU"] // node["GPU"]) for node in nodes if node.get("GPU") and node.get("CPU")]
+        return max(1, min([cores or MOST_CORES, *shares])), 1, gpus
+    counts = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
+    if not counts:
+        raise ClusterError("The cluster has no machine with a free processor. Add one, then try again.")
+    each = min(cores or MOST_CORES, *counts)
+    return each, 0, sum(count // each for count in counts)
+
+
+def _batches(paths: Sequence[str | Path], batch_size: int, workers: int) -> list[Sequence[str | Path]]:
+    """What a worker takes at a time: whole batches of the encoder, in the order of a local run."""
+    size = batch_size * max(1, min(_BATCHES, len(paths) // (_ROUNDS * workers * batch_size)))
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
+
+
+def _ray() -> "ModuleType":
+    """Ray, which says nothing and asks nobody."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ClusterError(
+            f"The engine ray is not installed ({error}). Run: {pip_install_cluster()} - or leave out --engine."
+        ) from error
+    return ray
+
+
+@contextmanager
+def _connected(address: str | None) -> "Iterator[ModuleType]":
+    """Ray with a cluster. One made here listens to nobody without its secret, and leaves nothing behind."""
+    if address is not None:
+        _check_reachable(address)
+    elif "ray" not in sys.modules:  # which reads them when it is imported
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    ray = _ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    here = Path(os.sep, "tmp") if os.name == "posix" else None  # sockets have short paths
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", dir=here, ignore_cleanup_errors=True) as folder,
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stdout(nowhere),  # Ray's news of machines that went away
+    ):
+        local = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE, "_temp_dir": folder}
+        try:
+            with _muffled():
+                ray.init(
+                    address or "local",
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    **({} if address else local),  # type: ignore[arg-type]
+                )
+        # Ray raises whatever its connection, its versions or its secrets run into.
+        except Exception as error:
+            raise _no_cluster(address or "this machine", error) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes. Raises `ClusterError`."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(where: str, error: Exception) -> ClusterError:
+    return ClusterError(
+        f"There is no Ray cluster to work on at {where}: {_first_line(error)}. "
+        "Check the address, and run this on a machine of the cluster."
+    )
+
+
+@contextmanager
+def _muffled() -> Iterator[None]:
+    """Drop what Ray writes to the terminal past Python; what matters of it comes as an exception too."""
+    terminal = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def _outcomes(
+    ray: "ModuleType", batches: Sequence[bytes], worker: tuple[Any, ...], layout: tuple[int, int, int]
+) -> Generator[Mapping[str, Any], None, None]:
+    """What a `ShardWorker` says of each batch, as they are done. Raises `ClusterError`."""
+    cores, gpus, workers = layout
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_consecutive_actor_init_deaths = _DEATHS
+    rows = ray.data.from_items([{"photos": batch} for batch in batches], override_num_blocks=len(batches))
+    try:
+        yield from rows.map_batches(
+            ShardWorker,
+            batch_size=1,  # a row is a batch of photos, and is tried again by another worker where one died
+            compute=ray.data.ActorPoolStrategy(size=min(workers, len(batches))),
+            fn_constructor_args=worker,
+            num_cpus=cores,
+            num_gpus=gpus,
+        ).iter_rows()
+    except (ray.exceptions.RayError, ray.data.exceptions.ExecutionTimeoutError) as error:
+        raise ClusterError(
+            f"The work on the cluster broke off: {_first_line(error)}. What was done is kept. Check that every machine "
+            "has imlcull with its requirements, then run it again."
+        ) from error
+
+
+@contextmanager
+def _heard() -> Iterator[threading.Event]:
+    """Set at Ctrl-C, beside what that does: inside of Ray's code it may do nothing."""
+    pressed = threading.Event()
+
+    def note(number: int, frame: Any) -> None:
+        pressed.set()
+        signal.default_int_handler(number, frame)
+
+    is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_usual or threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _follow(
+    outcomes: Iterable[Mapping[str, Any]], total: int, progress: Progress, stop: Stop, pressed: threading.Event
+) -> None:
+    """Say how far the workers are. Raises the first error of one of them, `Cancelled`, and `KeyboardInterrupt`."""
+    done = unseen = 0
+    for outcome in outcomes:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        if outcome["error"]:
+            raise pickle.loads(outcome["error"])
+        done, unseen = done + int(outcome["photos"]), unseen + int(outcome["unseen"])
+        progress(_WHAT, done, total)
+        if stop() and done < total:
+            raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
+    if pressed.is_set():
+        raise KeyboardInterrupt
+    if unseen:
+        log.warning("Photos that workers did not see: %d. Put them where all machines find them by one path.", unseen)
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error of Ray comes down to: the cause, without the traces of other processes."""
+    cause = getattr(error, "cause", None) or error.__cause__ or error
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[-1].strip().rstrip('.')}" if lines else type(cause).__name__

@@ -1,0 +1,328 @@
+"""One embedding per photo: found in the cache by content, or computed and cached.
+
+    ensure(paths, encoder, cache_dir).rows      # (N, D), in memory
+    fill(paths, encoder, cache_dir)             # the same work, and no row is held longer than until it is cached
+
+New files are read here to name their bytes, and by a decoder for moment and pixels, a bounded distance ahead of the
+encoder; batches are encoded by as many threads as there are processors. Where nothing changed, photos are told by one
+`stat` each, all else is arithmetic on arrays.
+Knows nothing of stages, labels or scores.
+"""
+
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..errors import Cancelled, UnreadablePhoto, in_words
+from ..parallel import THREADS, in_order
+from ..photos import read as photos
+from ..progress import Progress, Stop, never, silent
+from ..project.originals import State, stat_of
+from .cache import Content, ContentIds, EmbeddingCache, as_hex
+from .encoder import Encoder, encode_each
+
+DEFAULT_BATCH_SIZE = 8
+_FLUSH_ROWS = 256
+_SAVE_SECONDS = 30.0  # a kill costs the work of no more than this
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What the encoder sees of a set of photos.
+
+    `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
+    `taken`: (N,) float64, when each was taken, in seconds by the camera's clock; `compensation`: (N,) float64, exposure
+    compensation in EV; NaN for unknown.
+    `found`: photos whose row was in the cache, or was made for another of the same content; `computed`: rows that the
+    encoder made in this run. Found, computed and unreadable add up to all photos.
+    """
+
+    keys: tuple[str, ...]
+    rows: np.ndarray
+    unreadable: dict[str, str]
+    found: int
+    computed: int
+    taken: np.ndarray
+    compensation: np.ndarray
+
+    def is_same(self, other: "Embeddings | None") -> bool:
+        """Whether both say the same of the same photos; how they came about doesn't matter."""
+        if other is None or self.keys != other.keys or self.unreadable != other.unreadable:
+            return False
+        columns = ((self.rows, other.rows), (self.taken, other.taken), (self.compensation, other.compensation))
+        return all(np.array_equal(one, two, equal_nan=True) for one, two in columns)
+
+
+class Filled(NamedTuple):
+    """What a cache has now: photos `found` in it, rows `computed` in this run, and key → reason of the unreadable; see
+    `Embeddings`.
+    """
+
+    found: int
+    computed: int
+    unreadable: dict[str, str]
+
+
+class _Read(NamedTuple):
+    """One file as a reading thread leaves it: a row of the work. An image only where the content is new and readable;
+    no content where the file could not be read.
+    """
+
+    row: int
+    state: State
+    content: Content | None
+    image: Image.Image | None
+    tiles: Image.Image | None
+    reason: str | None
+
+
+def ensure(
+    paths: Mapping[str, str | Path],
+    encoder: Encoder,
+    cache_dir: Path,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Embeddings:
+    """The embeddings of `paths` (key → file). A second call over unchanged files reads and computes nothing.
+
+    Raises `Cancelled` when `stop` says so; what was computed by then is in the cache.
+    """
+    work = _Work(paths, encoder, cache_dir, keep=True)
+    work.run(batch_size, progress, stop)
+    return work.embeddings()
+
+
+def fill(
+    paths: Mapping[str, str | Path],
+    encoder: Encoder,
+    cache_dir: Path,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Filled:
+    """Have the cache hold what `ensure` would give; in memory that does not grow with D. Raises as `ensure`."""
+    work = _Work(paths, encoder, cache_dir, keep=False)
+    work.run(batch_size, progress, stop)
+    return work.filled()
+
+
+class _Work:
+    """The state of one `ensure`. A row is a place among the sorted keys."""
+
+    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, keep: bool) -> None:
+        self.encoder = encoder
+        self.files = ContentIds(cache_dir)
+        self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
+        self.keys = sorted(paths)
+        self.paths = [os.fspath(paths[key]) for key in self.keys]
+        self.is_known, self.contents = self.files.look_up(self.paths)
+        self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, keep=keep)
+        self.failed: dict[int, str] = {}
+        self.made: dict[str, int] = {}  # content id → row that was computed in this run
+        self.same: list[int] = []  # rows whose content has an embedding already, under another name
+        self.unsaved: list[tuple[str, np.ndarray]] = []
+        self.unsaved_reasons: dict[str, str] = {}
+        self.saved_at = time.monotonic()
+        self.done = 0
+
+    def run(self, batch_size: int, progress: Progress, stop: Stop) -> None:
+        """Find or compute everything that is missing."""
+        batch_size = min(batch_size, len(self.keys) or 1)
+        self._take_reasons()
+        missing = self._missing()
+        if not len(missing):
+            return
+        in_cache = frozenset(as_hex(self.cache.ids()))
+        try:
+            self._compute(missing, in_cache, batch_size, progress, stop)
+            self._copy_same()
+            damaged = self._missing()  # a file of another name wants a row of the cache that is no longer whole
+            self._compute(damaged, frozenset(), batch_size, progress, stop)
+            self._copy_same()
+        finally:
+            self.save()
+        progress("embedding", len(self.keys), len(self.keys))
+
+    def embeddings(self) -> Embeddings:
+        """Rows in the order of the keys."""
+        assert self.rows is not None
+        _, taken, compensation = self.contents
+        if not self.failed:
+            keys, rows = tuple(self.keys), self.rows
+        else:
+            there = self.is_there
+            keys, rows = tuple(self.keys[row] for row in np.flatnonzero(there)), _compacted(self.rows, there)
+            taken, compensation = taken[there], compensation[there]
+        found, computed, unreadable = self.filled()
+        return Embeddings(keys, rows, unreadable, found, computed, taken, compensation)
+
+    def filled(self) -> Filled:
+        """How many there are of which kind."""
+        unreadable = {self.keys[row]: self.failed[row] for row in sorted(self.failed)}
+        return Filled(len(self.keys) - len(unreadable) - len(self.made), len(self.made), unreadable)
+
+    def save(self) -> None:
+        """Put what is new into the files of the cache."""
+        self._flush()
+        self.files.save()
+        self.saved_at = time.monotonic()
+
+    def _missing(self) -> np.ndarray:
+        missing = ~self.is_there
+        missing[list(self.failed)] = False
+        return np.flatnonzero(missing)
+
+    def _take_reasons(self) -> None:
+        """Photos that are known to be unreadable."""
+        unknown = np.flatnonzero(self.is_known & ~self.is_there)
+        for row, content_id in zip(unknown.tolist(), as_hex(self.contents.ids[unknown]), strict=True):
+            if content_id in self.reasons:
+                self.failed[row] = self.reasons[content_id]
+
+    def _compute(
+        self, missing: np.ndarray, in_cache: Collection[str], batch_size: int, progress: Progress, stop: Stop
+    ) -> None:
+        """Read these rows, and encode those whose content is not `in_cache`."""
+        self.done = len(self.keys) - len(missing)
+        was_stopped = False
+
+        def images() -> Iterator[_Read]:
+            nonlocal was_stopped
+            files = missing.tolist()
+            with closing(in_order(lambda row: self._read(row, in_cache), files, ahead=2 * batch_size)) as reads:
+                for read in reads:
+                    if was_stopped := stop():
+                        return  # what is being encoded is still taken
+                    progress("embedding", self.done, len(self.keys))
+                    if self._is_image(read):
+                        yield read
+                    else:
+                        self.done += 1
+
+        for batch, rows in in_order(self._encoded, _batches(images(), batch_size), ahead=THREADS + 1):
+            self._take(batch, rows)
+            self.done += len(batch)
+            progress("embedding", self.done, len(self.keys))
+        if was_stopped:
+            raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
+
+    def _read(self, row: int, in_cache: Collection[str]) -> _Read:
+        """In a thread of its own."""
+        path = self.paths[row]
+        state = stat_of(path)
+        content = None
+        try:
+            content_id = photos.identify(path)
+            if content_id in in_cache or content_id in self.made or content_id in self.reasons:
+                return _Read(row, state, Content(content_id, *photos.moment(path)), None, None, None)
+            content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
+            decode = photos.decode_with_tiles if self.encoder.looks_at_tiles else photos.decode_file
+            image, moment, tiles = decode(path, state, self.encoder.side, content_id)
+            return _Read(row, state, Content(content_id, *moment), image, tiles, None)
+        except UnreadablePhoto as error:
+            return _Read(row, state, content if error.lasting else None, None, None, str(error))
+        except Exception as error:  # noqa: BLE001 - one photo must not end the work on all others
+            return _Read(row, state, None, None, None, f"it can't be read: {in_words(error)}")
+
+    def _is_image(self, read: _Read) -> bool:
+        """Note what is known of a file now; whether there is an image to encode."""
+        if read.content is None:
+            self.failed[read.row] = read.reason or ""
+            return False
+        content_id = read.content.content_id
+        self.files.put(self.paths[read.row], read.state, read.content)
+        self.contents.put(read.row, read.content)
+        if read.reason is not None:
+            self._fail(read.row, content_id, read.reason)
+        elif content_id in self.reasons:
+            self.failed[read.row] = self.reasons[content_id]
+        elif read.image is None or content_id in self.made:
+            self.same.append(read.row)
+        else:
+            self.made[content_id] = read.row
+            return True
+        return False
+
+    def _encoded(self, batch: list[_Read]) -> tuple[list[_Read], list[np.ndarray | str]]:
+        """In a thread of its own."""
+        images = [read.image for read in batch if read.image is not None]
+        tiles = [read.tiles for read in batch if read.tiles is not None]
+        rows = encode_each(self.encoder, images, tiles if self.encoder.looks_at_tiles else None)
+        return [read._replace(image=None, tiles=None) for read in batch], rows
+
+    def _take(self, batch: list[_Read], rows: list[np.ndarray | str]) -> None:
+        """Keep new rows; one that is not finite, or could not be made, is a failure of its photo."""
+        for read, row in zip(batch, rows, strict=True):
+            assert read.content is not None
+            content_id = read.content.content_id
+            if isinstance(row, str):
+                del self.made[content_id]
+                self.failed[read.row] = self.reasons[content_id] = row  # not for the cache: it may work another time
+                continue
+            if not np.isfinite(row).all():
+                del self.made[content_id]
+                self._fail(read.row, content_id, f"the encoder {self.encoder.name} gave no finite numbers for it")
+                continue
+            self.is_there[read.row] = True
+            if self.rows is not None:
+                self.rows[read.row] = row
+            self.unsaved.append((content_id, row))
+        if time.monotonic() - self.saved_at >= _SAVE_SECONDS:
+            self.save()
+        elif len(self.unsaved) >= _FLUSH_ROWS:
+            self._flush()
+
+    def _copy_same(self) -> None:
+        """Rows of files whose content has an embedding under another name, from this run or from the cache."""
+        elsewhere = []
+        for row, content_id in zip(self.same, as_hex(self.contents.ids[self.same]), strict=True):
+            source = self.made.get(content_id)
+            if source is None and content_id in self.reasons:
+                self.failed[row] = self.reasons[content_id]
+            elif source is None:
+                elsewhere.append(row)
+            else:
+                self.is_there[row] = True
+                if self.rows is not None:
+                    self.rows[row] = self.rows[source]
+        self.same = []
+        if elsewhere:
+            there, rows, _ = self.cache.find(self.contents.ids[elsewhere], keep=self.rows is not None)
+            self.is_there[elsewhere] = there
+            if self.rows is not None and rows is not None:
+                self.rows[elsewhere] = rows
+
+    def _fail(self, row: int, content_id: str, reason: str) -> None:
+        self.failed[row] = self.reasons[content_id] = self.unsaved_reasons[content_id] = reason
+
+    def _flush(self) -> None:
+        """Put new rows into the cache file."""
+        ids = [content_id for content_id, _ in self.unsaved]
+        rows = np.stack([row for _, row in self.unsaved]) if ids else np.empty((0, self.encoder.dim), np.float32)
+        self.cache.append(ids, rows, self.unsaved_reasons)
+        self.unsaved, self.unsaved_reasons = [], {}
+
+
+def _batches(reads: Iterator[_Read], size: int) -> Iterator[list[_Read]]:
+    while batch := list(islice(reads, size)):
+        yield batch
+
+
+def _compacted(rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """The rows (n, D) to `keep` (N,) bool, moved to the front of the same memory: a copy could fill it."""
+    places = np.flatnonzero(keep)
+    for start in range(0, len(places), 4096):
+        block = places[start : start + 4096]
+        rows[start : start + len(block)] = rows[block]
+    return rows[: len(places)]

@@ -1,0 +1,167 @@
+"""A checkpoint's own preprocessing: from an RGB image to the numbers its transformer was trained on.
+
+Reads the fields of Hugging Face's `preprocessor_config.json` and gives what the library's own image processor gives,
+within rounding, without torchvision. Knows nothing of models, files or torch.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..photos.tiles import without_ends
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+MAX_SIDE = 4096  # pixels; no transformer takes more
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, centre crop, rescale, normalise, each as the checkpoint says.
+
+    `resize`: (height, width) in pixels, or one number for the shorter side, or None. `crop`: (height, width) or None.
+    `resample`: Pillow's number of the filter. `rescale`: factor on 0 … 255, or None. `mean`, `std`: by channel, after
+    the rescaling, or None.
+    """
+
+    resize: tuple[int, int] | int | None
+    crop: tuple[int, int] | None
+    resample: int
+    rescale: float | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+    def __post_init__(self) -> None:
+        """Refuse, with `ValueError`, what can't be done or gives photos of different shapes."""
+        resizes = self.resize is None or _is_side(self.resize) or _are_sides(self.resize)
+        if not resizes or not (self.crop is None or _are_sides(self.crop)):
+            raise ValueError(f"the sizes are {self.resize} and {self.crop}, not 1 to {MAX_SIDE} pixels")
+        if self.crop is None and not isinstance(self.resize, tuple):
+            raise ValueError("it leaves photos of different shapes as they are")
+        Image.Resampling(self.resample)
+        if any(values is not None and len(values) != 3 for values in (self.mean, self.std)):
+            raise ValueError("mean and std are not three numbers each")
+        numbers = (self.rescale or 0, *(self.mean or ()), *(self.std or ()))
+        if not all(map(math.isfinite, numbers)) or 0 in (self.std or ()):
+            raise ValueError("rescale_factor, mean or std hold a number that can't be used")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | None, image_size: int = 224) -> "Preprocessing":
+        """From the fields of a `preprocessor_config.json`; `None` is ImageNet's mean and std at `image_size`."""
+        if config is None:
+            return cls(
+                (image_size, image_size),
+                None,
+                int(Image.Resampling.BILINEAR),
+                1 / 255,
+                IMAGENET_MEAN,
+                IMAGENET_STD,
+            )
+        kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "ViT")
+        bicubic_by_default = not kind.startswith("ViT")
+        resample = config.get("resample")
+        normalise = config.get("do_normalize", True)
+        return cls(
+            resize=_size(config.get("size", image_size), kind) if config.get("do_resize", True) else None,
+            crop=_square(config.get("crop_size", image_size))
+            if config.get("do_center_crop", "crop_size" in config)
+            else None,
+            resample=int(resample if resample is not None else 3 if bicubic_by_default else 2),
+            rescale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else None,
+            mean=_channels(config.get("image_mean", IMAGENET_MEAN)) if normalise else None,
+            std=_channels(config.get("image_std", IMAGENET_STD)) if normalise else None,
+        )
+
+    @property
+    def side(self) -> int:
+        """Pixels of the shorter side that the transformer, or the crop before it, asks for."""
+        sides = self.resize or self.crop or 224
+        return sides if isinstance(sides, int) else max(sides)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, the same for the same preprocessing; for fingerprints and files."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
+        """The inverse of `as_dict`. Raises `TypeError` where fields are missing or unknown."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        return cls(**values)
+
+    def bytes(self, image: Image.Image) -> np.ndarray:
+        """The resized and cropped image: (3, H, W) uint8. This is what training keeps in memory."""
+        image = self._cropped(self._resized(image))
+        return np.ascontiguousarray(np.moveaxis(np.asarray(image, dtype=np.uint8), -1, 0))
+
+    def values(self, pixels: np.ndarray) -> np.ndarray:
+        """Rescaled and normalised: (…, 3, H, W) uint8 → the same shape, float32."""
+        result = pixels.astype(np.float32)
+        if self.rescale is not None:
+            result *= np.float32(self.rescale)
+        if self.mean is not None and self.std is not None:
+            result -= np.array(self.mean, dtype=np.float32)[:, None, None]
+            result /= np.array(self.std, dtype=np.float32)[:, None, None]
+        return result
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """An RGB image → (3, H, W) float32."""
+        return self.values(self.bytes(image))
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        if self.resize is None:
+            return image
+        if isinstance(self.resize, int):
+            image = without_ends(image)  # more than the crop after the resize leaves
+            short, long = sorted(image.size)
+            longer = int(self.resize * long / short)
+            width, height = (self.resize, longer) if image.width <= image.height else (longer, self.resize)
+        else:
+            height, width = self.resize
+        return image.resize((width, height), Image.Resampling(self.resample))
+
+    def _cropped(self, image: Image.Image) -> Image.Image:
+        if self.crop is None:
+            return image
+        height, width = self.crop
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        return image.crop((left, top, left + width, top + height))  # black where the image is smaller
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 0 < value <= MAX_SIDE
+
+
+def _are_sides(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_side, value))
+
+
+def _size(size: Any, kind: str) -> tuple[int, int] | int:
+    if isinstance(size, Mapping) and "shortest_edge" in size:
+        return _whole(size["shortest_edge"])
+    if isinstance(size, int) and kind.startswith(("CLIP", "Bit")):
+        return size
+    return _square(size)
+
+
+def _square(size: Any) -> tuple[int, int]:
+    if isinstance(size, Mapping):
+        return _whole(size["height"]), _whole(size["width"])
+    if isinstance(size, Sequence):
+        return _whole(size[0]), _whole(size[-1])
+    return _whole(size), _whole(size)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError("a size is no whole number")
+    return int(value)
+
+
+def _channels(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

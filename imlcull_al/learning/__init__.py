@@ -1,0 +1,1 @@
+"""From embeddings and answers to scores, order and promise."""

@@ -1,0 +1,236 @@
+"""The fine-tuned keep/cull classifier, and its file `stage_N_cull_model.pth`.
+
+The file is a `torch.save` of one dictionary of plain values and tensors; it loads with `weights_only=True`:
+
+    format = "imlcull model", version = 1, classes = ["keep", "cull"]
+    base_model          str, what it was trained from: as `--model` names it
+    base_name           str, what a person calls it; base_fingerprint: that encoder's
+    notice              str, empty; earlier, why `base_name` stood in for a `base_model` that was out of reach then
+    beside              str, fingerprint of the built-in encoder, where its embeddings stand beside the transformer's:
+                        E more numbers; empty or missing for none, E = 0
+    vision_config       dict, the Hugging Face config of the transformer, with model_type
+    preprocessing       dict, the fields of `Preprocessing`
+    pooling             "first" | "pooler" | "mean"
+    state_dict          tensors: backbone.transformer.…, head.weight (2, D + E), head.bias (2,)
+    epoch, validation_accuracy, seed
+    labels              dict, photo key → label it was trained or validated on; validation_keys: list of keys
+
+Knows nothing of optimisers, stages or caches.
+"""
+
+import hashlib
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..encoding.backbone import Backbone, from_config, shapes
+from ..encoding.checkpoints import builtin
+from ..encoding.encoder import Architecture, Encoder, VisionEncoder
+from ..encoding.preprocess import Preprocessing
+from ..encoding.tiled import SideBySide, TiledEncoder
+from ..errors import EncoderError, ModelFileError, in_words, shown
+from ..project.files import open_own, replacing
+from ..project.labels import LABELS
+from . import head
+
+FORMAT = "imlcull model"
+VERSION = 1
+_MOST_EPOCHS = 1_000_000_000
+Number = TypeVar("Number", int, float)
+
+
+class CullClassifier(nn.Module):
+    """A backbone and a linear layer on its unit-length embedding, or on that and what stands beside it."""
+
+    def __init__(self, backbone: Backbone, dim: int) -> None:
+        """The linear layer starts at zero."""
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(dim, 2)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) preprocessed → logits (B, 2): keep, cull. Only where nothing stands beside."""
+        return self.logits(self.backbone(pixels))
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """(B, D + E) embeddings, see `side_by_side` → logits (B, 2): keep, cull."""
+        logits: Tensor = self.head(nn.functional.normalize(embeddings, dim=1))
+        return logits
+
+    def start_from(self, probe: head.Head) -> None:
+        """Make the linear layer say what this head says: linear probe, then fine-tune (Kumar et al. 2022)."""
+        weights = torch.from_numpy(np.asarray(probe.weights, np.float32)) / 2
+        with torch.no_grad():
+            self.head.weight.copy_(torch.stack([weights, -weights]))
+            self.head.bias.copy_(torch.tensor([probe.bias / 2, -probe.bias / 2]))
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A loaded model: an encoder of its own, a head on it, and what it was trained on."""
+
+    encoder: Encoder
+    head: head.Head
+    base_model: str
+    base_fingerprint: str
+    epoch: int
+    validation_accuracy: float
+    labels: dict[str, str]
+    validation_keys: list[str]
+
+
+def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
+    """(B, D) and (B, E) → (B, D + E), each part of length 1; the embeddings as they are where E = 0."""
+    if not beside.shape[1]:
+        return embeddings
+    return torch.cat([nn.functional.normalize(part, dim=1) for part in (embeddings, beside)], dim=1)
+
+
+def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str, Any]) -> None:
+    """Replace `path` by this model, whole or not at all. `facts`: epoch, validation_accuracy, seed, labels,
+    validation_keys.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "classes": list(LABELS),
+        "base_model": shown(base.reference),  # of a public page visitors take the file home
+        "base_name": base.name,
+        "base_fingerprint": base.fingerprint,
+        "notice": "",
+        "beside": base.beside.fingerprint if base.beside else "",
+        "vision_config": base.trained.architecture.vision_config,
+        "preprocessing": base.trained.architecture.preprocessing.as_dict(),
+        "pooling": base.trained.architecture.pooling,
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in classifier.state_dict().items()},
+        **facts,
+    }
+    with replacing(path) as temporary, temporary.open("xb") as file:  # torch can't open every path that Python can
+        torch.save(content, file)
+
+
+def load(path: Path) -> TrainedModel:
+    """The model at `path`. Raises `ModelFileError` that says what is wrong with the file; runs no code in it."""
+    content, digest, size = _load_content(path)
+    try:
+        preprocessing = Preprocessing.from_dict(content["preprocessing"])
+        architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))
+        state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
+        if sum(tensor.nbytes for tensor in state.values()) > size:  # a view repeats its numbers as often as it likes
+            raise _unfit(path, "its weights claim to be more than it holds")
+        weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
+        beside = _beside(path, str(content.get("beside", "")))
+        dim = architecture.dim + (beside.dim if beside else 0)
+        if weight.shape != (2, dim) or bias.shape != (2,):
+            raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {dim} numbers")
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # such scores would cull everything
+            raise _unfit(path, "its head holds values that are no numbers")
+        keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
+        own = VisionEncoder(
+            name=f"model trained from {_text(content['base_name'])}",
+            reference="",
+            architecture=architecture,
+            fingerprint=architecture.digest(digest),
+            build=lambda: _backbone(path, architecture, state),
+        )
+        return TrainedModel(
+            SideBySide(own, beside, "", own.name) if beside else own,
+            keep_head,
+            _text(content["base_name" if _text(content["notice"]) else "base_model"]),
+            _text(content["base_fingerprint"]),
+            _number(content["epoch"], int, _MOST_EPOCHS),
+            _number(content["validation_accuracy"], float, 1),
+            {_text(key): LABELS[LABELS.index(label)] for key, label in content["labels"].items()},
+            [_text(key) for key in content["validation_keys"]],
+        )
+    except ModelFileError:
+        raise
+    # what a hand-made file holds in place of these parts can raise anything
+    except Exception as error:
+        raise _unfit(path, f"a part of it is missing or of another kind ({in_words(error)})") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in place of a text")
+    return value
+
+
+def _number(value: Any, kind: type[Number], most: float) -> Number:
+    """`value`, 0 to `most`. Raises `ValueError`, also for NaN."""
+    if not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError("a number that can't be")
+    return kind(value)
+
+
+def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
+    """What the file holds, its SHA-256 and its size, of one and the same file even while a training replaces it."""
+    try:
+        with open_own(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it takes any such file
+            size = file.tell()
+            file.seek(0)
+            if zipfile.is_zipfile(file):
+                _check_archive(path, zipfile.ZipFile(file))
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        _check_kind(path, content)
+    except OSError as error:
+        raise _unfit(path, error.strerror or str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise _unfit(path, "it is no model, or holds more than tensors and plain values, and was not opened") from error
+    except ModelFileError:
+        raise
+    # torch's reader raises what its zip and pickle parsers run into on a damaged file
+    except Exception as error:
+        raise _unfit(path, f"it is damaged ({type(error).__name__})") from error
+    return content, digest, size
+
+
+def _check_kind(path: Path, content: Any) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise _unfit(path, "it is a file of another program")
+    if content.get("version") != VERSION or content.get("classes") != list(LABELS):
+        raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
+
+
+def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse one that is damaged, or larger unpacked: torch doesn't look, and unpacks it in memory."""
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise _unfit(path, "it is compressed, as no program of this project writes it")
+    if damaged := archive.testzip():
+        raise _unfit(path, f"it is damaged ({damaged})")
+
+
+def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:
+    if not fingerprint:
+        return None
+    beside = builtin()
+    if beside.fingerprint != fingerprint:
+        raise _unfit(path, "it was trained beside another built-in encoder than this program has")
+    return beside
+
+
+def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) -> Backbone:
+    prefix = "backbone."
+    own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    try:
+        if shapes(architecture.vision_config, architecture.pooling) != {name: each.shape for name, each in own.items()}:
+            raise EncoderError("other shapes")
+        backbone = from_config(architecture.vision_config, architecture.pooling)
+        backbone.load_state_dict(own)
+    except (RuntimeError, EncoderError) as error:
+        raise _unfit(path, f"its weights don't fit its config ({str(error)[:300]})") from error
+    return backbone
+
+
+def _unfit(path: Path, what: str) -> ModelFileError:
+    return ModelFileError(f"{path} can't be used as a model: {what}. Move it away, or run `train` again to replace it.")

@@ -1,0 +1,230 @@
+"""What the audit's answers say of all other photos: how many keepers a cull would lose, how often the scores are right,
+and whether more labels change much.
+
+Only answers of the blind, random audit measure; all others were chosen, by the query or by a person. Nothing the audit
+finds has a part in the scores that it measures.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..project.labels import KEEP
+from . import audit, head
+from .audit import Certificate, History, Measures, Pile, Threshold
+from .ranking import Ranker, Ranking
+
+MAX_KEEPERS_LOST, CONFIDENCE = 0.05, 0.95
+EVERY = 10
+"""Answers between two points of the learning curve."""
+_MOST_POINTS = 24
+_WATCHED = 2000
+"""Photos on which consecutive predictions are compared."""
+
+
+class Point(NamedTuple):
+    """The scores after so many answers: right on this share of the audited photos, and of this agreement (Cohen's kappa
+    on a fixed sample) with those of the point before; None for the first.
+    """
+
+    labels: int
+    right: audit.Share
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What can be said at one threshold. `certificate` counts the keepers lost; `measures` are on all audited photos.
+
+    `answers`: how many a person gave in all, checks and others. `max_keepers_lost`: the share aimed at; `missing`:
+    about how many checks until it is reached, 0 when it is, None where no audit would do.
+    """
+
+    certificate: Certificate
+    measures: Measures
+    max_keepers_lost: float
+    missing: int | None
+    answers: int
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether at most the share aimed at is lost."""
+        return self.missing == 0
+
+    @property
+    def summary(self) -> str:
+        """One or two sentences for people."""
+        pile, confidence = self.certificate.cull_pile, f"{self.certificate.confidence:.0%} confidence"
+        aim = f"{self.max_keepers_lost:.1%}".replace(".0%", "%")
+        if pile.photos == pile.checked:
+            return "No keeper is lost: somebody looked at every photo that would be culled."
+        if self.certificate.keepers_kept == 0 and not pile.checked:
+            return "Nothing can be said yet: no keeper is known, and no photo of the cull pile was checked."
+        lost = f"At most {self.certificate.share_lost:.1%} of your keepers are in the cull pile ({confidence})."
+        if self.is_reached:
+            return lost
+        if self.missing is None:
+            return f"{lost} To bring it under {aim}, nearly all of the pile would have to be looked at."
+        return f"{lost} About {self.missing} more checks bring it under {aim}."
+
+    def missing_for(self, max_keepers_lost: float) -> int | None:
+        """As `missing`, for another share."""
+        return self.certificate.checks_missing(max_keepers_lost)
+
+    def course(self, most: int = 40) -> list[tuple[int, float]]:
+        """Number of checks of the cull pile, and the share lost at most as it stood then; at most so many points."""
+        history = self.certificate.cull_pile.history
+        if history is None:
+            return []
+        checks = sorted({round(place) for place in np.linspace(0, len(history.unseen), most)})
+        course = []
+        for check in checks:
+            then = history.before(check)
+            photos, found = then.left + check, int(history.is_keeper[:check].sum())
+            known = self.certificate.known - history.known + then.known
+            past = Certificate(Pile(photos, check, found, then), known, self.certificate.keep_pile)
+            course.append((check, past.share_lost))
+        return course
+
+    @property
+    def report(self) -> list[str]:
+        """All of it for people, a line each: the promise, what it rests on, and how often the scores are right."""
+        pile, kept = self.certificate.cull_pile, self.certificate.keep_pile
+        checked = pile.checked + (kept.checked if kept else 0)
+        if not checked:
+            return [self.summary, f"No photo was checked at random yet; {self.answers:,} answers in all."]
+        sides = [_side(pile, "culled", ", which stay")] + ([_side(kept, "kept")] if kept else [])
+        confidence = f"{self.certificate.confidence:.0%} intervals"
+        names = ("right", "of what is kept is worth it", "of the keepers are kept")
+        said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
+        return [
+            self.summary,
+            f"Checked at random: {checked} photos of {self.answers:,} answers. {' '.join(sides)}",
+            f"Scores against your blind answers: {', '.join(said)} ({confidence}).",
+        ]
+
+
+def hint(curve: list[Point]) -> str:
+    """Whether it is worth going on, in a sentence; empty for no curve."""
+    if not curve:
+        return ""
+    if changes_little(curve):
+        return "More labels change little now."
+    return "Labels still change the scores; going on is worth it."
+
+
+def promise_of(
+    ranking: Ranking,
+    threshold: float = 0.5,
+    max_keepers_lost: float = MAX_KEEPERS_LOST,
+    confidence: float = CONFIDENCE,
+) -> Promise | None:
+    """What the answers so far say of a cull at `threshold`; None while there are no scores."""
+    ranker, p_keep, answers = ranking.ranker, ranking.p_keep, ranking.answers
+    if ranker is None or p_keep is None:
+        return None
+    sample = _Sample(ranker, ranking)
+    is_keep = p_keep >= threshold
+    cull_side, keep_side = sample.within(~is_keep), sample.within(is_keep)
+    cull_pile, keep_pile = sample.pile(~is_keep, cull_side), sample.pile(is_keep, keep_side)
+    known = sum(label == KEEP and key in ranker.scorer.row for key, label in answers.labels.items())
+    certificate = Certificate(cull_pile, known, keep_pile, confidence)
+    everything = sample.within(np.ones(len(is_keep), bool))
+    measures = audit.measure(sample.keepers(everything), is_keep[everything], confidence)
+    missing = certificate.checks_missing(max_keepers_lost)
+    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels))
+
+
+def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = CONFIDENCE) -> Threshold | None:
+    """The largest threshold at which at most this share of keepers is lost; None while there are no scores."""
+    ranker, p_keep = ranking.ranker, ranking.p_keep
+    if ranker is None or p_keep is None:
+        return None
+    sample = _Sample(ranker, ranking)
+    rows = sample.within(np.ones(len(p_keep), bool))
+    return audit.threshold(p_keep[rows][sample.keepers(rows)], max_keepers_lost, confidence)
+
+
+def curve_of(ranking: Ranking) -> list[Point]:
+    """The logistic regression after every `EVERY` answers, the latest last: at most a few dozen points."""
+    ranker = ranking.ranker
+    if ranker is None:
+        return []
+    scorer, training = ranker.scorer, list(ranking.answers.training.items())
+    sample = _Sample(ranker, ranking)
+    rows = sample.within(np.ones(len(scorer.keys), bool))
+    watched = ranker.stream(ranking.answers.seed)[:_WATCHED]
+    keepers, points, before = sample.keepers(rows), [], None
+    for count in _counts(len(training)):
+        labeled, target = scorer.labeled(dict(training[:count]))
+        if target.all() or not target.any():
+            continue
+        decisions = scorer.features.logits(head.fit(scorer.features, labeled, target)) >= 0
+        right = audit.interval(int((decisions[rows] == keepers).sum()), len(rows))
+        points.append(Point(count, right, None if before is None else audit.agreement(before, decisions[watched])))
+        before = decisions[watched]
+    return points
+
+
+def changes_little(curve: list[Point]) -> bool:
+    """Whether more labels change little: the last three agreements are high on average."""
+    last = [point.agreement for point in curve[-3:] if point.agreement is not None]
+    return len(last) == 3 and float(np.mean(last)) >= audit.STABLE_AGREEMENT
+
+
+class _Sample:
+    """The part of the audit that counts: its leading run, without what a query or a person chose."""
+
+    def __init__(self, ranker: Ranker, ranking: Ranking) -> None:
+        scorer, self._labels = ranker.scorer, ranking.answers.labels
+        self._answered = [(scorer.row[key], label) for key, label in self._labels.items() if key in scorer.row]
+        self._keys = scorer.keys
+        self._free = np.ones(len(scorer.keys), bool)
+        self._free[scorer.labeled(ranking.answers.training)[0]] = False
+        self._audited = np.zeros(len(scorer.keys), bool)
+        self._audited[[scorer.row[key] for key in ranking.answers.audited if key in scorer.row]] = True
+        stream = ranker.stream(ranking.answers.seed)
+        self._stream = stream[self._free[stream]]
+
+    def within(self, side: np.ndarray) -> np.ndarray:
+        """Rows of the leading run of checked photos in the part of the stream within `side` (N,) bool."""
+        stream = self._stream[side[self._stream]]
+        checked = self._audited[stream]
+        return stream[: len(checked) if checked.all() else int(np.argmin(checked))]
+
+    def keepers(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) bool, what the person said."""
+        return np.array([self._labels[self._keys[row]] == KEEP for row in rows], bool)
+
+    def pile(self, side: np.ndarray, checked: np.ndarray) -> Pile:
+        """The counts of one side (N,) bool of the threshold, with what came between its checks."""
+        is_check = np.zeros(len(side), bool)
+        is_check[checked] = True
+        answered = [(row, label == KEEP) for row, label in self._answered if side[row]]
+        start = next((place for place, (row, _) in enumerate(answered) if is_check[row]), len(answered))
+        unseen, revealed = int(side.sum()) - start, 0
+        checks: list[tuple[int, int, bool]] = []
+        for row, is_keeper in answered[start:]:
+            if is_check[row]:
+                checks.append((unseen, revealed, is_keeper))
+            unseen, revealed = unseen - 1, revealed + is_keeper
+        columns = np.array(checks, float).reshape(-1, 3)
+        history = History(columns[:, 0], columns[:, 1], columns[:, 2] > 0, unseen, revealed)
+        return Pile(unseen + len(checked), len(checked), int(history.is_keeper.sum()), history)
+
+
+def _side(pile: Pile, what: str, note: str = "") -> str:
+    return f"Of {pile.photos:,} that would be {what}: {pile.checked} checked, {pile.found} keepers found{note}."
+
+
+def _percent(share: audit.Share) -> str:
+    return f"{share.hits / share.trials:.0%} [{share.low:.0%}, {share.high:.0%}]"
+
+
+def _counts(labels: int) -> list[int]:
+    """After how many answers the curve is drawn: multiples of `EVERY`, thinned out, but the last four."""
+    counts = list(range(EVERY, labels + 1, EVERY))
+    early = counts[:-4]
+    step = max(1, -(-len(early) // (_MOST_POINTS - 4)))
+    return early[::step] + counts[-4:]

@@ -1,0 +1,1 @@
+"""From files to pixels, in processes of their own."""

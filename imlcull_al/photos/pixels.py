@@ -1,0 +1,297 @@
+"""From the bytes of a photo to upright sRGB pixels, a JPEG for the screen, or what the camera noted.
+
+Pixels are bounded before anything is decoded, and only formats that a camera or a photo editor writes are tried. All
+this happens in the process that calls it; what a decoder does to that process is not bounded here. Knows nothing of
+files or processes.
+"""
+
+import io
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
+
+from ..errors import UnreadablePhoto
+from . import tiles
+
+MAX_PIXELS = 250_000_000
+MAX_SIDE = 300_000
+"""Pixels of either side: what Photoshop writes at most, so that every panorama that can be made can be read."""
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
+DECODER = f"Pillow {Image.__version__}"
+"""What a cached "unreadable" is worth: another version may read it."""
+
+Image.init()  # registers the plugins of FORMATS; before the first decode, because threads share the registry
+# Pillow's own guard is the second line behind `_check_pixels`. What its plugins warn about (broken EXIF, an MPO
+# without its second frame) either shows up as an error or doesn't touch the pixels.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+_SRGB = ImageCms.createProfile("sRGB")
+FACTS = ("camera", "lens", "shutter", "aperture", "ISO", "focal length", "taken")
+"""What an exposure may name, in the order in which it is shown."""
+_BACKGROUND = (255, 255, 255)  # under transparent pixels
+
+
+def decode(data: bytes, min_side: int | None = None) -> Image.Image:
+    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation.
+
+    With `min_side` (pixels) the image may come reduced (a JPEG is decoded so, through libjpeg's DCT scaling), never
+    below that length on its shorter side, and has at most `most_pixels`: of a strip that has more it is the middle, see
+    `tiles.without_ends`. Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
+    """
+    with _only_unreadable(), _opened(data) as image:
+        return _small(_decoded(image, min_side), min_side)
+
+
+def most_pixels(min_side: int | None) -> int:
+    """Of an image that `decode` gives: those of the longest strip whose shorter side is `min_side`."""
+    return min(MAX_PIXELS, tiles.MOST_ASPECT * min_side**2) if min_side else MAX_PIXELS
+
+
+def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Image]:
+    """What `decode` gives, and the photo's tiles in full resolution, of mode L, as `tiles.cut` lays them out. Raises as
+    `decode`.
+    """
+    with _only_unreadable():
+        with _opened(data) as image:
+            if isinstance(image, JpegImagePlugin.JpegImageFile):
+                small = _small(_decoded(image, min_side), min_side)
+                grey = tiles.large_enough(_grey(data))
+            else:
+                whole = _decoded(image, None)
+                small, grey = _small(whole, min_side), tiles.large_enough(whole.convert("L"))
+        return small, tiles.cut(grey, tiles.chosen(grey))
+
+
+def decode_lattice(data: bytes, most: int) -> tuple[Image.Image, list[tiles.Place], tuple[int, int]]:
+    """Tiles all over the photo, evenly apart, at most so many along a side: as `tiles.cut` lays them out, where they
+    are, row by row, and the size of the upright photo they are of, pixels. Raises as `decode`.
+    """
+    with _only_unreadable():
+        grey = tiles.large_enough(_grey(data))
+        places = tiles.lattice(grey, most)
+        return tiles.cut(grey, places), places, grey.size
+
+
+def _grey(data: bytes) -> Image.Image:
+    """The brightness of all its pixels, upright, mode L; of a JPEG without decoding its colours."""
+    with _opened(data) as image:
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            image.draft("L", image.size)
+            image.load()
+            return _upright(image if image.mode == "L" else image.convert("L"))
+        return _decoded(image, None).convert("L")
+
+
+def _decoded(image: Image.Image, min_side: int | None) -> Image.Image:
+    if min_side:
+        _draft(image, min_side)
+    image.load()
+    if not min_side:
+        return _to_srgb(_upright(image))
+    return _reduced(_to_srgb(_upright(_reduced(image, min_side))), min_side)
+
+
+def _opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check_pixels(image)
+    return image
+
+
+@contextmanager
+def _only_unreadable() -> Iterator[None]:
+    """Whatever is raised inside becomes `UnreadablePhoto`."""
+    try:
+        yield
+    except UnreadablePhoto:
+        raise
+    except MemoryError as error:
+        raise UnreadablePhoto("there is not enough memory to decode it", lasting=False) from error
+    # Pillow's plugins raise whatever their parsing runs into: OSError, ValueError, SyntaxError, EOFError,
+    # NotImplementedError, struct.error, IndexError, TypeError, DecompressionBombError … A closed list would be a
+    # list of the crashes found so far.
+    except Exception as error:
+        raise UnreadablePhoto(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"it is no image in a known format ({', '.join(FORMATS)})"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it claims more than {MAX_PIXELS // 1_000_000} megapixels"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"it can't be decoded: {text[:200]}"
+
+
+def _check_pixels(image: Image.Image) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise UnreadablePhoto(f"it has no pixels ({width} × {height})")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise UnreadablePhoto(
+            f"it claims {width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} MP are decoded, and {MAX_SIDE:,} "
+            "pixels of a side"
+        )
+
+
+def _draft(image: Image.Image, min_side: int) -> None:
+    """Ask for the smallest DCT scale whose shorter side is still at least `min_side`; no other format has one."""
+    scale = min(image.size) / min_side
+    if scale >= 2:
+        image.draft(None, (int(image.width / scale), int(image.height / scale)))
+
+
+def _small(image: Image.Image, min_side: int | None) -> Image.Image:
+    """The upright sRGB image within the bounds of `decode`."""
+    if not min_side:
+        return image
+    image = _reduced(image, min_side)
+    if image.width * image.height <= most_pixels(min_side):
+        return image
+    image = tiles.without_ends(image)
+    if min(image.size) <= min_side:
+        return image
+    width, height = (side * min_side // min(image.size) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BOX)
+
+
+def _reduced(image: Image.Image, min_side: int) -> Image.Image:
+    """Averages of whole blocks of pixels: what waits for the encoder is small, whatever the format."""
+    factor = min(image.size) // min_side
+    if factor < 2 or image.mode in ("P", "PA", "1") or image.mode.startswith("I"):
+        return image  # palette numbers and 16-bit greys can't be averaged before they are colours
+    reduced = image.reduce(factor)
+    reduced.info = image.info
+    return reduced
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # In place: a copy of the largest photo takes a gigabyte. Broken EXIF (any error, see decode) says nothing about
+    # the pixels.
+    with suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    image = _eight_bit(image)
+    if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, _BACKGROUND)
+        image.paste(rgba, mask=rgba)
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        image = _apply_profile(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit greys by their high byte (Pillow's own convert clips them); floats as 0 … 1."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.mode == "F":
+        return image.point(lambda value: value * 255).convert("L")
+    return image
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image  # an unusable profile says nothing about the pixels
+    return image if converted is None else converted
+
+
+def preview(data: bytes, max_side: int) -> bytes:
+    """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
+    image = decode(data, max_side)
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return as_jpeg(image)
+
+
+def exposure(data: bytes) -> dict[str, str]:
+    """What the camera noted, for people: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            exif = image.getexif()
+            details = exif.get_ifd(ExifTags.IFD.Exif)
+            facts = (
+                exif.get(ExifTags.Base.Model),
+                details.get(ExifTags.Base.LensModel),
+                _shutter(details.get(ExifTags.Base.ExposureTime)),
+                _measure("f/{:g}", details.get(ExifTags.Base.FNumber)),
+                details.get(ExifTags.Base.ISOSpeedRatings),
+                _measure("{:g} mm", details.get(ExifTags.Base.FocalLength)),
+                details.get(ExifTags.Base.DateTimeOriginal),
+            )
+            texts = [" ".join(str(fact or "").split())[:60] for fact in facts]
+    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+        return {}
+    return {name: text for name, text in zip(FACTS, texts, strict=True) if text}
+
+
+class Moment(NamedTuple):
+    """When and how a frame was taken, as far as the camera noted it; NaN for what it did not.
+
+    `taken`: seconds with fractions by the camera's own clock, whose zone is unknown: only differences mean anything.
+    `compensation`: exposure compensation in EV.
+    """
+
+    taken: float
+    compensation: float
+
+
+UNKNOWN = Moment(math.nan, math.nan)
+
+
+def moment(data: bytes) -> Moment:
+    """The moment of a photo's bytes, from DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            details = image.getexif().get_ifd(ExifTags.IFD.Exif)
+    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+        return UNKNOWN
+    text = f"{details.get(ExifTags.Base.DateTimeOriginal)}"
+    fraction = f"{details.get(ExifTags.Base.SubsecTimeOriginal)}".strip(" \0")
+    return Moment(_seconds(text, fraction), _finite(details.get(ExifTags.Base.ExposureBiasValue)))
+
+
+def _seconds(text: str, fraction: str) -> float:
+    """`2024:05:01 12:30:05` and `42` → seconds; NaN for what is no time."""
+    try:
+        whole = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return math.nan
+    return whole + (float(f"0.{fraction}") if fraction.isascii() and fraction.isdigit() else 0.0)
+
+
+def _finite(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _shutter(seconds: Any) -> str | None:
+    if not seconds or float(seconds) <= 0:
+        return None
+    return f"1/{1 / float(seconds):.0f} s" if float(seconds) < 0.4 else f"{float(seconds):g} s"
+
+
+def _measure(form: str, number: Any) -> str | None:
+    return form.format(round(float(number), 1)) if number else None
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    """An RGB image as a JPEG for the screen, without metadata."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88, comment=b"")  # or Pillow takes that of the photo
+    return file.getvalue()

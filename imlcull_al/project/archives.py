@@ -1,0 +1,297 @@
+"""Zip archives: photos that a stranger sent into a stage folder, and what they made of them out again.
+
+Nothing in an archive is believed: names are checked before anything is written, sizes are counted while it is
+unpacked, and an archive that is refused leaves nothing behind. A photo appears in the stage by a rename, so nobody
+sees half of one. Knows nothing of visitors or pages.
+"""
+
+import io
+import os
+import stat
+import struct
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import UploadRefused
+from .files import TEMPORARY_PREFIX, open_own, unreadable, unwritable
+from .stages import DECODABLE_SUFFIXES, RAW_SUFFIXES, Stage, photo_suffix
+
+SUFFIXES = DECODABLE_SUFFIXES | RAW_SUFFIXES | {".xmp"}
+"""What is taken in; other files are passed over."""
+ARCHIVE_SUFFIX = ".zip"
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error)
+_CHUNK = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Python unpacks the others without a bound on memory."""
+_LARGEST_READ = 4 << 20  # bytes; the list of 5000 photos takes less than one million
+_LONGEST_NAME = 200  # bytes of one folder's or file's name in UTF-8
+_DEEPEST = 16
+_UNSTORABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's classes of control characters, halves of characters, and ends of lines."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one visitor may send: bytes of one photo and of all, and how many files."""
+
+    photo: int = 128 << 20
+    total: int = 2 << 30
+    files: int = 5000
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of files that were sent: how many are new, were there by that name already, or are no photos."""
+
+    new: int = 0
+    known: int = 0
+    passed_over: int = 0
+
+
+def add(sent: Path, name: str, folder: Path, limits: Limits = Limits()) -> Added:
+    """Move the file `sent`, which its sender calls `name`, into `folder`; an archive is unpacked there.
+
+    `sent` lies on the same disk, and is gone afterwards or of no use any more. The folder and its project are made;
+    what is around the project must be there, as it isn't once it was deleted. Raises `UploadRefused`, `StorageError`.
+    """
+    if photo_suffix(name) == ARCHIVE_SUFFIX:
+        return unpack(sent, folder, limits)
+    key = safe_key(name)
+    if key is None:
+        return Added(passed_over=1)
+    if _is_there(folder, key):
+        return Added(known=1)
+    try:
+        size = sent.stat().st_size
+        _check_room(folder, [size], limits, name)
+        _place_all(sent.parent, folder, {key: sent.name})
+    except OSError as error:
+        raise unwritable(folder / key, error) from error
+    return Added(new=1)
+
+
+def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> Added:
+    """Add the photos of a zip to `folder`, all of them or, when the archive is refused, none.
+
+    Raises `UploadRefused` for an archive that is damaged, encrypted, too large, or names a place outside;
+    `StorageError`.
+    """
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        with (
+            _Reader(io.FileIO(archive)) as file,
+            zipfile.ZipFile(file) as opened,
+            tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as inside,
+        ):
+            files = [entry for entry in opened.infolist() if not entry.filename.endswith(("/", "\\"))]
+            wanted = [(key, entry) for entry in files if (key := safe_key(entry.filename)) is not None]
+            new = {key: entry for key, entry in wanted if not _is_there(folder, key)}
+            _check(new)
+            _check_room(folder, [0] * len(new), limits)
+            _unpack_all(opened, new, Path(inside), limits, limits.total - usage(folder)[0])
+            _place_all(Path(inside), folder, {key: key for key in new})
+            return Added(len(new), len(wanted) - len(new), len(files) - len(wanted))
+    except _DAMAGE as error:
+        raise UploadRefused(f"The archive is damaged, or no zip ({error}). Nothing of it was taken.") from error
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def safe_key(name: str) -> str | None:
+    """The photo key for a name that a stranger gave; None for what is passed over: hidden files, and no photos.
+
+    Raises `UploadRefused` for a name that leads out of its folder, or that not every system can store.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part != "."]
+    if not parts or any(part in ("", "..") or ":" in part for part in parts):
+        raise UploadRefused(f"{name[:80]!r} leads elsewhere, or holds a colon. Rename it. Nothing was taken.")
+    if any(part.startswith(".") or part == "__MACOSX" for part in parts) or photo_suffix(parts[-1]) not in SUFFIXES:
+        return None
+    if any(unicodedata.category(letter) in _UNSTORABLE for letter in name):
+        raise UploadRefused(f"{name[:80]!r} holds a control character. Rename it. Nothing was taken.")
+    if len(parts) > _DEEPEST or any(len(part.encode("utf-8")) > _LONGEST_NAME for part in parts):
+        raise UploadRefused(f"{name[:80]!r} … is too long a name. Shorten it. Nothing was taken.")
+    return "/".join(parts)
+
+
+def usage(folder: Path) -> tuple[int, int]:
+    """Bytes and number of the files below a folder; zero for none."""
+    size = files = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # it is gone
+                size += os.lstat(os.path.join(at, name)).st_size  # noqa: PTH118
+                files += 1
+    return size, files
+
+
+def pack(stage: Stage) -> Iterator[bytes]:
+    """A zip as it is made, piece by piece: the photos of a stage that a cull made, and the files beside all stages.
+
+    Raises `StorageError` where a file can't be read; what was sent by then is no whole zip.
+    """
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # photos and weights don't get any smaller
+        for path, name in _to_pack(stage):
+            try:
+                with open_own(path) as file, archive.open(_entry(path, name), "w", force_zip64=True) as entry:
+                    while chunk := file.read(_CHUNK):
+                        entry.write(chunk)
+                        yield sink.drain()
+            except OSError as error:
+                raise unreadable(path, error) from error
+    yield sink.drain()
+
+
+def megabytes(size: int) -> str:
+    """`128 MB`, or `2 GB` where it is whole gigabytes."""
+    return f"{size >> 20} MB" if size % (1 << 30) else f"{size >> 30} GB"
+
+
+class _Sink:
+    """A file that can only be written, whose content is taken away as it comes."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes, /) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def drain(self) -> bytes:
+        data, self._pieces = b"".join(self._pieces), []
+        return data
+
+
+def _to_pack(stage: Stage) -> Iterator[tuple[Path, str]]:
+    project = stage.project
+    if stage.manifest.exists():
+        yield from _below(stage.folder, project)
+    for beside in sorted(project.glob("stage_*_cull_*")):
+        if beside.is_symlink():
+            continue
+        if beside.is_dir():
+            yield from _below(beside, project)
+        elif beside.is_file():
+            yield beside, beside.name
+
+
+def _below(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield path, path.relative_to(root).as_posix()
+
+
+def _entry(path: Path, name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+    entry.compress_type = zipfile.ZIP_STORED
+    return entry
+
+
+class _Reader(io.BufferedReader):
+    """A file that refuses to be read in one piece: that is how Python reads a list of contents, whatever its size."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _LARGEST_READ:
+            raise UploadRefused("The archive holds too many files. Send fewer at once.")
+        return super().read(size)
+
+
+def _check(entries: Mapping[str, zipfile.ZipInfo]) -> None:
+    """Refuse an archive for what it says of its files."""
+    for key, entry in entries.items():
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise UploadRefused(f"{key!r} in the archive is a link. Nothing was taken.")
+        if entry.flag_bits & 1:
+            raise UploadRefused("The archive is encrypted. Send it without a password.")
+        if entry.compress_type not in _METHODS:
+            raise UploadRefused("The archive is packed in an unusual way. Make it anew as a plain zip (deflate).")
+        if any(str(above) in entries for above in PurePosixPath(key).parents):
+            raise _in_the_way(key)
+
+
+def _check_room(folder: Path, sizes: list[int], limits: Limits, name: str = "") -> None:
+    used, files = usage(folder)
+    if max(sizes, default=0) > limits.photo:
+        raise _too_large(name, limits)
+    if used + sum(sizes) > limits.total or files + len(sizes) > limits.files:
+        raise _full(limits)
+
+
+def _unpack_all(
+    opened: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], inside: Path, limits: Limits, room: int
+) -> None:
+    """Unpack to below `inside`. What the archive says about sizes may be a lie: bytes are counted."""
+    for key, entry in entries.items():
+        path, written = inside / key, 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with opened.open(entry) as source, path.open("wb") as target:
+            while chunk := source.read(_CHUNK):
+                written += len(chunk)
+                if written > limits.photo:
+                    raise _too_large(key, limits)
+                if written > room:
+                    raise _full(limits)
+                target.write(chunk)
+        room -= written
+
+
+def _is_there(folder: Path, key: str) -> bool:
+    """Whether there is such a file. Raises `UploadRefused` where a folder of that name is, or a file for a folder."""
+    path = folder / key
+    above = [folder / each for each in PurePosixPath(key).parents]
+    if path.is_dir() or any(each.exists() and not each.is_dir() for each in above):
+        raise _in_the_way(key)
+    return path.exists()
+
+
+def _place_all(source: Path, folder: Path, names: Mapping[str, str]) -> None:
+    """Give files their keys, each by a rename, all or none. `names`: key → where it is below `source`."""
+    placed: list[Path] = []
+    try:
+        for key, name in names.items():
+            path = folder / key
+            _make_between(folder.parent.parent, path)
+            (source / name).rename(path)
+            placed.append(path)
+    except BaseException:
+        _remove(placed)
+        raise
+
+
+def _make_between(root: Path, path: Path) -> None:
+    """Make the folders around `path`, below `root`, which must be there."""
+    for name in reversed(path.relative_to(root).parents[:-1]):
+        (root / name).mkdir(exist_ok=True)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _in_the_way(key: str) -> UploadRefused:
+    return UploadRefused(f"{key[:80]!r} can't be both a file and a folder. Rename one of them. Nothing was taken.")
+
+
+def _too_large(name: str, limits: Limits) -> UploadRefused:
+    return UploadRefused(f"{name[:80]} is larger than {megabytes(limits.photo)}. Leave it out.")
+
+
+def _full(limits: Limits) -> UploadRefused:
+    return UploadRefused(
+        f"That is more than there is room for: {limits.files} files, {megabytes(limits.total)} in all. Send fewer."
+    )

@@ -1,0 +1,107 @@
+"""CSV as this project reads and writes it: UTF-8, a header, LF line ends, minimal quoting (RFC 4180).
+
+Reading is lenient where nothing is guessed: a byte-order mark, CRLF and blank lines are accepted. File names come from
+strangers, and spreadsheets open these files: see `as_name`.
+Knows nothing of what the columns mean.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import TableError
+from .files import read_own, replace_text, unreadable
+
+_QUOTED = re.compile('[,;"\t\r\n]')
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a cell that a spreadsheet computes begins with
+
+
+class Row(NamedTuple):
+    """One line of a table: `line` counts from 1 with the header, `values` by column name."""
+
+    line: int
+    values: dict[str, str]
+
+
+def render(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """The text of a table; a missing value is an empty field."""
+    return "".join(chain([",".join(map(_field, columns)) + "\n"], (line(columns, row) for row in rows)))
+
+
+def line(columns: Sequence[str], row: Mapping[str, object]) -> str:
+    """One row of `render`."""
+    return ",".join([_field(row.get(column)) for column in columns]) + "\n"
+
+
+def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Replace `path` by this table, whole or not at all."""
+    replace_text(path, render(columns, rows))
+
+
+def as_name(key: str) -> str:
+    """A photo key as a table holds it: `./=1+1.jpg` for `=1+1.jpg`, the same file, and no formula to a spreadsheet."""
+    return f"./{key}" if key.startswith(_FORMULA) else key
+
+
+def as_key(name: str) -> str:
+    """The inverse of `as_name`."""
+    return name.removeprefix("./")
+
+
+def read(path: Path) -> tuple[list[str], list[Row]]:
+    """Columns and rows of the table at `path`, which is no link. Raises `StorageError`, `TableError`."""
+    try:
+        text = read_own(path).decode("utf-8-sig")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path} is not UTF-8 text. Save it as CSV in UTF-8, or move it away.") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
+    """Columns and rows of `text`; `path` is only named in errors."""
+    if "\0" in text:
+        raise TableError(
+            f"{path} holds zero bytes, as a crash leaves them, or is not UTF-8. Save it as CSV in UTF-8, "
+            "or move it away."
+        )
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[Row] = []
+    columns: list[str] = []
+    try:
+        for fields in reader:
+            if not any(field.strip() for field in fields):
+                continue
+            if not columns:
+                columns = _named([field.strip() for field in fields], path)
+            elif any(field.strip() for field in fields[len(columns) :]):
+                raise TableError(
+                    f"{path}, line {reader.line_num}: {len(fields)} fields under {len(columns)} columns. "
+                    "Put quotes around names that hold commas, then try again."
+                )
+            else:
+                rows.append(Row(reader.line_num, dict(zip(columns, fields, strict=False))))
+    except csv.Error as error:
+        raise TableError(f"{path}, line {reader.line_num}: not valid CSV ({error}). Correct that line.") from error
+    return columns, rows
+
+
+def _named(columns: list[str], path: Path) -> list[str]:
+    """The columns but for those without a name at the end, which spreadsheets leave behind."""
+    while columns and not columns[-1]:
+        columns.pop()
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise TableError(f"{path} has more than one column {twice[0]!r}. Name them apart, or move the file away.")
+    return columns
+
+
+def _field(value: object) -> str:
+    """Quoted where it must be, and where a spreadsheet that parts fields by semicolons or tabs would begin another."""
+    text = "" if value is None else str(value)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

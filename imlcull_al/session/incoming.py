@@ -1,0 +1,123 @@
+"""Files on their way to a public page, outside of every workspace: bounded in number and bytes, in all and by sender.
+
+    <folder>/.imlcull-….tmp/sent     what has come so far; deleted with its folder when the upload ends
+
+Knows nothing of visitors or pages.
+"""
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import UnreadablePhoto, UploadRefused
+from ..photos import read as photos
+from ..project.files import temporary_sibling, unwritable
+from ..project.stages import DECODABLE_SUFFIXES, photo_suffix
+
+AT_ONCE = 24
+"""Uploads at a time, of all."""
+EACH = 4
+"""Of one sender."""
+_ROOM_FOR_ALL, _ROOM_EACH = 6, 2
+"""Bytes on their way, in all and of one sender, as multiples of what one visitor may keep."""
+_LONGEST_LOOK = 60.0
+"""Seconds in which an archive has to show a photo."""
+
+
+class Upload:
+    """One file on its way. One thread at a time."""
+
+    def __init__(self, folder: Path, incoming: "Incoming", sender: str) -> None:
+        """`folder`: its own."""
+        self.folder = folder
+        self.path = folder / "sent"
+        self.size = 0
+        self._incoming = incoming
+        self._sender = sender
+
+    def append(self, piece: bytes) -> None:
+        """Raises `UploadRefused`, `StorageError`."""
+        self._incoming.take_room(self, self._sender, len(piece))
+        try:
+            with self.path.open("ab") as file:
+                file.write(piece)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def discard(self) -> None:
+        """Delete what is left of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Incoming:
+    """All files on their way. Threads may share it."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        """`room`: bytes that one visitor may keep."""
+        self._folder = folder
+        self._room = room
+        self._lock = threading.Lock()
+        self._uploads: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._live: set[Path] = set()
+
+    @contextmanager
+    def receive(self, sender: str) -> Iterator[Upload]:
+        """Make room for one file; what is left of it at the end is deleted. Raises `UploadRefused`, `StorageError`."""
+        with self._lock:
+            if self._uploads[sender] >= EACH:
+                raise UploadRefused("Other photos of yours are on their way. Wait until they are here.")
+            if self._uploads.total() >= AT_ONCE:
+                raise UploadRefused("Too many people are sending photos at the moment. Try again in a minute.")
+            self._uploads[sender] += 1
+            upload = Upload(temporary_sibling(self._folder / "incoming"), self, sender)
+            self._live.add(upload.folder)
+        try:
+            try:
+                upload.folder.mkdir(mode=0o700)
+            except OSError as error:
+                raise unwritable(upload.folder, error) from error
+            yield upload
+        finally:
+            upload.discard()
+            with self._lock:
+                self._live.discard(upload.folder)
+                self._uploads = self._uploads - Counter({sender: 1})  # without those who have none
+                self._bytes = self._bytes - Counter({sender: upload.size})
+
+    def take_room(self, upload: Upload, sender: str, size: int) -> None:
+        """Count bytes before they are written. Raises `UploadRefused`."""
+        with self._lock:
+            is_too_much = self._bytes[sender] + size > _ROOM_EACH * self._room
+            if is_too_much or self._bytes.total() + size > _ROOM_FOR_ALL * self._room:
+                raise UploadRefused("Too much is being sent at the moment. Try again in a minute.")
+            self._bytes[sender] += size
+            upload.size += size
+
+    def is_live(self, folder: Path) -> bool:
+        """Whether this is the folder of an upload, and not what an earlier program left."""
+        with self._lock:
+            return folder in self._live
+
+
+def check_readable(folder: Path) -> None:
+    """Raise `UploadRefused` unless one of the photos below `folder` can be decoded."""
+    until, reasons = time.monotonic() + _LONGEST_LOOK, []
+    for path in sorted(folder.rglob("*")):
+        if photo_suffix(path.name) not in DECODABLE_SUFFIXES or not path.is_file():
+            continue
+        if time.monotonic() > until:
+            break
+        try:
+            photos.load(path, 1)
+            return
+        except UnreadablePhoto as error:
+            reasons.append(f"{path.name}: {error}")
+    why = f": {reasons[0][:200]}" if reasons else " yet"
+    raise UploadRefused(
+        f"Nothing here can be shown{why}. Send a JPEG, PNG, WebP or TIFF photo first; RAW and XMP files go beside it."
+    )

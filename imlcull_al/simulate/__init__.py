@@ -1,0 +1,1 @@
+"""Known answers, played through the same session."""

@@ -1,0 +1,359 @@
+"""How many labels would it have taken: a photographer whose answers are known, played through the session.
+
+A table names photos and what the photographer decided. Some photos, whole groups of them, are held out; of the others
+a strategy asks one after the other, and after every few answers the scores of those held out are measured. Each
+strategy is played from several seeds, beside drawing photos at random. What is answered lies in a temporary folder.
+
+`curve.csv`: one row a strategy, seed and number of labels; columns as in `Measured`. `curve.png` shows it.
+Scores are those of the light head, from the first answer on: nothing is fine-tuned.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import ReplayRefused, StageError
+from ..installation import DEFAULT_CACHE_DIR
+from ..learning import query
+from ..learning.scores import choose_source
+from ..progress import Progress, silent
+from ..project import tables
+from ..project.files import replacing
+from ..project.journal import Journal, audit_event
+from ..project.labels import CULL, KEEP
+from ..project.stages import Rehearsal, Stage, absolute, open_stage
+from ..session.session import Session
+from ..training import report
+from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality
+from .truth import Truth, hold_out, read_truth
+
+BASELINE = "random"
+STRATEGIES = ("default", BASELINE, "uncertainty")
+FEWEST = 10
+"""Photos with a known answer."""
+_TRAINING = "files"  # a queue whose answers train, unlike those of the audit
+_MEMORY = Path("/dev/shm")  # a folder that no disk is behind, on Linux: an answer there is written in no time
+
+Choice = Iterator[tuple[str, str | None]]
+"""Photo keys, each with the queue it is answered in; None for the one that the session showed it in."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a replay is played. `held_out`: share of the photos, 0 … 1. `group_column`: by default the column `burst`,
+    where there is none the session's own bursts.
+    """
+
+    keep_column: str = "keep"
+    strategy: str = STRATEGIES[0]
+    budget: int = 320
+    step: int = 20
+    seeds: int = 10
+    group_column: str | None = None
+    held_out: float = 0.3
+
+
+class Measured(NamedTuple):
+    """The quality of the scores of the held-out photos after so many labels, those of the audit among them."""
+
+    strategy: str
+    seed: int
+    labels: int
+    average_precision: float
+    auroc: float
+    accuracy: float
+    balanced_accuracy: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was measured, for people. `about`: on which photos. `plot` is beside `table`."""
+
+    about: str
+    rows: Sequence[Measured]
+    table: Path
+    plot: Path
+
+    @property
+    def strategies(self) -> list[str]:
+        """Those that were played, the baseline last."""
+        names = dict.fromkeys(row.strategy for row in self.rows)
+        return sorted(names, key=lambda name: name == BASELINE)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) how many labels had been given at each measurement."""
+        return np.unique([row.labels for row in self.rows])
+
+    def curves(self, strategy: str, column: str = "average_precision") -> np.ndarray:
+        """(seeds, n)."""
+        values = [getattr(row, column) for row in self.rows if row.strategy == strategy]
+        return np.array(values).reshape(-1, len(self.labels))
+
+    @cached_property
+    def reached(self) -> Reached:
+        """The labels after which the strategy has the average precision that the baseline has at the end."""
+        return labels_to_reach(self.labels, self.curves(self.strategies[0]), self.curves(BASELINE)[:, -1])
+
+    @property
+    def headline(self) -> str:
+        """The answer in one line."""
+        strategy, level, last = self.strategies[0], self.curves(BASELINE)[:, -1].mean(), self.labels[-1]
+        if strategy == BASELINE:
+            return f"Photos drawn at random: average precision {level:.1%} after {last} labels"
+        if self.reached.labels > last:
+            return f"{strategy} does not reach in {last} labels what random has then"
+        return f"{strategy} has after {self._said(self.reached.labels)} labels what random has after {last}"
+
+    @property
+    def summary(self) -> str:
+        """The photos, the quality at the end, then the headline with its interval."""
+        lines = [
+            self.about,
+            f"After {self.labels[-1]} labels, on held-out photos (mean of the seeds, half of its 95 % interval):",
+        ]
+        for name in self.strategies:
+            cells = []
+            for column in Quality._fields:
+                mean, half = mean_interval(100 * self.curves(name, column)[:, -1])
+                cells.append(f"{column.replace('_', ' ')} {mean:.1f} %" + ("" if np.isnan(half) else f" ± {half:.1f}"))
+            lines.append(f"  {name:11s} {', '.join(cells)}")
+        if self.strategies[0] == BASELINE:
+            return "\n".join([*lines, f"{self.headline}."])
+        low, high = (self._said(end) for end in self.reached[1:])
+        interval = "one seed has no interval" if np.isnan(self.reached.low) else f"95 % interval {low} to {high}"
+        return "\n".join([*lines, self._over_all, f"{self.headline} ({interval})."])
+
+    @property
+    def _over_all(self) -> str:
+        """The strategy against the baseline, seed by seed, over the whole curve."""
+        strategy = self.strategies[0]
+        ahead, half = mean_interval(100 * (self.curves(strategy) - self.curves(BASELINE)).mean(axis=1))
+        interval = "" if np.isnan(half) else f" ± {half:.1f}"
+        return (
+            f"Over all measurements {strategy}'s average precision less random's: {ahead:+.1f}{interval} percentage "
+            "points (paired by seed)."
+        )
+
+    def _said(self, count: float) -> str:
+        if count <= self.labels[0]:
+            return f"at most {self.labels[0]}"
+        return f"more than {self.labels[-1]}" if np.isinf(count) else f"{count:.0f}"
+
+
+def replay(
+    project: str | Path,
+    truth: str | Path,
+    out: str | Path,
+    rules: Rules | None = None,
+    *,
+    stage: int | None = None,
+    model: str | None = None,
+    cache_dir: str | Path | None = None,
+    progress: Progress = silent,
+    say: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Play all seeds and write `out` and the plot beside it, anew after each seed. `say` gets what has to be known.
+
+    Labels, model and photos of the project are only read. Raises `ReplayRefused`, `StageError`, `StorageError`.
+    """
+    rules, out = rules or Rules(), absolute(out)
+    where, folder = open_stage(project, stage), absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
+    _check(rules, out, where)
+    known = read_truth(absolute(truth), rules.keep_column, rules.group_column)
+    source = choose_source(where, model)
+    if source.notice:
+        say(f"Note: {source.notice}")
+    base = source.model.base_model if source.model else source.encoder.reference
+    in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="imlcull-replay-", dir=in_memory) as temporary:
+
+        def session(name: str, seed: int) -> Session:
+            rehearsal = Rehearsal(Path(temporary, f"{name}_{seed}"), 1, where.folder)
+            rehearsal.project.mkdir()
+            Journal(rehearsal.journal).append([audit_event(np.random.default_rng([seed, 1]).bytes(16).hex())])
+            return Session(rehearsal, base, folder)
+
+        first = session("cast", 0)
+        first.prepare(progress=progress)
+        cast = _Cast(first, known, rules, say)
+        rows: list[Measured] = []
+        names = list(dict.fromkeys((rules.strategy, BASELINE)))
+        for seed, name in product(range(rules.seeds), names):
+            done = (seed * len(names) + names.index(name)) * cast.budget
+            for given, measured in _play(session(name, seed), cast, name, seed):
+                progress("replaying", done + given, rules.seeds * len(names) * cast.budget)
+                rows += [measured] if measured else []
+            if name == names[-1]:
+                outcome = _write(rows, out, cast.about, cast.caption(seed + 1))
+    return outcome
+
+
+class _Cast:
+    """Who is asked about what: the photos with a known answer, and which of them are held out for each seed."""
+
+    def __init__(self, session: Session, known: Truth, rules: Rules, say: Callable[[str], None]) -> None:
+        moments = session.moments()
+        self.photos = tuple(moments)
+        self.keys = [key for key in moments if key in known.is_keep]
+        self.is_keep = known.is_keep
+        self.rules, self._known, self._session = rules, known, session
+        answers = np.array([known.is_keep[key] for key in self.keys], bool)
+        self._check_answers(answers)
+        if known.group is None:
+            groups = [str(moments[key][0]) for key in self.keys]
+        else:
+            groups = [known.group.get(key, f"\0{key}") for key in self.keys]
+        names = np.array(self.keys, object)
+        self.held: list[list[str]] = []
+        for seed in range(rules.seeds):
+            held = hold_out(groups, answers, rules.held_out, seed)
+            if held is None:
+                raise ReplayRefused(
+                    f"No {rules.held_out:.0%} of the photos can be held out in whole groups ({known.grouped_by}) so "
+                    "that keepers and culls are on both sides. Choose another --held-out or --group-column."
+                )
+            self.held.append(names[held].tolist())
+        room = len(self.keys) - max(map(len, self.held))
+        self.budget = min(rules.budget, room)
+        self.budgets = frozenset([*range(rules.step, self.budget + 1, rules.step), self.budget])
+        self._say(room, say)
+
+    def pool(self, seed: int) -> list[str]:
+        """The photos that may be asked about, in key order."""
+        held = set(self.held[seed])
+        return [key for key in self.keys if key not in held]
+
+    @property
+    def about(self) -> str:
+        """How many photos of which kind, and who judges them."""
+        keepers = sum(self.is_keep[key] for key in self.keys)
+        return (
+            f"{len(self.keys)} photos with a known answer: {keepers} keepers ({keepers / len(self.keys):.0%}), "
+            f"{len(self.keys) - keepers} culls. Held out: about {self.rules.held_out:.0%}, by "
+            f"{self._known.grouped_by}. Scores: {self._session.source}."
+        )
+
+    def caption(self, seeds: int) -> report.Caption:
+        """What stands on the plot."""
+        keepers, share = sum(self.is_keep[key] for key in self.keys), report.percent(self.rules.held_out)
+        return report.Caption(
+            f"{self._session.stage.folder}: {len(self.keys)} photos, {keepers} of them kept",
+            f"Mean and 95 % interval (Student's t) of {seeds} draws of the {share} held out, in whole "
+            f"groups ({self._known.grouped_by}). Photos asked for the audit are counted and teach nothing. "
+            f"Scores: {self._session.source}.",
+        )
+
+    def _check_answers(self, answers: np.ndarray) -> None:
+        folder, path = self._session.stage.folder, self._known.path
+        if len(answers) < FEWEST:
+            named = next(iter(self._known.is_keep), None)
+            hint = f" It names {named!r}; the stage holds {self.photos[0]!r}." if named and not len(answers) else ""
+            raise ReplayRefused(
+                f"{path} has a known answer for {len(answers)} photos of {folder} that can be read; a replay needs "
+                f"{FEWEST} or more.{hint} Names are paths within the stage."
+            )
+        if answers.all() or not answers.any():
+            raise ReplayRefused(
+                f"All {len(answers)} answers in {path} are {KEEP if answers.all() else CULL}. A replay needs both."
+            )
+
+    def _say(self, room: int, say: Callable[[str], None]) -> None:
+        session, unreadable = self._session, self._session.unreadable()
+        stage = session.listing.keys
+        counts = {
+            "photos without a known answer are left out": len(set(stage) - set(self.is_keep)),
+            "known answers name a photo that is not in the stage": len(set(self.is_keep) - set(stage)),
+            "photos with a known answer can't be read": len(set(unreadable) & set(self.is_keep)),
+        }
+        for what, count in counts.items():
+            if count:
+                say(f"Note: {count} {what}.")
+        if room < self.rules.budget:
+            say(f"Note: the budget is {room}, not {self.rules.budget}: the other photos are held out.")
+
+
+def _play(session: Session, cast: _Cast, strategy: str, seed: int) -> Iterator[tuple[int, Measured | None]]:
+    """After each answer how many there are, and what was measured, if it was time to."""
+    if session.prepare().keys != cast.photos:
+        raise StageError(f"Photos in {session.stage.folder} changed while they were replayed. Run it again.")
+    pool, held = cast.pool(seed), cast.held[seed]
+    session.withhold(set(cast.photos).difference(pool))
+    is_keep = np.array([cast.is_keep[key] for key in held], bool)
+    asked: Choice
+    if strategy == BASELINE:
+        asked = ((pool[place], _TRAINING) for place in np.random.default_rng([seed, 2]).permutation(len(pool)))
+    else:
+        asked = _default(session) if strategy == STRATEGIES[0] else _uncertainty(session, frozenset(pool))
+    for given in range(1, cast.budget + 1):
+        key, queue = next(asked)
+        session.answer(key, KEEP if cast.is_keep[key] else CULL, queue)
+        measured = None
+        if given in cast.budgets:
+            measured = Measured(strategy, seed, given, *quality(_scores(session, held), is_keep))
+        yield given, measured
+
+
+def _default(session: Session) -> Choice:
+    """What the app asks, the audit's share with it."""
+    while (photo := session.next()) is not None:
+        yield photo.key, None
+
+
+def _uncertainty(session: Session, pool: Collection[str]) -> Choice:
+    """The start of the app, then always the photo whose p_keep is nearest 0.5."""
+    while True:
+        if query.still_starting(np.array([label == KEEP for label in session.labels().values()], bool)):
+            yield session.order(1)[0].key, _TRAINING
+            continue
+        left = [photo for photo in session.survey() if photo.label is None and photo.key in pool]
+        p_keep = np.array([photo.p_keep for photo in left], np.float64)
+        yield left[query.most_uncertain_first(p_keep, np.arange(len(left)))[0]].key, _TRAINING
+
+
+def _scores(session: Session, keys: Sequence[str]) -> np.ndarray:
+    """(n,) p_keep; while all answers are of one kind, all are taken to be of that."""
+    p_keep = {photo.key: photo.p_keep for photo in session.survey()}
+    only = float(KEEP in session.labels().values())
+    return np.array([only if p_keep[key] is None else p_keep[key] for key in keys], np.float64)
+
+
+def _check(rules: Rules, out: Path, stage: Stage) -> None:
+    """Refuse what can't be played or written before anything is worked out."""
+    if rules.strategy not in STRATEGIES:
+        raise ReplayRefused(f"There is no strategy {rules.strategy!r}. Choose one of {', '.join(STRATEGIES)}.")
+    if not 0 < rules.held_out < 1 or min(rules.budget, rules.step, rules.seeds) < 1:
+        raise ReplayRefused(
+            f"Held out {rules.held_out:g}, budget {rules.budget}, step {rules.step}, {rules.seeds} seeds can't be "
+            "played. Choose a share between 0 and 1, and counts of 1 or more."
+        )
+    if out.suffix.lower() != ".csv" or not out.parent.is_dir():
+        raise ReplayRefused(f"The curve can't be written to {out}. Name a .csv file in a folder that exists.")
+    if out.resolve().is_relative_to(stage.folder.resolve()):
+        raise ReplayRefused(f"{out} is among the photos, where nothing is written. Name a file elsewhere.")
+    strangers = (
+        tables.read(out.resolve())[0] != list(Measured._fields) if out.exists() else out.with_suffix(".png").exists()
+    )
+    if strangers:
+        raise ReplayRefused(f"{out} or the .png beside it is no curve of a replay. Name another file, or move it away.")
+
+
+def _write(rows: Sequence[Measured], out: Path, about: str, caption: report.Caption) -> Outcome:
+    """Replace table and plot."""
+    outcome = Outcome(about, rows, out, out.with_suffix(".png"))
+    tables.write(out, Measured._fields, ({**row._asdict(), **_rounded(row)} for row in rows))
+    curves = {name: outcome.curves(name) for name in outcome.strategies}
+    with replacing(outcome.plot) as temporary:
+        temporary.write_bytes(report.draw_learning(outcome.labels, curves, outcome.headline, caption))
+    return outcome
+
+
+def _rounded(row: Measured) -> dict[str, float]:
+    return {name: round(getattr(row, name), 6) for name in Quality._fields}

@@ -1,0 +1,98 @@
+"""Known answers: a table that names photos, and whole groups of them to hold out.
+
+    image_name,keep,burst
+    a.jpg,keep,1
+
+Answers are keep or cull, true or false, yes or no, 1 or 0. The table may have further columns, in any order; which one
+holds the answers, and which the groups, is said by the caller.
+Knows nothing of sessions or strategies.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import ReplayRefused
+from ..project import tables
+
+GROUP_COLUMN = "burst"
+_ANSWERS = {
+    **dict.fromkeys(("keep", "true", "1", "yes"), True),
+    **dict.fromkeys(("cull", "false", "0", "no"), False),
+}
+_DRAWS = 100
+_EVEN = 0.6
+
+
+class Truth(NamedTuple):
+    """Photo key → whether it is kept, and → its group; `group` is None where the table has none."""
+
+    path: Path
+    is_keep: dict[str, bool]
+    group: dict[str, str] | None
+    grouped_by: str
+
+
+def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
+    """What the table says. Raises `ReplayRefused` for a missing column or an answer that is none, `StorageError`."""
+    columns, rows = tables.read(path.resolve())
+    for column in ("image_name", keep_column, *([group_column] if group_column else [])):
+        if column not in columns:
+            raise ReplayRefused(
+                f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. Needed are "
+                "image_name and the answer; --keep-column and --group-column name others than keep and burst."
+            )
+    group_by = group_column or (GROUP_COLUMN if GROUP_COLUMN in columns else None)
+    is_keep: dict[str, bool] = {}
+    group: dict[str, str] = {}
+    for row in rows:
+        key, text = tables.as_key(row.values.get("image_name", "")), row.values.get(keep_column, "")
+        answer = _ANSWERS.get(text.strip().lower())
+        if not key:
+            raise ReplayRefused(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
+        if answer is None:
+            raise ReplayRefused(
+                f"{path}, line {row.line}: {text!r} in the column {keep_column} is no answer for {key}. Write keep or "
+                "cull, true or false, yes or no, 1 or 0."
+            )
+        if is_keep.setdefault(key, answer) != answer:
+            raise ReplayRefused(f"{path}, line {row.line}: {key} has the other answer above. Delete one of the lines.")
+        if group_by and row.values.get(group_by, "").strip():
+            group[key] = row.values[group_by].strip()
+    return Truth(path, is_keep, group if group_by else None, group_by or "the bursts found in the photos")
+
+
+def hold_out(groups: Sequence[str], is_keep: np.ndarray, share: float, seed: int) -> np.ndarray | None:
+    """(N,) bool: whole groups, drawn until `share` of all is held out; None where no draw leaves keepers and culls on
+    both sides.
+
+    Of several draws the first counts that has both kinds in about their shares, else the most even one. A group too
+    large for what is wanted is passed over.
+    """
+    names, group = np.unique(np.asarray(groups, object).astype(str), return_inverse=True)
+    size = np.bincount(group)
+    best, evenness = None, 0.0
+    for turn in range(_DRAWS):
+        chosen, count = np.zeros(len(names), bool), 0
+        for one in np.random.default_rng([seed, 0, turn]).permutation(len(names)):
+            if count >= share * len(group):
+                break
+            if count + size[one] <= (share + 0.05) * len(group) + 1:
+                chosen[one] = True
+                count += size[one]
+        held = chosen[group]
+        even = _evenness(held, is_keep)
+        if even > evenness:
+            best, evenness = held, even
+        if even >= _EVEN:
+            break
+    return best
+
+
+def _evenness(held: np.ndarray, is_keep: np.ndarray) -> float:
+    """The least of keepers and culls on either side, over what they would be if they were spread evenly."""
+    parts = [(side & kind).sum() * len(held) / max(side.sum() * kind.sum(), 1)
+             for side in (held, ~held) for kind in (is_keep, ~is_keep)]  # fmt: skip
+    return float(min(parts))

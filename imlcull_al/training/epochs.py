@@ -1,0 +1,156 @@
+"""What a training is asked to do and what an epoch says: options, split, which epoch is better. Arithmetic only.
+
+Knows nothing of photos, files or torch.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import NotEnoughLabels, TrainingError
+from ..project.labels import LABELS
+
+LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
+_LARGEST = 10**30
+"""Of a whole number. A batch of more photos than there are is no mistake, nor are epochs that patience ends."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. `validation_split` is the share of each class that is set apart; `train_blocks`, how many of the
+    transformer's last blocks are trained, None for all and what comes before them.
+    """
+
+    epochs: int = 256
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    patience: int = 8
+    validation_split: float = 0.25
+    seed: int = 0
+    train_blocks: int | None = None
+
+    def check(self) -> None:
+        """Raise `TrainingError` for a value that can't be trained with, as far as that shows without a transformer."""
+        counts = ["epochs", "batch_size", "patience", *(["train_blocks"] if self.train_blocks is not None else [])]
+        for name in (*counts, "seed"):
+            _check_number(name, getattr(self, name), int, "whole number")
+        for name in ("learning_rate", "validation_split"):
+            _check_number(name, getattr(self, name), int | float, "number")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} is {getattr(self, name)}; choose 1 or more.")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise TrainingError(f"learning_rate is {self.learning_rate}; choose a number above 0.")
+        if not 0 < self.validation_split < 1:
+            raise TrainingError(f"validation_split is {self.validation_split}; choose a share between 0 and 1.")
+        if not 0 <= self.seed < 2**63:
+            raise TrainingError(f"seed is {self.seed}; choose 0 or more, below 2**63.")
+
+
+def _check_number(name: str, value: object, kind: Any, what: str) -> None:
+    """Raise `TrainingError` for a value of another kind, and for a number that Python would not even write."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TrainingError(f"{name} is {value!r}; choose a {what}.")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise TrainingError(f"{name} is far too large; choose a smaller number.")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training photos; number 0 is the start, before any step.
+
+    Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+    @property
+    def summary(self) -> str:
+        """A line for people."""
+        name = f"epoch {self.epoch:3d}" if self.epoch else "start    "
+        return (
+            f"{name}   train loss {self.train_loss:.3f}, accuracy {self.train_accuracy:6.1%}   "
+            f"validation loss {self.val_loss:.3f}, accuracy {self.val_accuracy:6.1%}"
+        )
+
+    @property
+    def finite(self) -> bool:
+        """Whether both losses are numbers that mean something."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
+
+    def better_than(self, other: "Epoch") -> bool:
+        """Higher validation accuracy, or as high with a lower loss; nothing that is not finite is better."""
+        return self.finite and (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
+
+
+def split(
+    target: np.ndarray, share: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (train, validation) of `target` (n,) bool, stratified: `share` of each class, at least one, is
+    validation, and at least one is left for training.
+
+    `groups` (n,): photos of the same one stay together (bursts), each class as near its share as whole groups allow;
+    without, each photo is a group. Raises `NotEnoughLabels` below two of a class, or two groups that hold it.
+    """
+    chance = np.random.default_rng(seed)
+    names = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    counts = np.stack([np.bincount(names, weights=target == value) for value in (True, False)], axis=1)
+    order = []
+    for value, name in zip((True, False), LABELS, strict=True):
+        members = chance.permutation(np.flatnonzero(target == value))
+        if len(members) < 2:
+            raise NotEnoughLabels(
+                f"Training needs 2 photos of each class at least; there are {int(target.sum())} keep and "
+                f"{int((~target).sum())} cull that can be read. Label more photos as {name} first."
+            )
+        if len(np.unique(names[members])) < 2:
+            raise NotEnoughLabels(
+                f"Training needs photos of each class from 2 bursts at least; all {len(members)} {name} are of one "
+                f"burst, which is never divided. Label photos of other moments as {name} first."
+            )
+        order.append(names[members])
+    total = counts.sum(axis=0)
+    wanted = np.clip(np.round(total * share), 1, total - 1)
+    chosen = _gather(np.concatenate(order), counts, wanted, [])
+    if not counts[chosen].sum(axis=0).all():  # each group of a class is far larger than what is wanted of it
+        chosen = _gather(np.concatenate(order), counts, wanted, _smallest_with_both(order, counts))
+    validation = np.isin(names, chosen)
+    return np.flatnonzero(~validation), np.flatnonzero(validation)
+
+
+def _gather(order: np.ndarray, counts: np.ndarray, wanted: np.ndarray, chosen: list[int]) -> list[int]:
+    """`chosen` after taking in or putting back one group of `order` after another, as long as that brings the photos
+    of both classes (G, 2) nearer to the `wanted` (2,), in shares of what is wanted, and leaves some outside.
+    """
+    inside, have = set(chosen), counts[chosen].sum(axis=0).tolist()
+    sizes, total, goal = counts.tolist(), counts.sum(axis=0).tolist(), wanted.tolist()
+    groups, changed = list(dict.fromkeys(order.tolist())), True
+
+    def distance(numbers: list[float]) -> float:
+        return sum(abs(number - want) / want for number, want in zip(numbers, goal, strict=True))
+
+    while changed and distance(have):
+        changed = False
+        for group in groups:
+            sign = -1 if group in inside else 1
+            after = [number + sign * size for number, size in zip(have, sizes[group], strict=True)]
+            possible = min(after) > 0 if sign < 0 else all(some < all_ for some, all_ in zip(after, total, strict=True))
+            if possible and distance(after) < distance(have):
+                inside.symmetric_difference_update({group})
+                have, changed = after, True
+    return sorted(inside)
+
+
+def _smallest_with_both(order: list[np.ndarray], counts: np.ndarray) -> list[int]:
+    """The group with fewest photos that holds both classes, or one of each; the other groups hold both as well."""
+    photos = counts.sum(axis=1)
+    mixed = np.flatnonzero(counts.all(axis=1))
+    if len(mixed):
+        return [int(mixed[np.argmin(photos[mixed])])]
+    return [int(members[np.argmin(photos[members])]) for members in order]

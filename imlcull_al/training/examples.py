@@ -1,0 +1,108 @@
+"""The labeled photos as a training takes them: each decoded once, to the bytes that its transformer's preprocessing
+leaves, by several processes each its share.
+
+Knows nothing of models or epochs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..encoding.encoder import Encoder, encode_each
+from ..errors import Cancelled, ImlcullError, UnreadablePhoto, in_words
+from ..learning import bursts
+from ..parallel import in_order
+from ..photos import read as photos
+from ..progress import Progress, Stop
+from ..project.labels import KEEP
+from ..project.stages import Stage
+from .processes import Processes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_AHEAD = 32  # photos
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What can be read of the labeled photos: `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `is_keep` (n,) bool;
+    `taken` (n,) seconds by the camera's clock, NaN for unknown; `beside` (n, E) float32, what stands beside the
+    embeddings of what is trained, E = 0 for nothing. `unreadable`: key → reason of the others.
+    """
+
+    keys: tuple[str, ...]
+    pixels: "Tensor"
+    is_keep: np.ndarray
+    taken: np.ndarray
+    beside: np.ndarray
+    unreadable: dict[str, str]
+
+    def bursts(self, rows: np.ndarray, burst_of: Mapping[str, int] | None) -> np.ndarray:
+        """(n,) the burst of each: as `burst_of` says, by default as their times and embeddings `rows` (n, D) do."""
+        groups = -1 - np.arange(len(self.keys))  # what is in no burst is one of its own
+        if burst_of is not None:
+            return np.array([burst_of.get(key, alone) for key, alone in zip(self.keys, groups.tolist(), strict=True)])
+        finite = np.isfinite(rows).all(axis=1)
+        groups[finite] = bursts.groups(self.taken[finite], rows[finite])
+        return groups
+
+
+class _Read(NamedTuple):
+    pixels: np.ndarray
+    taken: float
+    beside: np.ndarray
+
+
+def read(
+    stage: Stage,
+    encoder: Encoder,
+    labels: Mapping[str, str],
+    together: Processes,
+    progress: Progress,
+    stop: Stop,
+) -> Examples:
+    """Decode every labeled photo once. Raises `Cancelled`."""
+    import torch
+
+    nothing = np.empty(0, np.float32)
+
+    def one(key: str) -> _Read | str:
+        try:
+            path = stage.path(key)
+            decode = photos.decode_with_tiles if encoder.looks_at_tiles else photos.decode_file
+            image, moment, tiles = decode(path, photos.stat_of(path), encoder.side)
+            beside = encode_each(encoder.beside, [image], [tiles])[0] if encoder.beside and tiles else nothing
+            if isinstance(beside, str):
+                return beside
+            return _Read(encoder.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
+        except UnreadablePhoto as error:
+            return str(error)
+        except ImlcullError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one photo must not end the training on all others
+            return f"it can't be prepared: {in_words(error)}"
+
+    wanted = sorted(labels)
+    mine = wanted[together.share(len(wanted))]
+    most = -(-len(wanted) // together.count)  # photos of the process that has most of them: all ask as often
+    arriving, found = in_order(one, mine, _AHEAD), []
+    for done in range(most):
+        if together.any(stop()):
+            raise Cancelled("Training was stopped while it read the photos; the earlier model is as it was.")
+        if done < len(mine):
+            found.append(next(arriving))
+            progress("reading labeled photos", min((done + 1) * together.count, len(wanted)), len(wanted))
+    by_key = dict(zip(wanted, together.gather_objects(found), strict=True))
+    readable = {key: each for key, each in by_key.items() if not isinstance(each, str)}
+    pixels = [torch.from_numpy(each.pixels) for each in readable.values()]
+    return Examples(
+        tuple(readable),
+        torch.stack(pixels) if pixels else torch.empty(0, dtype=torch.uint8),
+        np.array([labels[key] == KEEP for key in readable], bool),
+        np.array([each.taken for each in readable.values()], np.float64),
+        np.stack([each.beside for each in readable.values()]) if readable else np.empty((0, 0), np.float32),
+        {key: each for key, each in by_key.items() if isinstance(each, str)},
+    )

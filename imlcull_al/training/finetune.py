@@ -1,0 +1,222 @@
+"""The fine-tuning itself: photos as tensors and a classifier in, epochs out.
+
+Cross-entropy, Adam, photos mirrored half of the time. Weights stay float32; they are multiplied in bfloat16 where that
+is native to the device and the embeddings agree with float32's. With `train_blocks` only the last blocks and what comes
+after them are trained: what enters these is computed once for every photo, and once for its mirror image where it is
+trained on, and kept in memory, 2 GiB at most; for photos beyond that it is computed again for every batch.
+
+With several processes each computes its share of every batch; gradients are sums over the batch, whatever the shares.
+Seeded: the same seed, tensors, machine and number of processes give the same epochs, bit for bit.
+Knows nothing of stages, files, labels' names or early stopping.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..encoding.backbone import THREADS, Backbone, agrees_in_bfloat16
+from ..errors import Cancelled
+from ..learning.head import Head
+from ..learning.model import CullClassifier, side_by_side
+from ..progress import Progress, Stop
+from .blocks import Cut, Kept
+from .epochs import Epoch, Options
+from .processes import Processes
+
+WARM_UP_STEPS = 20
+"""Steps in which the learning rate rises to its value: Adam's first are all full-sized and would undo the start."""
+MOST_KEPT = 2 << 30
+"""Bytes of what enters the trained blocks that are kept in memory."""
+_PROBE = 4  # photos on which precision and parting are tried
+_BATCH = 64  # photos of one pass without gradients
+
+
+class FineTuning:
+    """A classifier, the photos it is trained on, and the processes that do it.
+
+    `embeddings` before `epochs`: the head starts from what is fitted on them.
+    """
+
+    def __init__(
+        self,
+        classifier: CullClassifier,
+        pixels: Tensor,
+        beside: np.ndarray,
+        values: Callable[[np.ndarray], np.ndarray],
+        options: Options,
+        processes: Processes,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        """`pixels`: (n, 3, H, W) uint8, all photos; `beside`: (n, E) float32, what stands beside their embeddings, not
+        trained, E = 0 for nothing; `values`: arrays like `pixels` → what the backbone takes, float32.
+
+        Raises `ValueError` or `RuntimeError` where the backbone can't take them, `EncoderError` where it can't be
+        parted for `train_blocks`, `TrainingError` where it has fewer blocks.
+        """
+        self.classifier, self.options = classifier.to(processes.device), options
+        self._pixels, self._values = pixels, values
+        self._beside = torch.from_numpy(beside).to(processes.device)
+        self._processes, self._progress, self._stop = processes, progress, stop
+        torch.set_num_threads(THREADS)  # somebody may be encoding, in one thread a batch
+        torch.manual_seed(options.seed)  # dropout, where a checkpoint has it
+        probe = self._input(torch.arange(min(_PROBE, len(pixels))))
+        agrees = agrees_in_bfloat16(classifier.backbone, probe)
+        self._autocast = not processes.any(not agrees)
+        self._kept: Kept | None = None
+        self._cut = Cut(classifier.backbone, options.train_blocks, probe) if options.train_blocks else None
+
+    def embeddings(self) -> np.ndarray:
+        """(n, D) float32 of all photos, by the backbone as it is. Raises `Cancelled`."""
+        if self._cut and self._kept is None:
+            self._keep(torch.arange(len(self._pixels)), mirrored=False)
+        rows = []
+        for batch in torch.arange(len(self._pixels)).split(_BATCH):
+            self._end_if_stopped()
+            rows.append(self._shared(batch, self._embed, self.classifier.head.in_features))
+            self._progress("looking at labeled photos", int(batch[-1]) + 1, len(self._pixels))
+        return torch.cat(rows).cpu().numpy()  # type: ignore[no-any-return]
+
+    def embeddings_by(self, backbone: Backbone) -> np.ndarray:
+        """The same by the weights of `backbone`, which was trained here; by this process alone, to its end."""
+        self.classifier.backbone.load_state_dict(backbone.state_dict())
+        self.classifier.eval()
+        with torch.inference_mode():
+            rows = [self._embed(batch) for batch in torch.arange(len(self._pixels)).split(_BATCH)]
+        return torch.cat(rows).cpu().numpy()  # type: ignore[no-any-return]
+
+    def start(self, probe: Head, rows: np.ndarray, targets: Tensor, sides: tuple[np.ndarray, np.ndarray]) -> Epoch:
+        """Make the head say what `probe` says, and how good that is on both sides, training and validation.
+
+        `rows`: the embeddings; `targets`: (n,) class numbers; `sides`: positions of photos.
+        """
+        self.classifier.start_from(probe)
+        self._targets = targets.to(self._processes.device)
+        self._train_side, self._validation_side = (torch.from_numpy(side) for side in sides)
+        with torch.inference_mode():
+            logits = self.classifier.logits(torch.from_numpy(rows).to(self._processes.device))
+            judged = [_judge(logits[side], self._targets[side]) for side in (self._train_side, self._validation_side)]
+        return Epoch(0, *judged[0], *judged[1])
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train; yield after every whole epoch. Ends without a word when stopped. `classifier` is what it came to."""
+        options, chance = self.options, torch.Generator().manual_seed(self.options.seed)
+        if self._cut:
+            self._keep(self._train_side, mirrored=True)
+        device = self._processes.device.type
+        trained = [parameter for parameter in self.classifier.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.Adam(trained, lr=options.learning_rate, fused=device in ("cpu", "cuda"))
+        warm_up = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP_STEPS))
+        for number in range(1, options.epochs + 1):
+            order = self._train_side[torch.randperm(len(self._train_side), generator=chance)]
+            self._train_mode()
+            logits, done = [], 0
+            for batch in order.split(min(options.batch_size, len(order))):
+                if self._processes.any(self._stop()):
+                    return
+                mirrored = torch.rand(len(batch), generator=chance) < 0.5
+                logits.append(self._step(optimiser, trained, batch, mirrored))
+                warm_up.step()
+                done += len(batch)
+                self._progress(f"epoch {number} of at most {options.epochs}", done, len(order))
+            yield Epoch(number, *_judge(torch.cat(logits), self._targets[order]), *self._evaluate())
+
+    def _step(
+        self, optimiser: torch.optim.Optimizer, trained: list[torch.nn.Parameter], batch: Tensor, mirrored: Tensor
+    ) -> Tensor:
+        """One step on the photos `batch`, `mirrored` where that is true; their logits before it, (B, 2)."""
+        mine = self._processes.share(len(batch))
+        logits = torch.zeros((0, 2), device=self._processes.device)
+        optimiser.zero_grad()
+        if len(batch[mine]):
+            logits = self.classifier.logits(self._embed(batch[mine], mirrored[mine]))
+            losses = torch.nn.functional.cross_entropy(logits, self._targets[batch[mine]], reduction="sum")
+            (losses / len(batch)).backward()
+        self._add_up_gradients(trained)
+        optimiser.step()
+        return self._processes.gather(logits.detach(), len(batch))
+
+    def _add_up_gradients(self, trained: list[torch.nn.Parameter]) -> None:
+        """Every process's gradient becomes the sum of all: that of the whole batch."""
+        if self._processes.count == 1:
+            return
+        slopes = [torch.zeros_like(each) if each.grad is None else each.grad for each in trained]
+        total = self._processes.add_up(torch.cat([slope.flatten() for slope in slopes]))
+        for parameter, slope in zip(trained, total.split([slope.numel() for slope in slopes]), strict=True):
+            parameter.grad = slope.view_as(parameter)
+
+    def _evaluate(self) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on the validation side."""
+        batches = self._validation_side.split(_BATCH)
+        logits = torch.cat([self._shared(batch, self._logits, 2) for batch in batches])
+        return _judge(logits, self._targets[self._validation_side])
+
+    def _logits(self, photos: Tensor) -> Tensor:
+        return self.classifier.logits(self._embed(photos))
+
+    def _shared(self, batch: Tensor, function: Callable[[Tensor], Tensor], width: int) -> Tensor:
+        """(B, width): `function` of the photos `batch`, each process computing its share; in evaluation mode, without
+        gradients.
+        """
+        self.classifier.eval()
+        mine = batch[self._processes.share(len(batch))]
+        with torch.inference_mode():
+            rows = function(mine) if len(mine) else torch.zeros((0, width), device=self._processes.device)
+            return self._processes.gather(rows, len(batch))
+
+    def _embed(self, photos: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """Photos (B,) → (B, D) float32, with what stands beside it."""
+        with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=self._autocast):
+            if self._cut and self._kept:
+                hidden = self._kept.of(photos, mirrored, self._below)
+                embeddings = self._cut.above(hidden.to(self._processes.device))
+            else:
+                embeddings = self.classifier.backbone(self._input(photos, mirrored))
+        return side_by_side(embeddings.float(), self._beside[photos.to(self._beside.device)])
+
+    def _below(self, photos: Tensor, mirrored: Tensor) -> Tensor:
+        """What enters the trained blocks, on the processor."""
+        assert self._cut
+        with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=self._autocast):
+            return self._cut.below(self._input(photos, mirrored)).cpu()
+
+    def _input(self, photos: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """What the backbone takes, (B, 3, H, W) float32 on its device; mirrored left to right where that is true."""
+        pixels = self._pixels[photos]
+        if mirrored is not None and bool(mirrored.any()):
+            pixels[mirrored] = pixels[mirrored].flip(-1)
+        return torch.from_numpy(self._values(pixels.numpy())).to(self._processes.device)
+
+    def _train_mode(self) -> None:
+        self.classifier.train()
+        if self._cut:
+            self._cut.keep_frozen()
+
+    def _keep(self, photos: Tensor, *, mirrored: bool) -> None:
+        """Run the frozen blocks on these photos, or on their mirror images, and keep as many as there is room for."""
+        self.classifier.eval()
+        self._kept = kept = self._kept or Kept(len(self._pixels), MOST_KEPT)
+        done = 0
+        for batch in photos.split(_BATCH):
+            if kept.is_full:
+                return
+            self._end_if_stopped()
+            mine = batch[self._processes.share(len(batch))]
+            some = mine if len(mine) else batch[:1]  # where nothing falls to this process: for the shape
+            hidden = self._below(some, torch.full((len(some),), mirrored))[: len(mine)]
+            kept.put(batch, mirrored, self._processes.gather(hidden, len(batch)).cpu())
+            done += len(batch)
+            self._progress("running the frozen blocks", done, len(photos))
+
+    def _end_if_stopped(self) -> None:
+        if self._processes.any(self._stop()):
+            raise Cancelled("Training was stopped before its first epoch; the earlier model is as it was.")
+
+
+def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats, and the share of right ones, of logits (n, 2); an exact tie is keep, class 0."""
+    logits = logits.float()
+    right = int(((logits[:, 1] > logits[:, 0]).long() == targets).sum())
+    return float(torch.nn.functional.cross_entropy(logits, targets)), right / len(targets)

@@ -1,0 +1,296 @@
+"""From labels and photos to `stage_N_cull_model.pth` and its epoch log: the fine-tuning of a vision transformer.
+
+`stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; a row is there as soon as its epoch ends.
+
+Every labeled photo is decoded once and kept as preprocessed bytes; early stopping on the validation accuracy. The start
+is a linear probe: the pretrained transformer under a logistic regression. The model file is replaced the moment an
+epoch is better than that start and all epochs before, so a run that is stopped leaves its best, and one that never
+improves leaves the earlier model as it was (where there is none that can be used, the start becomes the model).
+Of several processes each reads its share of the photos; the main one locks, writes and is asked to stop.
+Knows nothing of query order, of the page, or of what happens inside an epoch.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ..encoding.encoder import Encoder
+from ..encoding.sharpness import sharpness_map
+from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
+from ..learning import head
+from ..progress import Progress, Stop, never, silent
+from ..project import tables
+from ..project.files import is_locked, locked, read_own, replacing
+from ..project.labels import LABELS
+from ..project.stages import Stage
+from . import examples, processes, report, unfinished
+from .epochs import LOG_COLUMNS, Epoch, Options, split
+from .evaluation import TRAIN, VALIDATION, Prediction
+from .processes import Processes
+
+if TYPE_CHECKING:
+    from ..learning.model import CullClassifier
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run did: its epochs, the best of them (the one in the model file), and why it ended."""
+
+    epochs: tuple[Epoch, ...]
+    best: Epoch
+    ended: str
+    train_keys: tuple[str, ...]
+    validation_keys: tuple[str, ...]
+    unreadable: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """How it ended and how good the saved epoch is, in two sentences."""
+        name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
+        return (
+            f"Ended after epoch {len(self.epochs)}: {self.ended}. {name} is saved: {self.best.val_accuracy:.1%} of the "
+            f"{len(self.validation_keys)} validation photos right."
+        )
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A training that was killed: its options, the epochs it ended, and whether one of them is the model."""
+
+    options: Options
+    epochs: int
+    saved: bool
+
+
+def interrupted(stage: Stage) -> Interrupted | None:
+    """The training of this stage that was killed; None where there is none, and while one runs, here or elsewhere."""
+    found = unfinished.read(stage.unfinished)
+    if found is None or is_locked(stage.training_lock):
+        return None
+    try:
+        options = Options(**found)
+        options.check()
+    except (TypeError, TrainingError):  # edited, or of another version
+        options = Options()
+    begun = _written(stage.unfinished)
+    epochs = len(tables.read(stage.epoch_log)[1]) if _written(stage.epoch_log) > begun else 0
+    return Interrupted(options, epochs, _written(stage.model) > begun)
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return -1
+
+
+def train(
+    stage: Stage,
+    encoder: Encoder,
+    labels: Mapping[str, str],
+    options: Options | None = None,
+    *,
+    progress: Progress = silent,
+    on_epoch: Callable[[Epoch, bool], None] | None = None,
+    stop: Stop = never,
+    burst_of: Mapping[str, int] | None = None,
+) -> Training:
+    """Fine-tune `encoder` on `labels` and write model, epoch log and report of `stage`.
+
+    `burst_of`: photo → number of its burst, none of which is divided between training and validation; by default those
+    that the labeled photos alone make.
+    `on_epoch` is called with every epoch, the start first, and whether it was the best so far. Raises
+    `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was,
+    `StorageError` when another program trains this stage. In a process launched as one of several it trains with the
+    others, on the labels and bursts that the main one was called with; only that one calls `progress`, `on_epoch` and
+    `stop`.
+    """
+    options = options or Options()
+    options.check()
+    together = processes.joined()
+    with ExitStack() as held:
+        if together.main:
+            held.enter_context(locked(stage.training_lock, f"training the model of {stage.name}", patience=1.0))
+            held.enter_context(unfinished.noted(stage.unfinished, asdict(options)))
+        else:
+            progress, on_epoch, stop = silent, None, never
+        known, burst_of = together.from_main((dict(labels), burst_of))
+        if not known:
+            raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
+        run = _Run(stage, encoder, known, options, together, progress, stop)
+        run.prepare(burst_of)
+        best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
+        if not run.saved and run.stopped:
+            raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
+        if not run.saved:
+            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
+        if together.main:
+            run.write_report()
+    sides = [tuple(run.seen.keys[i] for i in side) for side in run.sides]
+    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.seen.unreadable)
+
+
+class _Run:
+    """One training: the labeled photos in memory, the split, and the epochs so far."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        encoder: Encoder,
+        labels: dict[str, str],
+        options: Options,
+        together: Processes,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        self.stage, self.encoder, self.labels = stage, encoder, labels
+        self.options, self.together, self.progress, self.stop = options, together, progress, stop
+        self.epochs: list[Epoch] = []
+        self.saved = self.stopped = False
+        self._dim = encoder.trained.dim + (encoder.beside.dim if encoder.beside else 0)
+
+    def prepare(self, burst_of: Mapping[str, int] | None) -> None:
+        """Read and embed the photos, part them in training and validation, fit the start on the training side."""
+        import torch
+
+        from . import blocks
+        from .finetune import FineTuning
+
+        classifier, options = self._classifier(), self.options
+        if options.train_blocks is not None:
+            blocks.check_count(options.train_blocks, blocks.block_count(classifier.backbone))
+        self.seen = seen = examples.read(self.stage, self.encoder, self.labels, self.together, self.progress, self.stop)
+        split(seen.is_keep, options.validation_split, options.seed)  # too few are said before any work
+        values = self.encoder.trained.architecture.preprocessing.values
+        try:
+            self.tuning = FineTuning(
+                classifier, seen.pixels, seen.beside, values, options, self.together, self.progress, self.stop
+            )
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).rstrip(".")
+            raise EncoderError(
+                f"{self.encoder.name} can't run on its own preprocessing: {reason}. Choose another."
+            ) from error
+        rows = self.tuning.embeddings()
+        groups = seen.bursts(rows, burst_of)
+        self.sides = split(seen.is_keep, options.validation_split, options.seed, groups)
+        train_side = self.sides[0]  # the validation side stays unseen
+        known = train_side[np.isfinite(rows[train_side]).all(axis=1)]
+        target = seen.is_keep[known]
+        if target.all() or not target.any():
+            raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
+        self.probe = head.fit(head.features(rows[known]), np.arange(len(target)), target)
+        targets = torch.tensor([LABELS.index(self.labels[key]) for key in seen.keys])
+        self.start = self.tuning.start(self.probe, rows, targets, self.sides)
+
+    def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
+        """Train until patience or epochs run out; the best epoch and why it ended. `saved`: the model file has it.
+
+        Where none is, the epoch log stays that of the model beside it.
+        """
+        earlier_log = self._earlier_log()
+        best, ended = self._to_the_end(on_epoch)
+        is_sound = not self.stopped and self.epochs[-1].finite
+        if not self.saved and is_sound and self._needs_a_model():
+            self._save(self._classifier(self.probe), best)  # nothing to fall back on: the start is the best there is
+        if not self.saved and self.together.main and earlier_log is not None:
+            with replacing(self.stage.epoch_log) as temporary:
+                temporary.write_bytes(earlier_log)
+        return best, ended
+
+    def _earlier_log(self) -> bytes | None:
+        try:
+            return read_own(self.stage.epoch_log)
+        except OSError:
+            return None
+
+    def write_report(self) -> None:
+        """Plots and tables of the saved model on the labeled photos."""
+        from ..learning import model
+
+        trained = model.load(self.stage.model)
+        validation = set(trained.validation_keys)
+        p_keep = trained.head.probability(self.tuning.embeddings_by(trained.encoder.trained.build()))
+        predictions = [
+            Prediction(key, self.labels[key], float(each), VALIDATION if key in validation else TRAIN)
+            for key, each in zip(self.seen.keys, p_keep, strict=True)
+            if np.isfinite(each)
+        ]
+        self.progress("writing the report", 0, 1)
+        report.write_report(
+            self.stage.report,
+            title=f"{self.stage.name} · {self.encoder.name} · {len(self.seen.keys)} labels",
+            epochs=[self.start, *self.epochs],
+            best=trained.epoch,
+            predictions=predictions,
+            path_of=self.stage.path,
+            sharpness_of=sharpness_map,
+        )
+        self.progress("writing the report", 1, 1)
+
+    def _to_the_end(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
+        best = self.start
+        on_epoch(best, True)
+        since_improvement = 0
+        for epoch in self.tuning.epochs():
+            self.epochs.append(epoch)
+            since_improvement = 0 if epoch.val_accuracy > best.val_accuracy else since_improvement + 1
+            if better := epoch.better_than(best):
+                best = epoch
+                self._save(self.tuning.classifier, best)
+            if self.together.main:
+                tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
+            on_epoch(epoch, better)
+            if not epoch.finite:
+                return best, "the loss is no finite number any more; try a smaller learning rate"
+            if since_improvement >= self.options.patience:
+                return best, f"no better validation accuracy for {self.options.patience} epochs"
+        self.stopped = self.together.any(self.stop())
+        return best, "stopped on request" if self.stopped else "all epochs done"
+
+    def _classifier(self, probe: head.Head | None = None) -> "CullClassifier":
+        """The transformer as it was pretrained, under a head that says nothing, or what `probe` says."""
+        from ..learning.model import CullClassifier
+
+        classifier = CullClassifier(self.encoder.trained.build(), self._dim)
+        if probe:
+            classifier.start_from(probe)
+        return classifier
+
+    def _save(self, classifier: "CullClassifier", best: Epoch) -> None:
+        from ..learning import model
+
+        facts = {
+            "epoch": best.epoch,
+            "validation_accuracy": best.val_accuracy,
+            "seed": self.options.seed,
+            "labels": {key: self.labels[key] for key in self.seen.keys},
+            "validation_keys": [self.seen.keys[i] for i in self.sides[1]],
+        }
+        if self.together.main:
+            model.save(self.stage.model, classifier, self.encoder, facts)
+        self.saved = True
+
+    def _needs_a_model(self) -> bool:
+        """Whether the stage has no model file that can score a photo: some damage shows only then."""
+        return self.together.from_main(self.together.main and not _has_usable_model(self.stage))
+
+
+def _has_usable_model(stage: Stage) -> bool:
+    from ..learning import model
+
+    try:
+        model.load(stage.model).encoder.encode([Image.new("RGB", (64, 64))])
+    except (ModelFileError, EncoderError):
+        return False
+    return True
+
+
+def _log_row(epoch: Epoch) -> dict[str, object]:
+    row = asdict(epoch)
+    return {name: row[name] if name == "epoch" else f"{row[name]:.6f}" for name in LOG_COLUMNS}
