@@ -32,7 +32,7 @@ from benchmarks.shoots import make_shoot, whims
 from benchmarks.strategies import RIVALS, STRATEGIES, Pool, make_pool
 from imlcull_al.encoding import embeddings
 from imlcull_al.encoding.checkpoints import BUILTIN, load_encoder
-from imlcull_al.learning import bursts, head, query
+from imlcull_al.learning import bursts, head, orders
 from imlcull_al.simulate import sample
 from imlcull_al.terminal import progress_bar, say
 from imlcull_al.training.evaluation import Quality, quality
@@ -213,7 +213,7 @@ def timing(photos: int = 100_000, width: int = 768, labels: int = 300, turns: in
         clock.append(time.perf_counter())
         p = head.sigmoid(known.logits(fitted))
         clock.append(time.perf_counter())
-        query.next_first(p, target, free, burst)
+        orders.next_first(p, target, free, burst)
         clock.append(time.perf_counter())
         steps.append([*np.diff(clock), clock[-1] - clock[0]])
     cells = " | ".join(f"{one:.3f}" for one in np.median(steps, axis=0))

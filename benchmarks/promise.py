@@ -4,12 +4,12 @@
 
 Five tables, each at 95 % confidence, so that at most 5 % of the runs may break a promise at any look:
 
-1. One pile: keepers left in it against `audit.keepers_lost_bound`, beside the exact fixed-sample bound (hypergeometric)
-   looked at as often, and how much wider the first is than the second.
+1. One pile: keepers left in it against `bounds.keepers_lost_bound`, beside the exact fixed-sample bound
+   (hypergeometric) at the same looks, and how much wider the first is than the second.
 2. Piles that move: a ridge classifier is refitted after every answer to a query; every other answer is an audit's.
-3. The same piles with `audit.History`, as the app counts them: what was answered between the checks is taken into
+3. The same piles with `bounds.History`, as the app counts them: what was answered between the checks is taken into
    account. Beside it the plain counts of table 2 at the same looks.
-4. The threshold: `audit.threshold` and `audit.threshold_at_one_look`, looked at after every audited keeper or once.
+4. `thresholds.threshold` and `thresholds.threshold_at_one_look`, evaluated after every audited keeper or once.
 5. How many photos of a stage of 3,000 must be audited until a certificate reaches a share.
 
 Simulated answers only: nothing here measures a person, who may answer the same photo differently on another day.
@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al.learning import audit
-from imlcull_al.learning.audit import Certificate, History, Pile, Threshold
+from imlcull_al.learning import bounds, thresholds
+from imlcull_al.learning.bounds import Certificate, History, Pile
+from imlcull_al.learning.thresholds import Threshold
 
 Bounds = Callable[[int, np.ndarray, np.ndarray, float], np.ndarray]
 Rule = Callable[[np.ndarray, float, float], Threshold]
@@ -48,7 +49,7 @@ def main() -> None:
     one_pile(chance, options.runs)
     moving_piles(chance, options.runs)
     with_history(chance, options.runs // 2)
-    thresholds(chance, options.runs)
+    threshold_table(chance, options.runs)
     costs()
 
 
@@ -59,7 +60,7 @@ def one_pile(chance: np.random.Generator, runs: int) -> None:
     for photos, keepers in ((60, 3), (300, 1), (300, 9), (300, 60), (2000, 4), (2000, 40), (2000, 400), (20_000, 200)):
         checks = np.arange(min(photos, MANY_CHECKS) + 1)
         found = draws(chance, runs, photos, keepers, len(checks) - 1)
-        bound = on_grid(audit.keepers_lost_bounds, photos, checks, found)
+        bound = on_grid(bounds.keepers_lost_bounds, photos, checks, found)
         in_order = np.minimum.accumulate(bound + found, axis=1) - found
         fixed = on_grid(fixed_sample_bounds, photos, checks, found)
         left = keepers - found
@@ -122,14 +123,14 @@ class Look:
         """(runs,) what the audit says they are at most."""
         seen = self.pile & self.passed
         checked, found = seen.sum(axis=1), (seen & self.keeper).sum(axis=1)
-        return audit.keepers_lost_bounds(self.pile.sum(axis=1), checked, found, confidence)
+        return bounds.keepers_lost_bounds(self.pile.sum(axis=1), checked, found, confidence)
 
     def bound_in_order(self, confidence: float) -> np.ndarray:
         """(runs,) the same, less what earlier looks at this pile would have ruled out."""
         length = int(self.passed.sum(axis=1).max()) + 1
         seen = (self.pile & self.passed)[:, :length]
         checked, found = np.cumsum(seen, axis=1), np.cumsum(seen & self.keeper[:, :length], axis=1)
-        left = audit.keepers_lost_bounds(self.pile.sum(axis=1)[:, None], checked, found, confidence)
+        left = bounds.keepers_lost_bounds(self.pile.sum(axis=1)[:, None], checked, found, confidence)
         return (left + found).min(axis=1) - found[:, -1]
 
     def bound_with_history(self, confidence: float) -> np.ndarray:
@@ -287,7 +288,7 @@ def shoots(
         yield Look(pile, keeper, trained, audited, passed, side, turn)
 
 
-def thresholds(chance: np.random.Generator, runs: int) -> None:
+def threshold_table(chance: np.random.Generator, runs: int) -> None:
     """Table 4."""
     print("4. Threshold: runs in which it ever loses more than the share, looked at after each audited keeper")
     print("   keepers  share | any looks      one look, at the last  one look, at each | keepers lost at the last")
@@ -296,7 +297,7 @@ def thresholds(chance: np.random.Generator, runs: int) -> None:
         order = chance.random((runs, keepers)).argsort(axis=1)[:, :seen]
         under = np.cumsum(order <= int(share * keepers + 1e-9), axis=1)  # of those culled at the least wrong threshold
         cells, lost = [], []
-        for rule in (audit.threshold, audit.threshold_at_one_look):
+        for rule in (thresholds.threshold, thresholds.threshold_at_one_look):
             allowed = np.array([below(rule, n, share) for n in range(1, seen + 1)])
             cells.append((under <= allowed).any(axis=1))
             cells.append(under[:, -1] <= allowed[-1])

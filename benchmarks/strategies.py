@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from imlcull_al.learning import head, query
+from imlcull_al.learning import head, orders
 
 AUDIT_EVERY = 8
 CHOOSE_C_EVERY = 8
@@ -40,7 +40,7 @@ def make_pool(embeddings: np.ndarray, bursts: np.ndarray, seed: int) -> Pool:
     """The pool of these embeddings (N, D); centred and scaled on them alone."""
     known = head.features(embeddings)
     drawn = np.random.default_rng([seed, 4]).random(len(embeddings))
-    return Pool(known, query.covering_first(known, drawn), bursts, seed)
+    return Pool(known, orders.covering_first(known, drawn), bursts, seed)
 
 
 def random(pool: Pool, answers: np.ndarray, budget: int) -> Asked:
@@ -62,7 +62,7 @@ def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False,
     for shown in range(min(budget, len(answers))):
         learned = np.array(rows, np.intp)[np.array(trains, np.bool_)]
         target = answers[learned]
-        starting = query.still_starting(target)
+        starting = orders.still_starting(target)
         block, place = divmod(shown, AUDIT_EVERY)
         is_audit = audited and not starting and place == turns[block]
         if starting or is_audit:
@@ -73,8 +73,8 @@ def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False,
             with patch.object(head, "chosen_regularisation", return_value=c):
                 p = head.sigmoid(pool.known.logits(head.fit(pool.known, learned, target)))
             left = np.flatnonzero(free)
-            by_app = query.next_first(p, target, left, pool.bursts)
-            order = iter(query.most_uncertain_first(p, left) if plain else by_app)
+            by_app = orders.next_first(p, target, left, pool.bursts)
+            order = iter(orders.most_uncertain_first(p, left) if plain else by_app)
         rows.append(int(next(order)))
         trains.append(not is_audit)
         free[rows[-1]] = False

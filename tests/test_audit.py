@@ -6,28 +6,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imlcull_al.learning import audit
-from imlcull_al.learning.audit import Certificate, Pile, keepers_lost_bound, keepers_lost_bounds, threshold
+from imlcull_al.learning import blind, bounds, measures, thresholds
+from imlcull_al.learning.bounds import Certificate, Pile, keepers_lost_bound, keepers_lost_bounds
+from imlcull_al.learning.thresholds import threshold
 
 KEYS = [f"{number}.jpg" for number in range(400)]
 SLACK = 3  # standard errors that a simulated rate may be above the promised one
 
 
 def test_the_stream_is_fixed_by_its_seed_and_stays_when_photos_come_and_go():
-    order = audit.stream(KEYS, "a")
+    order = blind.stream(KEYS, "a")
     assert sorted(order) == sorted(KEYS) and order != KEYS
-    assert order == audit.stream(reversed(KEYS), "a") != audit.stream(KEYS, "b")
-    assert audit.stream(KEYS[50:], "a") == [key for key in order if key in KEYS[50:]]
+    assert order == blind.stream(reversed(KEYS), "a") != blind.stream(KEYS, "b")
+    assert blind.stream(KEYS[50:], "a") == [key for key in order if key in KEYS[50:]]
 
 
 def test_every_photo_is_as_likely_as_any_other_to_come_early():
-    first = [number for seed in range(300) for number in map(KEYS.index, audit.stream(KEYS, str(seed))[:10])]
+    first = [number for seed in range(300) for number in map(KEYS.index, blind.stream(KEYS, str(seed))[:10])]
     often = np.bincount(first, minlength=400)  # 7.5 each
     assert 300 < np.square(often - 7.5).sum() / 7.5 < 500  # χ² with 399 degrees of freedom: ± 28
 
 
 def test_one_in_eight_is_an_audit_at_no_regular_place():
-    turns = np.array([audit.is_audit_turn("a", shown) for shown in range(800)])
+    turns = np.array([blind.is_audit_turn("a", shown) for shown in range(800)])
     assert (turns.reshape(100, 8).sum(axis=1) == 1).all()
     assert len(set(np.flatnonzero(turns) % 8)) == 8
 
@@ -184,15 +185,16 @@ def test_piles_remade_share_the_risk():
 
 def test_a_threshold_by_eye():
     p_keep = np.linspace(0.01, 1, 100)
-    once = audit.threshold_at_one_look(p_keep, 0.05)  # BetaInv(0.95; 2, 99) = 0.0466, BetaInv(0.95; 3, 98) = 0.0616
+    # BetaInv(0.95; 2, 99) = 0.0466, BetaInv(0.95; 3, 98) = 0.0616
+    once = thresholds.threshold_at_one_look(p_keep, 0.05)
     assert (once.value, once.keepers, once.below, once.missing) == (0.02, 100, 1, 0)
     assert threshold(p_keep, 0.05).value == 0.01
-    assert threshold(np.full(100, 0.7), 0.05) == audit.Threshold(0.7, 100, 0, 0)
+    assert threshold(np.full(100, 0.7), 0.05) == thresholds.Threshold(0.7, 100, 0, 0)
 
 
-@pytest.mark.parametrize(("rule", "needed"), [(audit.threshold_at_one_look, 59), (threshold, 74)])
+@pytest.mark.parametrize(("rule", "needed"), [(thresholds.threshold_at_one_look, 59), (threshold, 74)])
 def test_a_threshold_that_the_labels_can_not_support_says_how_many_are_missing(rule, needed):
-    assert rule(np.full(20, 0.9), 0.05) == audit.Threshold(None, 20, 0, needed - 20)
+    assert rule(np.full(20, 0.9), 0.05) == thresholds.Threshold(None, 20, 0, needed - 20)
     assert rule(np.zeros(0), 0.05).missing == needed
     assert rule(np.full(needed - 1, 0.9), 0.05).missing == 1
     assert rule(np.full(needed, 0.9), 0.05).value == 0.9
@@ -210,7 +212,7 @@ def test_the_threshold_at_one_look_is_clopper_and_pearsons(keepers, share):
     from scipy.special import betaincinv
 
     allowed = [v for v in range(keepers) if betaincinv(v + 1, keepers - v, 0.95) <= share]
-    found = audit.threshold_at_one_look(np.arange(keepers) / keepers, share)
+    found = thresholds.threshold_at_one_look(np.arange(keepers) / keepers, share)
     assert (found.value is None) == (not allowed)
     assert found.below == max(allowed, default=0)
 
@@ -220,20 +222,20 @@ def test_a_threshold_looked_at_after_every_keeper_loses_too_much_in_at_most_one_
     ranks = np.random.default_rng(0).permuted(np.tile(np.arange(keepers), (RUNS, 1)), axis=1)[:, :300]
     harmless = np.cumsum(ranks <= share * keepers, axis=1)  # culled by the least of the thresholds that lose too much
     broken, lost = {}, {}
-    for rule in (threshold, audit.threshold_at_one_look):
+    for rule in (threshold, thresholds.threshold_at_one_look):
         looks = [rule(np.arange(n) / n, share) for n in range(1, 301)]
         below = np.array([look.below if look.value is not None else -1 for look in looks])
         broken[rule] = (harmless <= below).any(axis=1)
         lost[rule] = np.sort(ranks, axis=1)[:, below[-1]].mean() / keepers
     assert at_most(0.05, broken[threshold]) and broken[threshold].any()
-    assert not at_most(0.05, broken[audit.threshold_at_one_look])
-    assert 0.7 * lost[audit.threshold_at_one_look] < lost[threshold] < share
+    assert not at_most(0.05, broken[thresholds.threshold_at_one_look])
+    assert 0.7 * lost[thresholds.threshold_at_one_look] < lost[threshold] < share
 
 
 def test_bets_against_drawing_with_replacement_are_bets_against_drawing_without():
     """Where the bets have won, the answers are even less likely when drawn without replacement: see `threshold`."""
     for share, n in ((0.02, 300), (0.1, 60), (0.1, 300), (0.3, 40)):
-        won = int((audit._evidence(np.arange(n), n, share) >= np.log(20)).sum())
+        won = int((thresholds._evidence(np.arange(n), n, share) >= np.log(20)).sum())
         for below in range(won):
             with_replacement = Fraction(share) ** below * (1 - Fraction(share)) ** (n - below)
             for keepers in (n + 1, 2 * n, 20 * n):
@@ -244,32 +246,32 @@ def test_bets_against_drawing_with_replacement_are_bets_against_drawing_without(
 
 
 def test_intervals_are_clopper_and_pearsons():
-    assert audit.interval(0, 0) == (0, 0, 0.0, 1.0)
-    assert np.allclose(audit.interval(0, 20), (0, 20, 0, 0.1684), atol=1e-4)
-    assert np.allclose(audit.interval(8, 10), (8, 10, 0.4439, 0.9748), atol=1e-4)
+    assert measures.interval(0, 0) == (0, 0, 0.0, 1.0)
+    assert np.allclose(measures.interval(0, 20), (0, 20, 0, 0.1684), atol=1e-4)
+    assert np.allclose(measures.interval(8, 10), (8, 10, 0.4439, 0.9748), atol=1e-4)
 
 
 def test_measures_by_eye():
     keeper = np.array([True, True, True, False, False])
-    found = audit.measure(keeper, np.array([True, True, False, True, False]))
+    found = measures.measure(keeper, np.array([True, True, False, True, False]))
     assert [one[:2] for one in found] == [(3, 5), (2, 3), (2, 3)]
-    assert audit.measure(keeper, np.zeros(5, bool)).precision == (0, 0, 0.0, 1.0)
+    assert measures.measure(keeper, np.zeros(5, bool)).precision == (0, 0, 0.0, 1.0)
 
 
 def test_agreement_is_cohens_kappa():
     first = np.array([True] * 25 + [False] * 25)
     second = np.array([True] * 20 + [False] * 5 + [True] * 10 + [False] * 15)
-    assert audit.agreement(first, second) == pytest.approx(0.4)  # seen 0.7, by chance 0.5
-    assert audit.agreement(first, first) == 1
-    assert audit.agreement(first, ~first) == -1
-    assert audit.agreement(np.ones(5, bool), np.ones(5, bool)) == audit.agreement(np.zeros(0), np.zeros(0)) == 0
+    assert measures.agreement(first, second) == pytest.approx(0.4)  # seen 0.7, by chance 0.5
+    assert measures.agreement(first, first) == 1
+    assert measures.agreement(first, ~first) == -1
+    assert measures.agreement(np.ones(5, bool), np.ones(5, bool)) == measures.agreement(np.zeros(0), np.zeros(0)) == 0
 
 
-def history(answers: np.ndarray, is_check: np.ndarray, pile: int) -> audit.History:
+def history(answers: np.ndarray, is_check: np.ndarray, pile: int) -> bounds.History:
     """Of a pile of so many photos, from its answers (n,) bool in order and which of them are checks."""
     before = np.cumsum(answers) - answers
     unseen = pile - np.arange(len(answers))
-    return audit.History(
+    return bounds.History(
         unseen[is_check].astype(float),
         before[is_check].astype(float),
         answers[is_check],
@@ -282,18 +284,18 @@ def history(answers: np.ndarray, is_check: np.ndarray, pile: int) -> audit.Histo
 def test_with_nothing_between_the_checks_the_history_says_what_the_counts_do(pile, checked, found):
     answers = np.zeros(checked, bool)
     answers[:found] = True
-    said = audit.Certificate(audit.Pile(pile, checked, found), found + 20).keepers_lost
-    told = audit.Pile(pile, checked, found, history(answers, np.ones(checked, bool), pile))
-    assert audit.Certificate(told, found + 20).keepers_lost == pytest.approx(said, rel=0.02, abs=1)
+    said = bounds.Certificate(bounds.Pile(pile, checked, found), found + 20).keepers_lost
+    told = bounds.Pile(pile, checked, found, history(answers, np.ones(checked, bool), pile))
+    assert bounds.Certificate(told, found + 20).keepers_lost == pytest.approx(said, rel=0.02, abs=1)
 
 
 def test_looking_through_the_pile_for_culls_buys_nothing():
     """Whoever answers 60 culls by eye after the checks must not make the rest look better than it is."""
     answers = np.concatenate([np.arange(40) < 4, np.zeros(60, bool)])
     is_check = np.arange(100) < 40
-    before = audit.Certificate(audit.Pile(300, 40, 4, history(answers[:40], is_check[:40], 300)), 50).keepers_lost
-    after = audit.Certificate(audit.Pile(240, 40, 4, history(answers, is_check, 300)), 50).keepers_lost
-    naive = audit.Certificate(audit.Pile(240, 40, 4), 50).keepers_lost
+    before = bounds.Certificate(bounds.Pile(300, 40, 4, history(answers[:40], is_check[:40], 300)), 50).keepers_lost
+    after = bounds.Certificate(bounds.Pile(240, 40, 4, history(answers, is_check, 300)), 50).keepers_lost
+    naive = bounds.Certificate(bounds.Pile(240, 40, 4), 50).keepers_lost
     assert naive < after == before
 
 
@@ -317,8 +319,8 @@ def test_the_bound_holds_while_a_person_picks_photos_out_of_the_pile():
             order.append(row)
             check.append(kind)
             told = history(is_keeper[order], np.array(check), 200)
-            pile = audit.Pile(told.left + sum(check), sum(check), int(told.is_keeper.sum()), told)
-            lost = audit.Certificate(pile, told.known).keepers_lost
+            pile = bounds.Pile(told.left + sum(check), sum(check), int(told.is_keeper.sum()), told)
+            lost = bounds.Certificate(pile, told.known).keepers_lost
             is_broken |= lost < int(is_keeper.sum()) - told.known
         broken += is_broken
         widths.append(lost / told.left)
@@ -328,6 +330,6 @@ def test_the_bound_holds_while_a_person_picks_photos_out_of_the_pile():
 
 def test_more_checks_on_a_history_are_as_many_as_on_counts():
     answers = np.arange(40) < 2
-    told = audit.Pile(400, 40, 2, history(answers, np.ones(40, bool), 400))
-    missing = audit.Certificate(told, 80).checks_missing(0.05)
-    assert missing == pytest.approx(audit.Certificate(audit.Pile(400, 40, 2), 80).checks_missing(0.05), abs=3)
+    told = bounds.Pile(400, 40, 2, history(answers, np.ones(40, bool), 400))
+    missing = bounds.Certificate(told, 80).checks_missing(0.05)
+    assert missing == pytest.approx(bounds.Certificate(bounds.Pile(400, 40, 2), 80).checks_missing(0.05), abs=3)

@@ -9,7 +9,7 @@ from conftest import fill_stage, label_of
 
 from imlcull_al import open_session
 from imlcull_al.errors import CullRefused, NotEnoughLabels
-from imlcull_al.learning.audit import Share
+from imlcull_al.learning.measures import Share
 from imlcull_al.learning.promise import CONFIDENCE, Point, changes_little
 
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import fill_stage, label_of
 
 from imlcull_al import open_session
-from imlcull_al.learning.audit import Share
+from imlcull_al.learning.measures import Share
 from imlcull_al.learning.promise import Point
 from imlcull_al.session.desk import Desk
 from imlcull_al.ui import promise

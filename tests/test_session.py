@@ -13,8 +13,8 @@ from conftest import OUT_OF_REACH, fill_stage, label_of, save_photo
 from imlcull_al import open_session
 from imlcull_al.encoding.checkpoints import BESIDE
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
-from imlcull_al.learning import audit, model
-from imlcull_al.learning.ranking import QUEUES, Ranker
+from imlcull_al.learning import blind, model
+from imlcull_al.learning.queues import QUEUES, Ranker
 from imlcull_al.photos.read import content_id
 from imlcull_al.session.session import Counts, Session
 
@@ -427,8 +427,8 @@ def test_one_photo_in_each_eight_is_a_check_though_three_are_loaded_ahead(projec
         held = [photo.key for photo in photos[answered:]]
     seed = session._labels.now().seed
     checks = [number for number, queue in enumerate(queues) if queue == "audit"]
-    start = 2 * audit.AUDIT_EVERY  # the first were loaded before the start was over
-    expected = [number for number in range(start, len(queues)) if audit.is_audit_turn(seed, number)]
+    start = 2 * blind.AUDIT_EVERY  # the first were loaded before the start was over
+    expected = [number for number in range(start, len(queues)) if blind.is_audit_turn(seed, number)]
     assert [number for number in checks if number >= start] == expected
 
 

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..project.labels import KEEP
-from . import audit, head
-from .audit import Certificate, History, Measures, Pile, Threshold
-from .ranking import Ranker, Ranking
+from . import head, thresholds
+from .bounds import Certificate, History, Pile
+from .measures import STABLE_AGREEMENT, Measures, Share, agreement, interval, measure
+from .queues import Ranker, Ranking
+from .thresholds import Threshold
 
 MAX_KEEPERS_LOST, CONFIDENCE = 0.05, 0.95
 EVERY = 10
@@ -29,7 +31,7 @@ class Point(NamedTuple):
     """
 
     labels: int
-    right: audit.Share
+    right: Share
     agreement: float | None
 
 
@@ -131,7 +133,7 @@ def promise_of(
     known = sum(label == KEEP and key in ranker.scorer.row for key, label in answers.labels.items())
     certificate = Certificate(cull_pile, known, keep_pile, confidence)
     everything = sample.within(np.ones(len(is_keep), bool))
-    measures = audit.measure(sample.keepers(everything), is_keep[everything], confidence)
+    measures = measure(sample.keepers(everything), is_keep[everything], confidence)
     missing = certificate.checks_missing(max_keepers_lost)
     return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels))
 
@@ -143,7 +145,7 @@ def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = 
         return None
     sample = _Sample(ranker, ranking)
     rows = sample.within(np.ones(len(p_keep), bool))
-    return audit.threshold(p_keep[rows][sample.keepers(rows)], max_keepers_lost, confidence)
+    return thresholds.threshold(p_keep[rows][sample.keepers(rows)], max_keepers_lost, confidence)
 
 
 def curve_of(ranking: Ranking) -> list[Point]:
@@ -161,8 +163,8 @@ def curve_of(ranking: Ranking) -> list[Point]:
         if target.all() or not target.any():
             continue
         decisions = scorer.features.logits(head.fit(scorer.features, labeled, target)) >= 0
-        right = audit.interval(int((decisions[rows] == keepers).sum()), len(rows))
-        points.append(Point(count, right, None if before is None else audit.agreement(before, decisions[watched])))
+        right = interval(int((decisions[rows] == keepers).sum()), len(rows))
+        points.append(Point(count, right, None if before is None else agreement(before, decisions[watched])))
         before = decisions[watched]
     return points
 
@@ -170,7 +172,7 @@ def curve_of(ranking: Ranking) -> list[Point]:
 def changes_little(curve: list[Point]) -> bool:
     """Whether more labels change little: the last three agreements are high on average."""
     last = [point.agreement for point in curve[-3:] if point.agreement is not None]
-    return len(last) == 3 and float(np.mean(last)) >= audit.STABLE_AGREEMENT
+    return len(last) == 3 and float(np.mean(last)) >= STABLE_AGREEMENT
 
 
 class _Sample:
@@ -218,7 +220,7 @@ def _side(pile: Pile, what: str, note: str = "") -> str:
     return f"Of {pile.photos:,} that would be {what}: {pile.checked} checked, {pile.found} keepers found{note}."
 
 
-def _percent(share: audit.Share) -> str:
+def _percent(share: Share) -> str:
     return f"{share.hits / share.trials:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 

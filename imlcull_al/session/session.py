@@ -32,9 +32,9 @@ from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
 from ..errors import Cancelled, CullRefused, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
-from ..learning import query, scores
+from ..learning import orders, scores
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, promise_of, threshold_of
-from ..learning.ranking import Ranker, Ranking, check_queue
+from ..learning.queues import Ranker, Ranking, check_queue
 from ..learning.scores import Scorer, Source, choose_source
 from ..photos import read as photos
 from ..photos.previews import Previews
@@ -352,7 +352,7 @@ class Session:
             is_other[labeled] = False
             if not (len(labeled) and is_other.any()):
                 return None
-            key = ranker.scorer.keys[query.least_like(ranker.scorer.features.rows, labeled, np.flatnonzero(is_other))]
+            key = ranker.scorer.keys[orders.least_like(ranker.scorer.features.rows, labeled, np.flatnonzero(is_other))]
         return self.photo(key)  # outside: it may wait for a fit, which wants the lock
 
     def exposure(self, key: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import ReplayRefused, StageError
 from ..installation import DEFAULT_CACHE_DIR
-from ..learning import query
+from ..learning import orders
 from ..learning.scores import choose_source
 from ..progress import Progress, silent
 from ..project import tables
@@ -310,12 +310,12 @@ def _default(session: Session) -> Choice:
 def _uncertainty(session: Session, pool: Collection[str]) -> Choice:
     """The start of the app, then always the photo whose p_keep is nearest 0.5."""
     while True:
-        if query.still_starting(np.array([label == KEEP for label in session.labels().values()], bool)):
+        if orders.still_starting(np.array([label == KEEP for label in session.labels().values()], bool)):
             yield session.order(1)[0].key, _TRAINING
             continue
         left = [photo for photo in session.survey() if photo.label is None and photo.key in pool]
         p_keep = np.array([photo.p_keep for photo in left], np.float64)
-        yield left[query.most_uncertain_first(p_keep, np.arange(len(left)))[0]].key, _TRAINING
+        yield left[orders.most_uncertain_first(p_keep, np.arange(len(left)))[0]].key, _TRAINING
 
 
 def _scores(session: Session, keys: Sequence[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from ..encoding.sharpness import COLOURS
 from ..errors import StageError
-from ..learning.ranking import QUEUES
+from ..learning.queues import QUEUES
 from ..project.labels import AUDIT
 from ..session.session import Photo, Session
 from .assets import PAGE, asset

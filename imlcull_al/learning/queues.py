@@ -18,7 +18,7 @@ import numpy as np
 from ..encoding.embeddings import Embeddings
 from ..errors import StageError
 from ..project.labels import AUDIT, KEEP, Answers
-from . import audit, bursts, query
+from . import blind, bursts, orders
 from .scores import Scorer
 
 QUEUES = {
@@ -53,12 +53,12 @@ class Ranker:
     @cached_property
     def covering(self) -> np.ndarray:
         """(N,) rows, those first that cover the rest best; until the answers can say more."""
-        return query.covering_first(self.scorer.features, query.uniform(self.scorer.keys))
+        return orders.covering_first(self.scorer.features, orders.uniform(self.scorer.keys))
 
     def stream(self, seed: str) -> np.ndarray:
         """(N,) rows in the order of the audit."""
         if self._stream is None or self._stream[0] != seed:
-            order = audit.stream(self.scorer.keys, seed)
+            order = blind.stream(self.scorer.keys, seed)
             self._stream = (seed, np.array([self.scorer.row[key] for key in order], np.intp))
         return self._stream[1]
 
@@ -126,7 +126,7 @@ class Ranking:
         """
         if self._p_keep is None:
             return self._names(self._order("uncertain"))
-        rows = query.most_uncertain_first(self._p_keep, np.flatnonzero(self._is_open))
+        rows = orders.most_uncertain_first(self._p_keep, np.flatnonzero(self._is_open))
         return self._names(self._skipped_last(rows))
 
     def _mixed(self, out: Collection[str]) -> dict[str, str]:
@@ -138,7 +138,7 @@ class Ranking:
         given = len(self.answers.labels) + len(out)
         mixed: dict[str, str] = {}
         for place in range(min(_MIXED, len(asked))):
-            is_check = audit.is_audit_turn(self.answers.seed, given + place)
+            is_check = blind.is_audit_turn(self.answers.seed, given + place)
             source, name = (checks, AUDIT) if is_check else (queries, "uncertain")
             key = next((key for key in source if key not in mixed and key not in out), None)
             if key is not None:
@@ -155,7 +155,7 @@ class Ranking:
     def _is_starting(self) -> bool:
         if self._p_keep is None or self._ranker is None:
             return True
-        return query.still_starting(self._learned)
+        return orders.still_starting(self._learned)
 
     def _row(self, key: str) -> int | None:
         """Where a photo is among `keys`; None for one that is not."""
@@ -195,8 +195,8 @@ class Ranking:
             covering = self._ranker.covering
             return covering[self._is_open[covering]]
         if name == "uncertain":
-            return query.next_first(self._p_keep, self._learned, candidates, self._ranker.bursts)
-        return query.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, candidates)
+            return orders.next_first(self._p_keep, self._learned, candidates, self._ranker.bursts)
+        return orders.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, candidates)
 
     def _without_ranker(self, name: str, candidates: np.ndarray) -> np.ndarray:
         if name == "disagreements":
@@ -204,8 +204,8 @@ class Ranking:
         keys = [self.keys[row] for row in candidates]
         if name == AUDIT:
             row = dict(zip(keys, candidates, strict=True))
-            return np.array([row[key] for key in audit.stream(keys, self.answers.seed)], np.intp)
-        return candidates[np.argsort(query.uniform(keys), kind="stable")]
+            return np.array([row[key] for key in blind.stream(keys, self.answers.seed)], np.intp)
+        return candidates[np.argsort(orders.uniform(keys), kind="stable")]
 
     def _disagreements(self) -> np.ndarray:
         if self._p_keep is None:
@@ -213,7 +213,7 @@ class Ranking:
         labels, settled = self.answers.labels, self.answers.confirmed | self.answers.audited  # a check stays blind
         rows = [row for row, key in enumerate(self.keys) if key in labels and key not in settled]
         is_keep = np.array([labels[self.keys[row]] == KEEP for row in rows], bool)
-        return query.disagreements_first(self._p_keep, np.array(rows, np.intp), is_keep)
+        return orders.disagreements_first(self._p_keep, np.array(rows, np.intp), is_keep)
 
 
 def check_queue(queue: str) -> None:

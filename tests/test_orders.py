@@ -2,53 +2,53 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.learning import head, query
+from imlcull_al.learning import head, orders
 
 
 def test_uncertainty_by_eye():
-    assert np.allclose(query.uncertainty(np.array([0, 0.25, 0.5, 0.75, 1])), [0, 0.5, 1, 0.5, 0])
+    assert np.allclose(orders.uncertainty(np.array([0, 0.25, 0.5, 0.75, 1])), [0, 0.5, 1, 0.5, 0])
 
 
 def test_most_uncertain_first_and_ties_by_position():
     probability = np.array([0.9, 0.4, 0.6, 0.5, 0.1])
-    assert query.most_uncertain_first(probability, np.array([4, 2, 1, 0])).tolist() == [1, 2, 0, 4]
-    assert query.most_uncertain_first(probability, np.arange(5)).tolist() == [3, 1, 2, 0, 4]
-    assert query.most_uncertain_first(probability, np.array([], int)).tolist() == []
+    assert orders.most_uncertain_first(probability, np.array([4, 2, 1, 0])).tolist() == [1, 2, 0, 4]
+    assert orders.most_uncertain_first(probability, np.arange(5)).tolist() == [3, 1, 2, 0, 4]
+    assert orders.most_uncertain_first(probability, np.array([], int)).tolist() == []
 
 
 def test_uniform_numbers_are_fixed_and_belong_to_their_keys():
     keys = [f"{number}.jpg" for number in range(2000)]
-    numbers = query.uniform(keys)
-    assert np.array_equal(query.uniform(keys[::-1])[::-1], numbers)
+    numbers = orders.uniform(keys)
+    assert np.array_equal(orders.uniform(keys[::-1])[::-1], numbers)
     assert 0 <= numbers.min() < 0.01 < 0.99 < numbers.max() < 1
     assert abs(numbers.mean() - 0.5) < 0.03
     assert len(set(numbers.tolist())) == 2000
-    assert query.uniform(["\udcff.jpg"]).shape == (1,)
+    assert orders.uniform(["\udcff.jpg"]).shape == (1,)
 
 
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_every_candidate_comes_once_and_uncertainty_never_rises(probabilities):
     probability = np.array(probabilities)
-    order = query.most_uncertain_first(probability, np.arange(len(probability)))
+    order = orders.most_uncertain_first(probability, np.arange(len(probability)))
     assert sorted(order) == list(range(len(probability)))
-    assert (np.diff(query.uncertainty(probability[order])) <= 0).all()
+    assert (np.diff(orders.uncertainty(probability[order])) <= 0).all()
 
 
 def test_likeliest_first_by_eye():
     probability = np.array([0.9, 0.4, 0.9, 0.5])
-    assert query.likeliest_first(probability, np.array([3, 2, 1, 0])).tolist() == [0, 2, 3, 1]
+    assert orders.likeliest_first(probability, np.array([3, 2, 1, 0])).tolist() == [0, 2, 3, 1]
 
 
 def test_disagreements_are_the_furthest_off_first():
     probability = np.array([0.9, 0.4, 0.1, 0.5, 0.7])
     target = np.array([False, True, True, True, True])
-    assert query.disagreements_first(probability, np.arange(5), target).tolist() == [0, 2, 1]
+    assert orders.disagreements_first(probability, np.arange(5), target).tolist() == [0, 2, 1]
 
 
 def test_least_like_is_the_furthest_from_its_closest_neighbour():
     rows = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0], [0, -1]], float)
-    assert query.least_like(rows, np.array([0]), np.arange(1, 5)) == 3
-    assert query.least_like(rows, np.array([0, 3]), np.array([4, 2, 1])) == 2  # a tie with 4
+    assert orders.least_like(rows, np.array([0]), np.arange(1, 5)) == 3
+    assert orders.least_like(rows, np.array([0, 3]), np.array([4, 2, 1])) == 2  # a tie with 4
 
 
 CHANCE = np.random.default_rng(0)
@@ -63,20 +63,20 @@ def asked(rows, labeled, target, candidates, bursts=None):
     probability = head.sigmoid(known.logits(head.fit(known, labeled, target)))
     bursts = np.arange(len(rows)) if bursts is None else bursts
     probability[~known.usable] = np.nan
-    return query.next_first(probability, target, candidates, bursts)
+    return orders.next_first(probability, target, candidates, bursts)
 
 
 def test_the_start_sees_every_cluster_first():
-    order = query.covering_first(head.features(ROWS), query.uniform([str(row) for row in range(120)]))
+    order = orders.covering_first(head.features(ROWS), orders.uniform([str(row) for row in range(120)]))
     assert sorted(order) == list(range(120))
     assert set(GROUP[order[:4]]) == {0, 1, 2, 3}
 
 
 def test_the_start_lasts_until_ten_answers_of_both_kinds():
-    assert query.still_starting(np.array([], bool))
-    assert query.still_starting(np.array([True] * 30))
-    assert query.still_starting(np.array([True, False] * 4))
-    assert not query.still_starting(np.array([True] + [False] * 9))
+    assert orders.still_starting(np.array([], bool))
+    assert orders.still_starting(np.array([True] * 30))
+    assert orders.still_starting(np.array([True, False] * 4))
+    assert not orders.still_starting(np.array([True] + [False] * 9))
 
 
 def test_the_rarer_kind_is_looked_for_first():
@@ -117,7 +117,7 @@ def test_what_is_no_number_comes_last_and_nothing_crashes():
     assert order[-1] == 50
     assert sorted(order) == list(range(20, 120))
     few = head.features(ROWS[:3])
-    assert sorted(query.covering_first(few, query.uniform(["a", "b", "c"]))) == [0, 1, 2]
+    assert sorted(orders.covering_first(few, orders.uniform(["a", "b", "c"]))) == [0, 1, 2]
     assert asked(ROWS[:3], np.array([0, 1]), np.array([True, False]), np.array([2])).tolist() == [2]
     alike = np.ones((30, 4))
     assert sorted(asked(alike, np.arange(20), np.arange(20) < 10, np.arange(20, 30))) == list(range(20, 30))

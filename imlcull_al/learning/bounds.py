@@ -1,23 +1,18 @@
-"""What the audit promises: a blind random stream of photos, and what its answers say of all the others.
+"""Anytime-valid bounds on the keepers that a cull would lose.
 
-Everything here holds for one stage and one person's answers. It rests on three things that the caller keeps to:
+They hold for one stage and one person's answers, and rest on what the caller guarantees:
 
-- The order of the stream is drawn once (`seed`), and what it finds never trains, queries, stops or moves a threshold.
-- Of the stream only the leading run of answered photos counts: no photo is left out for being hard.
-- What is promised of a pile is computed anew when the pile changes, from all answers of that run (see `Certificate`).
+- The checks are the leading run of a blind random stream (`blind`): no photo is left out for being hard.
+- A bound on a pile is computed anew when the pile changes, from all checks of that run (see `Certificate`).
 
-Arithmetic only: knows nothing of photos, files or pages. `confidence` is 1 − δ, between 0 and 1, wherever it occurs.
+Pure arithmetic: independent of photos, files and pages. `confidence` is 1 − δ, between 0 and 1, throughout.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-AUDIT_EVERY = 8
-"""One photo of so many that are shown comes from the audit stream."""
 RARE_KEEPERS = (1.0, 100.0)
 """Parameters (a, b) of the Beta prior for the share of keepers among predicted culls: where bounds are narrowest."""
 ANY_SHARE = (1.0, 1.0)
@@ -25,27 +20,6 @@ ANY_SHARE = (1.0, 1.0)
 LOST_RISK = 0.8
 """The part of δ that the bound on lost keepers gets where the keepers in the other pile are bounded too."""
 _GRID = 512  # totals among which the prior is spread, at most
-NEAR_THE_LIMIT = (0.5, 0.5)
-"""Beta parameters of the bets in `threshold`, on shares below the one allowed."""
-STABLE_AGREEMENT = 0.97
-"""Mean Cohen's kappa of the last three pairs of predictions from which more labels change little (small-text)."""
-
-
-def stream(keys: Iterable[str], seed: str) -> list[str]:
-    """The keys in audit order: that of a hash of seed and key. It looks random, is always the same for a seed, and
-    the order of the rest stays when photos are added or taken away.
-
-    The seed must be drawn at the first answer, and not from the photos: then any order was as likely as any other.
-    """
-    return sorted(keys, key=lambda key: _digest(seed, key))
-
-
-def is_audit_turn(seed: str, shown: int) -> bool:
-    """Whether the photo shown after `shown` others (0, 1, …) comes from the audit stream: one in each block of
-    `AUDIT_EVERY`, at a place that nobody can tell by counting.
-    """
-    block, place = divmod(shown, AUDIT_EVERY)
-    return _digest(seed, str(block))[0] % AUDIT_EVERY == place
 
 
 def keepers_lost_bound(pile: int, checked: int, found: int, confidence: float = 0.95) -> int:
@@ -204,96 +178,6 @@ class Certificate:
         return int(_most_keepers(pile.photos, pile.checked, pile.found, risk, RARE_KEEPERS)) - pile.found
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """Cull photos with p_keep < `value`; None where the audit can't support any.
-
-    `keepers`: how many audited keepers it rests on, `below` of them are under it. `missing`: so many more audited
-    keepers, none of them low, would support one; 0 where there is one.
-    """
-
-    value: float | None
-    keepers: int
-    below: int
-    missing: int
-
-
-def threshold(p_keep: np.ndarray, max_keepers_lost: float, confidence: float = 0.95) -> Threshold:
-    """The largest threshold that loses at most the share `max_keepers_lost` of all keepers, from p_keep (n,) of the
-    audited keepers. Holds at all looks together, for one set of scores that no audit answer had a part in.
-
-    Below a threshold that loses too much, an audited keeper falls with a chance of α at least. Bets against that, one
-    for each smaller chance, mixed over a Beta(½, ½) cut off at α, multiply to a supermartingale, which passes 1/δ with
-    probability δ at most (Ville); drawing without replacement only shrinks it where it is large. Only the smallest
-    threshold that loses too much needs testing, so all others cost nothing (Bates et al. 2021, RCPS). The audit has a
-    part in the pile that this threshold makes: of that pile this promise holds, and no `Certificate`.
-    Raises `ValueError` unless all of p_keep are 0 … 1 and both shares are between 0 and 1.
-    """
-    return _largest(p_keep, max_keepers_lost, confidence, _evidence)
-
-
-def threshold_at_one_look(p_keep: np.ndarray, max_keepers_lost: float, confidence: float = 0.95) -> Threshold:
-    """`threshold` for a number of audited keepers that was settled beforehand: BetaInv(1 − δ; V + 1, n − V) <= α
-    with V of n below (Clopper & Pearson 1934). Needs fewer, and breaks its promise when one looks until it fits.
-    """
-    return _largest(p_keep, max_keepers_lost, confidence, _exact_evidence)
-
-
-class Share(NamedTuple):
-    """`hits` of `trials`, and the interval of the share that they were drawn from, 0 … 1."""
-
-    hits: int
-    trials: int
-    low: float
-    high: float
-
-
-def interval(hits: int, trials: int, confidence: float = 0.95) -> Share:
-    """A share with its two-sided Clopper-Pearson interval: never covered less often than it says, at any share and
-    any size, where Wilson's falls short near 0 and 1 just where good scores are. For one look. 0 … 1 of no trials.
-    """
-    from scipy.special import betaincinv
-
-    _check(trials, trials, hits, 1 - confidence)
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(hits, trials - hits + 1, tail)) if hits else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 1 - tail)) if hits < trials else 1.0
-    return Share(hits, trials, low, high)
-
-
-class Measures(NamedTuple):
-    """How good decisions are on the photos that no query asked about, from the audit alone.
-
-    `accuracy`: of all, decided as the person did. `precision`: of those kept, keepers. `recall`: of keepers, kept.
-    """
-
-    accuracy: Share
-    precision: Share
-    recall: Share
-
-
-def measure(keeper: np.ndarray, kept: np.ndarray, confidence: float = 0.95) -> Measures:
-    """The person's answers against the decisions, both (n,) bool, for audited photos that no query asked about."""
-    right, hits = int((keeper == kept).sum()), int((keeper & kept).sum())
-    return Measures(
-        interval(right, len(keeper), confidence),
-        interval(hits, int(kept.sum()), confidence),
-        interval(hits, int(keeper.sum()), confidence),
-    )
-
-
-def agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Cohen's kappa of two vectors of decisions (n,) bool: 1 for equal ones, 0 for no more than chance.
-
-    0 as well where both decide the same for all photos: that says nothing.
-    """
-    if len(first) == 0:
-        return 0.0
-    p, q = float(np.mean(first)), float(np.mean(second))
-    by_chance = p * q + (1 - p) * (1 - q)
-    return (float(np.mean(first == second)) - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
-
-
 def _most_keepers(
     pile: np.ndarray | int, checked: np.ndarray | int, found: np.ndarray | int, risk: float, prior: tuple[float, float]
 ) -> np.ndarray:
@@ -373,60 +257,8 @@ def _most_left(history: History, risk: float, prior: tuple[float, float], more: 
     return low - lowest
 
 
-def _largest(p_keep: np.ndarray, limit: float, confidence: float, evidence: "Evidence") -> Threshold:
-    """The largest threshold against which there is evidence enough that it loses too much."""
-    p_keep = np.sort(np.asarray(p_keep, np.float64))
-    n, wanted = len(p_keep), -np.log1p(-confidence)
-    if not (0 < limit < 1 and 0 < confidence < 1 and ((p_keep >= 0) & (p_keep <= 1)).all()):
-        raise ValueError(f"not probabilities: p_keep, {limit} or {confidence}")
-    enough = evidence(np.arange(n), n, limit) >= wanted  # True … True False … False: evidence falls with V
-    if not enough[:1].any():
-        return Threshold(None, n, 0, _keepers_needed(limit, wanted, evidence) - n)
-    value = float(p_keep[int(enough.sum()) - 1])
-    return Threshold(value, n, int((p_keep < value).sum()), 0)
-
-
-def _keepers_needed(limit: float, wanted: float, evidence: "Evidence") -> int:
-    """The fewest audited keepers that support a threshold when none of them is below it."""
-    high = 1
-    while evidence(np.zeros(1), high, limit)[0] < wanted:
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if evidence(np.zeros(1), middle, limit)[0] >= wanted else (middle, high)
-    return high
-
-
-Evidence = Callable[[np.ndarray, int, float], np.ndarray]
-"""(V, n, α) → logarithm of the evidence that less than the share α is lost, when V of n audited keepers would be."""
-
-
-def _evidence(below: np.ndarray, keepers: int, limit: float) -> np.ndarray:
-    """Logarithm of what the bets of `threshold` have made of 1."""
-    from scipy.special import betainc, betaln
-
-    a, b = NEAR_THE_LIMIT
-    hit, missed = below + a, keepers - below + b
-    with np.errstate(divide="ignore"):  # far above the limit nothing is left of the bets
-        bets = betaln(hit, missed) + np.log(betainc(hit, missed, limit)) - betaln(a, b) - np.log(betainc(a, b, limit))
-    return bets - below * np.log(limit) - (keepers - below) * np.log1p(-limit)
-
-
-def _exact_evidence(below: np.ndarray, keepers: int, limit: float) -> np.ndarray:
-    """Minus the logarithm of P(V or fewer of n) when the share is α; >= log 1/δ where BetaInv(1 − δ; …) <= α."""
-    from scipy.special import betainc
-
-    with np.errstate(divide="ignore"):
-        return -np.log(betainc(keepers - below, below + 1.0, 1 - limit))
-
-
 def _share(lost: int, kept: int) -> float:
     return lost / (lost + kept) if lost else 0.0
-
-
-def _digest(seed: str, text: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{text}".encode(errors="surrogateescape")).digest()
 
 
 def _check(pile: np.ndarray | int, checked: np.ndarray | int, found: np.ndarray | int, risk: float) -> None:
