@@ -25,14 +25,14 @@ from PIL import Image
 
 from imlcull_al import ui
 from imlcull_al.encoding import embeddings
-from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.load import load_encoder
 from imlcull_al.parallel import in_order
 from imlcull_al.photos.previews import SCREEN
 from imlcull_al.progress import Progress, Stop
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.jobs import Jobs
 from imlcull_al.session.session import Session, open_session
-from imlcull_al.training.epochs import Options
+from imlcull_al.training.options import Options
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTH, HEIGHT = 6000, 4000

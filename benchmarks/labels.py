@@ -31,7 +31,7 @@ from benchmarks.results import RESULTS, write_part
 from benchmarks.shoots import make_shoot, whims
 from benchmarks.strategies import RIVALS, STRATEGIES, Pool, make_pool
 from imlcull_al.encoding import embeddings
-from imlcull_al.encoding.checkpoints import BUILTIN, load_encoder
+from imlcull_al.encoding.load import BUILTIN, load_encoder
 from imlcull_al.learning import bursts, head, orders
 from imlcull_al.simulate import sample
 from imlcull_al.terminal import progress_bar, say

@@ -29,8 +29,8 @@ from benchmarks.defects import Spoiled, make_defects
 from benchmarks.results import RESULTS, table, write_part
 from benchmarks.shoots import make_shoot
 from imlcull_al.encoding import embeddings
-from imlcull_al.encoding.checkpoints import builtin, load_encoder, tiled_encoder
-from imlcull_al.encoding.tiled import QUALITIES, SideBySide
+from imlcull_al.encoding.builtin import QUALITIES, SideBySide
+from imlcull_al.encoding.load import builtin_encoder, load_encoder, tiled_encoder
 from imlcull_al.learning import head
 from imlcull_al.photos import tiles
 from imlcull_al.progress import Progress
@@ -114,7 +114,7 @@ def main() -> None:
         made = make_defects(options.out / "defects", options.photos, progress)
         tasks = [*defects(made, options.out / "defects"), shoot(options, progress), *garments(options)]
         teacher = load_encoder(options.teacher)
-        ours = tiled_encoder(options.builtin) if options.builtin else builtin()
+        ours = tiled_encoder(options.builtin) if options.builtin else builtin_encoder()
         encoders: dict[str, Any] = {
             "random, same shape": _random(options.out),
             "hand-made": HandMade(),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from imlcull_al.photos import pixels, worker
+from imlcull_al.photos import decode, worker
 
-decode, answer, take_pipes = pixels.decode, worker.answer, worker._take_pipes
+decode, answer, take_pipes = decode.decode, worker.answer, worker._take_pipes
 pipes = []
 STRIP = bytes(4 * 112 * 112)
 ONE = {"size": [1, 1], "moment": [None, None]}
@@ -116,5 +116,5 @@ def taken():
 
 if __name__ == "__main__":
     worker.SECONDS, worker.WAIT = 1, 4
-    pixels.decode, worker.answer, worker._take_pipes = faulty, lying, taken
+    decode.decode, worker.answer, worker._take_pipes = faulty, lying, taken
     worker.main()

@@ -14,7 +14,7 @@ from conftest import fill_stage, fingerprint_of, label_of
 from imlcull_al.errors import ServerError
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
-from imlcull_al.training.epochs import Options
+from imlcull_al.training.options import Options
 from imlcull_al.ui import _check_mcp
 from imlcull_al.ui.api import _status
 from imlcull_al.ui.strict import NONSENSE

@@ -26,9 +26,10 @@ from PIL import Image
 
 from imlcull_al.project import tables
 from imlcull_al.project.labels import Labels
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
-from imlcull_al.training.epochs import Epoch
+from imlcull_al.training.options import Epoch
 
 COMMANDS = ("embed", "order", "score", "train", "cull")
 TRAIN = ("train", "--epochs", "1", "--patience", "1")
@@ -1063,10 +1064,10 @@ def test_a_photo_that_goes_between_plan_and_copy(labeled, cache_dir, tiny_model)
     session = open_session(labeled, model=str(tiny_model), cache_dir=cache_dir)
     plan = session.plan_cull()
     (labeled / "stage_1" / "warm_03.jpg").unlink()
-    from imlcull_al.culling import cull
+    from imlcull_al.culling import make
 
     with pytest.raises(Exception, match=r"Could not read .*stage_1/warm_03\.jpg: No such file"):
-        cull.apply(plan)
+        make.make_stage(plan)
     assert not (labeled / "stage_2").exists()
 
 

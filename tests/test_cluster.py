@@ -22,9 +22,9 @@ from conftest import MeanColour, fill_stage, save_photo
 from imlcull_al.cli.commands import main
 from imlcull_al.encoding import cluster, shards
 from imlcull_al.encoding.cache import EmbeddingCache
-from imlcull_al.encoding.checkpoints import load_encoder
 from imlcull_al.encoding.cluster import fill
 from imlcull_al.encoding.embeddings import ensure
+from imlcull_al.encoding.load import load_encoder
 from imlcull_al.encoding.shard_worker import ShardWorker, prefixes
 from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageError
 from imlcull_al.photos import read as photos

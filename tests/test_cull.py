@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from conftest import fill_stage, fingerprint_of
 
-from imlcull_al.culling import copies, cull
-from imlcull_al.culling.cull import Decision, apply, decide, make_plan
+from imlcull_al.culling import copies, make, undo
+from imlcull_al.culling.make import make_stage
+from imlcull_al.culling.plan import Decision, decide, make_plan
 from imlcull_al.errors import Cancelled, CullRefused, StorageError
 from imlcull_al.photos.read import content_id
 from imlcull_al.project import tables
+from imlcull_al.project.listing import Listing, list_photos
 from imlcull_al.project.originals import open_inside
-from imlcull_al.project.stages import Listing, Stage, list_photos
+from imlcull_al.project.stages import Stage
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_companions_go_with_their_photo():
 
 def test_the_new_stage_holds_the_kept_photos_with_their_times(stage, plan):
     before = fingerprint_of(stage.folder)
-    new = apply(plan)
+    new = make_stage(plan)
     assert new.folder.name == "stage_2"
     made = fingerprint_of(new.folder)
     assert set(made) == {
@@ -84,7 +86,7 @@ def test_the_new_stage_holds_the_kept_photos_with_their_times(stage, plan):
 
 
 def test_the_manifest_is_as_written_down(stage, plan):
-    new = apply(plan)
+    new = make_stage(plan)
     columns, rows = tables.read(new.manifest)
     assert columns == ["image_name", "source", "content_id", "reason", "p_keep", "threshold", "model"]
     table = {row.values["image_name"]: row.values for row in rows}
@@ -113,7 +115,7 @@ def test_an_existing_next_stage_is_never_touched(stage, plan, kind):
         there.symlink_to("nowhere")
     before = everything(stage.project)
     with pytest.raises(CullRefused, match=r"stage_2 exists already; nothing was changed\. Rename or move it away"):
-        apply(plan)
+        make_stage(plan)
     assert everything(stage.project) == before
 
 
@@ -125,16 +127,16 @@ def test_a_stage_that_appears_meanwhile_stays(stage, plan, monkeypatch):
         stage.next.folder.mkdir()
         (stage.next.folder / "mine.jpg").write_text("mine")
 
-    monkeypatch.setattr(cull.tables, "write", and_another)
+    monkeypatch.setattr(make.tables, "write", and_another)
     with pytest.raises(StorageError, match="stage_2"):
-        apply(plan)
+        make_stage(plan)
     assert everything(stage.next.folder) == ["mine.jpg"]
 
 
 def leaves_no_trace(stage, plan, **options):
     before, files = fingerprint_of(stage.folder), everything(stage.project)
     with pytest.raises((StorageError, CullRefused, Cancelled, KeyboardInterrupt)) as caught:
-        apply(plan, **options)
+        make_stage(plan, **options)
     assert everything(stage.project) == files
     assert sorted(path.name for path in stage.project.iterdir() if path.suffix != ".lock") == ["stage_1"]
     assert fingerprint_of(stage.folder) == before
@@ -177,7 +179,7 @@ def test_a_fault_in_any_piece_of_a_long_file_is_noticed(stage, plan, monkeypatch
                 ),
             )
             assert "warm_01.jpg differs" in leaves_no_trace(stage, plan)
-    new = apply(plan)
+    new = make_stage(plan)
     assert new.path("warm_01.jpg").read_bytes() == bytes(length)
 
 
@@ -203,7 +205,7 @@ def test_where_one_disk_cannot_be_flushed_all_are(stage, plan, monkeypatch, code
     calls = []
     monkeypatch.setattr(copies, "_syncfs", lambda: None if code is None else lambda descriptor: code)
     monkeypatch.setattr(os, "sync", lambda: calls.append(True))
-    apply(plan)
+    make_stage(plan)
     assert calls == [True]
 
 
@@ -255,13 +257,13 @@ def bytes_read(monkeypatch):
         return Counting(path, mode.replace("b", "")) if buffering == 0 else usual(path, mode, buffering, **options)
 
     monkeypatch.setattr(Path, "open", opened)
-    monkeypatch.setattr(cull, "open_inside", inside)
+    monkeypatch.setattr(make, "open_inside", inside)
     return read
 
 
 def test_a_source_is_read_once_and_so_is_its_copy(stage, plan, bytes_read):
     sizes = {key: stage.path(key).stat().st_size for key in plan.files}
-    apply(plan)
+    make_stage(plan)
     of_sources = {name: count for name, count in bytes_read.items() if name.startswith("stage_1/") or "'x'" in name}
     assert sum(bytes_read.values()) == 2 * sum(sizes.values())
     assert of_sources["stage_1/warm_01.jpg"] == sizes["warm_01.jpg"]
@@ -269,16 +271,16 @@ def test_a_source_is_read_once_and_so_is_its_copy(stage, plan, bytes_read):
 
 def test_hard_links_of_known_content_are_not_read(stage, plan, bytes_read):
     known = {stage.path(key): content_id(stage.path(key).read_bytes()) for key in plan.files}
-    new = apply(replace(plan, known=known.get), "hardlink")
+    new = make_stage(replace(plan, known=known.get), "hardlink")
     assert bytes_read == {}
     bytes_read.clear()
-    assert cull.changes_since_cull(new) == []
+    assert undo.changes_since_cull(new) == []
     assert sum(bytes_read.values()) == sum(path.stat().st_size for path in new.folder.rglob("*") if path.is_file())
 
 
 def test_of_hard_links_only_the_unknown_is_read(stage, plan, bytes_read):
     known = {stage.path(key): "0" * 32 for key in plan.files if key != "warm_00.xmp"}
-    new = apply(replace(plan, known=known.get), "hardlink")
+    new = make_stage(replace(plan, known=known.get), "hardlink")
     assert bytes_read == {"stage_1/warm_00.xmp": len("warm_00.xmp")}
     _, rows = tables.read(new.manifest)
     ids = {row.values["image_name"]: row.values["content_id"] for row in rows}
@@ -303,7 +305,7 @@ def test_stopped_makes_no_stage(stage, plan):
 
 
 def test_too_little_room_is_said_before_anything_is_copied(stage, plan, monkeypatch):
-    monkeypatch.setattr(cull.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 5))
+    monkeypatch.setattr(make.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 5))
     assert "Make room, or use hard links" in leaves_no_trace(stage, plan)
 
 
@@ -317,14 +319,14 @@ def test_what_a_killed_run_left_is_cleared(stage, plan):
     leftover = stage.project / ".imlcull-stage_2.partial"
     leftover.mkdir()
     (leftover / "half.jpg").write_text("half")
-    apply(plan)
+    make_stage(plan)
     assert not leftover.exists()
     assert "half.jpg" not in everything(stage.next.folder)
 
 
 def test_the_manifest_of_a_stage_that_was_moved_away_is_set_aside(stage, plan):
     stage.next.manifest.write_text("an older one")
-    apply(plan)
+    make_stage(plan)
     (aside,) = stage.project.glob("stage_2_cull_manifest.csv.old-*")
     assert aside.read_text() == "an older one"
 
@@ -332,13 +334,13 @@ def test_the_manifest_of_a_stage_that_was_moved_away_is_set_aside(stage, plan):
 def test_labels_of_a_stage_that_was_moved_away_are_not_taken_for_the_new_ones(stage, plan):
     stage.next.labels.write_text("image_name,label\n")
     with pytest.raises(CullRefused, match=r"stage_2_cull_labels\.csv of an earlier stage_2"):
-        apply(plan)
+        make_stage(plan)
 
 
 def test_two_culls_at_once_make_one_whole_stage(stage, plan):
     def attempt():
         try:
-            return apply(plan).name
+            return make_stage(plan).name
         except CullRefused as error:
             return str(error)
 
@@ -354,14 +356,14 @@ def test_names_that_the_disk_takes_for_one_make_no_stage(stage, plan, monkeypatc
     """On a disk without upper and lower case `Warm_00.jpg` would replace `warm_00.jpg`."""
     shutil.copy(stage.path("cold_00.jpg"), stage.path("WARM_00.jpg"))
     plan = replace(plan, files={**plan.files, "WARM_00.jpg": "score"})
-    place = cull._place
+    place = make._place
 
     def on_a_disk_without_case(stage, name, target, make):
         return place(stage, name, target.with_name(target.name.lower()), make)
 
-    monkeypatch.setattr(cull, "_place", on_a_disk_without_case)
+    monkeypatch.setattr(make, "_place", on_a_disk_without_case)
     with pytest.raises(CullRefused, match=r"takes the name of .*(WARM|warm)_00\.jpg"):
-        apply(plan, link)
+        make_stage(plan, link)
     assert not stage.next.folder.exists()
     assert not [name for name in everything(stage.project) if "stage_2" in name]
 
@@ -376,7 +378,7 @@ def test_a_photo_that_changes_while_it_is_copied_makes_no_stage(stage, plan, mon
 
     at_the_write_of("warm_01.jpg", monkeypatch, and_somebody_saves_it_meanwhile)
     with pytest.raises(StorageError, match=r"warm_01\.jpg differs"):
-        apply(plan)
+        make_stage(plan)
     assert not stage.next.folder.exists()
 
 
@@ -395,12 +397,12 @@ def test_a_photo_saved_with_the_same_size_meanwhile_makes_no_stage(stage, plan, 
     monkeypatch.setattr(copies, "clone", cloned)
     at_the_write_of("warm_01.jpg", monkeypatch, lambda file, piece: (file.write(piece), save()))
     with pytest.raises(StorageError, match="differs from it"):
-        apply(plan, link)
+        make_stage(plan, link)
     assert not stage.next.folder.exists()
 
 
 def test_hard_links_share_the_file(stage, plan):
-    new = apply(plan, "hardlink")
+    new = make_stage(plan, "hardlink")
     assert (new.folder / "warm_01.jpg").samefile(stage.folder / "warm_01.jpg")
 
 
@@ -422,35 +424,35 @@ def test_nothing_to_keep_and_odd_options_are_refused(stage, plan):
 
 
 def test_undo_moves_the_new_stage_aside(stage, plan):
-    new = apply(plan)
+    new = make_stage(plan)
     made = fingerprint_of(new.folder)
-    aside = cull.undo(new)
+    aside = undo.undo_cull(new)
     assert fingerprint_of(aside) == made
     assert aside.name.startswith("stage_2.undone-")
     assert not new.folder.exists()
     assert not new.manifest.exists()
-    assert apply(plan).folder.is_dir()
+    assert make_stage(plan).folder.is_dir()
 
 
 def test_a_manifest_that_names_bytes_by_blake2b_is_understood(stage, plan):
-    new = cull.apply(plan)
+    new = make.make_stage(plan)
     columns, rows = tables.read(new.manifest)
     for row in rows:
         data = new.path(row.values["image_name"]).read_bytes()
         row.values["content_id"] = hashlib.blake2b(data, digest_size=16).hexdigest()
     tables.write(new.manifest, columns, [row.values for row in rows])
-    assert cull.changes_since_cull(new) == []
+    assert undo.changes_since_cull(new) == []
     new.path(rows[0].values["image_name"]).write_bytes(b"changed")
-    assert cull.changes_since_cull(new) == [f"{rows[0].values['image_name']} was changed"]
+    assert undo.changes_since_cull(new) == [f"{rows[0].values['image_name']} was changed"]
 
 
 def test_a_stage_that_was_changed_is_not_undone(stage, plan):
-    new = apply(plan)
+    new = make_stage(plan)
 
     def refused(words):
         before = fingerprint_of(stage.project)
         with pytest.raises(CullRefused, match=words):
-            cull.undo(new)
+            undo.undo_cull(new)
         assert fingerprint_of(stage.project) == before
 
     photo = new.folder / "warm_01.jpg"

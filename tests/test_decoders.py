@@ -21,7 +21,7 @@ from PIL import Image
 from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.parallel import in_order
-from imlcull_al.photos import decoders, pixels, worker
+from imlcull_al.photos import decode, decoders, worker
 from imlcull_al.photos import read as photos
 from imlcull_al.photos.decoders import Decoders
 from imlcull_al.session.jobs import Jobs
@@ -71,16 +71,16 @@ def test_a_worker_answers_as_the_functions_do(start):
     pool, data = start(module=worker.__name__), jpeg()
     image, moment, no_tiles = pool.decode(data, None)
     assert no_tiles is None
-    assert image.tobytes() == pixels.decode(data).tobytes()
+    assert image.tobytes() == decode.decode(data).tobytes()
     assert (image.mode, image.size) == ("RGB", (64, 48))
     assert all(math.isnan(number) for number in moment)
     image, _, strip = pool.decode_with_tiles(data, 32)
-    expected = pixels.decode_with_tiles(data, 32)
+    expected = decode.decode_with_tiles(data, 32)
     assert (image.tobytes(), strip.tobytes()) == tuple(each.tobytes() for each in expected)
     strip, places, size = pool.lattice(data, 16)
-    expected = pixels.decode_lattice(data, 16)
+    expected = decode.decode_lattice(data, 16)
     assert (strip.tobytes(), places, size) == (expected[0].tobytes(), *expected[1:])
-    assert pool.preview(data, 32) == pixels.preview(data, 32)
+    assert pool.preview(data, 32) == decode.preview(data, 32)
     assert pool.exposure(data) == {}
     with pytest.raises(UnreadablePhoto, match="no image in a known format") as caught:
         pool.decode(b"no photo", 224)
@@ -97,7 +97,7 @@ def test_notes_survive_the_way(start):
     pool = start(module=worker.__name__)
     assert pool.decode(file.getvalue(), 224)[1] == pytest.approx((1747472401.25, -0.7))
     assert pool.moment(file.getvalue()) == pytest.approx((1747472401.25, -0.7))
-    assert pool.exposure(file.getvalue()) == pixels.exposure(file.getvalue()) != {}
+    assert pool.exposure(file.getvalue()) == decode.exposure(file.getvalue()) != {}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
     read_frame = worker.read_frame
     monkeypatch.setattr(worker, "read_frame", lambda file, most: longest.append(most) or read_frame(file, most))
     side = 32  # most_pixels: 32 × 32 × 32
-    monkeypatch.setattr(pixels, "most_pixels", lambda min_side: 32_000)
+    monkeypatch.setattr(decode, "most_pixels", lambda min_side: 32_000)
     assert pool.decode(b"no less than was asked for", side)[0].size == (32, 1000)
     assert pool.preview(b"a preview", side).startswith(b"\xff\xd8\xff")
     assert refused(pool.decode, b"more than was asked for", side)
@@ -344,7 +344,7 @@ def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, 
     pool = start(most=4, module="tests.no_such_module")
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(lambda _: pool.decode(jpeg(), None)[0].size, range(8))) == {(64, 48)}
-    assert pool.preview(jpeg(), 32) == pixels.preview(jpeg(), 32)
+    assert pool.preview(jpeg(), 32) == decode.preview(jpeg(), 32)
     assert pool.decode_with_tiles(jpeg(), 32).tiles.size == (448, 112)
     assert len(pool.lattice(jpeg(), 16).places) == 1
     assert pool.exposure(jpeg()) == {}

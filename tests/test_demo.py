@@ -5,7 +5,7 @@ from conftest import OUT_OF_REACH
 
 from imlcull_al.errors import CullRefused
 from imlcull_al.simulate import demo, sample
-from imlcull_al.training.epochs import Options
+from imlcull_al.training.options import Options
 
 
 def test_the_whole_job_is_played(tmp_path, cache_dir, monkeypatch):

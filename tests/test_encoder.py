@@ -6,7 +6,7 @@ import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
-from imlcull_al.encoding.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
+from imlcull_al.encoding.load import BESIDE, BUILTIN, builtin_encoder, load_encoder
 from imlcull_al.errors import EncoderError
 
 IMAGES = [
@@ -81,7 +81,7 @@ def test_a_batch_is_each_photo_alone(tiny_model):
 
 def test_the_builtin_encoder_is_the_same_every_time_and_needs_no_notice():
     def looked_at():
-        builtin.cache_clear()  # as in another process
+        builtin_encoder.cache_clear()  # as in another process
         encoder = load_encoder(BUILTIN)
         return (encoder.name, encoder.reference, encoder.notice, encoder.fingerprint), encoder.encode(IMAGES)
 

@@ -10,16 +10,16 @@ from conftest import TINY_CONFIG, fill_stage, label_of
 
 from imlcull_al.encoding import backbone
 from imlcull_al.encoding.backbone import Backbone, from_config
-from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.load import load_encoder
 from imlcull_al.errors import EncoderError, TrainingError
 from imlcull_al.learning import head, model
 from imlcull_al.learning.model import CullClassifier
 from imlcull_al.progress import never, silent
 from imlcull_al.project.stages import Stage
-from imlcull_al.training import blocks, finetune, train
+from imlcull_al.training import blocks, epoch_loop, train
 from imlcull_al.training.blocks import Cut
-from imlcull_al.training.epochs import Options
-from imlcull_al.training.finetune import FineTuning
+from imlcull_al.training.epoch_loop import FineTuning
+from imlcull_al.training.options import Options
 from imlcull_al.training.processes import Alone
 
 SHAPE = {**TINY_CONFIG, "num_hidden_layers": 3}
@@ -146,7 +146,7 @@ def count_runs(monkeypatch) -> list[int]:
 
 
 def test_the_frozen_blocks_run_once_for_a_photo_and_once_for_its_mirror_image(monkeypatch):
-    monkeypatch.setattr(finetune, "_BATCH", 5)
+    monkeypatch.setattr(epoch_loop, "_BATCH", 5)
     runs = count_runs(monkeypatch)
     for _ in tuning_of(backbone_of("vit"), train_blocks=1, epochs=4).epochs():
         pass
@@ -156,7 +156,7 @@ def test_the_frozen_blocks_run_once_for_a_photo_and_once_for_its_mirror_image(mo
 @pytest.mark.parametrize("room", [0, 1, 7, 14])
 def test_what_does_not_fit_is_computed_again_and_changes_nothing(monkeypatch, exact, room):
     usual = list(tuning_of(backbone_of("vit"), train_blocks=1).epochs())
-    monkeypatch.setattr(finetune, "MOST_KEPT", room * 17 * 32 * 4 + 100)
+    monkeypatch.setattr(epoch_loop, "MOST_KEPT", room * 17 * 32 * 4 + 100)
     tuning = tuning_of(backbone_of("vit"), train_blocks=1)
     for one, two in zip(usual, tuning.epochs(), strict=True):
         assert one.train_loss == pytest.approx(two.train_loss, abs=1e-5)
@@ -167,8 +167,8 @@ def test_what_does_not_fit_is_computed_again_and_changes_nothing(monkeypatch, ex
 @pytest.mark.parametrize(("room", "runs"), [(5, [5, 5, 2]), (14, [5, 5, 2, 5])])
 def test_no_photo_is_run_ahead_that_there_is_no_room_for(monkeypatch, room, runs):
     """Room for 5: these, and the other 7 for their embeddings. Room for 14: all, and one batch of mirror images."""
-    monkeypatch.setattr(finetune, "_BATCH", 5)
-    monkeypatch.setattr(finetune, "MOST_KEPT", room * 17 * 32 * 4)
+    monkeypatch.setattr(epoch_loop, "_BATCH", 5)
+    monkeypatch.setattr(epoch_loop, "MOST_KEPT", room * 17 * 32 * 4)
     seen = count_runs(monkeypatch)
     tuning = tuning_of(backbone_of("vit"), train_blocks=1)
     tuning._keep(tuning._train_side, mirrored=True)

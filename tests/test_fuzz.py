@@ -12,13 +12,15 @@ from conftest import fill_stage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.culling import cull
+from imlcull_al.culling import make, undo
+from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.errors import ImlcullError, LabelsError, ModelFileError, ReplayRefused, StorageError
 from imlcull_al.learning import model
 from imlcull_al.project import tables
 from imlcull_al.project.journal import Journal
 from imlcull_al.project.labels import Labels
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
 from imlcull_al.simulate.truth import read_truth
 from imlcull_al.training import unfinished
@@ -60,8 +62,8 @@ def stage(tmp_path_factory):
         session.answer(key, "keep" if "warm" in key else "cull")
     session.undo()
     session.skip(session.listing.keys[0])
-    decisions = cull.decide(dict.fromkeys(session.listing.keys, 0.5), session.labels(), {})
-    cull.apply(cull.make_plan(session.stage, decisions, list_photos(session.stage), 0.5, "none"))
+    decisions = decide(dict.fromkeys(session.listing.keys, 0.5), session.labels(), {})
+    make.make_stage(make_plan(session.stage, decisions, list_photos(session.stage), 0.5, "none"))
     return session.stage
 
 
@@ -146,7 +148,7 @@ def test_a_manifest(stage, data):
     manifest.write_bytes(changed)
     try:
         with suppress(ImlcullError):
-            changes = cull.changes_since_cull(stage.next)
+            changes = undo.changes_since_cull(stage.next)
             assert changes or same_files(changed, whole, manifest)
     finally:
         manifest.write_bytes(whole)

@@ -362,14 +362,12 @@ def test_no_name_is_a_formula_to_a_spreadsheet(stage):
 
 
 def test_a_csv_that_cant_be_written_costs_no_answer(stage, monkeypatch, caplog):
-    from imlcull_al.project import labels as module
-
     def refuse(path):
         raise StorageError(f"Could not write {path}: no space.")
 
     labels = Labels(stage)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "replacing", refuse)
+        patch.setattr("imlcull_al.project.labels.replacing", refuse)
         labels.answer("a.jpg", "keep")
         labels.answer("b.jpg", "cull")
     assert "answers are safe in" in caplog.text

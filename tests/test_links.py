@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import MeanColour, fill_stage, fingerprint_of, label_of
 
-from imlcull_al.culling import copies, cull
+from imlcull_al.culling import copies, make, undo
+from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.encoding.cache import ContentIds, EmbeddingCache
 from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.errors import ImlcullError, StageError, StorageError
@@ -17,8 +18,9 @@ from imlcull_al.photos.previews import Previews
 from imlcull_al.project.files import is_locked, locked, open_own, read_own, replace_text, sweep
 from imlcull_al.project.journal import Journal
 from imlcull_al.project.labels import Labels
+from imlcull_al.project.listing import list_photos
 from imlcull_al.project.originals import open_inside
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
 from imlcull_al.training import report, unfinished
 
@@ -251,7 +253,7 @@ class TestCache:
 class TestCull:
     def plan(self, stage):
         listing = list_photos(stage)
-        return cull.make_plan(stage, cull.decide(dict.fromkeys(listing.keys, 1.0), {}, {}), listing, 0.5, "")
+        return make_plan(stage, decide(dict.fromkeys(listing.keys, 1.0), {}, {}), listing, 0.5, "")
 
     @pytest.mark.parametrize("link", ["copy", "hardlink"])
     def test_a_photo_swapped_for_a_link_makes_no_stage(self, stage, tmp_path, link):
@@ -260,7 +262,7 @@ class TestCull:
         stage.path("warm_03.jpg").unlink()
         stage.path("warm_03.jpg").symlink_to(secret)
         with pytest.raises(StorageError, match=r"Could not read .*warm_03\.jpg"):
-            cull.apply(plan, link)
+            make.make_stage(plan, link)
         assert not stage.next.folder.exists()
 
     def test_a_folder_swapped_for_a_link_makes_no_stage(self, stage, tmp_path):
@@ -270,7 +272,7 @@ class TestCull:
         shutil.rmtree(stage.folder / "day1")
         (stage.folder / "day1").symlink_to(tmp_path / "secret")
         with pytest.raises(StorageError, match=r"Could not read .*day1/warm_00\.jpg"):
-            cull.apply(plan)
+            make.make_stage(plan)
         assert not stage.next.folder.exists()
 
     @pytest.mark.parametrize("link", ["copy", "hardlink"])
@@ -287,23 +289,23 @@ class TestCull:
         make = getattr(copies, link)
         monkeypatch.setattr(copies, link, swapped)
         with pytest.raises(StorageError, match=r"warm_03\.jpg differs from it"):
-            cull.apply(plan, link)
+            make.make_stage(plan, link)
         assert not stage.next.folder.exists()
 
     def test_a_stage_that_is_a_link_is_not_taken_back(self, stage, tmp_path):
-        new = cull.apply(self.plan(stage))
+        new = make.make_stage(self.plan(stage))
         new.folder.rename(tmp_path / "moved")
         new.folder.symlink_to(tmp_path / "moved")
-        assert not cull.seems_unchanged(new)
+        assert not undo.seems_unchanged(new)
         with pytest.raises(ImlcullError, match="stage_2 is a symbolic link"):
-            cull.undo(new)
+            undo.undo_cull(new)
 
     def test_a_file_that_became_a_link_is_a_change(self, stage, tmp_path):
-        new = cull.apply(self.plan(stage))
+        new = make.make_stage(self.plan(stage))
         (new.folder / "warm_00.jpg").rename(tmp_path / "moved.jpg")
         (new.folder / "warm_00.jpg").symlink_to(tmp_path / "moved.jpg")
         with pytest.raises(StorageError, match=r"Could not read .*warm_00\.jpg"):
-            cull.undo(new)
+            undo.undo_cull(new)
         assert new.folder.is_dir()
 
 

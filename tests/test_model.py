@@ -12,8 +12,8 @@ import torch
 from conftest import OUT_OF_REACH, TINY_CONFIG
 from PIL import Image
 
-from imlcull_al.encoding import tiled
-from imlcull_al.encoding.checkpoints import BESIDE, BUILTIN, builtin, load_encoder
+from imlcull_al.encoding import builtin
+from imlcull_al.encoding.load import BESIDE, BUILTIN, builtin_encoder, load_encoder
 from imlcull_al.errors import ModelFileError
 from imlcull_al.learning import head, model
 
@@ -189,12 +189,12 @@ def saved_beside(tmp_path, tiled_base):
 
 def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_beside, tiled_base):
     content = torch.load(saved_beside, weights_only=True)
-    assert content["beside"] == builtin().fingerprint
+    assert content["beside"] == builtin_encoder().fingerprint
     assert (content["base_model"], content["base_name"]) == (tiled_base.reference, tiled_base.name)
     assert content["base_fingerprint"] == tiled_base.fingerprint
     assert content["pooling"] == "first"
     loaded = model.load(saved_beside)
-    parts = [head.unit(part.encode(IMAGES)) for part in (tiled_base.trained, builtin())]
+    parts = [head.unit(part.encode(IMAGES)) for part in (tiled_base.trained, builtin_encoder())]
     embeddings = np.concatenate(parts, axis=1)
     assert loaded.encoder.dim == embeddings.shape[1] == content["state_dict"]["head.weight"].shape[1]
     assert loaded.encoder.looks_at_tiles
@@ -215,7 +215,7 @@ def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_b
 def test_a_model_beside_another_builtin_encoder_is_refused(saved_beside, monkeypatch):
     message = r"model\.pth can't be used as a model: it was trained beside another built-in encoder than this program"
     with monkeypatch.context() as patch:
-        patch.setattr(tiled, "WEIGHT", 2.0)
+        patch.setattr(builtin, "WEIGHT", 2.0)
         with pytest.raises(ModelFileError, match=message + r" has\. Move it away, or run `train` again"):
             model.load(saved_beside)
     model.load(saved_beside)
@@ -252,7 +252,7 @@ def test_a_model_says_what_it_was_trained_from_and_not_what_was_out_of_reach_the
     assert (content["base_model"], content["base_name"], content["notice"]) == (BUILTIN, BUILTIN, "")
     loaded = model.load(saved_in_place)
     assert (loaded.base_model, loaded.encoder.notice) == (BUILTIN, "")
-    assert loaded.base_fingerprint == builtin().fingerprint
+    assert loaded.base_fingerprint == builtin_encoder().fingerprint
 
 
 def test_a_stored_notice_of_an_earlier_version_is_read_as_what_the_model_was_trained_from(saved_in_place):

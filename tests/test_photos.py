@@ -13,7 +13,7 @@ from conftest import STORED, encoded
 from PIL import Image, ImageCms
 
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.photos import pixels
+from imlcull_al.photos import decode
 from imlcull_al.photos import read as photos
 from imlcull_al.project.originals import read, stat_of
 
@@ -118,9 +118,9 @@ def test_what_waits_for_the_encoder_is_small_whatever_the_kind_of_pixel(mode):
 def test_what_comes_out_is_bounded_by_what_was_asked_for(size, min_side, small):
     for kind in ("PNG", "JPEG") if max(size) < 60_000 else ("PNG",):
         data = encoded(Image.new("RGB", size, RED), kind)
-        for image in (photos.decode(data, min_side), pixels.decode_with_tiles(data, min_side)[0]):
+        for image in (photos.decode(data, min_side), decode.decode_with_tiles(data, min_side)[0]):
             assert image.size == small
-            assert image.width * image.height <= pixels.most_pixels(min_side)
+            assert image.width * image.height <= decode.most_pixels(min_side)
 
 
 def test_of_a_strip_with_too_many_pixels_the_middle_is_kept():
@@ -133,7 +133,7 @@ def test_of_a_strip_with_too_many_pixels_the_middle_is_kept():
 def test_a_preview_shows_all_of_a_strip_and_nothing_of_its_notes():
     strip = Image.new("RGB", (20_000, 10), BLUE)
     strip.paste(RED, (0, 0, 10_000, 10))
-    preview = Image.open(io.BytesIO(pixels.preview(encoded(strip, "JPEG", comment=b"for my eyes"), 400)))
+    preview = Image.open(io.BytesIO(decode.preview(encoded(strip, "JPEG", comment=b"for my eyes"), 400)))
     assert preview.size == (400, 1)
     assert preview.getpixel((100, 0))[0] > 200 > 60 > preview.getpixel((300, 0))[0]
     assert "comment" not in preview.info

@@ -16,7 +16,7 @@ from conftest import fill_stage, label_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.encoding.checkpoints import BESIDE
+from imlcull_al.encoding.load import BESIDE
 from imlcull_al.errors import TrainingError
 from imlcull_al.learning import model
 from imlcull_al.project import tables
@@ -37,7 +37,7 @@ backbone._has_bfloat16 = lambda device: False
 """
 RUN = "import sys; sys.exit(cli.main(sys.argv[1:]))"
 IN_EPOCH_2 = """
-from imlcull_al.training.finetune import FineTuning
+from imlcull_al.training.epoch_loop import FineTuning
 evaluate, epochs = FineTuning._evaluate, []
 def counted(self):
     epochs.append(evaluate(self))
@@ -48,13 +48,13 @@ FineTuning._evaluate = counted
 """
 DIES = EXACT + IN_EPOCH_2.format(happens="import os, signal; os.kill(os.getpid(), signal.SIGKILL)") + RUN
 RAISES = EXACT + IN_EPOCH_2.format(happens="raise RuntimeError('a defect')") + RUN
-ALL_BETTER = "from imlcull_al.training.epochs import Epoch; Epoch.better_than = lambda self, other: True\n"
+ALL_BETTER = "from imlcull_al.training.options import Epoch; Epoch.better_than = lambda self, other: True\n"
 STOPS = (
     EXACT
     + """
 import sys
 from imlcull_al.training import processes
-from imlcull_al.training.epochs import Epoch, Options
+from imlcull_al.training.options import Epoch, Options
 from imlcull_al.session.session import open_session
 session = open_session(sys.argv[3], model=sys.argv[5], cache_dir=sys.argv[7], prepare=False)
 seen = []

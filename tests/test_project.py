@@ -5,7 +5,9 @@ import pytest
 from conftest import save_photo
 
 from imlcull_al.errors import StageError
-from imlcull_al.project.stages import Stage, list_photos, open_stage, photo_suffix
+from imlcull_al.project.companions import photo_suffix
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage, open_stage
 
 
 def listing_of(project, *names):

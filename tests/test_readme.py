@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from imlcull_al.cli.commands import main
-from imlcull_al.encoding.checkpoints import BESIDE, DEFAULT_MODEL
-from imlcull_al.encoding.tiled import QUALITIES
+from imlcull_al.encoding.builtin import QUALITIES
+from imlcull_al.encoding.load import BESIDE, DEFAULT_MODEL
 from imlcull_al.photos import tiles
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage

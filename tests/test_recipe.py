@@ -10,7 +10,7 @@ import torch
 from conftest import save_checkpoint
 from PIL import Image
 
-from imlcull_al.encoding.checkpoints import BUILTIN, load_encoder
+from imlcull_al.encoding.load import BUILTIN, load_encoder
 from recipe import __main__ as recipe
 from recipe import blockwise, degradations, scenes, sources, views
 from recipe.degradations import KINDS, Damage

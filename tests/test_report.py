@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from imlcull_al.errors import EncoderError, StorageError
-from imlcull_al.training import evaluation, report
-from imlcull_al.training.epochs import Epoch
+from imlcull_al.training import evaluation, figures, report
 from imlcull_al.training.evaluation import Bin, Prediction
+from imlcull_al.training.options import Epoch
 
 FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls", "sharpness"]
 TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
@@ -121,15 +121,15 @@ def test_what_is_no_prediction_is_refused(label, p_keep, split):
 
 
 def test_only_all_is_100_percent():
-    assert [report.percent(share) for share in (0, 0.001, 0.25, 0.999, 1)] == ["0 %", "<1 %", "25 %", ">99 %", "100 %"]
+    assert [figures.percent(share) for share in (0, 0.001, 0.25, 0.999, 1)] == ["0 %", "<1 %", "25 %", ">99 %", "100 %"]
 
 
 def test_names_are_shown_on_one_line_without_their_middle():
-    assert report.shortened("short.jpg", 12) == "short.jpg"
-    assert report.shortened("holiday_2026_IMG_0001.jpg", 13) == "holi…0001.jpg"
-    assert report.drawable("a\nb\t$x$.jpg") == "a b $x$.jpg"
-    assert report.drawable("\u202egpj\ud800写.exe") == "□gpj□□.exe"
-    assert report.drawable("cafe\u0301") == "café"
+    assert figures.shortened("short.jpg", 12) == "short.jpg"
+    assert figures.shortened("holiday_2026_IMG_0001.jpg", 13) == "holi…0001.jpg"
+    assert figures.drawable("a\nb\t$x$.jpg") == "a b $x$.jpg"
+    assert figures.drawable("\u202egpj\ud800写.exe") == "□gpj□□.exe"
+    assert figures.drawable("cafe\u0301") == "café"
 
 
 def test_footnote_says_what_the_figures_are_worth():
@@ -226,7 +226,7 @@ def test_a_report_is_written_without_the_maps_that_cant_be_made(write, tmp_path,
 def undrawn(monkeypatch):
     """Figures without a picture, for tests of files only."""
     for name in ("curves", "confusion", "reliability", "mistakes", "sharpness"):
-        monkeypatch.setattr(report, f"_draw_{name}", lambda *_: b"a figure")
+        monkeypatch.setattr(report, f"draw_{name}", lambda *_: b"a figure")
 
 
 def test_a_new_report_replaces_the_old_one_but_not_what_a_person_put_beside_it(undrawn, write, tmp_path):
@@ -280,7 +280,7 @@ def test_old_report_survives_a_failure_while_drawing(write, tmp_path, old_report
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr(report, "_draw_reliability", fail)
+    monkeypatch.setattr(report, "draw_reliability", fail)
     with pytest.raises(MemoryError):
         write(validation(("keep", 0.1)))
     assert_as_it_was(old_report, tmp_path)

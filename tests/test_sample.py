@@ -9,7 +9,8 @@ from scipy.ndimage import laplace
 
 from imlcull_al.errors import StageError, StorageError
 from imlcull_al.project import tables
-from imlcull_al.project.stages import list_photos, open_stage
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import open_stage
 from imlcull_al.simulate import sample
 
 PHOTOS = 24

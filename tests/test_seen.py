@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import seen
 from benchmarks.defects import Spoiled
-from imlcull_al.encoding.tiled import QUALITIES
+from imlcull_al.encoding.builtin import QUALITIES
 from imlcull_al.training.evaluation import auroc
 from recipe.degradations import KINDS
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import OUT_OF_REACH, fill_stage, label_of, save_photo
 
 from imlcull_al import open_session
-from imlcull_al.encoding.checkpoints import BESIDE
+from imlcull_al.encoding.load import BESIDE
 from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
 from imlcull_al.learning import blind, model
 from imlcull_al.learning.queues import QUEUES, Ranker

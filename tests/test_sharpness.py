@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imlcull_al.encoding.builtin import TiledEncoder
 from imlcull_al.encoding.sharpness import COLOURS, as_png, coloured, laid_over, sharpness_map
-from imlcull_al.encoding.tiled import TiledEncoder
 from imlcull_al.errors import UnreadablePhoto
 
 BLUE, GREEN, YELLOW = ((59, 79, 196), (31, 158, 154), (255, 225, 37))

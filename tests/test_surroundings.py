@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from conftest import fill_stage, fingerprint_of, label_of
 
-from imlcull_al.culling import copies, cull
+from imlcull_al.culling import copies, make, undo
+from imlcull_al.culling.plan import Plan, decide, make_plan
 from imlcull_al.errors import CullRefused, StorageError
 from imlcull_al.project.labels import Labels
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("Ä é.jpg", "写真 😀.jpg")
@@ -56,10 +58,10 @@ def test_answers_on_a_disk_that_fills_up(small_disk, room):
     assert not list(stage.project.glob("*.tmp"))
 
 
-def plan_of(stage: Stage) -> cull.Plan:
+def plan_of(stage: Stage) -> Plan:
     listing = list_photos(stage)
-    decisions = cull.decide(dict.fromkeys(listing.keys, 0.5), {key: label_of(key) for key in listing.keys}, {})
-    return cull.make_plan(stage, decisions, listing, 0.5, "none")
+    decisions = decide(dict.fromkeys(listing.keys, 0.5), {key: label_of(key) for key in listing.keys}, {})
+    return make_plan(stage, decisions, listing, 0.5, "none")
 
 
 def test_a_cull_onto_a_disk_that_fills_up_meanwhile(small_disk, monkeypatch):
@@ -76,11 +78,11 @@ def test_a_cull_onto_a_disk_that_fills_up_meanwhile(small_disk, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(copies, "write_all", and_others_write_too)
         with pytest.raises(StorageError, match="No space left on device"):
-            cull.apply(plan_of(stage))
+            make.make_stage(plan_of(stage))
     assert sorted(path.name for path in stage.project.iterdir() if path.suffix != ".lock") == ["full", "stage_1"]
     (stage.project / "full").unlink()
-    cull.apply(plan_of(stage))
-    assert cull.changes_since_cull(stage.next) == []
+    make.make_stage(plan_of(stage))
+    assert undo.changes_since_cull(stage.next) == []
     assert fingerprint_of(stage.folder) == before
 
 
@@ -88,7 +90,8 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 import filelock
-from imlcull_al.culling import cull
+from imlcull_al.culling.make import make_stage
+from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.errors import ImlcullError
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage, list_photos
@@ -100,7 +103,7 @@ labels = Labels(stage)
 print(len(labels.as_dict()))
 for work in (
     lambda: labels.answer("warm_00.jpg", "keep"),
-    lambda: cull.apply(cull.make_plan(stage, cull.decide(dict.fromkeys(list_photos(stage).keys, 0.9), {}, {}),
+    lambda: make_stage(make_plan(stage, decide(dict.fromkeys(list_photos(stage).keys, 0.9), {}, {}),
                                       list_photos(stage), 0.5, "none")),
 ):
     try:
@@ -138,7 +141,8 @@ def test_a_project_that_may_only_be_read():
 WORK = """
 import sys
 from pathlib import Path
-from imlcull_al.culling import cull
+from imlcull_al.culling.make import make_stage
+from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage, list_photos
 from imlcull_al.terminal import say
@@ -149,8 +153,8 @@ labels.answer_all(listing.keys, "keep")
 labels.answer("cold_00.jpg", "cull")
 labels.undo()
 labels.answer("cold_01.jpg", "cull")
-decisions = cull.decide(dict.fromkeys(listing.keys, 0.9), labels.as_dict(), {})
-cull.apply(cull.make_plan(stage, decisions, listing, 0.5, "none"))
+decisions = decide(dict.fromkeys(listing.keys, 0.9), labels.as_dict(), {})
+make_stage(make_plan(stage, decisions, listing, 0.5, "none"))
 say(f"culled {listing.keys}")
 """
 SURROUNDINGS = {
@@ -213,11 +217,11 @@ def test_two_undone_culls_in_one_second_are_both_kept(tmp_path, monkeypatch):
     fill_stage(stage.folder, warm=2, cold=2)
     asides = set()
     for _ in range(3):
-        cull.apply(plan_of(stage))
-        asides.add(cull.undo(stage.next))
+        make.make_stage(plan_of(stage))
+        asides.add(undo.undo_cull(stage.next))
     assert len(asides) == 3
     assert all(len(list(aside.iterdir())) == 2 for aside in asides)
     assert len(list(tmp_path.glob("stage_2_cull_manifest.csv.undone-*"))) == 3
-    assert not cull.interrupted(stage)
+    assert not make.interrupted(stage)
     with pytest.raises(CullRefused):
-        cull.undo(stage.next)
+        undo.undo_cull(stage.next)

@@ -7,9 +7,9 @@ import pytest
 from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
-from imlcull_al.encoding import checkpoints, tiled
-from imlcull_al.encoding.checkpoints import BUILTIN, load_encoder
-from imlcull_al.encoding.tiled import QUALITIES, SideBySide, TiledEncoder
+from imlcull_al.encoding import builtin, load
+from imlcull_al.encoding.builtin import QUALITIES, SideBySide, TiledEncoder
+from imlcull_al.encoding.load import BUILTIN, load_encoder
 from imlcull_al.photos import tiles as places
 from recipe.losses import OUTPUTS
 
@@ -35,8 +35,8 @@ def strip_of(image: Image.Image) -> Image.Image:
 def made(folder, seed: int = 0) -> TiledEncoder:
     """As the built-in one is made, small and with weights that tell photos apart."""
     save_checkpoint(folder, CONFIG, PROCESSOR, seed)
-    whole = checkpoints._from_folder("tiny", "tiny", folder, pooling="both")
-    return TiledEncoder("tiny", "tiny", whole, checkpoints._from_folder("tiny", "tiny", folder))
+    whole = load._from_folder("tiny", "tiny", folder, pooling="both")
+    return TiledEncoder("tiny", "tiny", whole, load._from_folder("tiny", "tiny", folder))
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +61,22 @@ def test_the_builtin_encoder_is_one_of_them():
 
 
 def test_an_embedding_is_content_then_quality_of_the_whole_of_the_tiles_and_of_each(monkeypatch):
-    monkeypatch.setattr(tiled, "WEIGHT", 1.0)
+    monkeypatch.setattr(builtin, "WEIGHT", 1.0)
     whole = np.array([[3, 4, *[7] * 9]], np.float32)
     quality = np.array([[[1] * 9, [2] * 9]], np.float32)
     expected = [[0.6, 0.8, *[7] * 9, *[1.5] * 9, *[1] * 9, *[2] * 9]]
-    assert np.allclose(tiled.composed(whole, quality), expected)
-    assert tiled.composed(whole, quality).dtype == np.float32
+    assert np.allclose(builtin.composed(whole, quality), expected)
+    assert builtin.composed(whole, quality).dtype == np.float32
 
 
 def test_quality_counts_as_much_as_its_weight_says(monkeypatch):
-    monkeypatch.setattr(tiled, "WEIGHT", 2.0)
-    found = tiled.composed(np.array([[5, *[1] * 9]], np.float32), np.full((1, 1, 9), 3, np.float32))
+    monkeypatch.setattr(builtin, "WEIGHT", 2.0)
+    found = builtin.composed(np.array([[5, *[1] * 9]], np.float32), np.full((1, 1, 9), 3, np.float32))
     assert np.allclose(found, [[1, *[2] * 9, *[6] * 9, *[6] * 9]])
 
 
 def test_rows_are_what_the_transformer_says_of_the_whole_and_of_each_tile(encoder, monkeypatch):
-    monkeypatch.setattr(tiled, "WEIGHT", 1.0)
+    monkeypatch.setattr(builtin, "WEIGHT", 1.0)
     rows = encoder.encode(IMAGES)
     assert rows.shape == (len(IMAGES), encoder.dim)
     assert rows.dtype == np.float32
@@ -143,7 +143,7 @@ def test_side_by_side_are_both_each_of_length_1(both, encoder, tiny_model):
 
 def test_an_embedding_of_nothing_is_no_division_by_zero():
     assert np.array_equal(
-        tiled.side_by_side(np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32)), np.zeros((1, 5))
+        builtin.side_by_side(np.zeros((1, 2), np.float32), np.zeros((1, 3), np.float32)), np.zeros((1, 5))
     )
 
 
@@ -156,7 +156,7 @@ def test_the_fingerprint_changes_with_all_that_an_embedding_depends_on(encoder, 
     found += [SideBySide(one, two, "", "").fingerprint for one, two in pairs]
     for name, value in (("WEIGHT", 2.0), ("_VERSION", "imlcull tiles 0")):
         with monkeypatch.context() as patch:
-            patch.setattr(tiled, name, value)
+            patch.setattr(builtin, name, value)
             found += [encoder.fingerprint, SideBySide(first, encoder, "", "").fingerprint]
     assert len(set(found)) == len(found) == 11
     assert all(len(each) == 64 and int(each, 16) >= 0 for each in found)

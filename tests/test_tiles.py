@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from imlcull_al.encoding import sharpness
 from imlcull_al.errors import UnreadablePhoto
-from imlcull_al.photos import pixels, tiles
+from imlcull_al.photos import decode, tiles
 from imlcull_al.photos import read as photos
 from imlcull_al.photos.tiles import COUNT, SIDE, Place
 
@@ -162,7 +162,7 @@ def golden() -> Image.Image:
 
 
 def full_size_tiles(data: bytes) -> Image.Image:
-    grey = pixels.decode(data).convert("L")
+    grey = decode.decode(data).convert("L")
     return tiles.cut(grey, tiles.chosen(grey))
 
 
@@ -183,8 +183,8 @@ JPEGS = {
 def test_the_tiles_of_a_jpeg_are_those_of_its_full_size_beside_the_image_as_usual(kind):
     image, options = JPEGS[kind]
     data = encoded(image, "JPEG", **options)
-    small, strip = pixels.decode_with_tiles(data, 100)
-    usual = pixels.decode(data, 100)
+    small, strip = decode.decode_with_tiles(data, 100)
+    usual = decode.decode(data, 100)
     assert (small.mode, small.size) == (usual.mode, usual.size) == ("RGB", (240, 180))
     assert small.tobytes() == usual.tobytes()
     assert (strip.mode, strip.size) == ("L", (SIDE * COUNT, SIDE))
@@ -205,8 +205,8 @@ OTHERS = {
 @pytest.mark.parametrize("kind", OTHERS)
 def test_the_tiles_of_every_other_kind_are_those_of_its_full_size(kind):
     data = encoded(*OTHERS[kind])
-    small, strip = pixels.decode_with_tiles(data, 100)
-    usual = pixels.decode(data, 100)
+    small, strip = decode.decode_with_tiles(data, 100)
+    usual = decode.decode(data, 100)
     assert (small.mode, small.size) == (usual.mode, usual.size)
     assert difference(small, usual) <= 12  # averaged before the transparency is filled, or after
     assert strip.tobytes() == full_size_tiles(data).tobytes()
@@ -221,14 +221,14 @@ def test_tiles_are_upright(kind, orientation, transpose):
     exif[0x0112] = orientation
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
     data = encoded(stored, kind, exif=exif, **options)
-    small, strip = pixels.decode_with_tiles(data, 100)
+    small, strip = decode.decode_with_tiles(data, 100)
     assert small.size == ((240, 180) if kind == "JPEG" else (160, 120))
     expected = full_size_tiles(encoded(upright))
     if kind == "PNG":
         assert strip.tobytes() == expected.tobytes()
     else:
         assert np.abs(np.asarray(strip, float) - np.asarray(expected, float)).mean() < 4
-    lattice, places, size = pixels.decode_lattice(data, 16)
+    lattice, places, size = decode.decode_lattice(data, 16)
     assert size == (480, 360)
     assert len(places) == 4 * 3
     grey = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("L")
@@ -239,10 +239,10 @@ def test_tiles_are_upright(kind, orientation, transpose):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_photos_of_any_shape_have_tiles(size, kind):
     data = encoded(Image.new("RGB", size, (200, 80, 40)), kind)
-    small, strip = pixels.decode_with_tiles(data, 448)
+    small, strip = decode.decode_with_tiles(data, 448)
     assert small.size == size
     assert strip.size == (SIDE * COUNT, SIDE)
-    strip, places, size = pixels.decode_lattice(data, 16)
+    strip, places, size = decode.decode_lattice(data, 16)
     assert strip.size == (SIDE * len(places), SIDE)
     assert min(size) >= SIDE
 
@@ -253,8 +253,8 @@ def test_truncated_photos_have_a_reason_and_nothing_else(kind):
     for share in (0.0, 0.02, 0.1, 0.5, 0.9):
         data = whole[: int(share * len(whole))]
         for look in (
-            lambda data=data: pixels.decode_with_tiles(data, 100),
-            lambda data=data: pixels.decode_lattice(data, 4),
+            lambda data=data: decode.decode_with_tiles(data, 100),
+            lambda data=data: decode.decode_lattice(data, 4),
         ):
             with pytest.raises(UnreadablePhoto):
                 look()
@@ -264,12 +264,12 @@ def test_a_file_with_its_tiles(tmp_path):
     data = encoded(golden(), "JPEG", quality=92)
     (tmp_path / "a.jpg").write_bytes(data)
     found = photos.decode_with_tiles(tmp_path / "a.jpg", photos.stat_of(tmp_path / "a.jpg"), 100)
-    small, strip = pixels.decode_with_tiles(data, 100)
+    small, strip = decode.decode_with_tiles(data, 100)
     assert (found.image.tobytes(), found.tiles.tobytes()) == (small.tobytes(), strip.tobytes())
     assert photos.decode_file(tmp_path / "a.jpg", photos.stat_of(tmp_path / "a.jpg"), 100).tiles is None
     lattice = photos.lattice(tmp_path / "a.jpg", 3)
     assert (lattice.size, len(lattice.places)) == ((480, 360), 3 * 2)
-    assert lattice.strip.tobytes() == pixels.decode_lattice(data, 3)[0].tobytes()
+    assert lattice.strip.tobytes() == decode.decode_lattice(data, 3)[0].tobytes()
 
 
 def test_a_sharpness_map_covers_the_photo_and_says_nothing_of_what_is_plain(tmp_path):

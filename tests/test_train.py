@@ -11,9 +11,9 @@ from conftest import fill_stage, fingerprint_of, label_of, save_photo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.encoding import tiled
-from imlcull_al.encoding.checkpoints import BESIDE, BUILTIN, load_encoder
+from imlcull_al.encoding import builtin
 from imlcull_al.encoding.embeddings import ensure
+from imlcull_al.encoding.load import BESIDE, BUILTIN, load_encoder
 from imlcull_al.encoding.preprocess import Preprocessing
 from imlcull_al.errors import Cancelled, ModelFileError, NotEnoughLabels, StorageError, TrainingError
 from imlcull_al.learning import model
@@ -21,8 +21,8 @@ from imlcull_al.photos import read as photos
 from imlcull_al.progress import never, silent
 from imlcull_al.project.files import locked
 from imlcull_al.project.stages import Stage
-from imlcull_al.training import examples, finetune, train
-from imlcull_al.training.epochs import Epoch, Options, split
+from imlcull_al.training import epoch_loop, labeled_photos, train
+from imlcull_al.training.options import Epoch, Options, split
 from imlcull_al.training.processes import Alone
 
 
@@ -169,7 +169,7 @@ def test_stage_1_is_untouched(stage, fit):
 
 def test_patience_ends_it(fit, monkeypatch):
     monkeypatch.setattr(Epoch, "better_than", lambda self, other: False)
-    monkeypatch.setattr(finetune.FineTuning, "_evaluate", lambda self: (1.0, 0.5))
+    monkeypatch.setattr(epoch_loop.FineTuning, "_evaluate", lambda self: (1.0, 0.5))
     training = fit(epochs=50, patience=3)
     assert len(training.epochs) == 3
     assert training.ended == "no better validation accuracy for 3 epochs"
@@ -373,15 +373,15 @@ def test_what_stands_beside_sees_each_photo_with_its_tiles(stage, labels, tiny_m
         given[image.tobytes()] = strip.tobytes()
         return np.full((1, self.dim), image.getpixel((20, 15))[0], np.float32)
 
-    monkeypatch.setattr(tiled.TiledEncoder, "encode", seen)
-    found = examples.read(stage, load_encoder(f"{tiny_model}{BESIDE}"), labels, Alone(), silent, never)
+    monkeypatch.setattr(builtin.TiledEncoder, "encode", seen)
+    found = labeled_photos.read(stage, load_encoder(f"{tiny_model}{BESIDE}"), labels, Alone(), silent, never)
     paths = [stage.path(key) for key in found.keys]
     expected = [photos.decode_with_tiles(path, photos.stat_of(path), 448) for path in paths]
     assert given == {each.image.tobytes(): each.tiles.tobytes() for each in expected}
     assert len(given) == len(labels)
     assert found.beside.shape == (len(labels), load_encoder(BUILTIN).dim)
     assert found.beside[:, 0].tolist() == [each.image.getpixel((20, 15))[0] for each in expected]
-    without = examples.read(stage, load_encoder(str(tiny_model)), labels, Alone(), silent, never)
+    without = labeled_photos.read(stage, load_encoder(str(tiny_model)), labels, Alone(), silent, never)
     assert without.beside.shape == (len(labels), 0)
     assert torch.equal(without.pixels, found.pixels)
 
@@ -402,7 +402,7 @@ def test_a_model_beside_another_builtin_encoder_is_none_to_fall_back_on(stage, f
     with pytest.raises(TrainingError, match="is as it was"):  # it can be used: nothing replaces it
         fit(reference="{}" + BESIDE, seed=1)
     assert stage.model.read_bytes() == before
-    monkeypatch.setattr(tiled, "WEIGHT", 2.0)
+    monkeypatch.setattr(builtin, "WEIGHT", 2.0)
     with pytest.raises(ModelFileError):
         model.load(stage.model)
     fit(reference="{}" + BESIDE)

@@ -8,13 +8,13 @@ import xml.etree.ElementTree as ET
 import pytest
 from conftest import fill_bright_and_dark
 
-from imlcull_al.culling.cull import Decision
+from imlcull_al.culling.plan import Decision
 from imlcull_al.errors import CullRefused, StorageError, TrainingError
 from imlcull_al.session.desk import CULL, DRY_RUN, EMBEDDING, TAKE_BACK, TRAINING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training import unfinished
-from imlcull_al.training.epochs import Epoch, Options
+from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.train import Interrupted
 from imlcull_al.ui import cull, curves, look, telling, train
 

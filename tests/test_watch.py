@@ -8,11 +8,12 @@ from conftest import COLD, WARM, label_of, save_photo
 
 from imlcull_al.errors import CullRefused, StageError
 from imlcull_al.project.files import locked
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.session.desk import DRY_RUN, EMBEDDING, TRAINING, Desk, preview_token
 from imlcull_al.session.session import open_session
 from imlcull_al.session.watch import Photos, next_state
-from imlcull_al.training.epochs import Options
+from imlcull_al.training.options import Options
 from imlcull_al.ui.cull import outcome_html, promised
 
 

@@ -11,9 +11,12 @@ import numpy as np
 from benchmarks.speed.harness import alternate, fresh, seconds
 from benchmarks.speed.material import Material, Project, name_of, plan_of, remember
 from benchmarks.speed.report import Aim, Row
-from imlcull_al.culling import cull
+from imlcull_al.culling import make
+from imlcull_al.culling.copies import LINKS
+from imlcull_al.culling.plan import decide
 from imlcull_al.photos import read as photos
-from imlcull_al.project.stages import list_photos, open_stage
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import open_stage
 
 BYTES = 300_000
 
@@ -24,7 +27,7 @@ def measure(material: Material) -> list[Row]:
     made = photos_to_cull(material, count)
     works = {
         f"cull {link}": partial(fresh, next_stage, folder=str(made.folder), cache=str(made.cache), link=link)
-        for link in cull.LINKS
+        for link in LINKS
     }
     if not makes_reflinks(made.stage):
         del works["cull reflink"]
@@ -77,9 +80,9 @@ def next_stage(folder: str, cache: str, link: str) -> float:
     """In a process of its own: seconds from the decisions to the new stage, which is taken away again."""
     made, stage = Project(Path(folder), Path(cache)), open_stage(folder, 1)
     listing = list_photos(stage)
-    decisions = cull.decide(dict.fromkeys(listing.keys, 0.9), {}, {})
+    decisions = decide(dict.fromkeys(listing.keys, 0.9), {}, {})
     os.sync()
-    took = seconds(lambda: cull.apply(plan_of(made, decisions, listing), link))
+    took = seconds(lambda: make.make_stage(plan_of(made, decisions, listing), link))
     shutil.rmtree(stage.next.folder)
     stage.next.manifest.unlink()
     return took

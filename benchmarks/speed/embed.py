@@ -23,7 +23,7 @@ from benchmarks.speed.harness import alternate, fresh, seconds
 from benchmarks.speed.material import Material, forward_of
 from benchmarks.speed.report import Aim, Row, figure
 from imlcull_al.encoding import embeddings
-from imlcull_al.encoding.checkpoints import BESIDE, load_encoder
+from imlcull_al.encoding.load import BESIDE, load_encoder
 
 PIPELINE = "transformers' image-feature-extraction pipeline, float32"
 BATCHES = (1, 16)

@@ -14,10 +14,10 @@ from PIL import Image
 from benchmarks.speed.harness import alternate, fresh, seconds
 from benchmarks.speed.material import Material
 from benchmarks.speed.report import Aim, Row
-from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.load import load_encoder
 from imlcull_al.project.stages import open_stage
 from imlcull_al.training import train
-from imlcull_al.training.epochs import Options
+from imlcull_al.training.options import Options
 
 FEW_BLOCKS = 2
 GPU_BATCH = 64

@@ -18,7 +18,7 @@ from benchmarks.speed.material import Material, Project
 from benchmarks.speed.report import Point
 from imlcull_al import open_session
 from imlcull_al.encoding.cache import EmbeddingCache
-from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.load import load_encoder
 from imlcull_al.photos import read as photos
 
 SIZES = (1000, 10_000, 100_000)

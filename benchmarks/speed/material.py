@@ -16,13 +16,14 @@ import numpy as np
 from PIL import Image
 
 from imlcull_al import open_session
-from imlcull_al.culling import cull
+from imlcull_al.culling.plan import Decision, Plan, make_plan
 from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_hex
-from imlcull_al.encoding.checkpoints import load_encoder
 from imlcull_al.encoding.encoder import VisionEncoder
+from imlcull_al.encoding.load import load_encoder
 from imlcull_al.photos import read as photos
+from imlcull_al.project.listing import Listing
 from imlcull_al.project.originals import stat_of
-from imlcull_al.project.stages import Listing, open_stage
+from imlcull_al.project.stages import open_stage
 
 WIDTH, HEIGHT = 6000, 4000
 ORIGINALS = 10
@@ -190,13 +191,13 @@ def fill(made: Project, ids: Sequence[str], encoder: VisionEncoder) -> None:
         start += len(some)
 
 
-def plan_of(made: Project, decisions: Sequence[cull.Decision], listing: Listing) -> cull.Plan:
+def plan_of(made: Project, decisions: Sequence[Decision], listing: Listing) -> Plan:
     """The plan of a cull with these decisions, as a session makes it from what the cache knows."""
     stage = open_stage(made.folder, 1)
     paths = list(stage.paths(listing.keys).values())
     _, contents = ContentIds(made.cache).look_up(paths)
     names = dict(zip(paths, as_hex(contents.ids), strict=True))
-    return cull.make_plan(stage, decisions, listing, 0.5, "none", lambda path: names.get(str(path)))
+    return make_plan(stage, decisions, listing, 0.5, "none", lambda path: names.get(str(path)))
 
 
 def answer(made: Project, model: Path, count: int, answers: int) -> None:

@@ -18,7 +18,7 @@ from benchmarks.speed.material import Material, Project, Toy, name_of
 from benchmarks.speed.report import Aim, Row
 from imlcull_al import open_session
 from imlcull_al.encoding import embeddings
-from imlcull_al.encoding.checkpoints import load_encoder
+from imlcull_al.encoding.load import load_encoder
 
 MILLION = 1_000_000
 SIZES = (20_000, 50_000, 100_000)

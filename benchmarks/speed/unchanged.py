@@ -13,8 +13,9 @@ from benchmarks.speed.material import Material, Project, content_ids, fill
 from benchmarks.speed.report import Aim, Row
 from imlcull_al.encoding import embeddings
 from imlcull_al.encoding.cache import EmbeddingCache
-from imlcull_al.encoding.checkpoints import load_encoder
-from imlcull_al.project.stages import list_photos, open_stage
+from imlcull_al.encoding.load import load_encoder
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import open_stage
 
 DIM = 768
 

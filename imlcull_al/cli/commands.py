@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from ..encoding.checkpoints import DEFAULT_MODEL
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
+from ..encoding.load import DEFAULT_MODEL
 from ..errors import ImlcullError
 from ..installation import DEFAULT_CACHE_DIR, started_as
 from ..project import tables
 from ..simulate.replay import STRATEGIES, Rules
 from ..terminal import plain, progress_bar, say, show_log
-from ..training.epochs import Epoch, Options
+from ..training.options import Epoch, Options
 
 ORDER_COLUMNS = ("image_name", "p_keep")
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -157,7 +157,7 @@ def audit(options: argparse.Namespace) -> None:
 
 def cull(options: argparse.Namespace) -> None:
     """Make the next stage, or say what it would hold."""
-    from ..culling.cull import apply, check
+    from ..culling.make import check, make_stage
 
     session = _prepared(options)
     if options.max_keepers_lost is not None:
@@ -183,7 +183,7 @@ def cull(options: argparse.Namespace) -> None:
         print(f"Dry run: nothing was written. Without --dry-run this makes {plan.stage.next.folder}")
         return
     with progress_bar() as progress:
-        new = apply(plan, options.link, progress=progress)
+        new = make_stage(plan, options.link, progress=progress)
     companions = f" and {plan.companions} companion files" if plan.companions else ""
     print(
         f"Made {new.folder} of {len(plan.kept)} photos{companions}, with {new.manifest.name}; "
@@ -193,12 +193,12 @@ def cull(options: argparse.Namespace) -> None:
 
 def undo_cull(options: argparse.Namespace) -> None:
     """Take back the cull that made the latest stage, if that is still as it was made; nothing is deleted."""
-    from ..culling.cull import undo
+    from ..culling import undo
     from ..project.stages import open_stage
 
     made = open_stage(options.project, options.stage)
     with progress_bar() as progress:
-        aside = undo(made, progress=progress)
+        aside = undo.undo_cull(made, progress=progress)
     print(f"Moved {made.folder} to {aside.name}; {made.previous.name} is the latest stage again.")
 
 

@@ -26,7 +26,11 @@ from ..errors import Cancelled
 from ..photos import read as photos
 from ..progress import Stop, never
 from ..project.files import NO_SYNC, unreadable, unwritable, write_all
+from ..project.originals import open_inside
+from ..project.stages import Stage
 
+AHEAD = 8
+"""Files in flight at most: enough for a network share, not too many for a spinning disk."""
 LINKS = ("copy", "hardlink", "reflink")
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _FICLONE = 0x40049409  # Linux's ioctl that lets two files share their blocks until one is changed
@@ -206,3 +210,11 @@ def _no_links(link: str) -> Iterator[None]:
         if error.errno in _NO_LINKS:
             raise NoLinks(link) from error
         raise
+
+
+def opened(stage: Stage, name: str) -> io.FileIO:
+    """Open a file of the stage for reading, refusing any link on its way. Raises `StorageError`."""
+    try:
+        return open_inside(stage.folder, name)
+    except OSError as error:
+        raise unreadable(stage.folder / name, error) from error

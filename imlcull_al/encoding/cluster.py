@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, ClusterError
 from ..installation import pip_install_cluster
-from ..photos.pixels import DECODER
+from ..photos.decode import DECODER
 from ..progress import Progress, Stop, never, silent
 from . import shards
 from .cache import ContentIds, EmbeddingCache, as_hex

@@ -14,7 +14,7 @@ from PIL import Image
 from ..errors import UnreadablePhoto
 from ..photos import read as photos
 from ..photos import tiles
-from .checkpoints import builtin
+from .load import builtin_encoder
 
 MOST = 16
 """Tiles along the longer side of a photo."""
@@ -34,7 +34,7 @@ def sharpness_map(path: str | Path) -> np.ndarray:
     """
     strip, places, _ = photos.lattice(path, MOST)
     try:
-        values = builtin().sharpness(strip)
+        values = builtin_encoder().sharpness(strip)
     except MemoryError as error:
         raise UnreadablePhoto("there is not enough memory for its sharpness", lasting=False) from error
     contrasts = [np.asarray(tile, np.float32).std() for tile in tiles.parted(strip)]

@@ -30,10 +30,10 @@ import torch
 from torch import Tensor, nn
 
 from ..encoding.backbone import Backbone, from_config, shapes
-from ..encoding.checkpoints import builtin
+from ..encoding.builtin import SideBySide, TiledEncoder
 from ..encoding.encoder import Architecture, Encoder, VisionEncoder
+from ..encoding.load import builtin_encoder
 from ..encoding.preprocess import Preprocessing
-from ..encoding.tiled import SideBySide, TiledEncoder
 from ..errors import EncoderError, ModelFileError, in_words, shown
 from ..project.files import open_own, replacing
 from ..project.labels import LABELS
@@ -213,7 +213,7 @@ def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
 def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:
     if not fingerprint:
         return None
-    beside = builtin()
+    beside = builtin_encoder()
     if beside.fingerprint != fingerprint:
         raise _unfit(path, "it was trained beside another built-in encoder than this program has")
     return beside

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..encoding.checkpoints import load_encoder
 from ..encoding.embeddings import Embeddings
 from ..encoding.encoder import Encoder
+from ..encoding.load import load_encoder
 from ..errors import NotEnoughLabels
 from ..project.labels import KEEP
 from ..project.stages import Stage

@@ -29,8 +29,8 @@ from PIL import Image
 from ..errors import UnreadablePhoto
 from ..project.originals import Original, read
 from ..turns import Turns, working_for
-from . import pixels, tiles, worker
-from .pixels import Moment
+from . import decode, tiles, worker
+from .decode import Moment
 from .tiles import Place
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Decoders:
         """`pixels.decode` and `pixels.moment` of the same bytes. Raises `UnreadablePhoto`."""
 
         def here(data: bytes) -> Decoded:
-            return Decoded(pixels.decode(data, min_side), pixels.moment(data))
+            return Decoded(decode.decode(data, min_side), decode.moment(data))
 
         return self._ask({"do": "decode", "min_side": min_side}, photo, _image, here)
 
@@ -97,8 +97,8 @@ class Decoders:
         """The same, and the tiles of `pixels.decode_with_tiles`. Raises `UnreadablePhoto`."""
 
         def here(data: bytes) -> Decoded:
-            image, strip = pixels.decode_with_tiles(data, min_side)
-            return Decoded(image, pixels.moment(data), strip)
+            image, strip = decode.decode_with_tiles(data, min_side)
+            return Decoded(image, decode.moment(data), strip)
 
         request = {"do": "decode", "min_side": min_side, "tiles": True}
         return self._ask(request, photo, _image_with_tiles, here)
@@ -106,20 +106,20 @@ class Decoders:
     def lattice(self, photo: bytes | Original, most: int) -> Lattice:
         """What `pixels.decode_lattice` gives. Raises `UnreadablePhoto`."""
         request = {"do": "lattice", "most": most}
-        return self._ask(request, photo, _lattice, lambda data: Lattice(*pixels.decode_lattice(data, most)))
+        return self._ask(request, photo, _lattice, lambda data: Lattice(*decode.decode_lattice(data, most)))
 
     def preview(self, photo: bytes | Original, max_side: int) -> bytes:
         """`pixels.preview`. Raises `UnreadablePhoto`."""
         request = {"do": "preview", "max_side": max_side}
-        return self._ask(request, photo, _jpeg, lambda data: pixels.preview(data, max_side))
+        return self._ask(request, photo, _jpeg, lambda data: decode.preview(data, max_side))
 
     def exposure(self, photo: bytes | Original) -> dict[str, str]:
         """`pixels.exposure`. Raises `UnreadablePhoto` where that hangs or crashes, or the file is out of reach."""
-        return self._ask({"do": "exposure"}, photo, _exposure, pixels.exposure)
+        return self._ask({"do": "exposure"}, photo, _exposure, decode.exposure)
 
     def moment(self, photo: bytes | Original) -> Moment:
         """`pixels.moment`. Raises as `exposure`."""
-        return self._ask({"do": "moment"}, photo, _taken, pixels.moment)
+        return self._ask({"do": "moment"}, photo, _taken, decode.moment)
 
     def processes(self) -> list[int]:
         """The ids of the processes that are there now."""
@@ -288,8 +288,8 @@ class _Worker:
             ready, _ = self._exchange()
         except UnreadablePhoto as error:
             raise _NotStarted(f"code {self._process.returncode}") from error
-        if ready.get("decoder") != pixels.DECODER:
-            raise _NotStarted(f"it is not {pixels.DECODER}")
+        if ready.get("decoder") != decode.DECODER:
+            raise _NotStarted(f"it is not {decode.DECODER}")
 
     @property
     def process_id(self) -> int:
@@ -371,7 +371,7 @@ def _longest_reply(request: _Head) -> int:
     match request.get("do"):
         case "decode":
             strip = tiles.COUNT * tiles.SIDE**2 if request.get("tiles") else 0
-            return 3 * pixels.most_pixels(request["min_side"]) + strip
+            return 3 * decode.most_pixels(request["min_side"]) + strip
         case "lattice":
             return int(request["most"] * tiles.SIDE) ** 2
         case "preview":
@@ -393,7 +393,7 @@ def _nonsense() -> _Ended:
 
 
 def _image(request: _Head, head: _Head, payload: bytes) -> Decoded:
-    width, height = _size(head, pixels.most_pixels(request["min_side"]))
+    width, height = _size(head, decode.most_pixels(request["min_side"]))
     if len(payload) != 3 * width * height:
         raise ValueError("these are not the pixels of this size")
     return Decoded(Image.frombytes("RGB", (width, height), payload), _moment(head))
@@ -429,11 +429,11 @@ def _strip(count: int, payload: bytes) -> Image.Image:
     return Image.frombytes("L", (count * tiles.SIDE, tiles.SIDE), payload)
 
 
-def _size(head: _Head, most: int = pixels.MAX_PIXELS) -> tuple[int, int]:
+def _size(head: _Head, most: int = decode.MAX_PIXELS) -> tuple[int, int]:
     width, height = head["size"]
     if type(width) is not int or type(height) is not int or min(width, height) < 1:
         raise ValueError("a size is two whole numbers above 0")
-    if width * height > most or max(width, height) > pixels.MAX_SIDE:
+    if width * height > most or max(width, height) > decode.MAX_SIDE:
         raise ValueError("nothing of this size is decoded, or was asked for")
     return width, height
 
@@ -446,7 +446,7 @@ def _jpeg(request: _Head, head: _Head, payload: bytes) -> bytes:
 
 def _exposure(request: _Head, head: _Head, payload: bytes) -> dict[str, str]:
     facts = head["exposure"]
-    if not all(isinstance(fact, str) and name in pixels.FACTS for name, fact in facts.items()):
+    if not all(isinstance(fact, str) and name in decode.FACTS for name, fact in facts.items()):
         raise ValueError("the exposure is texts by name")
     return dict(facts)
 

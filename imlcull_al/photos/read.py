@@ -12,8 +12,8 @@ from PIL import Image
 from ..errors import UnreadablePhoto
 from ..project.originals import Original, State, content_id, content_id_of, identify, is_content_of, stat_of
 from . import decoders
+from .decode import DECODER, UNKNOWN, Moment, as_jpeg
 from .decoders import Decoded, Lattice
-from .pixels import DECODER, UNKNOWN, Moment, as_jpeg
 
 __all__ = [
     "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "as_jpeg", "content_id", "content_id_of", "decode",

@@ -45,7 +45,7 @@ except ImportError:  # Windows
 
 from ..errors import UnreadablePhoto
 from ..project.originals import read
-from . import pixels
+from . import decode
 
 MEMORY = 8 << 30
 """Bytes of address space. The hungriest photos of 250 megapixels: 6 GB for JPEG 2000 with transparency, 4 GB for WebP,
@@ -102,18 +102,18 @@ def answer(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], byt
             case "decode":
                 moment = _moment(data)
                 if not request.get("tiles"):
-                    image = pixels.decode(data, request["min_side"])
+                    image = decode.decode(data, request["min_side"])
                     return {"size": image.size, "moment": moment}, image.tobytes()
-                image, strip = pixels.decode_with_tiles(data, request["min_side"])
+                image, strip = decode.decode_with_tiles(data, request["min_side"])
                 head = {"size": image.size, "moment": moment, "tiles": strip.width // strip.height}
                 return head, image.tobytes() + strip.tobytes()
             case "lattice":
-                strip, places, size = pixels.decode_lattice(data, request["most"])
+                strip, places, size = decode.decode_lattice(data, request["most"])
                 return {"size": size, "places": places}, strip.tobytes()
             case "preview":
-                return {}, pixels.preview(data, request["max_side"])
+                return {}, decode.preview(data, request["max_side"])
             case "exposure":
-                return {"exposure": pixels.exposure(data)}, b""
+                return {"exposure": decode.exposure(data)}, b""
             case "moment":
                 return {"moment": _moment(data)}, b""
             case unknown:
@@ -127,7 +127,7 @@ def answer(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], byt
 
 
 def _moment(data: bytes) -> list[float | None]:
-    return [None if math.isnan(number) else number for number in pixels.moment(data)]
+    return [None if math.isnan(number) else number for number in decode.moment(data)]
 
 
 def _out_of_memory() -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _out_of_memory() -> dict[str, Any]:
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer every request until there are no more."""
-    write_frame(replies, {"decoder": pixels.DECODER})
+    write_frame(replies, {"decoder": decode.DECODER})
     with suppress(EOFError):
         while True:
             request = read_frame(requests)

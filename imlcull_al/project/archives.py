@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import UploadRefused
+from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from .files import TEMPORARY_PREFIX, open_own, unreadable, unwritable
-from .stages import DECODABLE_SUFFIXES, RAW_SUFFIXES, Stage, photo_suffix
+from .stages import Stage
 
 SUFFIXES = DECODABLE_SUFFIXES | RAW_SUFFIXES | {".xmp"}
 """What is taken in; other files are passed over."""

@@ -21,10 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..errors import LabelsError, StorageError, TableError
+from ..errors import LabelsError, StorageError
 from . import tables
+from .dialects import OWN_DIALECT, Table, _dialect
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
 from .stages import Stage
@@ -33,41 +34,14 @@ log = logging.getLogger(__name__)
 __all__ = ["CULL", "KEEP", "LABELS", "Answer", "Labels"]
 
 
-class Dialect(NamedTuple):
-    """How a CSV names its columns and its two labels."""
-
-    columns: tuple[str, ...]
-    key_column: str
-    keep: str
-    cull: str
-
-    def label(self, text: str) -> str | None:
-        """`keep`, `cull`, or None for anything else."""
-        return {self.keep: KEEP, self.cull: CULL}.get(text.strip().lower())
-
-    def text(self, label: str) -> str:
-        """The inverse of `label`."""
-        return self.keep if label == KEEP else self.cull
-
-
-class Table(NamedTuple):
-    """What a CSV holds. `extras`: key → all fields of its row."""
-
-    labels: dict[str, str]
-    dialect: Dialect
-    extras: dict[str, dict[str, str]]
-
-
 class _EditedMeanwhile(Exception):
     """Somebody wrote the CSV between the last look and now."""
 
 
 AUDIT = "audit"
 """The queue whose answers measure."""
-OWN_DIALECT = Dialect(("image_name", "label"), "image_name", KEEP, CULL)
 _SAVING = 3.0  # seconds in which an editor that saves in place has written the file that it emptied
 _NEVER_SEEN = (-1, -1, -1)  # the stat of no file; None is that of a missing one
-TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
 
 
 @dataclass(frozen=True)
@@ -355,16 +329,6 @@ def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
         left.remove(each.key)
         latest.append(each)
     return latest or list(answers[-1:])
-
-
-def _dialect(columns: list[str], path: Path) -> Dialect:
-    for dialect in (OWN_DIALECT, TAG_DIALECT):
-        if dialect.key_column in columns and "label" in columns:
-            return dialect._replace(columns=tuple(columns))
-    raise TableError(
-        f"{path} has the columns {', '.join(columns)}; needed are, parted by commas, image_name,label (keep or cull) "
-        "or image_path,label,tag (0 is keep, 1 is cull). Rename the columns, or move the file away."
-    )
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -16,25 +16,16 @@ disk are UTF-8, whatever encoding Python was started with.
 Knows names and folders; opens no file.
 """
 
-import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StageError
+from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from .files import TEMPORARY_PREFIX
 
-DECODABLE_SUFFIXES = frozenset((
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2",
-    ".j2k",
-))  # fmt: skip
-# Photos too, but not decoded yet: alone they are kept as unreadable, beside a JPEG they are its companion.
-RAW_SUFFIXES = frozenset((
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".heic", ".heif", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
-    ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
-))  # fmt: skip
 _STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
 
 
@@ -135,21 +126,6 @@ class Rehearsal(Stage):
         return self.photos
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What a stage folder holds.
-
-    `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
-    `left_out`: key → reason, for what looks like a photo but must not be followed or can't be named in a table.
-    `folders`: path → its mtime in ns just before it was read.
-    """
-
-    keys: tuple[str, ...]
-    companions: dict[str, tuple[str, ...]]
-    left_out: dict[str, str]
-    folders: dict[str, int] = field(default_factory=dict, compare=False)
-
-
 def open_stage(project: str | Path, number: int | None = None) -> Stage:
     """The stage with this number, or the latest: the largest N with a folder named exactly `stage_N`.
 
@@ -207,120 +183,3 @@ def _stage_numbers(root: Path) -> list[int]:
 
 def _holds_photos(folder: Path) -> bool:
     return any(photo_suffix(entry.name) in DECODABLE_SUFFIXES | RAW_SUFFIXES for entry in folder.iterdir())
-
-
-def list_photos(stage: Stage) -> Listing:
-    """All photos below the stage folder, by suffix; hidden files and folders are passed over.
-
-    Raises `StageError` for an empty stage.
-    """
-    root = os.path.realpath(stage.folder)
-    left_out: dict[str, str] = {}
-    files: list[str] = []
-    folders: dict[str, int] = {}
-    for entry, key in _walk(root, "", folders):
-        reason = _reason_to_leave_out(entry, key, root)
-        if reason:
-            left_out[key.encode("utf-8", "backslashreplace").decode("utf-8")] = reason
-        else:
-            files.append(key)
-    keys, companions = _pair(files)
-    if not keys:
-        but = "".join(f" {key!r} was left out: {reason}." for key, reason in list(left_out.items())[:1])
-        raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
-    keys.sort()
-    return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
-
-
-def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Entry and key of every file below `folder`; links to folders are files here, so nothing loops. `folders` is
-    filled.
-    """
-    try:
-        folders[folder] = os.stat(folder).st_mtime_ns  # noqa: PTH116
-        entries = list(os.scandir(folder))
-        if not os.access(folder, os.X_OK):  # its files have names, and can't be opened
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except FileNotFoundError as error:
-        raise StageError(f"The folder {folder} is gone. Connect its disk again, or put it back.") from error
-    except OSError as error:
-        raise StageError(f"Could not open {folder}: {error.strerror}. Make it readable, then try again.") from error
-    for entry in entries:
-        name = entry.name
-        if name[0] == ".":
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{as_key(name)}/", folders)
-        else:
-            yield entry, prefix + as_key(name)
-
-
-def _reason_to_leave_out(entry: os.DirEntry[str], key: str, root: str) -> str:
-    """Why a file is no photo of the stage; of a regular file that asks the disk nothing."""
-    if not key.isascii():
-        try:
-            key.encode("utf-8")
-        except UnicodeEncodeError:
-            return "its name is not valid UTF-8; rename it"
-    if entry.is_file(follow_symlinks=False):
-        return ""
-    is_link, target = entry.is_symlink(), os.path.realpath(entry.path)
-    if is_link and os.path.isdir(target):  # noqa: PTH112
-        return "it is a link to a folder; links to folders are not followed"
-    if is_link and os.path.commonpath([root, target]) != root:
-        return "it is a symbolic link that leaves the stage"
-    if not os.path.isfile(entry.path):  # noqa: PTH113 - a pipe would keep its reader waiting for ever
-        return "it is a link to nothing" if is_link else "it is no regular file"
-    return ""
-
-
-def _pair(files: list[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """Tell photos from companions: `IMG_1.CR2`, `IMG_1.xmp` and `IMG_1.JPG.txt` belong to `IMG_1.JPG`.
-
-    A sidecar goes to the photo whose full name it extends, else to every photo with its stem; upper and lower
-    case are one. A RAW file with no such photo is a photo itself.
-    """
-    photos: list[str] = []
-    others: list[str] = []
-    for key in files:
-        (photos if photo_suffix(key) in DECODABLE_SUFFIXES else others).append(key)
-    if not others:
-        return photos, {}
-    owners = _owners(photos)
-    lone_raws = [key for key in others if photo_suffix(key) in RAW_SUFFIXES and not _owned_by(key, owners)]
-    photos += lone_raws
-    owners = _owners(photos)
-    companions: dict[str, list[str]] = {}
-    for key in set(others) - set(lone_raws):
-        for owner in _owned_by(key, owners):
-            companions.setdefault(owner, []).append(key)
-    return photos, {owner: tuple(sorted(keys)) for owner, keys in companions.items()}
-
-
-def _owners(photos: list[str]) -> dict[str, list[str]]:
-    owners: dict[str, list[str]] = {}
-    for key in photos:
-        name = key.rstrip().casefold()
-        for each in {name, name[: len(name) - len(_suffix(name))]}:
-            owners.setdefault(each, []).append(key)
-    return owners
-
-
-def _owned_by(key: str, owners: dict[str, list[str]]) -> list[str]:
-    name = key.casefold()
-    while suffix := _suffix(name):
-        name = name[: -len(suffix)]
-        if name in owners:
-            return owners[name]
-    return []
-
-
-def photo_suffix(key: str) -> str:
-    """By which a photo is told: in lower case, with its dot."""
-    return _suffix(key.rstrip()).lower()  # a name may end in a space, and is a photo all the same
-
-
-def _suffix(name: str) -> str:
-    """From the last dot of the file's name on, unless the name begins or ends with it; as `PurePosixPath`'s."""
-    dot = name.rfind(".")
-    return name[dot:] if name.rfind("/") + 1 < dot < len(name) - 1 else ""

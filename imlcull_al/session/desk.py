@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..culling import cull
-from ..culling.cull import Plan
+from ..culling import make
+from ..culling.plan import Plan
 from ..errors import CullRefused, ImlcullError, StageError, TrainingError
 from ..photos.previews import SCREEN
 from ..progress import Progress, Stop
 from ..project.stages import Stage
-from ..training.epochs import Epoch, Options
+from ..training.options import Epoch, Options
 from ..training.train import Training
 from .jobs import DONE, Job, Jobs, Work
 from .session import Session
@@ -172,7 +172,7 @@ class Desk:
 
         def work(progress: Progress, stop: Stop) -> Made:
             plan = _still_true(session, promised)
-            return Made(cull.apply(plan, link, progress=progress, stop=stop), len(plan.kept), plan.companions)
+            return Made(make.make_stage(plan, link, progress=progress, stop=stop), len(plan.kept), plan.companions)
 
         self._start(CULL, work)
 

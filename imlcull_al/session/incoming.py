@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ..errors import UnreadablePhoto, UploadRefused
 from ..photos import read as photos
+from ..project.companions import DECODABLE_SUFFIXES, photo_suffix
 from ..project.files import temporary_sibling, unwritable
-from ..project.stages import DECODABLE_SUFFIXES, photo_suffix
 
 AT_ONCE = 24
 """Uploads at a time, of all."""

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from ..culling import cull
-from ..culling.cull import Decision, KnownContent, Plan
+from ..culling import make, undo
+from ..culling.plan import Decision, KnownContent, Plan, decide, make_plan
 from ..encoding import embeddings
 from ..encoding.cache import ContentIds, as_hex
-from ..encoding.checkpoints import load_encoder
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
+from ..encoding.load import load_encoder
 from ..errors import Cancelled, CullRefused, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning import orders, scores
@@ -41,10 +41,11 @@ from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
 from ..project.labels import AUDIT, KEEP, LABELS, Answer, Labels
+from ..project.listing import Listing, list_photos
 from ..project.originals import State, stat_of
-from ..project.stages import Listing, Stage, absolute, lies_in_a_stage, list_photos, open_stage
+from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..training import processes, train
-from ..training.epochs import Epoch, Options
+from ..training.options import Epoch, Options
 from ..training.train import Interrupted
 from .leases import Leases
 from .watch import Photos as PhotosOnDisk
@@ -489,7 +490,7 @@ class Session:
                 raise scores.without_scores(self.stage, usable)
             p_keep = np.array([float(labels[key] == KEEP) for key in seen.keys])
         by_key = dict(zip(seen.keys, p_keep.tolist(), strict=True))
-        return cull.decide(by_key, labels, seen.unreadable, threshold)
+        return decide(by_key, labels, seen.unreadable, threshold)
 
     def train(
         self,
@@ -586,7 +587,7 @@ class Session:
         self._refresh()
         revision = self.revision  # before the scores: what changes meanwhile makes the plan an old one
         decisions = self.scores(threshold)
-        plan = cull.make_plan(self.stage, decisions, self.listing, threshold, self.source, self._known_content)
+        plan = make_plan(self.stage, decisions, self.listing, threshold, self.source, self._known_content)
         return replace(plan, revision=revision)
 
     def is_current(self, plan: Plan) -> bool:
@@ -602,8 +603,8 @@ class Session:
         progress: Progress = silent,
         stop: Stop = never,
     ) -> Stage:
-        """Make the next stage from the kept photos and return it. Raises `CullRefused`; see `cull.apply`."""
-        return cull.apply(self.plan_cull(threshold), link, progress=progress, stop=stop)
+        """Make the next stage from the kept photos and return it. Raises `CullRefused`; see `make_stage`."""
+        return make.make_stage(self.plan_cull(threshold), link, progress=progress, stop=stop)
 
     def interrupted_training(self) -> Interrupted | None:
         """The training that was killed before its end."""
@@ -611,15 +612,15 @@ class Session:
 
     def interrupted_cull(self) -> bool:
         """Whether a cull was killed before its end."""
-        return cull.interrupted(self.stage)
+        return make.interrupted(self.stage)
 
     def cull_to_undo(self) -> Stage | None:
         """The next stage, if a cull made it and nothing was written beside it since; a quick look."""
-        return self.stage.next if cull.seems_unchanged(self.stage.next) else None
+        return self.stage.next if undo.seems_unchanged(self.stage.next) else None
 
     def undo_cull(self, *, progress: Progress = silent) -> Path:
         """Move the next stage aside and return where to. Raises `CullRefused` when it is not as the cull made it."""
-        return cull.undo(self.stage.next, progress=progress)
+        return undo.undo_cull(self.stage.next, progress=progress)
 
     @property
     def _known_content(self) -> KnownContent:

@@ -6,8 +6,9 @@ few thousand a look. Knows nothing of answers, which `labels` follows by itself,
 
 from collections.abc import Mapping
 
+from ..project.listing import Listing
 from ..project.originals import State, stat_of
-from ..project.stages import Listing, Stage
+from ..project.stages import Stage
 
 A_LOOK = 2000
 """Photos looked at by turns: a stage of 100,000 takes fifty looks."""

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ..culling.cull import Plan
+from ..culling.plan import Plan
 from ..errors import CullRefused, NoWorkspace, StageError, UploadRefused, hide
 from ..project import archives
 from ..project.archives import Added, Limits, usage

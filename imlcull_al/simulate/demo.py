@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..culling.cull import Decision
+from ..culling.plan import Decision
 from ..errors import CullRefused
 from ..progress import Progress, silent
 from ..project.labels import CULL, KEEP
 from ..project.stages import absolute
 from ..session.session import Session, open_session
-from ..training.epochs import Epoch, Options
+from ..training.options import Epoch, Options
 from . import sample
 
 TRAINING = Options(epochs=12, patience=4, batch_size=32)

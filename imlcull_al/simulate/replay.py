@@ -30,7 +30,7 @@ from ..project.journal import Journal, audit_event
 from ..project.labels import CULL, KEEP
 from ..project.stages import Rehearsal, Stage, absolute, open_stage
 from ..session.session import Session
-from ..training import report
+from ..training import figures
 from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality
 from .truth import Truth, hold_out, read_truth
 
@@ -241,10 +241,10 @@ class _Cast:
             f"{self._known.grouped_by}. Scores: {self._session.source}."
         )
 
-    def caption(self, seeds: int) -> report.Caption:
+    def caption(self, seeds: int) -> figures.Caption:
         """What stands on the plot."""
-        keepers, share = sum(self.is_keep[key] for key in self.keys), report.percent(self.rules.held_out)
-        return report.Caption(
+        keepers, share = sum(self.is_keep[key] for key in self.keys), figures.percent(self.rules.held_out)
+        return figures.Caption(
             f"{self._session.stage.folder}: {len(self.keys)} photos, {keepers} of them kept",
             f"Mean and 95 % interval (Student's t) of {seeds} draws of the {share} held out, in whole "
             f"groups ({self._known.grouped_by}). Photos asked for the audit are counted and teach nothing. "
@@ -345,13 +345,13 @@ def _check(rules: Rules, out: Path, stage: Stage) -> None:
         raise ReplayRefused(f"{out} or the .png beside it is no curve of a replay. Name another file, or move it away.")
 
 
-def _write(rows: Sequence[Measured], out: Path, about: str, caption: report.Caption) -> Outcome:
+def _write(rows: Sequence[Measured], out: Path, about: str, caption: figures.Caption) -> Outcome:
     """Replace table and plot."""
     outcome = Outcome(about, rows, out, out.with_suffix(".png"))
     tables.write(out, Measured._fields, ({**row._asdict(), **_rounded(row)} for row in rows))
     curves = {name: outcome.curves(name) for name in outcome.strategies}
     with replacing(outcome.plot) as temporary:
-        temporary.write_bytes(report.draw_learning(outcome.labels, curves, outcome.headline, caption))
+        temporary.write_bytes(figures.draw_learning(outcome.labels, curves, outcome.headline, caption))
     return outcome
 
 

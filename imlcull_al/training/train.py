@@ -28,9 +28,9 @@ from ..project import tables
 from ..project.files import is_locked, locked, read_own, replacing
 from ..project.labels import LABELS
 from ..project.stages import Stage
-from . import examples, processes, report, unfinished
-from .epochs import LOG_COLUMNS, Epoch, Options, split
+from . import labeled_photos, processes, report, unfinished
 from .evaluation import TRAIN, VALIDATION, Prediction
+from .options import LOG_COLUMNS, Epoch, Options, split
 from .processes import Processes
 
 if TYPE_CHECKING:
@@ -159,12 +159,14 @@ class _Run:
         import torch
 
         from . import blocks
-        from .finetune import FineTuning
+        from .epoch_loop import FineTuning
 
         classifier, options = self._classifier(), self.options
         if options.train_blocks is not None:
             blocks.check_count(options.train_blocks, blocks.block_count(classifier.backbone))
-        self.seen = seen = examples.read(self.stage, self.encoder, self.labels, self.together, self.progress, self.stop)
+        self.seen = seen = labeled_photos.read(
+            self.stage, self.encoder, self.labels, self.together, self.progress, self.stop
+        )
         split(seen.is_keep, options.validation_split, options.seed)  # too few are said before any work
         values = self.encoder.trained.architecture.preprocessing.values
         try:

@@ -19,7 +19,7 @@ from ..photos.previews import SCREEN
 from ..session.desk import CULL, DRY_RUN, Desk
 from ..session.jobs import DONE
 from ..session.session import Photo, Session
-from ..training.epochs import Options
+from ..training.options import Options
 from .serving import Find, photo_url
 from .telling import attempt
 

@@ -16,7 +16,7 @@ from ..progress import minutes
 from ..session.desk import TRAINING, Desk, Lap
 from ..session.jobs import DONE, Job
 from ..session.session import Counts, Session
-from ..training.epochs import Options
+from ..training.options import Options
 from ..training.train import Interrupted
 from .curves import curves_svg
 from .look import Ended, ended, every_second, on_press, sentence, until_answers_change

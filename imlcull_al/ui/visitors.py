@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from ..project.archives import ARCHIVE_SUFFIX, SUFFIXES, Limits, megabytes, pack, usage
-from ..project.stages import DECODABLE_SUFFIXES, photo_suffix
+from ..project.companions import DECODABLE_SUFFIXES, photo_suffix
 from ..session.desk import EMBEDDING, Desk
 from ..session.workspaces import DELETED, SECONDS, Arrival, Workspace, Workspaces
 from .assets import asset

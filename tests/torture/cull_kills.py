@@ -16,10 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from imlcull_al.culling import cull
+from imlcull_al.culling import make, undo
+from imlcull_al.culling.plan import Plan, decide, make_plan
 from imlcull_al.photos import read as photos
 from imlcull_al.project.files import TEMPORARY_PREFIX, sweep
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed, row, tell
 
@@ -68,19 +70,19 @@ def torture(folder: Path, kills: int, count: int, seed: int, progress: Any) -> t
         if as_they_are(stage) != before:
             broken.append(f"after kill {kill} the photos differ")
         if stage.next.folder.exists():
-            changes = cull.changes_since_cull(stage.next)
+            changes = undo.changes_since_cull(stage.next)
             broken += [f"after kill {kill}: {change}" for change in changes]
             found["whole"] += not changes
         else:
             found["none"] += 1
-        found["half made"] += cull.interrupted(stage)
+        found["half made"] += make.interrupted(stage)
         for aside in folder.glob("stage_2.undone-*"):
             if sum(path.is_file() for path in aside.rglob("*")) != len(plan_of(stage).files):
                 broken.append(f"after kill {kill} {aside.name} is not whole")
             shutil.rmtree(aside)
     if stage.next.folder.exists():
-        cull.undo(stage.next)
-    cull.apply(plan_of(stage))
+        undo.undo_cull(stage.next)
+    make.make_stage(plan_of(stage))
     return found, broken + [f"{name} was left behind" for name in left_behind(folder)]
 
 
@@ -99,15 +101,15 @@ def cull_for_ever(stage: Stage) -> None:
     tell(begun=True)
     while True:
         if stage.next.folder.exists():
-            cull.undo(stage.next)
-        cull.apply(plan)
+            undo.undo_cull(stage.next)
+        make.make_stage(plan)
 
 
-def plan_of(stage: Stage) -> cull.Plan:
+def plan_of(stage: Stage) -> Plan:
     """Two of three photos go on."""
     listing = list_photos(stage)
     p_keep = {key: 0.1 if number % 3 == 0 else 0.9 for number, key in enumerate(listing.keys)}
-    return cull.make_plan(stage, cull.decide(p_keep, {}, {}), listing, 0.5, "none")
+    return make_plan(stage, decide(p_keep, {}, {}), listing, 0.5, "none")
 
 
 def as_they_are(stage: Stage) -> dict[str, tuple[str, int, int]]:

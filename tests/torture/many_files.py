@@ -14,9 +14,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from imlcull_al.culling import cull
+from imlcull_al.culling import make, undo
+from imlcull_al.culling.copies import LINKS
+from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.project.labels import CULL, KEEP, Labels
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import row
 
@@ -27,7 +30,7 @@ def main() -> None:
     """Make, cull, take back, and print a line of the table; exit code 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--link", choices=cull.LINKS, default="copy")
+    parser.add_argument("--link", choices=LINKS, default="copy")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
         took, broken = torture(Stage(Path(folder), 1), options.files, options.link, progress)
@@ -66,15 +69,15 @@ def torture(stage: Stage, files: int, link: str, progress: Any) -> tuple[Counter
     for label in (KEEP, CULL):
         keys = [key for key, given in labels.items() if given == label]
         timed("answered in", lambda: answers.answer_all(keys, label))  # noqa: B023 - called at once
-    decisions = cull.decide(dict.fromkeys(listing.keys, 0.5), labels, {})
-    plan = cull.make_plan(stage, decisions, listing, 0.5, "none")
-    timed("culled in", lambda: cull.apply(plan, link, progress=progress))
+    decisions = decide(dict.fromkeys(listing.keys, 0.5), labels, {})
+    plan = make_plan(stage, decisions, listing, 0.5, "none")
+    timed("culled in", lambda: make.make_stage(plan, link, progress=progress))
     kept = {key for key, label in labels.items() if label == KEEP}
     expected = kept | {Path(key).with_suffix(f".{suffix}").as_posix() for key in kept for suffix in SUFFIXES}
     found = {Path(path).relative_to(stage.next.folder).as_posix() for path in everything(stage.next.folder)}
     broken = [f"{len(expected ^ found)} files are missing or new"] if expected != found else []
-    broken += timed("looked over in", lambda: cull.changes_since_cull(stage.next))[:3]
-    aside = timed("taken back in", lambda: cull.undo(stage.next))
+    broken += timed("looked over in", lambda: undo.changes_since_cull(stage.next))[:3]
+    aside = timed("taken back in", lambda: undo.undo_cull(stage.next))
     broken += [] if len(list(everything(aside))) == len(expected) else ["what was taken back is not whole"]
     if Labels(stage).as_dict() != labels:
         broken.append("answers differ")

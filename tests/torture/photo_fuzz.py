@@ -29,7 +29,7 @@ from PIL import Image, ImageCms
 
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.parallel import in_order
-from imlcull_al.photos import pixels, worker
+from imlcull_al.photos import decode, worker
 from imlcull_al.photos import read as photos
 from imlcull_al.terminal import progress_bar
 
@@ -150,7 +150,7 @@ def looked_at(path: Path) -> Seen:
 
 
 def _bounded(image: Image.Image) -> None:
-    if image.width * image.height > pixels.most_pixels(SIDE):
+    if image.width * image.height > decode.most_pixels(SIDE):
         raise ValueError(f"{image.size} is more than was asked for")
 
 

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imlcull_al.culling import cull
+from imlcull_al.culling import make
+from imlcull_al.culling.plan import Decision, make_plan
 from imlcull_al.errors import ImlcullError
-from imlcull_al.project.stages import Listing, Stage
+from imlcull_al.project.listing import Listing
+from imlcull_al.project.stages import Stage
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import row
 
@@ -61,14 +63,14 @@ def torture(folder: Path, culls: int, count: int, seed: int, progress: Any) -> F
         for path, data in ((stage.path(key), key.encode()), (outside / key, SECRET)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-    decisions = [cull.Decision(key, "keep", "label", None) for key in keys]
-    plan = cull.make_plan(stage, decisions, Listing(tuple(keys), {}, {}), 0.5, "")
+    decisions = [Decision(key, "keep", "label", None) for key in keys]
+    plan = make_plan(stage, decisions, Listing(tuple(keys), {}, {}), 0.5, "")
     made, broken, chance = 0, [], random.Random(seed)
     for number in range(culls):
         name = chance.choice([*keys, "day_0", "day_1"])
         try:
             with swapping(stage.folder / name, outside / name, chance.uniform(0, LONGEST)):
-                cull.apply(plan, LINKS[number % len(LINKS)])
+                make.make_stage(plan, LINKS[number % len(LINKS)])
             made += 1
         except ImlcullError:
             pass

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EncoderError
+from .builtin import SideBySide, TiledEncoder
 from .encoder import Architecture, Encoder, VisionEncoder
 from .model_folder import check, digest_of_files, read_json, weight_files
 from .preprocess import Preprocessing
-from .tiled import SideBySide, TiledEncoder
 
 if TYPE_CHECKING:
     from .backbone import Backbone
@@ -52,20 +52,20 @@ def load_encoder(model: str | None = None) -> Encoder:
     """
     wanted = model or DEFAULT_MODEL
     if wanted == BUILTIN:
-        return builtin()
+        return builtin_encoder()
     first = wanted.removesuffix(BESIDE)
     found = _vision_encoder(first)
     if found is None:
         return replace(
-            builtin(),
+            builtin_encoder(),
             notice=f"{first} is not on this machine and the Hugging Face hub can't be reached: scores come from the "
             "built-in encoder alone. Go online once, or name a local folder (--model).",
         )
-    return SideBySide(found, builtin(), wanted, f"{found.name} + {BUILTIN}") if first != wanted else found
+    return SideBySide(found, builtin_encoder(), wanted, f"{found.name} + {BUILTIN}") if first != wanted else found
 
 
 @cache
-def builtin() -> TiledEncoder:
+def builtin_encoder() -> TiledEncoder:
     """The encoder that comes with this package, the same for all who ask."""
     return tiled_encoder(_FOLDER)
 

@@ -22,7 +22,7 @@ from ..learning.head import Head
 from ..learning.model import CullClassifier, side_by_side
 from ..progress import Progress, Stop
 from .blocks import Cut, Kept
-from .epochs import Epoch, Options
+from .options import Epoch, Options
 from .processes import Processes
 
 WARM_UP_STEPS = 20

@@ -1,0 +1,202 @@
+"""From a plan to the next stage, in one atomic step.
+
+`stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model; one row for every file of the
+new stage, companions included. `source` is relative to the project.
+
+Copies go into a hidden sibling, each is verified (see `copies`), the manifest is written, and then the sibling is
+renamed. Until then there is no new stage; nothing is ever deleted in an old one. Independent of embeddings and scores.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing, suppress
+from io import FileIO
+from pathlib import Path
+from threading import Event
+
+from ..errors import Cancelled, CullRefused, StorageError
+from ..parallel import in_order
+from ..progress import Progress, Stop, never, silent
+from ..project import tables
+from ..project.files import (
+    TEMPORARY_PREFIX,
+    is_link,
+    is_locked,
+    locked,
+    set_aside,
+    sync_folder,
+    unwritable,
+)
+from ..project.stages import Stage, as_path
+from . import copies
+from .copies import LINKS
+from .plan import Plan
+
+MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
+
+
+def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: Stop = never) -> Stage:
+    """Make the next stage and its manifest; return it. File times are kept.
+
+    Raises `CullRefused` when the stage exists, nothing would be kept, or the disk lacks room or links; `StorageError`
+    when a file can't be copied or its copy differs; `Cancelled`. In all these cases there is no new stage.
+    """
+    new = plan.stage.next
+    with locked(new.lock, f"making {new.name}"):
+        check(plan, link)
+        partial = _partial(new)
+        try:
+            if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
+                shutil.rmtree(partial)
+            partial.mkdir()
+            content_ids = _fill(partial, plan, link, progress, stop)
+            _appear(partial, new, _manifest_rows(plan, content_ids))
+        except OSError as error:
+            raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return new
+
+
+def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) -> dict[str, str]:
+    """Put all files into the hidden sibling and onto the disk; key → content id."""
+    given_up = Event()
+
+    def stopped() -> bool:
+        return given_up.is_set() or stop()
+
+    content_ids = {}
+    with copies.on_the_disk(partial):
+        for folder in sorted({as_path(key.rpartition("/")[0]) for key in plan.files}):
+            (partial / folder).mkdir(parents=True, exist_ok=True)
+        with closing(_placed(partial, plan, link, stopped)) as placed:
+            try:
+                for done, key in enumerate(plan.files):
+                    if stop():
+                        raise Cancelled
+                    progress("copying", done, len(plan.files))
+                    content_ids[key] = next(placed)
+            except Cancelled as error:
+                raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.") from error
+            finally:
+                given_up.set()  # threads within a long file hear of it
+        progress("copying", len(plan.files), len(plan.files))
+    return content_ids
+
+
+def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
+    """Put one file after another in place, verified, and give its content id; only copies and unknown ids are read."""
+    names = [as_path(key) for key in plan.files]
+    if link == "copy":
+
+        def copy(source: FileIO, path: Path, target: Path) -> str:
+            return copies.copy(source, path, target, stop)
+
+        yield from in_order(lambda name: _place(plan.stage, name, partial / name, copy), names, copies.AHEAD)
+        return
+    make = copies.hardlink if link == "hardlink" else copies.reflink
+
+    def linked(source: FileIO, path: Path, target: Path) -> str:
+        content_id = plan.known(path) or copies.content_id(source, path)
+        make(source, path, target)
+        return content_id
+
+    for name in names:  # by one thread: a link is made in less time than is handed to another
+        yield _place(plan.stage, name, partial / name, linked)
+
+
+def _place(stage: Stage, name: str, target: Path, make: Callable[[FileIO, Path, Path], str]) -> str:
+    """`make` of a file of the stage, opened once, with a sentence for what it may raise."""
+    source = stage.folder / name
+    try:
+        with copies.opened(stage, name) as file:
+            return make(file, source, target)
+    except FileExistsError as error:
+        raise CullRefused(
+            f"The disk of {target.parent} takes the name of {source} and that of another photo for one (upper and "
+            "lower case, say); no stage was made. Rename one of the two, or keep the project on another disk."
+        ) from error
+    except copies.NoLinks as error:
+        raise CullRefused(f"The file system of {source.parent} makes no {error}s here. Use --link copy.") from error
+    except copies.Differs as error:
+        raise StorageError(f"{error}; no stage was made. Check the disk and try again.") from error
+
+
+def interrupted(stage: Stage) -> bool:
+    """Whether a cull of `stage` was killed: there is a half-made stage, and nobody is at it."""
+    new = stage.next
+    return _partial(new).is_dir() and not new.folder.exists() and not is_locked(new.lock)
+
+
+def _partial(new: Stage) -> Path:
+    return new.project / f"{TEMPORARY_PREFIX}{new.name}.partial"
+
+
+def check(plan: Plan, link: str = "copy") -> None:
+    """Raise `CullRefused` where `apply` would do so before it copies anything."""
+    new = plan.stage.next
+    if link not in LINKS:
+        raise CullRefused(f"There is no link kind {link}; choose one of {', '.join(LINKS)}.")
+    if os.path.lexists(new.folder):
+        raise CullRefused(
+            f"{new.folder} exists already; nothing was changed. Rename or move it away with the files named "
+            f"{new.name}_cull_* beside it, or cull {new.name} instead."
+        )
+    if left := [path.name for path in (new.labels, new.journal, new.model) if os.path.lexists(path)]:
+        raise CullRefused(
+            f"{', '.join(left)} of an earlier {new.name} would be taken for the new one's; nothing was changed. "
+            f"Move them out of {new.project} first."
+        )
+    if not plan.files:
+        raise CullRefused(f"No photo of {plan.stage.name} would be kept. Label more keepers or lower the threshold.")
+    if link == "copy":
+        needed = sum(_size(plan.stage.path(key)) for key in plan.files)
+        free = shutil.disk_usage(new.project).free
+        if needed > free:
+            raise CullRefused(
+                f"The kept photos need {needed / 1e9:.1f} GB and {new.project} has {free / 1e9:.1f} GB left. "
+                "Make room, or use hard links instead of copies."
+            )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # said when it is copied
+
+
+def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:
+    """The moment in which the stage is there. A stage that came meanwhile stays; the manifest of ours goes."""
+    # Of a stage that was moved away, or of a cull that was killed just before its stage appeared.
+    if new.manifest.is_file() or is_link(new.manifest):
+        set_aside(new.manifest, "old")
+    try:
+        tables.write(new.manifest, MANIFEST_COLUMNS, rows)
+        if os.path.lexists(new.folder):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new.folder))
+        partial.rename(new.folder)
+    except BaseException:  # Ctrl-C too, but just after the rename
+        if partial.exists():
+            new.manifest.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # the stage is there and whole; only a power cut within seconds could still undo the name
+        sync_folder(new.project)
+
+
+def _manifest_rows(plan: Plan, content_ids: Mapping[str, str]) -> list[dict[str, object]]:
+    p_keep = {each.key: each.p_keep for each in plan.decisions}
+    return [
+        {
+            "image_name": tables.as_name(key),
+            "source": f"{plan.stage.name}/{key}",
+            "content_id": content_ids[key],
+            "reason": reason,
+            "p_keep": "" if p_keep.get(key) is None else f"{p_keep[key]:.4f}",
+            "threshold": plan.threshold,
+            "model": plan.model,
+        }
+        for key, reason in plan.files.items()
+    ]

@@ -1,0 +1,98 @@
+"""Undo a cull: move the stage that it made aside, if it is still as the manifest says. Deletes nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import CullRefused
+from ..parallel import in_order
+from ..progress import Progress, silent
+from ..project import tables
+from ..project.files import (
+    is_link,
+    locked,
+    set_aside,
+    sync_folder,
+    unreadable,
+    unwritable,
+)
+from ..project.originals import is_content_of
+from ..project.stages import Stage, as_key, as_path
+from . import copies
+
+
+def seems_unchanged(stage: Stage) -> bool:
+    """Whether a cull made `stage` and nothing was written beside it since; without reading its photos."""
+    return stage.folder.is_dir() and not is_link(stage.folder) and stage.manifest.exists() and not _written_since(stage)
+
+
+def undo_cull(stage: Stage, *, progress: Progress = silent) -> Path:
+    """Take the cull that made `stage` back: move it and its manifest aside, and return where the folder went.
+
+    Raises `CullRefused`, and changes nothing, when the stage was not made by a cull or is no longer as it was made.
+    """
+    with locked(stage.lock, f"making or changing {stage.name}"):
+        if not stage.manifest.exists():
+            raise CullRefused(
+                f"There is nothing to take back: {stage.manifest.name} is missing, so no cull made {stage.folder}."
+            )
+        if changed := changes_since_cull(stage, progress=progress):
+            raise CullRefused(
+                f"{stage.folder} is no longer as the cull made it ({changed[0]}{_and_more(changed)}); "
+                "nothing was changed. Move it away yourself if you don't need it."
+            )
+        try:
+            aside = set_aside(stage.folder, "undone")
+            set_aside(stage.manifest, "undone")
+            sync_folder(stage.project)
+        except OSError as error:
+            raise unwritable(stage.folder, error) from error
+    return aside
+
+
+def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str]:
+    """What differs between a stage and the manifest of the cull that made it, in a few words each; [] for nothing."""
+    if not stage.manifest.exists():
+        return [f"{stage.manifest.name} is missing"]
+    if is_link(stage.folder):
+        return [f"{stage.name} is a symbolic link"]
+    _, rows = tables.read(stage.manifest)
+    made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
+    found = set(_files_below(stage.folder))
+    changes = [f"{key} is missing" for key in sorted(made.keys() - found)]
+    changes += [f"{key} is new" for key in sorted(found - made.keys())]
+    changes += _written_since(stage)
+    if changes:
+        return changes  # no need to read every file then
+    keys = sorted(made)
+    are_same = in_order(lambda key: _holds(stage, key, made[key]), keys, copies.AHEAD)
+    for done, (key, is_same) in enumerate(zip(keys, are_same, strict=True)):
+        progress("comparing with the manifest", done, len(keys))
+        changes += [] if is_same else [f"{key} was changed"]
+    return changes
+
+
+def _holds(stage: Stage, key: str, content_id: str) -> bool:
+    """Whether a file of the stage holds what this content id names. Raises `StorageError`."""
+    with copies.opened(stage, as_path(key)) as file:
+        try:
+            return is_content_of(file, content_id)
+        except OSError as error:
+            raise unreadable(stage.path(key), error) from error
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Keys of all that is no folder, links to folders left aside."""
+    for at, _, names in os.walk(folder):
+        inside = os.path.relpath(at, folder)
+        yield from (as_key(name if inside == "." else Path(inside, name).as_posix()) for name in names)
+
+
+def _written_since(stage: Stage) -> list[str]:
+    files = stage.journal, stage.labels, stage.model
+    written = [f"{path.name} was written" for path in files if os.path.lexists(path)]
+    return written + ([f"{stage.next.name} was made from it"] if stage.next.folder.exists() else [])
+
+
+def _and_more(changes: list[str]) -> str:
+    return f", and {len(changes) - 1} more" if len(changes) > 1 else ""

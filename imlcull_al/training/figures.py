@@ -1,0 +1,288 @@
+"""The figures of a report: learning curves, confusion, reliability and contact sheets, as PNG.
+
+Every figure has a headline that says what it shows, axes with units and a footnote that says what it is worth.
+"""
+
+import io
+import math
+import textwrap
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..encoding.sharpness import laid_over
+from ..errors import in_words
+from ..photos import read as photos
+from .evaluation import (
+    TRAIN,
+    Bin,
+    Prediction,
+    calibration_error,
+    mean_interval,
+)  # fmt: skip
+from .options import Epoch
+
+SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
+
+KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#b5562f"  # apart in grey and for colour-blind eyes too
+INK, GREY, FAINT, PALE = "#22303c", "#66727f", "#9aa6b2", "#eef1f4"
+SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # come with matplotlib
+DPI = 150
+TILE = 300  # pixels
+
+
+class Caption(NamedTuple):
+    """What stands on every figure: `title` above, `footnote` below."""
+
+    title: str
+    footnote: str
+
+
+def draw_learning(labels: np.ndarray, curves: Mapping[str, np.ndarray], headline: str, caption: Caption) -> bytes:
+    """A PNG of average precision 0 … 1 by `labels` (n,): strategy → (seeds, n), the last one the dashed baseline."""
+    figure = _page(8, 4.8, headline, caption)
+    axes, (*_, baseline) = figure.subplots(), curves
+    for name, runs in curves.items():
+        mean, half = (100 * part for part in mean_interval(runs))
+        colour, line = (GREY, "--") if name == baseline else (KEEP_COLOUR, "-")
+        dots = {"marker": "o" if len(labels) <= 40 else "", "markersize": 4}
+        axes.plot(labels, mean, color=colour, linestyle=line, label=name, **dots)
+        axes.fill_between(labels, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+    level = 100 * float(curves[baseline][:, -1].mean())
+    axes.axhline(level, color=FAINT, linestyle=":", zorder=1)
+    _finish(axes, "labels (photos answered)", "average precision on held-out photos (%)")
+    axes.set_xlim(0, 1.03 * labels[-1])
+    return _png(figure)
+
+
+def percent(share: float) -> str:
+    """A share 0 … 1 in %; only none is "0 %" and only all is "100 %"."""
+    if 0 < share < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def shortened(name: str, length: int = 25) -> str:
+    """`name` with its middle dropped; the end, where names differ, keeps most."""
+    if len(name) <= length:
+        return name
+    start = length // 3
+    return f"{name[:start]}…{name[start + 1 - length :]}"
+
+
+def drawable(text: str, family: str = SANS) -> str:
+    """`text` on one line, with □ for what is no printable character or not in the font."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont(family))
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    return "".join(letter if letter.isprintable() and font.get_char_index(ord(letter)) else "□" for letter in line)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
+    """A white `Figure` with headline and caption; between them `body` inches, where its subplots will be."""
+    from matplotlib.figure import Figure  # not pyplot, whose state is shared by all threads
+
+    footnote = textwrap.wrap(drawable(caption.footnote), int((width - 0.8) * 14.5))
+    top, bottom = 1.2, 0.85 + 0.17 * len(footnote)
+    height = top + body + bottom
+    figure = Figure((width, height), DPI, facecolor="white")
+    figure.subplots_adjust(0.95 / width, bottom / height, 1 - 0.5 / width, 1 - top / height)
+
+    def write(inches: float, text: str, **style: Any) -> None:
+        figure.text(0.4 / width, inches / height, text, parse_math=False, linespacing=1.25, **style)
+
+    write(height - 0.35, headline, va="top", size=14, weight="bold", color=INK)
+    write(height - 0.72, shortened(drawable(caption.title), int((width - 0.8) * 12)), va="top", size=9.5, color=GREY)
+    write(0.3, "\n".join(footnote), va="bottom", size=8.5, color=GREY)
+    return figure
+
+
+def _finish(axes: Any, x: str, y: str) -> None:
+    """Name the axes, with units; make everything else quiet."""
+    axes.set_xlabel(x, color=INK, labelpad=8)
+    axes.set_ylabel(y, color=INK, labelpad=8)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=9)
+    axes.spines[:].set_visible(False)
+    axes.grid(color=PALE)
+    axes.set_axisbelow(True)
+    if axes.get_legend_handles_labels()[0]:  # above the axes, where no curve passes
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=3, frameon=False, labelcolor=INK, fontsize=9)
+
+
+def draw_curves(epochs: Sequence[Epoch], best: int, caption: Caption) -> bytes:
+    """Training and validation loss and validation accuracy by epoch; the saved epoch is marked."""
+    from matplotlib.ticker import MaxNLocator
+
+    numbers = [epoch.epoch for epoch in epochs]
+    train, validation = [epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]
+    percentages, losses = [100 * epoch.val_accuracy for epoch in epochs], [*filter(math.isfinite, train + validation)]
+    saved = next((epoch for epoch in epochs if epoch.epoch == best), None)
+    headline = "No epoch was done"
+    if saved is not None:
+        name = f"in epoch {best} of {numbers[-1]}" if best else "at the start, before any epoch"
+        headline = f"Best validation accuracy: {percent(saved.val_accuracy)} {name}"
+    figure = _page(8, 5.6, headline, caption)
+    loss, accuracy = figure.subplots(2, sharex=True, gridspec_kw={"hspace": 0.18})
+    dots = {"marker": "o" if len(epochs) <= 40 else "", "markersize": 4}
+    loss.plot(numbers, train, color=FAINT, label="training photos", **dots)
+    loss.plot(numbers, validation, color=INK, label="validation photos", **dots)
+    accuracy.plot(numbers, percentages, color=INK, **dots)
+    if saved is not None:
+        loss.axvline(best, color=KEEP_COLOUR, linestyle=":", zorder=1)
+        accuracy.axvline(best, color=KEEP_COLOUR, linestyle=":", zorder=1)
+        dot = {"color": KEEP_COLOUR, "markersize": 9, "clip_on": False}
+        accuracy.plot(best, 100 * saved.val_accuracy, "o", label="saved", **dot)
+    _finish(loss, "", "mean cross-entropy (nats)")
+    _finish(accuracy, "epoch", "validation accuracy (%)")
+    loss.set(xlim=(-0.5, max(numbers, default=1) + 0.5), ylim=(0, 1.1 * max(losses, default=1) or 1))
+    accuracy.set_ylim(min([50, *(value - 5 for value in percentages if math.isfinite(value))]), 103)
+    accuracy.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure.align_ylabels()
+    return _png(figure)
+
+
+def draw_confusion(counts: list[list[int]], caption: Caption) -> bytes:
+    """The 2 × 2 confusion matrix: rows are answers, columns decisions, each keep then cull."""
+    from matplotlib.patches import Rectangle
+
+    total, agreed = sum(map(sum, counts)), counts[0][0] + counts[1][1]
+    headline = f"The model decides {agreed} of {_count(total, 'validation photo')} as you did"
+    figure = _page(8, 4.6, headline if total else "There are no validation photos to compare", caption)
+    axes = figure.subplots()
+    axes.set_facecolor(PALE)
+    _finish(axes, "the model's decision", "your answer")
+    meanings = ("kept by both", "lost keepers"), ("kept culls", "culled by both")
+    for row, (colour, noun) in enumerate(((KEEP_COLOUR, "keeper"), (CULL_COLOUR, "cull"))):
+        answers = sum(counts[row])
+        for column, count in enumerate(counts[row]):
+            share = count / answers if answers else 0.0
+            text = {"color": "white" if share > 0.8 else INK, "ha": "center", "va": "center"}
+            of_all = f"{percent(share)} of your {_count(answers, noun)}" if answers else ""
+            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=(colour, share), edgecolor="white", linewidth=6))
+            axes.text(column + 0.5, row + 0.36, f"{count}", size=30, **text)
+            axes.text(column + 0.5, row + 0.66, f"{meanings[row][column]}\n{of_all}", size=10, linespacing=1.6, **text)
+    axes.set(xlim=(0, 2), ylim=(2, 0), aspect="auto")
+    axes.set_xticks([0.5, 1.5], ["keep", "cull"], size=12)
+    axes.set_yticks([0.5, 1.5], ["keep", "cull"], size=12)
+    return _png(figure)
+
+
+def draw_reliability(bins: Sequence[Bin], caption: Caption) -> bytes:
+    """The reliability diagram: share kept against mean p_keep, by bin."""
+    headline = "There are no validation photos to compare"
+    if bins:
+        error = _count(round(100 * calibration_error(bins)), "percentage point")
+        headline = f"The model's p_keep is off by {error} on average"
+        meaning = "The average is the expected calibration error: |p_keep − share kept| by bin, weighted by photos."
+        caption = caption._replace(footnote=f"{meaning} {caption.footnote}")
+    figure = _page(8, 6.4, headline, caption)
+    shares, amounts = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": (3.2, 1), "hspace": 0.12})
+    shares.plot((0, 100), (0, 100), color=FAINT, linestyle="--", label="as it should be")
+    at, kept, low, high = ([100 * getattr(part, name) for part in bins] for name in Bin._fields[3:])
+    shares.vlines(at, low, high, color=KEEP_COLOUR, linewidth=1.5)
+    dots = {"color": KEEP_COLOUR, "markersize": 8, "clip_on": False, "zorder": 3}
+    shares.plot(at, kept, "o", label="photos of one bin, with 95 % interval (Wilson)", **dots)
+    for part in bins:
+        left, width = 100 * part.p_keep_from + 0.5, 100 * (part.p_keep_to - part.p_keep_from) - 1
+        bar = amounts.bar(left, part.photos, width, align="edge", color=KEEP_COLOUR, alpha=0.35)
+        amounts.bar_label(bar, padding=2, size=9, color=INK)
+    shares.text(3, 97, "above the line: you keep more than p_keep says", size=9, color=GREY, va="top")
+    _finish(shares, "", "really kept by you (%)")
+    _finish(amounts, "p_keep, the model's probability that you keep the photo (%)", "photos")
+    shares.set(xlim=(0, 100), ylim=(0, 100))
+    amounts.set(ylim=(0, 1.3 * max((part.photos for part in bins), default=1)), yticks=[])
+    return _png(figure)
+
+
+def draw_mistakes(
+    wrong: Sequence[Prediction], answer: str, decision: str, caption: Caption, path_of: Callable[[str], Path]
+) -> bytes:
+    """The contact sheet of the photos that the person `answer` ("kept") and the model would `decision` ("cull")."""
+    shown, what = wrong[:SHEET_SIZE], f"that you {answer} and the model would {decision}"
+    headline, remark = f"There is no photo {what}", ""
+    if wrong:
+        headline = f"{_count(len(wrong), 'photo')} {what}"
+        training = sum(one.split == TRAIN for one in wrong)
+        last = f"; then {_count(training, 'training photo')}, marked, which the model learned from" if training else ""
+        remark = f"{_count(len(wrong) - training, 'validation photo')}, the most confident mistakes first{last}. "
+    if len(wrong) > len(shown):
+        headline += f": the first {len(shown)}"
+        remark += "All are in mistakes.csv. "
+    caption = caption._replace(footnote=remark + caption.footnote)
+    figure, cells = _contact_sheet(math.ceil(len(shown) / SHEET_COLUMNS), headline, caption)
+    for axes, one in zip(cells, shown, strict=False):
+        _draw_tile(axes, one, lambda path: photos.load(path, TILE), path_of)
+    return _png(figure)
+
+
+def draw_sharpness(
+    sheets: Sequence[Sequence[Prediction]],
+    caption: Caption,
+    path_of: Callable[[str], Path],
+    sharpness_of: Callable[[Path], np.ndarray],
+) -> bytes:
+    """The first photos of each contact sheet, one row a sheet: a map takes long to make."""
+    rows = [sheet[:SHEET_COLUMNS] for sheet in sheets if sheet]
+    headline = "Where the photos of the first mistakes are sharp" if rows else "There is no mistake to look at"
+    words = (
+        "Yellow is sharp, green between, blue blurred, grey too plain to tell: as the built-in encoder sees tiles in "
+        "full resolution, whatever the photo is about. You kept those with a p_keep below 50 %, and culled the others."
+    )
+    figure, cells = _contact_sheet(len(rows), headline, caption._replace(footnote=words if rows else ""))
+
+    def mapped(path: Path) -> Image.Image:
+        return laid_over(photos.load(path, TILE), sharpness_of(path))
+
+    for number, row in enumerate(rows):
+        for axes, one in zip(cells[number * SHEET_COLUMNS :], row, strict=False):
+            _draw_tile(axes, one, mapped, path_of)
+    return _png(figure)
+
+
+def _contact_sheet(rows: int, headline: str, caption: Caption) -> tuple[Any, Sequence[Any]]:
+    """A page with so many rows of photos, and the axes of each photo."""
+    side, gap = 1.75, 0.6  # of photos; inches
+    figure = _page(12, max(0.1, rows * (side + gap) - gap), headline, caption)
+    if not rows:
+        return figure, []
+    spacing = {"left": 0.4 / 12, "right": 1 - 0.4 / 12, "wspace": 0.08, "hspace": gap / side}
+    cells = figure.subplots(rows, SHEET_COLUMNS, squeeze=False, gridspec_kw=spacing).ravel()
+    for axes in cells:
+        axes.set_axis_off()
+    return figure, cells
+
+
+def _draw_tile(
+    axes: Any, one: Prediction, picture_of: Callable[[Path], Image.Image], path_of: Callable[[str], Path]
+) -> None:
+    def write(x: float, y: float, text: str, **style: Any) -> None:
+        axes.text(x, y, text, transform=axes.transAxes, parse_math=False, va="top", **style)
+
+    try:
+        image = ImageOps.pad(picture_of(path_of(one.key)), (TILE, TILE), color=PALE)
+    except Exception as error:  # noqa: BLE001 - whatever one picture runs into, the others are drawn
+        image = Image.new("RGB", (TILE, TILE), "#d5dade")
+        reason = "\n".join(textwrap.wrap(drawable(in_words(error)), 26, max_lines=6))
+        write(0.06, 0.8, f"can't be shown:\n{reason}", size=8, color=INK)
+    axes.imshow(image)
+    write(0, -0.04, shortened(drawable(one.key, MONO)), family=MONO, size=8, color=INK)
+    colour = KEEP_COLOUR if one.model_keeps else CULL_COLOUR
+    write(0, -0.14, f"p_keep {100 * one.p_keep:.1f} %", size=9, weight="bold", color=colour)
+    if one.split == TRAIN:
+        box = {"facecolor": INK, "edgecolor": "none", "pad": 3}
+        write(0.04, 0.96, "training photo", size=8, color="white", bbox=box)
+
+
+def _png(figure: Any) -> bytes:
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    return data.getvalue()
