@@ -1,4 +1,4 @@
-"""A worker whose decoder does what the photo says: `python -m tests.faulty_worker`. For test_decoders.py."""
+"""A worker whose decoder does what the photo says: `python -m tests.faulty_worker`. For test_pool.py."""
 
 import ctypes
 import math
@@ -11,7 +11,7 @@ from PIL import Image
 
 from imlcull_al.photos import decode, worker
 
-decode, answer, take_pipes = decode.decode, worker.answer, worker._take_pipes
+real_decode, answer, take_pipes = decode.decode, worker.answer, worker._take_pipes
 pipes = []
 STRIP = bytes(4 * 112 * 112)
 ONE = {"size": [1, 1], "moment": [None, None]}
@@ -102,7 +102,7 @@ def faulty(data: bytes, min_side: int | None = None) -> Image.Image:
             pipes[1].flush()
         case b"write", _, path:
             Path(path.decode()).write_bytes(b"a file of a photo")
-    return decode(data, min_side)
+    return real_decode(data, min_side)
 
 
 def lying(request, data):

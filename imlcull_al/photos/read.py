@@ -1,7 +1,7 @@
 """From a file to upright sRGB pixels, or `UnreadablePhoto` with the reason.
 
 Whoever wants pixels asks here. Files come from strangers: their size is bounded, and nothing is decoded in this process
-(see `decoders`), which doesn't even read them but to name their bytes. Knows nothing of stages, models or caches.
+(see `pool`), which doesn't even read them but to name their bytes. Knows nothing of stages, models or caches.
 """
 
 import os
@@ -11,9 +11,9 @@ from PIL import Image
 
 from ..errors import UnreadablePhoto
 from ..project.originals import Original, State, content_id, content_id_of, identify, is_content_of, stat_of
-from . import decoders
+from . import operations, pool
 from .decode import DECODER, UNKNOWN, Moment, as_jpeg
-from .decoders import Decoded, Lattice
+from .operations import Decoded, Lattice
 
 __all__ = [
     "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "as_jpeg", "content_id", "content_id_of", "decode",
@@ -32,7 +32,7 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
 
     Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
     """
-    return decoders.shared().decode(data, min_side).image
+    return pool.shared().do(operations.DECODE, data, min_side).image
 
 
 def decode_file(path: str | Path, state: State, min_side: int | None = None, content_id: str = "") -> Decoded:
@@ -40,33 +40,33 @@ def decode_file(path: str | Path, state: State, min_side: int | None = None, con
 
     `content_id`, where it is known: bytes that ended a decoder are then known again under another name.
     """
-    return decoders.shared().decode(_in(path, state, content_id), min_side)
+    return pool.shared().do(operations.DECODE, _in(path, state, content_id), min_side)
 
 
 def decode_with_tiles(path: str | Path, state: State, min_side: int, content_id: str = "") -> Decoded:
     """The same with the tiles that `tiles.chosen` chooses, in full resolution, from one reading of the file."""
-    return decoders.shared().decode_with_tiles(_in(path, state, content_id), min_side)
+    return pool.shared().do(operations.DECODE_WITH_TILES, _in(path, state, content_id), min_side)
 
 
 def lattice(path: str | Path, most: int) -> Lattice:
     """Tiles all over the photo, at most so many along a side. Raises `UnreadablePhoto`."""
-    return decoders.shared().lattice(_now(path), most)
+    return pool.shared().do(operations.LATTICE, _now(path), most)
 
 
 def preview(path: str | Path, max_side: int) -> bytes:
     """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
-    return decoders.shared().preview(_now(path), max_side)
+    return pool.shared().do(operations.PREVIEW, _now(path), max_side)
 
 
 def preview_of(data: bytes, max_side: int) -> bytes:
     """`preview` of a photo's bytes."""
-    return decoders.shared().preview(data, max_side)
+    return pool.shared().do(operations.PREVIEW, data, max_side)
 
 
 def exposure(path: str | Path) -> dict[str, str]:
     """What the camera noted, for people: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
     try:
-        return decoders.shared().exposure(_now(path))
+        return pool.shared().do(operations.EXPOSURE, _now(path))
     except UnreadablePhoto:
         return {}
 
@@ -74,7 +74,7 @@ def exposure(path: str | Path) -> dict[str, str]:
 def moment(path: str | Path) -> Moment:
     """When and how a photo was taken; `UNKNOWN` where the camera noted nothing."""
     try:
-        return decoders.shared().moment(_now(path))
+        return pool.shared().do(operations.MOMENT, _now(path))
     except UnreadablePhoto:
         return UNKNOWN
 

@@ -9,19 +9,19 @@ Both are frames of the same form, numbers big-endian:
     head        a JSON object in UTF-8
     payload     bytes
 
-    head of the request                      payload        head of the reply                       payload
-                                                            {"decoder": "Pillow 12.3.0"}, once, when it is ready
-    {"do": "decode", "min_side": 224}        the photo      {"size": [width, height], "moment": …}  8-bit RGB by rows
-    the same with "tiles": true              the photo      {"size": …, "moment": …, "tiles": 4}    and theirs, grey
-    {"do": "lattice", "most": 12}            the photo      {"size": …, "places": [[left, top, detail], …]}  greys
-    {"do": "preview", "max_side": 1600}      the photo      {}                                      a JPEG
-    {"do": "exposure"}                       the photo      {"exposure": {"camera": …}}
-    {"do": "moment"}                         the photo      {"moment": [taken, compensation]}
-    any                                                     {"error": reason, "lasting": true}
+    head of the request                          payload     head of the reply                     payload
+                                                             {"decoder": "Pillow 12.3.0"}, once, when it is ready
+    {"do": "decode", "limit": 224}               the photo   {"size": [width, height], "moment": …}  8-bit RGB by rows
+    {"do": "decode_with_tiles", "limit": 224}    the photo   {"size": …, "moment": …, "tiles": 4}    both, tiles grey
+    {"do": "lattice", "limit": 12}               the photo   {"size": …, "places": [[left, top, detail], …]}  greys
+    {"do": "preview", "limit": 1600}             the photo   {}                                      a JPEG
+    {"do": "exposure"}                           the photo   {"exposure": {"camera": …}}
+    {"do": "moment"}                             the photo   {"moment": [taken, compensation]}
+    any                                                      {"error": reason, "lasting": true}
 
-A request may hold `"state": [size, mtime, inode]`: then the payload is the path of a file that holds the photo, read
-while it is in that state. `min_side` may be null, and so may both numbers of a moment. Nothing in a reply is code,
-and whoever reads it checks it: a photo may have taken this process over.
+The table is `operations`. With `"state": [size, mtime, inode]` the payload is the path of the file that holds the
+photo, which is read if it is still in that state. The numbers of a moment may be null. Replies hold no code, and the
+app checks them: a photo may have taken this process over.
 
 The process ends when its standard input does. It holds itself to limits, as far as the system has them: `MEMORY` of
 address space, `SECONDS` of computing for one photo, no files written, no core dump. Ctrl-C is not for it. Imports
@@ -29,7 +29,6 @@ Pillow, blake3 and the standard library only, so that it starts in a tenth of a 
 """
 
 import json
-import math
 import os
 import signal
 import struct
@@ -44,8 +43,9 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from ..errors import UnreadablePhoto
-from ..project.originals import read
+from ..project.originals import Original, read
 from . import decode
+from .operations import OPERATIONS, Head, Operation, Reply
 
 MEMORY = 8 << 30
 """Bytes of address space. The hungriest photos of 250 megapixels: 6 GB for JPEG 2000 with transparency, 4 GB for WebP,
@@ -92,42 +92,29 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
     return data
 
 
-def answer(request: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+def request(operation: Operation[Any], photo: bytes | Original, limit: int | None) -> Reply:
+    """Head and payload that ask for an operation."""
+    head: dict[str, Any] = {"do": operation.name}
+    if limit is not None:
+        head["limit"] = limit
+    if isinstance(photo, Original):
+        return {**head, "state": photo.state}, os.fsencode(photo.path)
+    return head, photo
+
+
+def answer(request: Head, data: bytes) -> Reply:
     """Head and payload of the reply to a request."""
+    operation = OPERATIONS[request["do"]]  # an unknown one is a defect of this project: the process ends
     try:
-        head: dict[str, Any]
         if "state" in request:
             data = read(os.fsdecode(data), tuple(request["state"]))
-        match request["do"]:
-            case "decode":
-                moment = _moment(data)
-                if not request.get("tiles"):
-                    image = decode.decode(data, request["min_side"])
-                    return {"size": image.size, "moment": moment}, image.tobytes()
-                image, strip = decode.decode_with_tiles(data, request["min_side"])
-                head = {"size": image.size, "moment": moment, "tiles": strip.width // strip.height}
-                return head, image.tobytes() + strip.tobytes()
-            case "lattice":
-                strip, places, size = decode.decode_lattice(data, request["most"])
-                return {"size": size, "places": places}, strip.tobytes()
-            case "preview":
-                return {}, decode.preview(data, request["max_side"])
-            case "exposure":
-                return {"exposure": decode.exposure(data)}, b""
-            case "moment":
-                return {"moment": _moment(data)}, b""
-            case unknown:
-                raise ValueError(f"nothing is known of {unknown!r}")  # a defect of this project: the process ends
+        return operation.encode(operation.work(data, request.get("limit")))
     except MemoryError:
         return _out_of_memory(), b""
     except UnreadablePhoto as error:
         if isinstance(error.__cause__, MemoryError):
             return _out_of_memory(), b""
         return {"error": str(error), "lasting": error.lasting}, b""
-
-
-def _moment(data: bytes) -> list[float | None]:
-    return [None if math.isnan(number) else number for number in decode.moment(data)]
 
 
 def _out_of_memory() -> dict[str, Any]:

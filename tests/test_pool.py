@@ -21,9 +21,11 @@ from PIL import Image
 from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.parallel import in_order
-from imlcull_al.photos import decode, decoders, worker
+from imlcull_al.photos import decode, worker
+from imlcull_al.photos import pool as module
 from imlcull_al.photos import read as photos
-from imlcull_al.photos.decoders import Decoders
+from imlcull_al.photos.operations import DECODE, DECODE_WITH_TILES, EXPOSURE, LATTICE, MOMENT, PREVIEW
+from imlcull_al.photos.pool import Pool
 from imlcull_al.session.jobs import Jobs
 from tests import faulty_worker
 from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
@@ -44,7 +46,7 @@ def start():
     started = []
 
     def start(most=1, seconds=60.0, module="tests.faulty_worker"):
-        started.append(Decoders(module, most, seconds))
+        started.append(Pool(module, most, seconds))
         return started[-1]
 
     yield start
@@ -69,21 +71,21 @@ def wait_until(claim, what):
 
 def test_a_worker_answers_as_the_functions_do(start):
     pool, data = start(module=worker.__name__), jpeg()
-    image, moment, no_tiles = pool.decode(data, None)
+    image, moment, no_tiles = pool.do(DECODE, data, None)
     assert no_tiles is None
     assert image.tobytes() == decode.decode(data).tobytes()
     assert (image.mode, image.size) == ("RGB", (64, 48))
     assert all(math.isnan(number) for number in moment)
-    image, _, strip = pool.decode_with_tiles(data, 32)
+    image, _, strip = pool.do(DECODE_WITH_TILES, data, 32)
     expected = decode.decode_with_tiles(data, 32)
     assert (image.tobytes(), strip.tobytes()) == tuple(each.tobytes() for each in expected)
-    strip, places, size = pool.lattice(data, 16)
+    strip, places, size = pool.do(LATTICE, data, 16)
     expected = decode.decode_lattice(data, 16)
     assert (strip.tobytes(), places, size) == (expected[0].tobytes(), *expected[1:])
-    assert pool.preview(data, 32) == decode.preview(data, 32)
-    assert pool.exposure(data) == {}
+    assert pool.do(PREVIEW, data, 32) == decode.preview(data, 32)
+    assert pool.do(EXPOSURE, data) == {}
     with pytest.raises(UnreadablePhoto, match="no image in a known format") as caught:
-        pool.decode(b"no photo", 224)
+        pool.do(DECODE, b"no photo", 224)
     assert caught.value.lasting
     assert len(pool.processes()) == 1
 
@@ -95,9 +97,9 @@ def test_notes_survive_the_way(start):
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG", exif=exif)
     pool = start(module=worker.__name__)
-    assert pool.decode(file.getvalue(), 224)[1] == pytest.approx((1747472401.25, -0.7))
-    assert pool.moment(file.getvalue()) == pytest.approx((1747472401.25, -0.7))
-    assert pool.exposure(file.getvalue()) == decode.exposure(file.getvalue()) != {}
+    assert pool.do(DECODE, file.getvalue(), 224)[1] == pytest.approx((1747472401.25, -0.7))
+    assert pool.do(MOMENT, file.getvalue()) == pytest.approx((1747472401.25, -0.7))
+    assert pool.do(EXPOSURE, file.getvalue()) == decode.exposure(file.getvalue()) != {}
 
 
 @pytest.mark.parametrize(
@@ -121,17 +123,17 @@ def test_notes_survive_the_way(start):
 )
 def test_a_photo_that_ends_its_worker_gets_a_reason_and_is_not_tried_again(start, photo, reason, lasting):
     pool = start(seconds=1 if photo == b"hang on:" else 60)
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     before = pool.processes()
     for _ in range(2):
         with pytest.raises(UnreadablePhoto, match=reason) as caught:
-            pool.decode(photo, None)
+            pool.do(DECODE, photo, None)
         assert caught.value.lasting == lasting
         assert pool.processes() == []
         pool._module = "tests.no_such_module"  # the second time, none is started for it
     pool._module = "tests.faulty_worker"
     assert all(map(is_gone, before))
-    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.do(DECODE, jpeg(), None)[0].size == (64, 48)
     assert len(pool.processes()) == 1
 
 
@@ -143,22 +145,22 @@ def refused(use, *arguments):
 
 def test_tiles_are_believed_only_where_they_make_sense(start):
     pool = start()
-    image, _, strip = pool.decode_with_tiles(b"honest tiles", 224)
+    image, _, strip = pool.do(DECODE_WITH_TILES, b"honest tiles", 224)
     assert (image.size, strip.size, strip.mode) == ((1, 1), (448, 112), "L")
     lies = [lie for lie in faulty_worker.LIES if b"tiles" in lie and b"honest" not in lie]
     assert len(lies) == 7
-    assert all(refused(pool.decode_with_tiles, lie, 224) for lie in lies)
-    assert pool.decode_with_tiles(jpeg(), 224)[2].size == (448, 112)
+    assert all(refused(pool.do, DECODE_WITH_TILES, lie, 224) for lie in lies)
+    assert pool.do(DECODE_WITH_TILES, jpeg(), 224)[2].size == (448, 112)
 
 
 def test_a_lattice_is_believed_only_where_it_makes_sense(start):
     pool = start()
-    strip, places, size = pool.lattice(b"honest lattice", 16)
+    strip, places, size = pool.do(LATTICE, b"honest lattice", 16)
     assert (strip.size, strip.mode, places, size) == ((224, 112), "L", [(0, 0, 0.5), (113, 0, 255)], (225, 112))
     lies = [lie for lie in faulty_worker.LIES if b"lattice" in lie and b"honest" not in lie]
     assert len(lies) == 25
-    assert all(refused(pool.lattice, lie, 16) for lie in lies)
-    assert pool.lattice(jpeg(), 16)[2] == (150, 112)
+    assert all(refused(pool.do, LATTICE, lie, 16) for lie in lies)
+    assert pool.do(LATTICE, jpeg(), 16)[2] == (150, 112)
 
 
 def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
@@ -167,16 +169,16 @@ def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
     monkeypatch.setattr(worker, "read_frame", lambda file, most: longest.append(most) or read_frame(file, most))
     side = 32  # most_pixels: 32 × 32 × 32
     monkeypatch.setattr(decode, "most_pixels", lambda min_side: 32_000)
-    assert pool.decode(b"no less than was asked for", side)[0].size == (32, 1000)
-    assert pool.preview(b"a preview", side).startswith(b"\xff\xd8\xff")
-    assert refused(pool.decode, b"more than was asked for", side)
-    assert refused(pool.decode, b"a strip without end", None)
-    assert pool.lattice(b"places too close", 17)[2] == (1904, 112)
-    assert refused(pool.lattice, b"places too close", 16)
-    assert refused(pool.preview, b"a preview too large", side)
-    assert refused(pool.moment, b"a moment and more")
-    assert refused(pool.exposure, b"an exposure and more")
-    assert pool.decode_with_tiles(jpeg(), side)[0].size == (64, 48)
+    assert pool.do(DECODE, b"no less than was asked for", side)[0].size == (32, 1000)
+    assert pool.do(PREVIEW, b"a preview", side).startswith(b"\xff\xd8\xff")
+    assert refused(pool.do, DECODE, b"more than was asked for", side)
+    assert refused(pool.do, DECODE, b"a strip without end", None)
+    assert pool.do(LATTICE, b"places too close", 17)[2] == (1904, 112)
+    assert refused(pool.do, LATTICE, b"places too close", 16)
+    assert refused(pool.do, PREVIEW, b"a preview too large", side)
+    assert refused(pool.do, MOMENT, b"a moment and more")
+    assert refused(pool.do, EXPOSURE, b"an exposure and more")
+    assert pool.do(DECODE_WITH_TILES, jpeg(), side)[0].size == (64, 48)
     assert set(longest) == {0, 96_000, (16 * 112) ** 2, (17 * 112) ** 2, 4096 + 4 * side**2, 96_000 + 4 * 112**2}
 
 
@@ -188,56 +190,56 @@ def test_a_reply_that_finds_no_memory_is_a_reason(start, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(Image, "frombytes", full)
-        for ask in (lambda: pool.decode(jpeg(), 32), lambda: pool.decode_with_tiles(jpeg(), 32)):
+        for ask in (lambda: pool.do(DECODE, jpeg(), 32), lambda: pool.do(DECODE_WITH_TILES, jpeg(), 32)):
             with pytest.raises(UnreadablePhoto, match="there is not enough memory for it") as caught:
                 ask()
             assert not caught.value.lasting
-    assert pool.decode(jpeg(), 32)[0].size == (64, 48)
+    assert pool.do(DECODE, jpeg(), 32)[0].size == (64, 48)
 
 
 def test_a_decoder_that_eats_the_memory_is_refused_it_and_lives(start):
     pool = start()
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     before = pool.processes()
     with pytest.raises(UnreadablePhoto, match="more than 8 GB of memory") as caught:
-        pool.decode(b"eat:", None)
+        pool.do(DECODE, b"eat:", None)
     assert not caught.value.lasting
-    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.do(DECODE, jpeg(), None)[0].size == (64, 48)
     assert pool.processes() == before
 
 
 def test_a_photo_writes_no_file(start, tmp_path):
     with pytest.raises(UnreadablePhoto):
-        start().decode(b"write:" + bytes(tmp_path / "out"), None)
+        start().do(DECODE, b"write:" + bytes(tmp_path / "out"), None)
     assert (tmp_path / "out").stat().st_size == 0
 
 
 def test_what_a_library_prints_is_no_reply(start):
-    assert start().decode(b"print:", None)[0].size == (2, 2)
+    assert start().do(DECODE, b"print:", None)[0].size == (2, 2)
 
 
 def test_a_worker_that_was_killed_while_idle_is_replaced(start):
     pool = start()
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     (before,) = pool.processes()
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: is_gone(before), "it is still there")
-    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.do(DECODE, jpeg(), None)[0].size == (64, 48)
     assert pool.processes() != [before]
 
 
 def test_a_worker_that_was_killed_while_busy_costs_one_photo_its_turn(start):
     pool = start(most=1)
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     with ThreadPoolExecutor() as threads:
         for _ in range(2):  # the photo is not to blame: it is tried again
-            asked = threads.submit(pool.decode, b"hang:", None)
+            asked = threads.submit(pool.do, DECODE, b"hang:", None)
             wait_until(lambda: hangs(pool.processes()), "it is not busy")
             os.kill(pool.processes()[0], signal.SIGKILL)
             with pytest.raises(UnreadablePhoto, match="ended from outside") as caught:
                 asked.result(60)
             assert not caught.value.lasting
-    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.do(DECODE, jpeg(), None)[0].size == (64, 48)
 
 
 def hangs(processes):
@@ -250,7 +252,7 @@ def test_many_threads_get_each_their_own_photo(start):
     colours = [(number, 255 - number, 7) for number in range(0, 240, 4)]
 
     def middle(colour):
-        return pool.decode(jpeg(colour), None)[0].getpixel((30, 20))
+        return pool.do(DECODE, jpeg(colour), None)[0].getpixel((30, 20))
 
     with ThreadPoolExecutor(16) as threads:
         found = list(threads.map(middle, colours))
@@ -261,8 +263,8 @@ def test_many_threads_get_each_their_own_photo(start):
 def test_others_go_on_beside_a_photo_that_hangs(start):
     pool = start(most=2, seconds=5)
     with ThreadPoolExecutor() as threads:
-        hanging = threads.submit(pool.decode, b"hang:", None)
-        others = [threads.submit(pool.decode, jpeg(), None) for _ in range(20)]
+        hanging = threads.submit(pool.do, DECODE, b"hang:", None)
+        others = [threads.submit(pool.do, DECODE, jpeg(), None) for _ in range(20)]
         assert {each.result(60)[0].size for each in others} == {(64, 48)}
         with pytest.raises(UnreadablePhoto, match="no answer within"):
             hanging.result(60)
@@ -276,7 +278,7 @@ def test_a_thousand_photos_leave_a_worker_as_it_was(start):
         return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     for number in range(1000):
-        pool.decode(data, None)
+        pool.do(DECODE, data, None)
         if number == 100:
             before = resident()
     assert resident() < before + (4 << 20)
@@ -284,15 +286,16 @@ def test_a_thousand_photos_leave_a_worker_as_it_was(start):
 
 APP = """
 import signal, sys, threading
-from imlcull_al.photos.decoders import Decoders
+from imlcull_al.photos.operations import DECODE
+from imlcull_al.photos.pool import Pool
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs in their background ignore it
 sys.path.insert(0, "tests")
-from test_decoders import jpeg
-pool = Decoders("tests.faulty_worker", most=4)
-threads = [threading.Thread(target=pool.decode, args=(what, None), daemon=True) for what in (b"hang:", b"spin:")]
+from test_pool import jpeg
+pool = Pool("tests.faulty_worker", most=4)
+threads = [threading.Thread(target=pool.do, args=(DECODE, what, None), daemon=True) for what in (b"hang:", b"spin:")]
 for thread in threads:
     thread.start()
-ready = [threading.Thread(target=pool.decode, args=(jpeg(), None)) for _ in range(8)]
+ready = [threading.Thread(target=pool.do, args=(DECODE, jpeg(), None)) for _ in range(8)]
 for each in ready:
     each.start()
 for each in ready:
@@ -301,7 +304,7 @@ try:
     print(*pool.processes(), flush=True)  # Ctrl-C may come as soon as this is read
     threading.Event().wait()
 except KeyboardInterrupt:
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     print(*pool.processes(), flush=True)
 """
 
@@ -343,48 +346,48 @@ def test_ctrl_c_is_for_the_app_alone(app):
 def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, caplog, monkeypatch):
     pool = start(most=4, module="tests.no_such_module")
     with ThreadPoolExecutor(4) as threads:
-        assert set(threads.map(lambda _: pool.decode(jpeg(), None)[0].size, range(8))) == {(64, 48)}
-    assert pool.preview(jpeg(), 32) == decode.preview(jpeg(), 32)
-    assert pool.decode_with_tiles(jpeg(), 32).tiles.size == (448, 112)
-    assert len(pool.lattice(jpeg(), 16).places) == 1
-    assert pool.exposure(jpeg()) == {}
-    assert all(map(math.isnan, pool.moment(jpeg())))
+        assert set(threads.map(lambda _: pool.do(DECODE, jpeg(), None)[0].size, range(8))) == {(64, 48)}
+    assert pool.do(PREVIEW, jpeg(), 32) == decode.preview(jpeg(), 32)
+    assert pool.do(DECODE_WITH_TILES, jpeg(), 32).tiles.size == (448, 112)
+    assert len(pool.do(LATTICE, jpeg(), 16).places) == 1
+    assert pool.do(EXPOSURE, jpeg()) == {}
+    assert all(map(math.isnan, pool.do(MOMENT, jpeg())))
     assert [record.message for record in caplog.records if "in the app itself" in record.message] == [
         f"Photos are decoded in the app itself, where a bad one can end it: `{sys.executable} -m tests.no_such_module` "
         "can't be started (code 1)."
     ]
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     frozen = start(module=worker.__name__)
-    assert frozen.decode(jpeg(), None)[0].size == (64, 48)
+    assert frozen.do(DECODE, jpeg(), None)[0].size == (64, 48)
     assert frozen.processes() == []
 
 
 def test_a_start_that_fails_later_costs_one_photo_its_turn(start, monkeypatch):
     pool = start(module=worker.__name__)
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     os.kill(pool.processes()[0], signal.SIGKILL)
     with monkeypatch.context() as patched:
         patched.setattr(pool, "_module", "tests.no_such_module")
         wait_until(lambda: is_gone(pool.processes()[0]), "it is still there")
         with pytest.raises(UnreadablePhoto, match="no process could be started") as caught:
-            pool.decode(jpeg(), None)
+            pool.do(DECODE, jpeg(), None)
     assert not caught.value.lasting
-    assert pool.decode(jpeg(), None)[0].size == (64, 48)
+    assert pool.do(DECODE, jpeg(), None)[0].size == (64, 48)
 
 
 def test_a_pool_that_was_closed_starts_nothing(start):
     pool = start()
-    pool.decode(jpeg(), None)
+    pool.do(DECODE, jpeg(), None)
     before = pool.processes()
     pool.close()
     assert all(map(is_gone, before))
     with pytest.raises(UnreadablePhoto, match="ending"):
-        pool.decode(jpeg(), None)
+        pool.do(DECODE, jpeg(), None)
     assert pool.processes() == []
 
 
 def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_dir, encoder, monkeypatch):
-    monkeypatch.setattr(decoders, "_shared", start(most=2))
+    monkeypatch.setattr(module, "_shared", start(most=2))
     stage = fill_stage(tmp_path / "stage_1", 2, 2)
     (stage / "bad.jpg").write_bytes(b"crash:")
     seen = ensure({path.name: path for path in stage.iterdir()}, encoder, cache_dir)
@@ -394,7 +397,7 @@ def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_di
         photos.preview(stage / "bad.jpg", 320)
     assert photos.exposure(stage / "bad.jpg") == {}
     # remembered with the bytes, also by another run of the app
-    monkeypatch.setattr(decoders, "_shared", start(module="tests.no_such_module"))
+    monkeypatch.setattr(module, "_shared", start(module="tests.no_such_module"))
     again = ensure({path.name: path for path in stage.iterdir()}, encoder, cache_dir)
     assert (again.unreadable, again.found) == (seen.unreadable, 4)
 
@@ -451,7 +454,7 @@ def test_damaged_photos_give_pixels_or_a_reason(tmp_path, name, other, chance):
 
 def test_who_waits_for_a_picture_comes_before_the_rest_of_a_job(monkeypatch):
     """The job asks for four from threads of `in_order`; then a person asks for one."""
-    pool, order, begun, go_on = Decoders(most=1), [], threading.Event(), threading.Event()
+    pool, order, begun, go_on = Pool(most=1), [], threading.Event(), threading.Event()
 
     def ask(request, data, parse):
         order.append(data)
@@ -463,12 +466,12 @@ def test_who_waits_for_a_picture_comes_before_the_rest_of_a_job(monkeypatch):
     monkeypatch.setattr("imlcull_al.parallel.THREADS", 4)
 
     def embed(progress, stop):
-        list(in_order(pool.moment, [b"job 0", b"job 1", b"job 2", b"job 3"], ahead=4))
+        list(in_order(lambda data: pool.do(MOMENT, data), [b"job 0", b"job 1", b"job 2", b"job 3"], ahead=4))
 
     jobs = Jobs()
     jobs.start("embedding", embed)
     assert begun.wait(30)
-    person = threading.Thread(target=pool.moment, args=(b"person",))
+    person = threading.Thread(target=pool.do, args=(MOMENT, b"person"))
     person.start()
     until = time.monotonic() + 30
     while {visitor: len(turns) for visitor, turns in pool._turns._waiting.items()} != {"jobs of ": 3, "": 1}:
