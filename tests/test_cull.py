@@ -257,7 +257,7 @@ def bytes_read(monkeypatch):
         return Counting(path, mode.replace("b", "")) if buffering == 0 else usual(path, mode, buffering, **options)
 
     monkeypatch.setattr(Path, "open", opened)
-    monkeypatch.setattr(make, "open_inside", inside)
+    monkeypatch.setattr(copies, "open_inside", inside)
     return read
 
 

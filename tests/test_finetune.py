@@ -210,7 +210,7 @@ def test_the_same_seed_gives_the_same_training_of_the_last_blocks(stage, tiny_mo
 
 
 def test_more_blocks_than_there_are_is_said_before_any_photo_is_read(stage, tiny_model, monkeypatch):
-    monkeypatch.setattr(train.examples, "read", lambda *arguments: pytest.fail("read"))
+    monkeypatch.setattr(train.labeled_photos, "read", lambda *arguments: pytest.fail("read"))
     with pytest.raises(TrainingError, match=r"train_blocks is 3; this transformer has 2 blocks\. Choose 1 to 2"):
         fit(stage, tiny_model, train_blocks=3)
     assert not stage.unfinished.exists()
@@ -218,7 +218,9 @@ def test_more_blocks_than_there_are_is_said_before_any_photo_is_read(stage, tiny
 
 def test_a_killed_training_of_the_last_blocks_is_offered_as_it_was(stage, tiny_model, monkeypatch):
     notes = []
-    monkeypatch.setattr(train.examples, "read", lambda *arguments: notes.append(stage.unfinished.read_bytes()) or 1 / 0)
+    monkeypatch.setattr(
+        train.labeled_photos, "read", lambda *arguments: notes.append(stage.unfinished.read_bytes()) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         fit(stage, tiny_model, train_blocks=1)
     stage.unfinished.write_bytes(notes[0])

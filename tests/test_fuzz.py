@@ -23,7 +23,7 @@ from imlcull_al.project.listing import list_photos
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
 from imlcull_al.simulate.truth import read_truth
-from imlcull_al.training import unfinished
+from imlcull_al.training import train
 
 CSV = b'image_name,label,mine\nwarm_00.jpg,keep,1\n"a,""b"".jpg",cull,2\nsub/c.jpg,keep,\n'
 PIECES = [b"\n", b",", b'"', b"\0", b"\r", b"\xff", b"keep", b"cull", b"../", b"{", b"}", b"null", b"1e999", b'"v": 2']
@@ -175,7 +175,7 @@ def test_a_truth_file(tmp_path, content):
 def test_a_note_of_a_training(tmp_path, content):
     path = tmp_path / "note.json"
     path.write_bytes(content)
-    assert isinstance(unfinished.read(path), dict)
+    assert isinstance(train.read_unfinished(path), dict)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from imlcull_al.project.listing import list_photos
 from imlcull_al.project.originals import open_inside
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
-from imlcull_al.training import report, unfinished
+from imlcull_al.training import report, train
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
 JOURNAL = '{"v": 1, "at": "", "do": "answer", "key": "warm_00.jpg", "label": "cull", "before": null}\n'
@@ -159,11 +159,11 @@ class TestAnswers:
     def test_a_note_that_is_a_link_says_nothing(self, stage, outside):
         (outside.parent / "note").write_text('{"version": 1, "options": {"epochs": 3}}')
         stage.unfinished.symlink_to(outside.parent / "note")
-        assert unfinished.read(stage.unfinished) == {}
+        assert train.read_unfinished(stage.unfinished) == {}
 
     def test_a_note_nested_too_deeply_says_nothing(self, stage):
         stage.unfinished.write_text("[" * 200_000)
-        assert unfinished.read(stage.unfinished) == {}
+        assert train.read_unfinished(stage.unfinished) == {}
 
 
 def write_report(folder, title="one"):
@@ -284,9 +284,9 @@ class TestCull:
             if path.name == "warm_03.jpg":
                 path.unlink()
                 path.symlink_to(secret)
-            return make(source, path, target, *rest)
+            return place(source, path, target, *rest)
 
-        make = getattr(copies, link)
+        place = getattr(copies, link)
         monkeypatch.setattr(copies, link, swapped)
         with pytest.raises(StorageError, match=r"warm_03\.jpg differs from it"):
             make.make_stage(plan, link)

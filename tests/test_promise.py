@@ -167,7 +167,8 @@ def test_answers_by_eye_after_the_checks_buy_nothing(session):
     before = session.promise().certificate
     culls = [each.key for each in sorted(session.scores(), key=lambda each: each.p_keep) if each.reason == "score"]
     scores = {photo.key: photo.p_keep for photo in session.survey()}
-    session._ranker.scorer.p_keep = lambda labels: np.array([scores[key] for key in sorted(scores)])  # as they were
+    scorer = session.standing().ranking.ranker.scorer
+    scorer.p_keep = lambda labels: np.array([scores[key] for key in sorted(scores)])  # as they were
     session.answer_all(culls[:30], "cull")
     after = session.promise().certificate
     assert after.cull_pile.photos < before.cull_pile.photos

@@ -88,7 +88,7 @@ def test_the_app_s_own_session_asks_and_audited_photos_measure(play, monkeypatch
     answer = Session.answer
 
     def listen(self, key, label, queue=None):
-        shown = self._shown.get(key) if queue is None else queue
+        shown = self._visitors.asked_in(key) if queue is None else queue
         asked.setdefault(self.stage.project.name, []).append((key, label, shown))
         answer(self, key, label, queue)
 

@@ -94,7 +94,8 @@ from imlcull_al.culling.make import make_stage
 from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.errors import ImlcullError
 from imlcull_al.project.labels import Labels
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 "".encode("utf-8-sig")
 if os.getuid() == 0:
     os.setuid(65534)  # only now: Python's own files may be root's
@@ -144,7 +145,8 @@ from pathlib import Path
 from imlcull_al.culling.make import make_stage
 from imlcull_al.culling.plan import decide, make_plan
 from imlcull_al.project.labels import Labels
-from imlcull_al.project.stages import Stage, list_photos
+from imlcull_al.project.listing import list_photos
+from imlcull_al.project.stages import Stage
 from imlcull_al.terminal import say
 stage = Stage(Path(sys.argv[1]), 1)
 labels = Labels(stage)

@@ -13,9 +13,8 @@ from imlcull_al.errors import CullRefused, StorageError, TrainingError
 from imlcull_al.session.desk import CULL, DRY_RUN, EMBEDDING, TAKE_BACK, TRAINING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
 from imlcull_al.session.session import Counts, open_session
-from imlcull_al.training import unfinished
 from imlcull_al.training.options import Epoch, Options
-from imlcull_al.training.train import Interrupted
+from imlcull_al.training.train import Interrupted, note_unfinished
 from imlcull_al.ui import cull, curves, look, telling, train
 
 
@@ -176,7 +175,7 @@ class TestInterrupted:
     def leave(self, session, options=None):
         """What a killed training leaves."""
         facts = vars(Options(epochs=3, batch_size=4)) if options is None else options
-        with pytest.raises(StorageError), unfinished.noted(session.stage.unfinished, facts):
+        with pytest.raises(StorageError), note_unfinished(session.stage.unfinished, facts):
             kept = session.stage.unfinished.read_text()
             raise StorageError("killed")
         session.stage.unfinished.write_text(kept)
@@ -187,7 +186,7 @@ class TestInterrupted:
             Desk(session).train_again()
 
     def test_the_note_is_these_bytes(self, session):
-        with unfinished.noted(session.stage.unfinished, {"epochs": 3}):
+        with note_unfinished(session.stage.unfinished, {"epochs": 3}):
             assert session.stage.unfinished.read_bytes() == b'{"version": 1, "options": {"epochs": 3}}\n'
         assert not session.stage.unfinished.exists()
 
@@ -411,7 +410,7 @@ def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
 
 
 def test_a_killed_training_is_offered_again(session, tab, desk):
-    with unfinished.noted(session.stage.unfinished, vars(Options(epochs=2))):
+    with note_unfinished(session.stage.unfinished, vars(Options(epochs=2))):
         note = session.stage.unfinished.read_text()
     session.stage.unfinished.write_text(note)
     tab.reload()

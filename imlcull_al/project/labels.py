@@ -50,7 +50,8 @@ class Answers:
 
     `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer came from
     the blind audit: they measure, and never train. `skipped`: in order of skipping. `confirmed`: answered again as
-    before among the disagreements. `seed`: draws the order of the audit.
+    before among the disagreements. `seed`: draws the order of the audit. `number`: larger in every later snapshot of
+    the same `Labels`.
     """
 
     labels: dict[str, str]
@@ -58,6 +59,7 @@ class Answers:
     skipped: tuple[str, ...]
     confirmed: frozenset[str]
     seed: str
+    number: int = 0
 
     @cached_property
     def training(self) -> dict[str, str]:
@@ -82,6 +84,8 @@ class Labels:
         self.news = ""
         """What a person should know of the files, in a sentence: the last such event, empty for none."""
         self._seed = secrets.token_hex(16)  # of the audit, unless the journal has one
+        self._snapshot: Answers | None = None
+        self._snapshots, self._snapshot_at = 0, self._journal.position
         self.refresh()
 
     def refresh(self) -> bool:
@@ -91,20 +95,27 @@ class Labels:
             self._refresh()
             return before != self._journal.position
 
+    def look(self) -> Answers:
+        """Take over what others wrote, then as `now`."""
+        with self._writing():
+            self._refresh()
+            return self.now()
+
     def as_dict(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
         with self._lock:
             return dict(self._labels)
 
     def now(self) -> Answers:
-        """All answers as they stand."""
+        """All answers at this moment; the same object until one changes."""
         with self._lock:
-            state = self._journal.state
-            first_shown = state.first_shown
-            audited = frozenset(key for key in state.labels if first_shown.get(key) == AUDIT)
-            return Answers(
-                dict(state.labels), audited, tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
-            )
+            if self._snapshot is None or self._snapshot_at != self._journal.position:
+                state = self._journal.state
+                audited = frozenset(key for key in state.labels if state.first_shown.get(key) == AUDIT)
+                skipped, confirmed, seed = tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
+                self._snapshots, self._snapshot_at = self._snapshots + 1, self._journal.position
+                self._snapshot = Answers(dict(state.labels), audited, skipped, confirmed, seed, self._snapshots)
+            return self._snapshot
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
         """Record an answer; when this returns it is on the disk. Raises `LabelsError`, `StorageError`."""
@@ -162,6 +173,7 @@ class Labels:
     def _refresh(self) -> None:
         before = self._journal.position
         if self._journal.refresh():
+            self._snapshot = None  # another file may be at the same position
             self._csv_stat = _NEVER_SEEN  # the CSV may know answers that this journal doesn't
             self._in_csv = None
         self._read_csv(is_alone=self._in_csv is not None and before == self._journal.position)

@@ -1,6 +1,8 @@
 """From labels and photos to `stage_N_cull_model.pth` and its epoch log: the fine-tuning of a vision transformer.
 
 `stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; a row is there as soon as its epoch ends.
+`stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, what the training was asked to
+do. It is there while a training runs; one without a training is what a kill leaves.
 
 Every labeled photo is decoded once and kept as preprocessed bytes; early stopping on the validation accuracy. The start
 is a linear probe: the pretrained transformer under a logistic regression. The model file is replaced the moment an
@@ -10,11 +12,12 @@ Of several processes each reads its share of the photos; the main one locks, wri
 Knows nothing of query order, of the page, or of what happens inside an epoch.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -25,16 +28,18 @@ from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, T
 from ..learning import head
 from ..progress import Progress, Stop, never, silent
 from ..project import tables
-from ..project.files import is_locked, locked, read_own, replacing
+from ..project.files import is_locked, locked, read_own, replace_text, replacing
 from ..project.labels import LABELS
 from ..project.stages import Stage
-from . import labeled_photos, processes, report, unfinished
+from . import labeled_photos, processes, report
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .options import LOG_COLUMNS, Epoch, Options, split
 from .processes import Processes
 
 if TYPE_CHECKING:
     from ..learning.model import CullClassifier
+
+_NOTE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Interrupted:
 
 def interrupted(stage: Stage) -> Interrupted | None:
     """The training of this stage that was killed; None where there is none, and while one runs, here or elsewhere."""
-    found = unfinished.read(stage.unfinished)
+    found = read_unfinished(stage.unfinished)
     if found is None or is_locked(stage.training_lock):
         return None
     try:
@@ -116,7 +121,7 @@ def train(
     with ExitStack() as held:
         if together.main:
             held.enter_context(locked(stage.training_lock, f"training the model of {stage.name}", patience=1.0))
-            held.enter_context(unfinished.noted(stage.unfinished, asdict(options)))
+            held.enter_context(note_unfinished(stage.unfinished, asdict(options)))
         else:
             progress, on_epoch, stop = silent, None, never
         known, burst_of = together.from_main((dict(labels), burst_of))
@@ -296,3 +301,25 @@ def _has_usable_model(stage: Stage) -> bool:
 def _log_row(epoch: Epoch) -> dict[str, object]:
     row = asdict(epoch)
     return {name: row[name] if name == "epoch" else f"{row[name]:.6f}" for name in LOG_COLUMNS}
+
+
+@contextmanager
+def note_unfinished(path: Path, options: Mapping[str, Any]) -> Iterator[None]:
+    """Keep the note at `path` while the block runs. Raises `StorageError` where the disk refuses."""
+    replace_text(path, json.dumps({"version": _NOTE_VERSION, "options": dict(options)}) + "\n")
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # left behind, it only offers a training again
+            path.unlink()
+
+
+def read_unfinished(path: Path) -> dict[str, Any] | None:
+    """The options of the training that left its note at `path`, {} where they can't be read; None for no note."""
+    try:
+        note = json.loads(read_own(path))
+        return dict(note["options"]) if note["version"] == _NOTE_VERSION else {}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return {}

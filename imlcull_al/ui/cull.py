@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..culling.cull import LINKS
+from ..culling.copies import LINKS
 from ..culling.plan import Decision, Plan
 from ..session.desk import CULL, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE

@@ -1,0 +1,151 @@
+"""What a session knows about its stage, replaced as a whole at each change, and fitted by one thread at a time.
+
+Two locks, taken in this order: one for fitting, one for the fields. Nothing is fitted under the second, so no answer
+waits for somebody else's scores.
+"""
+
+import secrets
+import threading
+from collections.abc import Collection
+from typing import NamedTuple
+
+from ..learning.queues import Ranker, Ranking
+from ..learning.scores import Source
+from ..project.labels import Answers, Labels
+from ..project.listing import Listing, list_photos
+from ..project.stages import Stage
+from .standing import Standing
+
+
+class Frame(NamedTuple):
+    """What stays from answer to answer. `ranker` is None, and `source` may be, until photos are embedded."""
+
+    listing: Listing
+    keys: frozenset[str]
+    source: Source | None
+    ranker: Ranker | None
+    withheld: frozenset[str]
+
+
+class _Ranked(NamedTuple):
+    """A ranking, and what it was made from."""
+
+    frame: Frame
+    revision: str
+    ranking: Ranking
+
+
+class Knowledge:
+    """The listing, the source of scores, the embeddings and the answers of a stage. Threads may share it."""
+
+    def __init__(self, stage: Stage, labels: Labels) -> None:
+        """Only the answers are known yet."""
+        self.stage, self.labels = stage, labels
+        self.source: Source | None = None
+        self.is_stale = True
+        """Whether another model must be loaded before scores can be trusted."""
+        self._frame: Frame | None = None
+        self._answers = labels.now()
+        self._revision = secrets.token_hex(8)
+        self._ranked: _Ranked | None = None
+        self._fitting = threading.Lock()
+        self._lock = threading.RLock()
+
+    @property
+    def frame(self) -> Frame:
+        """What is known besides the answers. Lists the photos when first needed; raises `StageError` for none."""
+        with self._lock:
+            if self._frame is None:
+                listing = list_photos(self.stage)
+                self._frame = Frame(listing, frozenset(listing.keys), None, None, frozenset())
+            return self._frame
+
+    @property
+    def revision(self) -> str:
+        """Changes with every answer, score and photo, and differs between processes."""
+        return self._revision
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether embeddings exist, so that answers re-order the queues."""
+        return self._frame is not None and self._frame.ranker is not None and not self.is_stale
+
+    def look(self) -> Answers:
+        """Take over what other programs answered. Returns all answers."""
+        return self._take(self.labels.look())
+
+    def answered(self) -> Answers:
+        """Take over what this program answered. Returns all answers."""
+        return self._take(self.labels.now())
+
+    def learn(self, listing: Listing, source: Source, ranker: Ranker) -> None:
+        """Replace photos, source and embeddings together."""
+        with self._lock:
+            withheld = self._frame.withheld if self._frame else frozenset()
+            self._frame = Frame(listing, frozenset(listing.keys), source, ranker, withheld)
+            self.source, self.is_stale, self._ranked = source, False, None
+            self.changed()
+
+    def withhold(self, keys: Collection[str]) -> None:
+        """Score these photos, but never ask about them."""
+        with self._lock:
+            self._frame, self._ranked = self.frame._replace(withheld=frozenset(keys)), None
+            self.changed()
+
+    def changed(self) -> None:
+        """Begin another revision."""
+        self._revision = secrets.token_hex(8)
+
+    def standing(self, *, wait: bool = True) -> Standing:
+        """The stage now. While another thread fits, `wait` for it, or take the last scores with the latest answers."""
+        self.look()
+        frame, revision, ranking = self._rank(wait)
+        source = frame.source or self.source
+        return Standing(
+            stage=self.stage,
+            listing=frame.listing,
+            keys=frame.keys,
+            answers=ranking.answers if wait else self._answers,
+            ranking=ranking,
+            revision=revision,
+            prepared=frame.ranker is not None and not self.is_stale,
+            source=source.description if source else "",
+            notice=source.notice if source else "",
+            news=self.labels.news,
+        )
+
+    def _take(self, answers: Answers) -> Answers:
+        with self._lock:
+            if answers.number > self._answers.number:
+                self._answers = answers
+                self.changed()
+            return self._answers
+
+    def _rank(self, wait: bool) -> _Ranked:
+        if last := self._ranked_at(self._revision):
+            return last
+        last = self._ranked
+        if not self._fitting.acquire(blocking=wait or last is None):
+            assert last is not None
+            return last
+        try:
+            with self._lock:
+                frame, answers, revision = self.frame, self._answers, self._revision
+            done = self._ranked_at(revision)
+            if done is None and last is None and not wait:
+                done = self._ranked  # fitted by another thread meanwhile; the next caller fits later answers
+            if done:
+                return done
+            ranker, keys, withheld = frame.ranker, frame.listing.keys, frame.withheld
+            ranking = ranker.rank(answers, withheld) if ranker else Ranking(keys, answers, None, withheld)
+            ranked = _Ranked(frame, revision, ranking)
+            with self._lock:
+                if frame is self._frame:
+                    self._ranked = ranked
+            return ranked
+        finally:
+            self._fitting.release()
+
+    def _ranked_at(self, revision: str) -> _Ranked | None:
+        with self._lock:
+            return self._ranked if self._ranked and self._ranked.revision == revision else None

@@ -1,0 +1,106 @@
+"""Who is shown which photo, in which queue, and which presses were taken: never the same photo twice, each press once.
+
+A visitor is a tab or a client of the API, named by a text of its own. Threads may share a `Visitors`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from ..learning.queues import check_queue
+from ..project.labels import AUDIT
+from .leases import Leases
+from .standing import Photo, Standing
+
+_PRESSES = 1000
+"""Remembered press numbers for each visitor, and remembered visitors, at most."""
+
+
+class Visitors:
+    """What each visitor is being shown."""
+
+    def __init__(self) -> None:
+        """Nobody is shown anything."""
+        self._lock = threading.Lock()
+        self._leases = Leases()
+        self._asked_in: dict[str, str] = {}
+        self._answered: dict[str, int] = {}  # key → number of the first answers that hold its latest answer
+        self._pressing = threading.RLock()
+        self._presses: dict[str, deque[int]] = {}
+
+    def offer(
+        self,
+        now: Standing,
+        visitor: str,
+        queue: str = "uncertain",
+        count: int = 1,
+        first: Sequence[str] = (),
+        last: Sequence[str] = (),
+    ) -> list[Photo]:
+        """Lease the first `count` photos of a queue that no other visitor is shown; see `Session.offer`."""
+        check_queue(queue)
+        next(now.queue(queue), None)  # orders the queue before the lock is taken
+        changed = now.changed_since_ranking()
+
+        def is_open(key: str) -> bool:  # also to answers given since `now`
+            return key not in changed and self._answered.get(key, 0) <= now.answers.number
+
+        with self._lock:
+            held = dict.fromkeys(key for key in first if is_open(key) and now.ranking.holds(queue, key))
+            passed = dict.fromkeys(
+                key for key in last if key not in held and is_open(key) and now.ranking.holds(queue, key)
+            )
+            out = {*held, *self._leases.held_by_others(visitor, time.monotonic())}
+            asked_in = {key: self._asked_before(key, queue) for key in (*held, *passed)}
+
+            def others() -> Iterator[str]:  # lazily: a page wants the first few of a million
+                for key, what in now.queue(queue, out):
+                    if key not in held and key not in passed and is_open(key):
+                        asked_in[key] = what
+                        yield key
+
+            keys = self._leases.take(visitor, chain(held, others(), passed), max(count, 0), time.monotonic())
+            shown = {key: asked_in[key] for key in keys}
+            self._asked_in |= shown
+        return now.asked(shown)
+
+    def show(self, asked_in: Mapping[str, str]) -> None:
+        """Note the queue in which photos are asked, without leasing them."""
+        with self._lock:
+            self._asked_in |= asked_in
+
+    def asked_in(self, key: str) -> str | None:
+        """The queue in which a photo was last asked; None for none since its answer."""
+        return self._asked_in.get(key)
+
+    def answered(self, keys: Iterable[str], number: int) -> None:
+        """End the leases of photos that were answered; `number`: that of the `Answers` that hold it."""
+        with self._lock:
+            for key in keys:
+                self._answered[key] = number
+                self._leases.free(key)
+                self._asked_in.pop(key, None)
+
+    def count(self) -> int:
+        """How many people or tabs are being shown photos now."""
+        with self._lock:
+            return self._leases.visitors(time.monotonic())
+
+    def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
+        """`work()`, or None if it was done for this press of the visitor before: a press sent twice counts once."""
+        with self._pressing:
+            done = self._presses.setdefault(visitor, deque(maxlen=_PRESSES))
+            if number in done:
+                return None
+            result = work()
+            done.append(number)
+            while len(self._presses) > _PRESSES:
+                del self._presses[next(iter(self._presses))]
+            return result
+
+    def _asked_before(self, key: str, queue: str) -> str:
+        """The queue of a photo that stays on screen: a blind check stays one."""
+        return AUDIT if queue == "uncertain" and self._asked_in.get(key) == AUDIT else queue
