@@ -1,4 +1,4 @@
-"""Learns which photos you would keep from few answers, and culls the rest into the next stage.
+"""Learn from a few answers which photos a person would keep, and copy the keepers to the next stage.
 
 from imlcull_al import open_session
 """
@@ -10,7 +10,7 @@ __all__ = ["ImlcullError", "Session", "open_session"]
 
 
 def __getattr__(name: str) -> Any:
-    # looked up when first used, so that `import imlcull_al` costs nothing
+    # imported lazily, so that `import imlcull_al` is fast
     if name in ("Session", "open_session"):
         from .session import session
 

@@ -1,10 +1,9 @@
-"""The error tree. Every message says what failed, on which path, and what to do next.
+"""The exception hierarchy. Every message says what failed, on which path, and what to do next.
 
-Each front end (command line, page) catches `ImlcullError` in exactly one place and shows its text;
-anything else that escapes is a defect of this project.
+Each front end (command line, page) catches `ImlcullError` in exactly one place and shows its text. Any other escaping
+exception is a bug.
 
-Strangers read the sentences of a public page: while a process serves one, no sentence tells where a file of the server
-lies.
+While a process serves a public page, messages are stripped of the server's absolute paths.
 """
 
 import re
@@ -17,9 +16,9 @@ _ELSEWHERE = re.compile(rf"(?<![\w.~:/<])(?:/{_PART})+/?")
 
 
 def hide(folder: Path) -> Callable[[], None]:
-    """Keep absolute paths out of sentences until what is returned is called.
+    """Strip absolute paths from messages until the returned function is called.
 
-    What lies in a workspace, a folder in `folder`, is named by its place there; any other file by its name alone.
+    Workspaces are the subfolders of `folder`. Paths in a workspace become relative to it; others become bare names.
     """
     names = {re.escape(str(each)) for each in (folder, folder.resolve())}
     pattern = re.compile(rf"(?:{'|'.join(sorted(names, key=len, reverse=True))})(?:/{_PART})?(/|(?![\w-]))")
@@ -28,7 +27,7 @@ def hide(folder: Path) -> Callable[[], None]:
 
 
 def shown(text: str) -> str:
-    """`text` as those who see the pages of this process may read it."""
+    """`text` as visitors of this process's pages may see it, without hidden paths."""
     if not _workspaces:
         return text
     for workspace in _workspaces:
@@ -37,7 +36,7 @@ def shown(text: str) -> str:
 
 
 def in_words(error: Exception) -> str:
-    """What a library raised, as the part of a sentence."""
+    """A library's exception as a clause for a message, at most 200 characters."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     text = " ".join(str(error).split()).rstrip(".")
@@ -45,43 +44,43 @@ def in_words(error: Exception) -> str:
 
 
 class ImlcullError(Exception):
-    """Base of every error that a person can do something about; `str(error)` is a sentence for them."""
+    """Base class of all errors that the user can act on; `str(error)` is a message for them."""
 
     def __str__(self) -> str:
-        """The sentence, as whoever reads it may see it."""
+        """The message, without hidden paths."""
         return shown(super().__str__())
 
 
 class StageError(ImlcullError):
-    """A project or stage folder is missing, empty or not usable."""
+    """A project or stage folder is missing, empty or unusable."""
 
 
 class StorageError(ImlcullError):
-    """A file of the project or of the cache could not be read or written."""
+    """A project or cache file could not be read or written."""
 
 
 class TableError(StorageError):
-    """A file is there and readable, but not as the CSV it should be."""
+    """A file is readable but not the expected CSV."""
 
 
 class UnreadablePhoto(ImlcullError):
-    """One photo could not be turned into pixels; the text is the reason shown beside it.
+    """A photo could not be decoded; the text is the reason shown beside it.
 
-    `lasting`: the same bytes will fail again, so the reason may be remembered with them.
+    `lasting`: the same bytes will fail again, so the reason may be cached.
     """
 
     def __init__(self, reason: str, *, lasting: bool = True) -> None:
-        """Most reasons lie in the bytes."""
+        """Failures are lasting by default: most are caused by the bytes."""
         super().__init__(reason)
         self.lasting = lasting
 
 
 class LabelsError(ImlcullError):
-    """The labels file or its journal holds something that has no safe interpretation."""
+    """The labels file or its journal can't be interpreted safely."""
 
 
 class EncoderError(ImlcullError):
-    """A pretrained encoder is not there, is not a vision transformer, or does not fit its weights."""
+    """An encoder is missing, is not a vision transformer, or doesn't match its weights."""
 
 
 class ModelFileError(ImlcullError):
@@ -89,23 +88,23 @@ class ModelFileError(ImlcullError):
 
 
 class NotEnoughLabels(ImlcullError):
-    """There are too few answers, or answers of one class only, for what was asked."""
+    """Too few answers, or answers of one class only."""
 
 
 class TrainingError(ImlcullError):
-    """A training could not start or never improved; the earlier model is as it was."""
+    """Training could not start or never improved; the previous model is unchanged."""
 
 
 class CullRefused(ImlcullError):
-    """The cull was not made; nothing was changed."""
+    """The cull was rejected; nothing was changed."""
 
 
 class ReplayRefused(ImlcullError):
-    """A replay can't be played with these known answers, or not in the way that was asked."""
+    """A replay is impossible with the given answers or options."""
 
 
 class ClusterError(ImlcullError):
-    """A Ray cluster is not there, or broke off the work; what was done before is kept."""
+    """A Ray cluster is unavailable or aborted the work; finished work is kept."""
 
 
 class ServerError(ImlcullError):
@@ -117,12 +116,12 @@ class NoWorkspace(ImlcullError):
 
 
 class UploadRefused(ImlcullError):
-    """What a visitor sent is no photo, no archive of photos, or too much; nothing of it was kept."""
+    """An upload is not a photo or an archive of photos, or is too large; none of it was kept."""
 
 
 class TooManyRequests(ImlcullError):
-    """One visitor asks for more at once than may wait."""
+    """A visitor has too many requests in the queue."""
 
 
 class Cancelled(ImlcullError):
-    """Work was stopped on request; what was finished before is kept."""
+    """Work was stopped on request; finished work is kept."""

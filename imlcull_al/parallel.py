@@ -1,4 +1,4 @@
-"""Work on many items by threads that stay a bounded distance ahead of whoever takes the results."""
+"""Ordered parallel map over threads, with bounded prefetch."""
 
 import os
 from collections import deque
@@ -13,9 +13,9 @@ THREADS = os.cpu_count() or 1
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result, None, None]:
-    """Results of `function` in the order of `items`, computed by threads at most `ahead` items in advance.
+    """Yield `function(item)` in the order of `items`, computed by threads at most `ahead` items in advance.
 
-    Context variables are those of whoever takes the results.
+    `function` runs in a copy of the consumer's context variables.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max_workers=THREADS) as pool:

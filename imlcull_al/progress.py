@@ -1,28 +1,28 @@
-"""How long work says how far it is, and is asked to stop. Knows nothing of who listens."""
+"""Progress callbacks, stop requests and time estimates of long-running work. Independent of who listens."""
 
 from collections.abc import Callable, Sequence
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done (a few words), how many are done, and of how many."""
+"""Called with the task (a few words), the number of items done, and the total."""
 
 REPORTS = 512
-"""How many of the last steps tell the pace; enough for several batches of photos."""
+"""Number of latest reports that determine the pace; enough for several batches of photos."""
 
 Stop = Callable[[], bool]
-"""Asked between two steps; true ends the work there."""
+"""Polled between steps; true ends the work."""
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """A `Progress` that nobody watches."""
+    """A no-op `Progress`."""
 
 
 def never() -> bool:
-    """A `Stop` that nobody presses."""
+    """A `Stop` that is never requested."""
     return False
 
 
 def how_far(what: str, done: int, total: int, left: float | None) -> str:
-    """`Embedding · 120 of 360 · about 0:40 left`; `left`: seconds, see `seconds_left`."""
+    """`Embedding · 120 of 360 · about 0:40 left`. `left`: seconds, see `seconds_left`."""
     rest = f" · about {minutes(left)} left" if left and left >= 1 else ""
     return f"{what.capitalize()} · {done} of {total}{rest}"
 
@@ -35,10 +35,10 @@ def minutes(seconds: float) -> str:
 
 
 def seconds_left(reports: Sequence[tuple[float, int]], total: int) -> float | None:
-    """How long the rest takes, from (time, how many were done) of the steps so far; None while that says nothing.
+    """Estimate the seconds left from the reports so far, (time, items done); None while unknown.
 
-    The first step says nothing, as it may have loaded weights, nor does what was found in a cache. The pace is that of
-    the later half of the steps.
+    The first step is ignored, because it may include loading weights, and so are items found in the cache. The pace is
+    measured over the later half of the remaining reports.
     """
     if reports and reports[-1][1] >= total:
         return 0.0

@@ -1,7 +1,7 @@
-"""What a person at a terminal sees while work goes on: one bar a task, with the time left; in a log, a line now
-and then. Writes to standard error.
+"""Terminal output on standard error: messages, warnings, and a progress bar per task with the time left.
 
-File names come from strangers: nothing of a name moves the cursor, colours the screen or begins another line.
+Without a terminal, progress is an occasional log line. File names are untrusted, so unprintable characters are escaped:
+no name can move the cursor, color the screen or start a new line.
 """
 
 import logging
@@ -17,17 +17,17 @@ SECONDS_BETWEEN_LINES = 10
 
 
 def say(text: str) -> None:
-    """A line for the person, beside the results; what can't be printed is shown escaped."""
+    """Print a line to standard error, escaping unprintable characters."""
     _write(plain(text))
 
 
 def plain(text: str) -> str:
-    """The text with escapes for all that is no printable character: `\\x1b`, `\\n`."""
+    """Escape all unprintable characters: `\\x1b`, `\\n`."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
 
 
 def show_log() -> None:
-    """Say warnings and errors of all modules on the terminal too, unless something else takes them already."""
+    """Show the warnings and errors of all modules on the terminal, unless logging is already configured."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(_Terminal())
@@ -35,7 +35,7 @@ def show_log() -> None:
 
 
 class _Terminal(logging.Handler):
-    """A line for each warning; below it the traceback of a defect."""
+    """Print each record as one line, followed by its traceback, if any."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
@@ -53,7 +53,7 @@ def _write(text: str) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A `Progress` that draws the task, a bar, done of total and the time left; `progress_lines` without a terminal."""
+    """A `Progress` that draws task, bar, count and time left; `progress_lines` if standard error is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
     from rich.progress import Progress as Bars
@@ -81,7 +81,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def progress_lines(clock: Callable[[], float] = time.monotonic) -> Progress:
-    """A `Progress` for what is no terminal: a line as a task begins, and one every ten seconds with the time left."""
+    """A `Progress` for logs: one line when a task begins, then one every ten seconds with the time left."""
     task, said = "", 0.0
     left_of = _pace(clock)
 
@@ -96,7 +96,7 @@ def progress_lines(clock: Callable[[], float] = time.monotonic) -> Progress:
 
 
 def _pace(clock: Callable[[], float]) -> Callable[[str, int, int], float | None]:
-    """Told what a `Progress` is told, says how many seconds that task takes yet; None while unknown."""
+    """A function with the arguments of `Progress` that returns the seconds left in the task; None while unknown."""
     reports: deque[tuple[float, int]] = deque(maxlen=REPORTS)
     task = ""
 

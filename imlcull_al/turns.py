@@ -1,11 +1,11 @@
-"""Whose turn it is: a bounded number of turns at once, shared fairly among visitors.
+"""A fair semaphore: a bounded number of concurrent turns, shared among visitors.
 
     turns = Turns(most=2, each=1)
-    with turns.held("anna"): ...          # a thread
-    async with turns.taken("anna"): ...   # a task, which holds no thread while it waits
+    with turns.held("anna"): ...          # in a thread
+    async with turns.taken("anna"): ...   # in a task, which blocks no thread while it waits
 
-The next turn goes to the waiting visitor who was served least recently, so nobody waits behind all that another one
-has asked for. Knows nothing of what is done in a turn.
+The next turn goes to the waiting visitor who was served least recently, so one visitor's backlog doesn't delay the
+others. Independent of the work done in a turn.
 """
 
 import asyncio
@@ -19,63 +19,63 @@ from contextvars import ContextVar
 from .errors import TooManyRequests
 
 WAITING = 128
-"""Requests of one visitor that may wait; a browser sends hardly more at once for a screen full of pictures."""
+"""Requests of one visitor that may wait; enough for a browser that loads a screen full of pictures."""
 _REMEMBERED = 10_000
-"""Visitors whose last turn is remembered, while somebody waits; the oldest are forgotten."""
+"""Number of visitors whose last turn is remembered while anyone waits; the oldest are forgotten."""
 working_for: ContextVar[str] = ContextVar("working_for", default="")
-"""Whose job runs here; empty for an answer to somebody who waits for it."""
+"""The visitor whose background job runs in this context; empty for interactive requests."""
 
 
 class Turn:
-    """A place in the queue, then a turn, until it is left."""
+    """A place in the queue, then a running turn, until `Turns.leave`."""
 
     def __init__(self, visitor: str, begin: Callable[[], None]) -> None:
-        """`begin`: called once, when the turn has come, by whichever thread made room for it."""
+        """`begin`: called once when the turn starts, by the thread that made room for it."""
         self.visitor = visitor
         self.begin = begin
         self.has_begun = False
 
 
 class Turns:
-    """At most `most` turns at once, and `each` of one visitor, of whom `waiting` more may wait. Thread-safe."""
+    """At most `most` concurrent turns, `each` per visitor, and `waiting` queued per visitor. Thread-safe."""
 
     def __init__(self, most: int, each: float = math.inf, waiting: float = WAITING) -> None:
-        """Nobody is there."""
+        """Start with no turns."""
         self._most, self._each, self._longest = most, each, waiting
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[Turn]] = {}
         self._running: Counter[str] = Counter()
-        self._served: dict[str, int] = {}  # visitor → number of the last turn, the oldest first
+        self._served: dict[str, int] = {}  # visitor → number of the last turn, oldest first
         self._begun = 0
 
     def join(self, visitor: str, begin: Callable[[], None]) -> Turn:
-        """Wait for a turn, which may come at once. Raises `TooManyRequests`."""
+        """Queue for a turn, which may start immediately. Raises `TooManyRequests`."""
         turn = Turn(visitor, begin)
         with self._lock:
             if len(self._waiting.get(visitor, ())) >= self._longest:
-                raise TooManyRequests("You asked for too much at once. Wait a moment, then try again.")
+                raise TooManyRequests("You sent too many requests at once. Wait a moment, then try again.")
             self._waiting.setdefault(visitor, deque()).append(turn)
             self._go_on()
         return turn
 
     def leave(self, turn: Turn) -> None:
-        """End a turn, or give up waiting for it."""
+        """End a turn, or cancel a queued one."""
         with self._lock:
             if turn.has_begun:
                 self._running[turn.visitor] -= 1
-                self._running += Counter()  # drops those who have none
+                self._running += Counter()  # drops visitors with no running turn
             else:
                 self._remove(turn)
             self._go_on()
 
     def others_wait(self, visitor: str) -> bool:
-        """Whether somebody else waits for a turn."""
+        """Whether another visitor waits for a turn."""
         with self._lock:
             return any(other != visitor for other in self._waiting)
 
     @contextmanager
     def held(self, visitor: str) -> Iterator[None]:
-        """A turn of this thread. Raises `TooManyRequests`."""
+        """Hold a turn in this thread. Raises `TooManyRequests`."""
         has_come = threading.Event()
         turn = self.join(visitor, has_come.set)
         try:
@@ -86,11 +86,11 @@ class Turns:
 
     @asynccontextmanager
     async def taken(self, visitor: str) -> AsyncIterator[None]:
-        """A turn of this task. Raises `TooManyRequests`."""
+        """Hold a turn in this asyncio task. Raises `TooManyRequests`."""
         loop, has_come = asyncio.get_running_loop(), asyncio.Event()
 
         def begin() -> None:
-            with suppress(RuntimeError):  # the loop is closed: the server ends
+            with suppress(RuntimeError):  # the loop is closed: the server is shutting down
                 loop.call_soon_threadsafe(has_come.set)
 
         turn = self.join(visitor, begin)
@@ -101,7 +101,7 @@ class Turns:
             self.leave(turn)
 
     def _go_on(self) -> None:
-        """Begin the turns for which there is room."""
+        """Start queued turns while there is room."""
         while self._running.total() < self._most and (visitor := self._next()) is not None:
             turn = self._waiting[visitor][0]
             self._remove(turn)

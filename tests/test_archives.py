@@ -90,7 +90,7 @@ class TestNames:
         ],
     )
     def test_what_leads_elsewhere_or_can_not_be_stored_is_refused(self, name, tmp_path, folder):
-        with pytest.raises(UploadRefused, match="Nothing was taken"):
+        with pytest.raises(UploadRefused, match="Nothing was added"):
             safe_key(name)
         sent = tmp_path / "sent.tmp"
         sent.write_bytes(PHOTO)
@@ -239,7 +239,7 @@ class TestBombs:
         assert found(folder) == {}
 
     def test_many_that_do_together(self, send, folder):
-        with pytest.raises(UploadRefused, match="more than there is room for"):
+        with pytest.raises(UploadRefused, match="There is not enough room"):
             send({f"{number}.jpg": bytes(100_000) for number in range(6)}, self.LIMITS)
         assert found(folder) == {}
 
@@ -298,7 +298,7 @@ class TestLimits:
     def test_hold_over_several_uploads(self, tmp_path, folder, send):
         assert self.one(tmp_path, folder, "a.jpg", 1000) == Added(new=1)
         assert send({"b.jpg": bytes(1000)}, self.LIMITS) == Added(new=1)
-        for size, words in ((1001, "larger than"), (501, "more than there is room")):
+        for size, words in ((1001, "larger than"), (501, "not enough room")):
             with pytest.raises(UploadRefused, match=words):
                 self.one(tmp_path, folder, "c.jpg", size)
             with pytest.raises(UploadRefused, match=words):

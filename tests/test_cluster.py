@@ -286,7 +286,7 @@ def test_batches_are_whole_ones_of_the_encoder_and_enough_for_all(tmp_path):
 def test_an_address_without_a_cluster_is_an_error(stage, cache_dir):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-    with pytest.raises(ClusterError, match=f"no Ray cluster to work on at {address}: .*refused. Check the address"):
+    with pytest.raises(ClusterError, match=f"Found no Ray cluster at {address}: .*refused. Check the address"):
         fill([stage / "warm_00.jpg"], BUILTIN(), BUILTIN, cache_dir, address)
     assert not (cache_dir / "shards").exists()
 

@@ -104,7 +104,7 @@ def test_an_unreadable_photo_is_a_row_with_its_reason_and_not_tried_again(stage,
     for _ in range(2):
         seen = ensure(paths_of(stage), encoder, cache_dir)
         assert "broken.jpg" not in seen.keys
-        assert "no image in a known format" in seen.unreadable["broken.jpg"]
+        assert "not an image in a known format" in seen.unreadable["broken.jpg"]
     assert reads.count("broken.jpg") == 1
 
 

@@ -140,7 +140,7 @@ def test_folders_that_hold_no_vision_transformer_say_what_they_hold(tmp_path, ti
     with pytest.raises(EncoderError, match=r"holds no model\.safetensors"):
         load_encoder(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes((tiny_model / "model.safetensors").read_bytes())
-    with pytest.raises(EncoderError, match="a bert model, no vision transformer"):
+    with pytest.raises(EncoderError, match="a bert model, not a vision transformer"):
         load_encoder(str(tmp_path))
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(EncoderError, match=r"Could not read .*config\.json"):

@@ -245,7 +245,7 @@ def test_a_torn_last_line_is_passed_over_and_the_next_answer_is_whole(stage, cap
     assert again.as_dict() == {"a.jpg": "keep"}
     again.answer("c.jpg", "cull")
     assert Labels(stage).as_dict() == {"a.jpg": "keep", "c.jpg": "cull"}
-    assert "no event" in caplog.text
+    assert "not an event" in caplog.text
 
 
 @pytest.mark.parametrize(

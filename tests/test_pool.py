@@ -84,7 +84,7 @@ def test_a_worker_answers_as_the_functions_do(start):
     assert (strip.tobytes(), places, size) == (expected[0].tobytes(), *expected[1:])
     assert pool.do(PREVIEW, data, 32) == decode.preview(data, 32)
     assert pool.do(EXPOSURE, data) == {}
-    with pytest.raises(UnreadablePhoto, match="no image in a known format") as caught:
+    with pytest.raises(UnreadablePhoto, match="not an image in a known format") as caught:
         pool.do(DECODE, b"no photo", 224)
     assert caught.value.lasting
     assert len(pool.processes()) == 1

@@ -64,7 +64,7 @@ def test_a_queue_has_an_end_for_its_visitor_only():
     turns = Turns(1, waiting=2)
     for _ in range(3):
         turns.join("a", lambda: None)
-    with pytest.raises(TooManyRequests, match="too much at once"):
+    with pytest.raises(TooManyRequests, match="too many requests at once"):
         turns.join("a", lambda: None)
     turns.join("b", lambda: None)
 

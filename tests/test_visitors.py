@@ -246,7 +246,7 @@ class TestUpload:
     @pytest.mark.parametrize(
         ("name", "body", "says"),
         [
-            ("../../a.jpg", b"x", "leads elsewhere"),
+            ("../../a.jpg", b"x", "leaves its folder"),
             ("a.zip", b"no zip", "damaged"),
             ("a.jpg", bytes(100_001), "larger than"),
             ("a.jpg", b"x", "Nothing here can be shown: a.jpg: "),
@@ -255,7 +255,7 @@ class TestUpload:
             ("a.zip", zipped({"a.jpg": b"x", "b.NEF": b"x"}), "Nothing here can be shown: a.jpg: "),
             ("a.zip", bytes(1_000_001), "larger than"),
             ("a.txt", b"x", ""),
-            ("", b"x", "leads elsewhere"),
+            ("", b"x", "leaves its folder"),
             ("\0.jpg", b"x", "control character"),
         ],
     )

@@ -1,1 +1,1 @@
-"""From photos to embeddings, and their cache."""
+"""Encoders, embeddings and the embedding cache."""

@@ -1,7 +1,8 @@
 """A vision transformer as one function: pixels (B, 3, H, W) → embeddings (B, D).
 
-The only module that imports transformers; importing it takes seconds, so others do so when a model first runs.
-Knows nothing of photos, caches or labels.
+The only module that imports transformers. That takes seconds, so this module is imported lazily, at the first run of a
+model.
+Independent of photos, caches and labels.
 """
 
 import threading
@@ -19,20 +20,20 @@ from ..errors import EncoderError
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 _MOST_LAYERS = 1000
-_LARGEST_NUMBER = 10_000_000  # of what a config says of a vision tower; the numbers of tokens are the largest
-_LARGEST_IMAGE = 4096  # pixels of a side
+_LARGEST_NUMBER = 10_000_000  # any other integer of a vision config; token ids are the largest
+_LARGEST_IMAGE = 4096  # pixels per side
 _NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two may name code on the hub
 
 
 class Backbone(nn.Module):
-    """A Hugging Face vision model with one way of pooling its tokens.
+    """A Hugging Face vision model with token pooling.
 
-    `pooling`: `first` (class token), `pooler` (the model's own pooled output), `mean` (all tokens), or `both`: class
-    token, then pooled output.
+    `pooling`: `first` (class token), `pooler` (the model's own pooled output), `mean` (over all tokens), or `both`
+    (class token and pooled output, concatenated).
     """
 
     def __init__(self, transformer: nn.Module, pooling: str) -> None:
-        """Keep the model and the pooling."""
+        """Wrap `transformer`."""
         super().__init__()
         self.transformer = transformer
         self.pooling = pooling
@@ -50,25 +51,25 @@ class Backbone(nn.Module):
 
 
 def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str, size: int) -> Backbone:
-    """The weights in `folder`, files of `size` bytes, in evaluation mode. Raises `EncoderError` where they don't fit
-    the config.
+    """Load the weights in `folder`, whose files hold `size` bytes, in evaluation mode.
 
-    Of a model with a text tower only the vision tower is loaded. Code in the folder is never run.
+    Loads only the vision tower of a two-tower model. Never runs code from the folder. Raises `EncoderError` if the
+    weights don't match the config.
     """
     try:
         claimed = sum(shape.numel() for shape in shapes(vision_config, pooling).values())
     except EncoderError as error:
-        raise EncoderError(f"The config in {folder} is of no use: {error}") from error
-    if claimed > 2 * size:  # what is missing, the library would make up, whatever memory that takes
+        raise EncoderError(f"The config in {folder} can't be used: {error}") from error
+    if claimed > 2 * size:  # the library would allocate and initialize missing weights, at any memory cost
         raise EncoderError(
-            f"The config in {folder} claims {claimed:,} weights, its files have {size:,} bytes. Download the model "
-            "again."
+            f"The config in {folder} claims {claimed:,} weights, but its files have only {size:,} bytes. Download the "
+            "model again."
         )
     try:
         transformer, info = transformers.AutoModel.from_pretrained(
             folder, config=_config(vision_config), output_loading_info=True, dtype=torch.float32
         )
-    # The library raises whatever its parsers of configs, safetensors and pickles run into.
+    # The parsers of configs, safetensors and pickles raise all kinds of exceptions.
     except Exception as error:
         raise EncoderError(f"Could not load the model in {folder}: {error}. Download it again.") from error
     missing = [name for name in info["missing_keys"] if pooling in ("pooler", "both") or not name.startswith("pooler.")]
@@ -81,7 +82,7 @@ def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str, size:
 
 
 def from_config(vision_config: dict[str, Any], pooling: str) -> Backbone:
-    """The same shape with fresh weights, to be filled by `load_state_dict`. Raises `EncoderError`."""
+    """A freshly initialized model, ready for `load_state_dict`. Raises `EncoderError`."""
     try:
         return Backbone(transformers.AutoModel.from_config(_config(vision_config)), pooling).eval()
     except Exception as error:  # as above
@@ -89,8 +90,8 @@ def from_config(vision_config: dict[str, Any], pooling: str) -> Backbone:
 
 
 def shapes(vision_config: dict[str, Any], pooling: str) -> dict[str, torch.Size]:
-    """Names and shapes of the tensors that `from_config` would make, without making them: a config from elsewhere may
-    claim any size. Raises `EncoderError`.
+    """Names and shapes of the tensors that `from_config` would create, without allocating them: an untrusted config
+    may claim any size. Raises `EncoderError`.
     """
     _check_claims(vision_config)
     with torch.device("meta"):
@@ -98,7 +99,7 @@ def shapes(vision_config: dict[str, Any], pooling: str) -> dict[str, torch.Size]
 
 
 def _check_claims(vision_config: dict[str, Any]) -> None:
-    """Refuse numbers that not even the shapes could be made from: the library makes layers one by one."""
+    """Raise `EncoderError` for absurd sizes. The library creates layers one by one, so even their shapes take time."""
     claims = list(vision_config.items())
     while claims:
         name, value = claims.pop()
@@ -122,7 +123,7 @@ def _config(vision_config: dict[str, Any]) -> Any:
 
 
 def device() -> torch.device:
-    """The best device of this machine: CUDA, then Apple's MPS, then the processor."""
+    """The best device of this machine: CUDA, then Apple's MPS, then the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -131,14 +132,14 @@ def device() -> torch.device:
 
 
 AGREEMENT = 0.999
-"""Smallest cosine between the embeddings of a probe in float32 and in bfloat16 for the latter to be used."""
+"""Least cosine similarity between a probe's float32 and bfloat16 embeddings for bfloat16 to be used."""
 
 
 def agrees_in_bfloat16(backbone: Backbone, probe: Tensor) -> bool:
-    """Whether the weights, left in float32, may be multiplied in bfloat16 (autocast): it is native to the device and
-    its embeddings of `probe` (B, 3, H, W), on that device, agree with float32's.
+    """Whether bfloat16 autocast over float32 weights is safe: the device supports it natively, and the embeddings of
+    `probe` (B, 3, H, W), on that device, agree with those in float32.
 
-    Leaves the backbone in evaluation mode. Raises `ValueError` or `RuntimeError` where it can't take such pixels.
+    Leaves the backbone in evaluation mode. Raises `ValueError` or `RuntimeError` if it rejects such pixels.
     """
     backbone.eval()
     with torch.inference_mode():
@@ -151,19 +152,19 @@ def agrees_in_bfloat16(backbone: Backbone, probe: Tensor) -> bool:
 
 
 class Runner:
-    """A backbone on the best device, for inference, in bfloat16 where that is native and agrees with float32.
+    """A backbone for inference on the best device, in bfloat16 where that is native and agrees with float32.
 
-    Threads may share it. On the processor each call keeps to the thread that makes it: several threads with a batch
-    each get more done than several processors with one batch, which wait for each other after every layer.
+    Thread-safe. On the CPU each call runs single-threaded: one batch per thread has a higher throughput than
+    intra-op parallelism, which synchronizes after every layer.
     """
 
     def __init__(self, backbone: Backbone, probe: Tensor) -> None:
-        """`probe`: (B, 3, H, W) typical inputs that decide on the precision, the same for every run."""
+        """`probe`: (B, 3, H, W) typical inputs that decide the precision; the same in every run."""
         self.device = device()
-        self._turn = threading.Lock()  # one batch at a time on a graphics card: it has one memory
+        self._turn = threading.Lock()  # one batch at a time on a GPU, to bound its memory
         self.backbone = backbone.to(self.device).eval()
         self.dtype = torch.float32
-        exact = self(probe)  # raises where model and preprocessing don't fit each other
+        exact = self(probe)  # raises if model and preprocessing don't match
         if _has_bfloat16(self.device):
             self._try_bfloat16(probe, exact)
 
@@ -196,7 +197,7 @@ def _two_products(
     scaling: float | None = None,
     **ignored: Any,
 ) -> tuple[Tensor, None]:
-    """Attention as it is written down. In bfloat16 on a processor it takes half the time of torch's fused one, which
+    """Plain attention, two matrix products. In bfloat16 on a CPU it takes half the time of torch's fused kernel, which
     computes in float32 there.
     """
     weights = torch.matmul(query * (scaling or query.shape[-1] ** -0.5), key.transpose(-1, -2))
@@ -209,13 +210,13 @@ _TWO_PRODUCTS = "imlcull_two_products"
 transformers.AttentionInterface.register(_TWO_PRODUCTS, _two_products)
 
 THREADS = torch.get_num_threads()
-"""That torch takes for one operation, unless it is told otherwise."""
+"""Torch's default number of intra-op threads."""
 
 
 @contextmanager
 def _in_one_thread() -> Iterator[None]:
-    """Have torch use no thread beside the calling one. Its setting is of a thread, and of those that begin meanwhile:
-    who needs all processors in a thread of its own asks for `THREADS`.
+    """Run torch single-threaded. Torch's setting is per thread, and threads started meanwhile inherit it: a new thread
+    that needs all processors sets `THREADS` itself.
     """
     torch.set_num_threads(1)
     try:

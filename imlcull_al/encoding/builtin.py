@@ -1,8 +1,8 @@
-"""Encoders that see more than the whole photo made small: tiles of it in full resolution.
+"""Encoders that see full-resolution tiles beside the downscaled photo.
 
-`TiledEncoder` is the built-in one: its transformer says of the whole view what is in the picture, and of the whole view
-and of every tile what spoils it. `SideBySide` puts it beside any other encoder.
-Knows nothing of files, of where photos come from, or of which tiles are worth a look.
+`TiledEncoder` is the built-in encoder: one transformer extracts content from the whole view, and defects from the whole
+view and from every tile. `SideBySide` concatenates it to any other encoder.
+Independent of files and of the choice of tiles.
 """
 
 import hashlib
@@ -16,54 +16,55 @@ from ..photos import tiles as places
 from .encoder import Encoder, VisionEncoder
 
 QUALITIES = ("defocus", "motion", "dark", "bright", "noise", "compression", "tilt", "occlusion", "severity")
-"""What the numbers of the built-in pooler mean: how strong each defect is, 0 (not there) … 1, and all of them."""
+"""The outputs of the built-in pooler: the strength of each defect, 0 (absent) … 1, and overall severity."""
 _BLURS = [QUALITIES.index("defocus"), QUALITIES.index("motion")]
 _VERSION = "imlcull tiles 1"
 WEIGHT = 0.5
-"""Of the part about quality beside that about content, which has length 1: its length is then some 0.5 on sound photos
-and 1 on spoiled ones. With more of it spoiled frames look less like the sound ones of their burst."""
+"""Weight of the quality part; the content part is normalized to length 1. The quality part then has a length of some
+0.5 on sound photos and 1 on defective ones. A larger weight would separate defective frames from the rest of their
+burst."""
 
 
 @dataclass(frozen=True)
 class TiledEncoder:
-    """A transformer whose pooler tells quality (pooling `both`), on the whole photo and on its tiles."""
+    """A transformer whose pooler predicts quality (pooling `both`), on the whole photo and its tiles."""
 
     name: str
     reference: str
     whole: VisionEncoder
     trained: VisionEncoder
-    """The same transformer by its class token: what a training tunes, beside this encoder as it is."""
+    """The same transformer, pooled by its class token: the part that fine-tuning updates; this encoder stays frozen."""
     notice: str = ""
     looks_at_tiles: bool = True
 
     @property
     def beside(self) -> Encoder:
-        """Itself."""
+        """The encoder itself."""
         return self
 
     @property
     def fingerprint(self) -> str:
-        """Another one for other weights, another choice of tiles, or another way of putting it all together."""
+        """Digest of the weights, the tile selection (by version) and the composition."""
         return hashlib.sha256(f"{_VERSION} {WEIGHT} {self.whole.fingerprint}".encode()).hexdigest()
 
     @property
     def dim(self) -> int:
-        """Length of an embedding: content, then quality of the whole, of the tiles on average, and of each."""
+        """Length of an embedding: content, then quality of the whole view, the tile average, and each tile."""
         return self.whole.dim + (1 + places.COUNT) * len(QUALITIES)
 
     @property
     def side(self) -> int:
-        """As for the whole view."""
+        """As for the whole view alone."""
         return self.whole.side
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
-        """B RGB images and the strips of their tiles → (B, D) float32."""
+        """B RGB images and their tile strips → (B, D) float32."""
         strips = [_tiles_of(image) for image in images] if tiles is None else tiles
         each = [tile for strip in strips for tile in places.parted(strip)]
         return composed(self.whole.encode(images), self._quality(each).reshape(len(strips), -1, len(QUALITIES)))
 
     def quality(self, strip: Image.Image) -> np.ndarray:
-        """The tiles of a strip → (n, 9), how strong each of `QUALITIES` is."""
+        """The n tiles of a strip → (n, 9), the strength of each of `QUALITIES`."""
         return self._quality(places.parted(strip))
 
     def _quality(self, tiles: Sequence[Image.Image]) -> np.ndarray:
@@ -72,13 +73,13 @@ class TiledEncoder:
         return rows[:, -len(QUALITIES) :]
 
     def sharpness(self, strip: Image.Image) -> np.ndarray:
-        """The tiles of a strip → (n,), 1 for sharp … 0 for as blurred as photos are."""
+        """The n tiles of a strip → (n,), from 0 (as blurred as photos get) to 1 (sharp)."""
         return np.clip(1 - self.quality(strip)[:, _BLURS].max(axis=1), 0, 1)
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Two encoders as one: their embeddings, each of length 1, one after the other."""
+    """Two encoders as one: their unit-length embeddings, concatenated."""
 
     trained: VisionEncoder
     beside: TiledEncoder
@@ -88,38 +89,38 @@ class SideBySide:
 
     @property
     def notice(self) -> str:
-        """That of the first: of the second there is none."""
+        """The notice of the first encoder; the built-in one has none."""
         return self.trained.notice
 
     @property
     def fingerprint(self) -> str:
-        """Another one where either has another."""
+        """Digest of both fingerprints."""
         return hashlib.sha256(f"{self.trained.fingerprint} {self.beside.fingerprint}".encode()).hexdigest()
 
     @property
     def dim(self) -> int:
-        """Of both together."""
+        """Sum of both dimensions."""
         return self.trained.dim + self.beside.dim
 
     @property
     def side(self) -> int:
-        """As much as the more demanding of both wants."""
+        """The larger of both."""
         return max(self.trained.side, self.beside.side)
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
-        """B RGB images and the strips of their tiles → (B, D) float32."""
+        """B RGB images and their tile strips → (B, D) float32."""
         return side_by_side(self.trained.encode(images), self.beside.encode(images, tiles))
 
 
 def composed(whole: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """What the transformer says of B whole photos (B, C + 9) and of their tiles (B, T, 9) → embeddings (B, D)."""
+    """Transformer outputs for B whole views (B, C + 9) and their tiles (B, T, 9) → embeddings (B, D)."""
     content, seen = whole[:, : -len(QUALITIES)], whole[:, -len(QUALITIES) :]
     parts = [seen, quality.mean(axis=1), quality.reshape(len(quality), -1)]
     return np.concatenate([_unit(content), WEIGHT * np.concatenate(parts, axis=1)], axis=1)
 
 
 def side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(B, D) and (B, E) → (B, D + E)."""
+    """Normalize and concatenate: (B, D) and (B, E) → (B, D + E)."""
     return np.concatenate([_unit(first), _unit(second)], axis=1)
 
 

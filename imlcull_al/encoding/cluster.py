@@ -1,8 +1,8 @@
-"""Embeddings by the workers of a Ray cluster: each does what `embeddings.ensure` does, and all end up in one cache.
+"""Compute embeddings on the workers of a Ray cluster and merge them into one cache.
 
-A worker takes small batches of photos and puts what it makes of them into a shard (see `shards`); it begins another one
-now and then, so that none grows large. Photos and cache must lie where every machine of the cluster finds them under
-the same path. The only module that imports ray, and only when work begins. Knows nothing of stages, labels or scores.
+Each worker runs `embeddings.fill` on small batches of photos and writes a shard (see `shards`). It starts a new shard
+now and then, so that none grows large. Photos and cache must be visible to every machine under the same path.
+The only module that imports ray, and only when work begins. Independent of stages, labels and scores.
 """
 
 import logging
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MOST_CORES = 2
-"""Cores of one worker, at most: each prepares pixels by one thread, but also holds the weights once more."""
+"""Cores per worker, at most: each core adds a preprocessing thread, each worker another copy of the weights."""
 _WHAT = "embedding on the cluster"
-_BATCHES = 8  # of the encoder in one batch of a worker, at most: what is lost with a worker that is killed
-_ROUNDS = 4  # batches for each worker, where there are enough photos: the slower ones take fewer
-_DEATHS = 3  # of workers in a row before their first batch, after which the run is given up
-_OBJECT_STORE = 256 << 20  # bytes; paths and counts go through it, photos don't
+_BATCHES = 8  # encoder batches per task, at most: the work lost when a worker is killed
+_ROUNDS = 4  # tasks per worker, given enough photos, to balance the load between fast and slow workers
+_DEATHS = 3  # consecutive workers that die during startup before the run is aborted
+_OBJECT_STORE = 256 << 20  # bytes; it carries paths and counts, not photos
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -59,14 +59,14 @@ def fill(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> int:
-    """Put the embeddings of `paths` that the cache lacks into it, and return how many the workers computed.
+    """Compute the embeddings of `paths` that the cache lacks. Returns how many were computed.
 
-    `load` makes `encoder` again in a worker; it is pickled. `address`: of a Ray cluster (`host:port`, or `auto`), else
-    this machine alone makes one; where this process is connected to a cluster already, that one is used. `batch_size`:
-    photos the encoder sees at once. `cores`: of one worker.
+    `load` recreates `encoder` in a worker; it is pickled. `address`: a Ray cluster (`host:port` or `auto`); by default
+    the cluster this process is connected to, else a local one. `batch_size`: photos per encoder batch. `cores`: per
+    worker.
 
-    Raises `ClusterError`, `EncoderError` where a worker has another encoder, `StorageError` where it doesn't see the
-    cache, and `Cancelled`. Whatever ends it, photos of finished batches are in the cache.
+    Raises `ClusterError`; `EncoderError` if a worker loads a different encoder; `StorageError` if a worker can't see
+    the cache; `Cancelled`. However the run ends, finished batches are in the cache.
     """
 
     def cache_in(folder: Path) -> EmbeddingCache:
@@ -90,9 +90,9 @@ def fill(
 
 
 def _layout(nodes: Sequence[Mapping[str, float]], cores: int | None) -> tuple[int, int, int]:
-    """Cores and GPUs of a worker, and how many workers there are, on nodes with so many `CPU` and `GPU`.
+    """Cores per worker, GPUs per worker, and the number of workers, given each node's `CPU` and `GPU` counts.
 
-    Where there are GPUs, every worker has one, with its share of the cores.
+    If the cluster has GPUs, every worker gets one GPU and its share of the cores.
     """
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)
     if gpus:
@@ -106,13 +106,13 @@ def _layout(nodes: Sequence[Mapping[str, float]], cores: int | None) -> tuple[in
 
 
 def _batches(paths: Sequence[str | Path], batch_size: int, workers: int) -> list[Sequence[str | Path]]:
-    """What a worker takes at a time: whole batches of the encoder, in the order of a local run."""
+    """Split the photos into tasks: whole encoder batches, in the order of a local run."""
     size = batch_size * max(1, min(_BATCHES, len(paths) // (_ROUNDS * workers * batch_size)))
     return [paths[start : start + size] for start in range(0, len(paths), size)]
 
 
 def _ray() -> "ModuleType":
-    """Ray, which says nothing and asks nobody."""
+    """Import Ray with logging and telemetry off."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -127,20 +127,20 @@ def _ray() -> "ModuleType":
 
 @contextmanager
 def _connected(address: str | None) -> "Iterator[ModuleType]":
-    """Ray with a cluster. One made here listens to nobody without its secret, and leaves nothing behind."""
+    """Ray, connected to a cluster. A local one requires a random token and removes its temporary files."""
     if address is not None:
         _check_reachable(address)
-    elif "ray" not in sys.modules:  # which reads them when it is imported
+    elif "ray" not in sys.modules:  # Ray reads these at import
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     ray = _ray()
     if ray.is_initialized():
         yield ray
         return
-    here = Path(os.sep, "tmp") if os.name == "posix" else None  # sockets have short paths
+    here = Path(os.sep, "tmp") if os.name == "posix" else None  # Unix socket paths must be short
     with (
         tempfile.TemporaryDirectory(prefix="ray-", dir=here, ignore_cleanup_errors=True) as folder,
         Path(os.devnull).open("w") as nowhere,
-        redirect_stdout(nowhere),  # Ray's news of machines that went away
+        redirect_stdout(nowhere),  # Ray prints notices of lost machines
     ):
         local = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE, "_temp_dir": folder}
         try:
@@ -151,7 +151,7 @@ def _connected(address: str | None) -> "Iterator[ModuleType]":
                     logging_level=logging.CRITICAL,
                     **({} if address else local),  # type: ignore[arg-type]
                 )
-        # Ray raises whatever its connection, its versions or its secrets run into.
+        # Ray raises all kinds of exceptions for bad connections, versions and tokens.
         except Exception as error:
             raise _no_cluster(address or "this machine", error) from error
         try:
@@ -161,7 +161,7 @@ def _connected(address: str | None) -> "Iterator[ModuleType]":
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for minutes. Raises `ClusterError`."""
+    """Fail fast: Ray would retry for minutes. Raises `ClusterError`."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     if port.isdigit():
         try:
@@ -172,14 +172,14 @@ def _check_reachable(address: str) -> None:
 
 def _no_cluster(where: str, error: Exception) -> ClusterError:
     return ClusterError(
-        f"There is no Ray cluster to work on at {where}: {_first_line(error)}. "
+        f"Found no Ray cluster at {where}: {_first_line(error)}. "
         "Check the address, and run this on a machine of the cluster."
     )
 
 
 @contextmanager
 def _muffled() -> Iterator[None]:
-    """Drop what Ray writes to the terminal past Python; what matters of it comes as an exception too."""
+    """Silence file descriptor 2, to which Ray's native code writes. Anything important also arrives as an exception."""
     terminal = os.dup(2)
     try:
         with Path(os.devnull).open("wb") as nowhere:
@@ -193,7 +193,7 @@ def _muffled() -> Iterator[None]:
 def _outcomes(
     ray: "ModuleType", batches: Sequence[bytes], worker: tuple[Any, ...], layout: tuple[int, int, int]
 ) -> Generator[Mapping[str, Any], None, None]:
-    """What a `ShardWorker` says of each batch, as they are done. Raises `ClusterError`."""
+    """Yield the outcome of each batch as `ShardWorker` finishes it. Raises `ClusterError`."""
     cores, gpus, workers = layout
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -203,7 +203,7 @@ def _outcomes(
     try:
         yield from rows.map_batches(
             ShardWorker,
-            batch_size=1,  # a row is a batch of photos, and is tried again by another worker where one died
+            batch_size=1,  # a row is a batch of photos; if its worker dies, another one retries it
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(batches))),
             fn_constructor_args=worker,
             num_cpus=cores,
@@ -212,13 +212,13 @@ def _outcomes(
     except (ray.exceptions.RayError, ray.data.exceptions.ExecutionTimeoutError) as error:
         raise ClusterError(
             f"The work on the cluster broke off: {_first_line(error)}. What was done is kept. Check that every machine "
-            "has imlcull with its requirements, then run it again."
+            "has imlcull and its requirements, then run it again."
         ) from error
 
 
 @contextmanager
 def _heard() -> Iterator[threading.Event]:
-    """Set at Ctrl-C, beside what that does: inside of Ray's code it may do nothing."""
+    """An event set at Ctrl-C, in addition to the `KeyboardInterrupt`, which Ray's code may swallow."""
     pressed = threading.Event()
 
     def note(number: int, frame: Any) -> None:
@@ -239,7 +239,7 @@ def _heard() -> Iterator[threading.Event]:
 def _follow(
     outcomes: Iterable[Mapping[str, Any]], total: int, progress: Progress, stop: Stop, pressed: threading.Event
 ) -> None:
-    """Say how far the workers are. Raises the first error of one of them, `Cancelled`, and `KeyboardInterrupt`."""
+    """Report progress as outcomes arrive. Raises the first worker error, `Cancelled` or `KeyboardInterrupt`."""
     done = unseen = 0
     for outcome in outcomes:
         if pressed.is_set():
@@ -253,11 +253,11 @@ def _follow(
     if pressed.is_set():
         raise KeyboardInterrupt
     if unseen:
-        log.warning("Photos that workers did not see: %d. Put them where all machines find them by one path.", unseen)
+        log.warning("Photos that workers did not see: %d. Put them on a path that all machines share.", unseen)
 
 
 def _first_line(error: BaseException) -> str:
-    """What an error of Ray comes down to: the cause, without the traces of other processes."""
+    """The root cause of a Ray error in one line, without remote tracebacks."""
     cause = getattr(error, "cause", None) or error.__cause__ or error
     lines = [line for line in str(cause).splitlines() if line.strip()]
     return f"{type(cause).__name__}: {lines[-1].strip().rstrip('.')}" if lines else type(cause).__name__

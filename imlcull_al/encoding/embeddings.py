@@ -1,12 +1,12 @@
-"""One embedding per photo: found in the cache by content, or computed and cached.
+"""One embedding per photo, looked up in the cache by content or computed and cached.
 
     ensure(paths, encoder, cache_dir).rows      # (N, D), in memory
-    fill(paths, encoder, cache_dir)             # the same work, and no row is held longer than until it is cached
+    fill(paths, encoder, cache_dir)             # fills the cache only; rows are dropped once written
 
-New files are read here to name their bytes, and by a decoder for moment and pixels, a bounded distance ahead of the
-encoder; batches are encoded by as many threads as there are processors. Where nothing changed, photos are told by one
-`stat` each, all else is arithmetic on arrays.
-Knows nothing of stages, labels or scores.
+New files are hashed in this process; decoder processes read the capture time and the pixels. Reading is prefetched a
+bounded distance ahead of the encoder, and batches are encoded by one thread per processor. An unchanged photo costs one
+`stat`; everything else is array arithmetic.
+Independent of stages, labels and scores.
 """
 
 import os
@@ -31,18 +31,18 @@ from .encoder import Encoder, encode_each
 
 DEFAULT_BATCH_SIZE = 8
 _FLUSH_ROWS = 256
-_SAVE_SECONDS = 30.0  # a kill costs the work of no more than this
+_SAVE_SECONDS = 30.0  # the most work that a kill can lose
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What the encoder sees of a set of photos.
+    """The embeddings of a set of photos.
 
-    `keys`: the readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
-    `taken`: (N,) float64, when each was taken, in seconds by the camera's clock; `compensation`: (N,) float64, exposure
-    compensation in EV; NaN for unknown.
-    `found`: photos whose row was in the cache, or was made for another of the same content; `computed`: rows that the
-    encoder made in this run. Found, computed and unreadable add up to all photos.
+    `keys`: readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
+    `taken`: (N,) float64, capture time in seconds by the camera's clock; `compensation`: (N,) float64, exposure
+    compensation in EV. Both are NaN where unknown.
+    `found`: photos whose row was in the cache or was computed for a duplicate; `computed`: rows computed in this run.
+    `found`, `computed` and `unreadable` add up to all photos.
     """
 
     keys: tuple[str, ...]
@@ -54,7 +54,7 @@ class Embeddings:
     compensation: np.ndarray
 
     def is_same(self, other: "Embeddings | None") -> bool:
-        """Whether both say the same of the same photos; how they came about doesn't matter."""
+        """Whether photos and values are equal. `found` and `computed` are not compared."""
         if other is None or self.keys != other.keys or self.unreadable != other.unreadable:
             return False
         columns = ((self.rows, other.rows), (self.taken, other.taken), (self.compensation, other.compensation))
@@ -62,9 +62,7 @@ class Embeddings:
 
 
 class Filled(NamedTuple):
-    """What a cache has now: photos `found` in it, rows `computed` in this run, and key → reason of the unreadable; see
-    `Embeddings`.
-    """
+    """The outcome of `fill`: photos `found`, rows `computed`, and `unreadable` (key → reason), as in `Embeddings`."""
 
     found: int
     computed: int
@@ -72,8 +70,8 @@ class Filled(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """One file as a reading thread leaves it: a row of the work. An image only where the content is new and readable;
-    no content where the file could not be read.
+    """One file as read by a thread. `image` is None for known or undecodable content; `content` is None where the file
+    could not be read.
     """
 
     row: int
@@ -93,9 +91,9 @@ def ensure(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Embeddings:
-    """The embeddings of `paths` (key → file). A second call over unchanged files reads and computes nothing.
+    """Return the embeddings of `paths` (key → file). A second call over unchanged files reads and computes nothing.
 
-    Raises `Cancelled` when `stop` says so; what was computed by then is in the cache.
+    Raises `Cancelled` when `stop` returns true; rows computed by then are in the cache.
     """
     work = _Work(paths, encoder, cache_dir, keep=True)
     work.run(batch_size, progress, stop)
@@ -111,14 +109,14 @@ def fill(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Filled:
-    """Have the cache hold what `ensure` would give; in memory that does not grow with D. Raises as `ensure`."""
+    """Fill the cache with what `ensure` would return, in memory independent of D. Raises as `ensure`."""
     work = _Work(paths, encoder, cache_dir, keep=False)
     work.run(batch_size, progress, stop)
     return work.filled()
 
 
 class _Work:
-    """The state of one `ensure`. A row is a place among the sorted keys."""
+    """The state of one `ensure` or `fill`. A row is an index into the sorted keys."""
 
     def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, keep: bool) -> None:
         self.encoder = encoder
@@ -129,15 +127,15 @@ class _Work:
         self.is_known, self.contents = self.files.look_up(self.paths)
         self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, keep=keep)
         self.failed: dict[int, str] = {}
-        self.made: dict[str, int] = {}  # content id → row that was computed in this run
-        self.same: list[int] = []  # rows whose content has an embedding already, under another name
+        self.made: dict[str, int] = {}  # content id → row computed in this run
+        self.same: list[int] = []  # rows of duplicates, whose content has an embedding already
         self.unsaved: list[tuple[str, np.ndarray]] = []
         self.unsaved_reasons: dict[str, str] = {}
         self.saved_at = time.monotonic()
         self.done = 0
 
     def run(self, batch_size: int, progress: Progress, stop: Stop) -> None:
-        """Find or compute everything that is missing."""
+        """Compute all missing rows and save them."""
         batch_size = min(batch_size, len(self.keys) or 1)
         self._take_reasons()
         missing = self._missing()
@@ -147,7 +145,7 @@ class _Work:
         try:
             self._compute(missing, in_cache, batch_size, progress, stop)
             self._copy_same()
-            damaged = self._missing()  # a file of another name wants a row of the cache that is no longer whole
+            damaged = self._missing()  # duplicates whose cached row turned out to be damaged
             self._compute(damaged, frozenset(), batch_size, progress, stop)
             self._copy_same()
         finally:
@@ -155,7 +153,7 @@ class _Work:
         progress("embedding", len(self.keys), len(self.keys))
 
     def embeddings(self) -> Embeddings:
-        """Rows in the order of the keys."""
+        """The result of `ensure`, rows in key order."""
         assert self.rows is not None
         _, taken, compensation = self.contents
         if not self.failed:
@@ -168,12 +166,12 @@ class _Work:
         return Embeddings(keys, rows, unreadable, found, computed, taken, compensation)
 
     def filled(self) -> Filled:
-        """How many there are of which kind."""
+        """The result of `fill`."""
         unreadable = {self.keys[row]: self.failed[row] for row in sorted(self.failed)}
         return Filled(len(self.keys) - len(unreadable) - len(self.made), len(self.made), unreadable)
 
     def save(self) -> None:
-        """Put what is new into the files of the cache."""
+        """Write new rows, reasons and content ids to the cache."""
         self._flush()
         self.files.save()
         self.saved_at = time.monotonic()
@@ -184,7 +182,7 @@ class _Work:
         return np.flatnonzero(missing)
 
     def _take_reasons(self) -> None:
-        """Photos that are known to be unreadable."""
+        """Mark photos whose content is cached as unreadable."""
         unknown = np.flatnonzero(self.is_known & ~self.is_there)
         for row, content_id in zip(unknown.tolist(), as_hex(self.contents.ids[unknown]), strict=True):
             if content_id in self.reasons:
@@ -193,7 +191,7 @@ class _Work:
     def _compute(
         self, missing: np.ndarray, in_cache: Collection[str], batch_size: int, progress: Progress, stop: Stop
     ) -> None:
-        """Read these rows, and encode those whose content is not `in_cache`."""
+        """Read the rows `missing` and encode new content. Ids in `in_cache` are not decoded again."""
         self.done = len(self.keys) - len(missing)
         was_stopped = False
 
@@ -203,7 +201,7 @@ class _Work:
             with closing(in_order(lambda row: self._read(row, in_cache), files, ahead=2 * batch_size)) as reads:
                 for read in reads:
                     if was_stopped := stop():
-                        return  # what is being encoded is still taken
+                        return  # batches in flight are still kept
                     progress("embedding", self.done, len(self.keys))
                     if self._is_image(read):
                         yield read
@@ -218,7 +216,7 @@ class _Work:
             raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
 
     def _read(self, row: int, in_cache: Collection[str]) -> _Read:
-        """In a thread of its own."""
+        """Hash and decode one file. Runs in a worker thread."""
         path = self.paths[row]
         state = stat_of(path)
         content = None
@@ -226,17 +224,17 @@ class _Work:
             content_id = photos.identify(path)
             if content_id in in_cache or content_id in self.made or content_id in self.reasons:
                 return _Read(row, state, Content(content_id, *photos.moment(path)), None, None, None)
-            content = Content(content_id, *photos.UNKNOWN)  # where it can't be decoded, nobody needs its moment
+            content = Content(content_id, *photos.UNKNOWN)  # an undecodable photo needs no moment
             decode = photos.decode_with_tiles if self.encoder.looks_at_tiles else photos.decode_file
             image, moment, tiles = decode(path, state, self.encoder.side, content_id)
             return _Read(row, state, Content(content_id, *moment), image, tiles, None)
         except UnreadablePhoto as error:
             return _Read(row, state, content if error.lasting else None, None, None, str(error))
-        except Exception as error:  # noqa: BLE001 - one photo must not end the work on all others
+        except Exception as error:  # noqa: BLE001 - one photo must not abort the whole run
             return _Read(row, state, None, None, None, f"it can't be read: {in_words(error)}")
 
     def _is_image(self, read: _Read) -> bool:
-        """Note what is known of a file now; whether there is an image to encode."""
+        """Record the outcome of a read. Returns whether there is an image to encode."""
         if read.content is None:
             self.failed[read.row] = read.reason or ""
             return False
@@ -255,20 +253,20 @@ class _Work:
         return False
 
     def _encoded(self, batch: list[_Read]) -> tuple[list[_Read], list[np.ndarray | str]]:
-        """In a thread of its own."""
+        """Encode a batch and release its images. Runs in a worker thread."""
         images = [read.image for read in batch if read.image is not None]
         tiles = [read.tiles for read in batch if read.tiles is not None]
         rows = encode_each(self.encoder, images, tiles if self.encoder.looks_at_tiles else None)
         return [read._replace(image=None, tiles=None) for read in batch], rows
 
     def _take(self, batch: list[_Read], rows: list[np.ndarray | str]) -> None:
-        """Keep new rows; one that is not finite, or could not be made, is a failure of its photo."""
+        """Keep new rows. A row that is not finite, or a reason in place of a row, marks its photo as unreadable."""
         for read, row in zip(batch, rows, strict=True):
             assert read.content is not None
             content_id = read.content.content_id
             if isinstance(row, str):
                 del self.made[content_id]
-                self.failed[read.row] = self.reasons[content_id] = row  # not for the cache: it may work another time
+                self.failed[read.row] = self.reasons[content_id] = row  # not cached: it may be transient
                 continue
             if not np.isfinite(row).all():
                 del self.made[content_id]
@@ -284,7 +282,7 @@ class _Work:
             self._flush()
 
     def _copy_same(self) -> None:
-        """Rows of files whose content has an embedding under another name, from this run or from the cache."""
+        """Fill in the rows of duplicates, from this run or from the cache."""
         elsewhere = []
         for row, content_id in zip(self.same, as_hex(self.contents.ids[self.same]), strict=True):
             source = self.made.get(content_id)
@@ -307,7 +305,7 @@ class _Work:
         self.failed[row] = self.reasons[content_id] = self.unsaved_reasons[content_id] = reason
 
     def _flush(self) -> None:
-        """Put new rows into the cache file."""
+        """Append new rows and reasons to the cache file."""
         ids = [content_id for content_id, _ in self.unsaved]
         rows = np.stack([row for _, row in self.unsaved]) if ids else np.empty((0, self.encoder.dim), np.float32)
         self.cache.append(ids, rows, self.unsaved_reasons)
@@ -320,7 +318,7 @@ def _batches(reads: Iterator[_Read], size: int) -> Iterator[list[_Read]]:
 
 
 def _compacted(rows: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """The rows (n, D) to `keep` (N,) bool, moved to the front of the same memory: a copy could fill it."""
+    """The rows (n, D) selected by `keep` (N,) bool, moved to the front in place: a copy could exhaust memory."""
     places = np.flatnonzero(keep)
     for start in range(0, len(places), 4096):
         block = places[start : start + 4096]

@@ -1,8 +1,8 @@
-"""What an encoder is, and the plain one: a vision transformer and its preprocessing, on the whole photo.
+"""The encoder protocol, and the plain encoder: a vision transformer with its preprocessing, on the whole photo.
 
-Name and fingerprint, which embeddings are bound to, come from small files and file hashes; weights are loaded when the
-first photo is encoded.
-Knows nothing of photos on disk, caches or labels.
+Embeddings are bound to an encoder's fingerprint, which is derived from its configuration and file hashes. Weights are
+loaded lazily, at the first `encode`.
+Independent of photo files, caches and labels.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FINGERPRINT_VERSION = "imlcull encoder 1"
 MAX_SIZE = 65536
-"""Of what a transformer says of a photo; the largest have 6,144 numbers."""
+"""Upper bound on embedding sizes. The largest models have 6,144."""
 POOLINGS = ("first", "pooler", "mean", "both")
 
 _loading = threading.Lock()
@@ -32,26 +32,26 @@ _runners: "WeakValueDictionary[str, Runner]" = WeakValueDictionary()
 
 
 class Encoder(Protocol):
-    """What the cache, the scores and a training need of an encoder."""
+    """What caching, scoring and fine-tuning require of an encoder."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The display name."""
         ...
 
     @property
     def reference(self) -> str:
-        """What `load_encoder` makes it from again; empty for one that lies in a model file."""
+        """The argument with which `load_encoder` recreates it; empty for an encoder stored in a model file."""
         ...
 
     @property
     def notice(self) -> str:
-        """A sentence to show wherever its scores are shown: it stands in for another one. Empty for none."""
+        """A sentence to show beside its scores when it replaces the requested encoder; otherwise empty."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal; another one for other weights, preprocessing or pooling."""
+        """Hexadecimal digest of weights, preprocessing and pooling."""
         ...
 
     @property
@@ -61,28 +61,29 @@ class Encoder(Protocol):
 
     @property
     def side(self) -> int:
-        """Pixels of the shorter side below which decoding small would lose what `encode` sees."""
+        """Shorter side in pixels below which a reduced decode would change what `encode` sees."""
         ...
 
     @property
     def looks_at_tiles(self) -> bool:
-        """Whether `encode` looks at tiles in full resolution."""
+        """Whether `encode` uses full-resolution tiles."""
         ...
 
     @property
     def trained(self) -> "VisionEncoder":
-        """The part of it that a training tunes."""
+        """The part that fine-tuning updates."""
         ...
 
     @property
     def beside(self) -> "Encoder | None":
-        """The encoder whose embeddings stand beside those of `trained` in a model, and stay as they are."""
+        """Frozen encoder whose embeddings are concatenated to those of `trained`."""
         ...
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
-        """B RGB images of any size → (B, D) float32. Threads call it at the same time.
+        """B RGB images of any size → (B, D) float32. Thread-safe.
 
-        `tiles`: theirs, each as `tiles.cut` lays them out, where `looks_at_tiles`; by default those of the images.
+        `tiles`: one strip per image, laid out by `tiles.cut`, used if `looks_at_tiles`. By default they are cut from
+        the images.
         """
         ...
 
@@ -90,15 +91,15 @@ class Encoder(Protocol):
 def encode_each(
     encoder: Encoder, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None
 ) -> list[np.ndarray | str]:
-    """Of each image its row (D,), or the reason why it alone can't be encoded; the others of its batch have theirs.
+    """Per image its row (D,), or the reason why it can't be encoded. A failing batch is retried image by image.
 
-    Raises `EncoderError` where the encoder can't encode a plain image either: then no photo is at fault.
+    Raises `EncoderError` if the encoder fails on a plain image too: then no photo is at fault.
     """
     try:
         return list(_rows(encoder, images, tiles))
     except ImlcullError:
         raise
-    except Exception as error:  # noqa: BLE001 - torch, Pillow and numpy raise what they run into
+    except Exception as error:  # noqa: BLE001 - torch, Pillow and numpy raise anything
         if len(images) == 1:
             _check_encodes(encoder)
             return [f"the encoder {encoder.name} failed on it: {in_words(error)}"]
@@ -109,7 +110,7 @@ def encode_each(
 def _rows(encoder: Encoder, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None) -> np.ndarray:
     rows = np.asarray(encoder.encode(images, tiles), np.float32)
     if rows.shape != (len(images), encoder.dim):
-        raise ValueError(f"it gave numbers of the shape {rows.shape} for {len(images)} photos")
+        raise ValueError(f"it returned an array of shape {rows.shape} for {len(images)} photos")
     return rows
 
 
@@ -127,28 +128,28 @@ def _check_encodes(encoder: Encoder) -> None:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything of an encoder but its weights, as plain values that go into files."""
+    """Everything about an encoder except its weights, as plain serializable values."""
 
     vision_config: dict[str, Any]
     preprocessing: Preprocessing
     pooling: str
 
     def __post_init__(self) -> None:
-        """Refuse a pooling that nobody knows, and embeddings that could fill the memory, with `ValueError`."""
+        """Raises `ValueError` for an unknown pooling, or for embeddings large enough to exhaust memory."""
         if self.pooling not in POOLINGS:
-            raise ValueError(f"the pooling {self.pooling[:20]} is none of {', '.join(POOLINGS)}")
+            raise ValueError(f"the pooling {self.pooling[:20]} is not one of {', '.join(POOLINGS)}")
         sizes = [self.vision_config.get(name) for name in ("hidden_size", "pooler_output_size")]
         if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes[: 1 + (self.pooling == "both")]):
             raise ValueError(f"its embeddings don't have 1 to {MAX_SIZE:,} numbers")
 
     @property
     def dim(self) -> int:
-        """Length of an embedding."""
+        """Length of an embedding, D."""
         hidden: int = self.vision_config["hidden_size"]
         return hidden + int(self.vision_config["pooler_output_size"]) if self.pooling == "both" else hidden
 
     def digest(self, weights: str) -> str:
-        """The fingerprint of this architecture with weights of that digest: 64 hexadecimal digits."""
+        """The fingerprint of this architecture with the weights whose digest is `weights`: 64 hexadecimal digits."""
         parts = [
             _FINGERPRINT_VERSION,
             weights,
@@ -161,11 +162,11 @@ class Architecture:
 
 @dataclass
 class VisionEncoder:
-    """An encoder whose weights `build` makes when they are first needed; safe to share between threads."""
+    """An encoder that calls `build` to load its weights at first use. Thread-safe."""
 
     name: str
     reference: str
-    """What `load_encoder` makes this encoder from again; empty for one that lies in a model file."""
+    """The argument with which `load_encoder` recreates it; empty for an encoder stored in a model file."""
     architecture: Architecture
     fingerprint: str
     build: "Callable[[], Backbone]"
@@ -181,23 +182,21 @@ class VisionEncoder:
 
     @property
     def side(self) -> int:
-        """Twice the preprocessing's shorter side: a reduced decode then changes little (see benchmarks/RESULTS.md)."""
+        """Twice the input size: from there on a reduced decode changes little (see benchmarks/RESULTS.md)."""
         return 2 * self.architecture.preprocessing.side
 
     @property
     def trained(self) -> "VisionEncoder":
-        """Itself."""
+        """The encoder itself."""
         return self
 
     @property
     def beside(self) -> None:
-        """None."""
+        """None: there is no second encoder."""
         return
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
-        """B RGB images → (B, D) float32; `tiles` are not looked at. Raises `EncoderError` when the weights can't be
-        loaded.
-        """
+        """B RGB images → (B, D) float32; `tiles` is ignored. Raises `EncoderError` if the weights can't be loaded."""
         return self.run(np.stack([self.architecture.preprocessing(image) for image in images]))
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
@@ -210,7 +209,7 @@ class VisionEncoder:
         return self._runner(torch.from_numpy(pixels)).numpy()
 
     def _shared(self) -> "Runner":
-        """The weights of this fingerprint, loaded once however many sessions use them."""
+        """The runner for this fingerprint, loaded once and shared by all sessions."""
         with _loading:
             runner = _runners.get(self.fingerprint)
             if runner is None:

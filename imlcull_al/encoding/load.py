@@ -1,10 +1,10 @@
-"""From the name of a model to an encoder: the built-in one, a local folder, a Hugging Face id, or two side by side.
+"""Load an encoder by name: built-in, a local folder, a Hugging Face id, or one of these combined with the built-in.
 
-    builtin                                 the one in `imlcull_al/builtin`, which looks at tiles in full resolution too
+    builtin                                 the one in `imlcull_al/builtin`: whole photo and full-resolution tiles
     google/vit-base-patch16-224             a Hugging Face id or a folder: a vision transformer on the whole photo
-    google/vit-base-patch16-224+builtin     both, side by side
+    google/vit-base-patch16-224+builtin     both, embeddings concatenated
 
-What configs in a checkpoint's folder mean is known here and nowhere else. Knows nothing of photos, caches or labels.
+The only module that interprets a checkpoint's config files. Independent of photos, caches and labels.
 """
 
 import os
@@ -29,7 +29,7 @@ DEFAULT_MODEL = f"google/vit-base-patch16-224{BESIDE}"
 _FOLDER = Path(__file__).parents[1] / "builtin"
 _CONFIG_FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
 _WEIGHTS_PATTERNS = ("*.safetensors", "*.safetensors.index.json")
-# The library's pooler of these is trained with the model. Of plain ViT and DeiT it is not: there the class token is.
+# Models whose pooler was trained with them. The pooler of plain ViT and DeiT was not; use their class token.
 _POOLER_MODELS = (
     "clip_vision_model",
     "siglip_vision_model",
@@ -45,10 +45,10 @@ _FIRST_TOKEN_MODELS = (
 
 
 def load_encoder(model: str | None = None) -> Encoder:
-    """The encoder named `model`; default `DEFAULT_MODEL`.
+    """Load the encoder named `model`, by default `DEFAULT_MODEL`.
 
-    Raises `EncoderError` for a folder that holds no vision transformer. In place of an id that is neither on this
-    machine nor to be reached comes the built-in encoder, whose `notice` says so.
+    Raises `EncoderError` for a folder without a vision transformer. A Hugging Face id that is neither on this machine
+    nor reachable falls back to the built-in encoder, whose `notice` says so.
     """
     wanted = model or DEFAULT_MODEL
     if wanted == BUILTIN:
@@ -66,18 +66,18 @@ def load_encoder(model: str | None = None) -> Encoder:
 
 @cache
 def builtin_encoder() -> TiledEncoder:
-    """The encoder that comes with this package, the same for all who ask."""
+    """The encoder shipped with this package, a singleton."""
     return tiled_encoder(_FOLDER)
 
 
 def tiled_encoder(folder: Path) -> TiledEncoder:
-    """The encoder of a folder of weights that were trained as the built-in ones. Raises `EncoderError`."""
+    """The tiled encoder for a folder of weights trained like the built-in ones. Raises `EncoderError`."""
     whole = _from_folder(BUILTIN, BUILTIN, folder, pooling="both")
     return TiledEncoder(BUILTIN, BUILTIN, whole, trained=_from_folder(BUILTIN, BUILTIN, folder))
 
 
 def _vision_encoder(model: str) -> VisionEncoder | None:
-    """That of a folder or a Hugging Face id; None where the hub would have to be asked and is out of reach."""
+    """The encoder of a folder or a Hugging Face id; None if it would have to be downloaded and the hub is offline."""
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 - unlike Path's, these three answer any text
     if os.path.isdir(folder):  # noqa: PTH112
         return _from_folder(folder.resolve().name, str(folder.resolve()), folder)
@@ -89,7 +89,7 @@ def _vision_encoder(model: str) -> VisionEncoder | None:
 
 
 def _from_hub(model: str) -> Path | None:
-    """The snapshot of a Hugging Face id: the one on this machine, else downloaded; None where the hub is out of reach.
+    """The local snapshot of a Hugging Face id, downloaded if missing; None if the hub is unreachable.
 
     Raises `EncoderError` when the hub refuses or the download breaks off.
     """
@@ -118,7 +118,7 @@ def _from_hub(model: str) -> Path | None:
         raise EncoderError(f"{model} is neither a folder nor a Hugging Face id. Name one or the other.") from error
     except (RepositoryNotFoundError, GatedRepoError) as error:
         raise EncoderError(
-            f"The Hugging Face hub has no model {model} that may be read. Check the id, or name a local folder."
+            f"The Hugging Face hub has no accessible model {model}. Check the id, or name a local folder."
         ) from error
     except (OSError, httpx.HTTPError) as error:
         raise EncoderError(
@@ -151,7 +151,7 @@ def _from_folder(name: str, reference: str, folder: Path, pooling: str | None = 
 def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
     tower = config.get("vision_config")
     vision_config = dict(tower if isinstance(tower, dict) else config)
-    if isinstance(tower, dict):  # a text tower beside it: its type is told by the whole model's
+    if isinstance(tower, dict):  # a two-tower model: derive the vision tower's type from the whole model's
         vision_config.setdefault("model_type", f"{config.get('model_type')}_vision_model")
         vision_config["model_type"] = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}.get(
             vision_config["model_type"], vision_config["model_type"]
@@ -159,7 +159,7 @@ def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
     dim = vision_config.get("hidden_size")
     if "patch_size" not in vision_config or "model_type" not in vision_config or type(dim) is not int or dim < 1:
         raise EncoderError(
-            f"{folder} holds a {config.get('model_type', 'nameless')} model, no vision transformer. "
+            f"{folder} holds a {config.get('model_type', 'nameless')} model, not a vision transformer. "
             "Choose a ViT, DeiT, DINOv2, CLIP or SigLIP model."
         )
     for label_field in (
@@ -170,7 +170,7 @@ def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
         "dtype",
         "torch_dtype",
     ):
-        vision_config.pop(label_field, None)  # they change no embedding
+        vision_config.pop(label_field, None)  # they don't affect embeddings
     processor = read_json(folder / "preprocessor_config.json")
     if processor is None:
         processor = (read_json(folder / "processor_config.json") or {}).get("image_processor")

@@ -1,7 +1,7 @@
-"""The files of a checkpoint's folder, checked before a library opens any of them.
+"""The files of a checkpoint folder, validated before any library opens them.
 
-Folders come from strangers: what is no regular file, names files elsewhere, is too long or too deeply nested is refused
-with `EncoderError`. Links are followed: the hub's snapshots consist of them. Knows nothing of what configs mean.
+Folders are untrusted. Files that are not regular, point outside the folder, or are too long or nested too deeply raise
+`EncoderError`. Symbolic links are followed, because the hub's snapshots consist of them. Configs are not interpreted.
 """
 
 import hashlib
@@ -16,17 +16,17 @@ from typing import Any
 from ..errors import EncoderError, in_words
 from ..project.files import without_waiting
 
-_DEEPEST_CONFIG = 100  # objects in each other
-_LONGEST_CONFIG = 16 << 20  # bytes; the names of 21,000 classes take one million
+_DEEPEST_CONFIG = 100  # levels of nesting
+_LONGEST_CONFIG = 16 << 20  # bytes; the names of 21,000 classes take about 1 MB
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files with weights, those first that run no code when they are read; none where there are none."""
+    """The weight files: safetensors if present, else pickles, which can run code when loaded. May be empty."""
     return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
 
 
 def digest_of_files(paths: Sequence[Path]) -> str:
-    """The SHA-256 of what these files hold."""
+    """SHA-256 over the SHA-256 of each file, in order."""
     digest = hashlib.sha256()
     for path in paths:
         try:
@@ -38,8 +38,8 @@ def digest_of_files(paths: Sequence[Path]) -> str:
 
 
 def check(folder: Path) -> None:
-    """Refuse a folder with pipes and devices in it, or a list of weights that leads to some: the library opens what it
-    finds by name, and would wait there.
+    """Raise `EncoderError` for pipes and devices, and for weight indexes that point outside the folder: the library
+    opens files by name and would block on them.
     """
     for path in folder.glob("*.index.json"):
         _check_index(path)
@@ -47,20 +47,20 @@ def check(folder: Path) -> None:
         with suppress(OSError):  # a link to nothing, or to itself
             mode = entry.stat().st_mode
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                raise EncoderError(f"{entry.path} is no regular file. Move it away, or download the model again.")
+                raise EncoderError(f"{entry.path} is not a regular file. Move it away, or download the model again.")
 
 
 def _check_index(path: Path) -> None:
-    """Refuse a list of weight files that names some outside of its folder."""
+    """Raise `EncoderError` if a weight index names files outside its folder."""
     listed = (read_json(path) or {}).get("weight_map")
     if not isinstance(listed, dict) or not all(
         isinstance(each, str) and Path(each).name == each for each in listed.values()
     ):
-        raise EncoderError(f"{path} names weights outside of its folder. Download the model again.")
+        raise EncoderError(f"{path} names weights outside its folder. Download the model again.")
 
 
 def _check_depth(content: Any, most: int = _DEEPEST_CONFIG) -> None:
-    """Raise `RecursionError` before anybody does who copies or writes it again, deeper in calls than the parser."""
+    """Raise `RecursionError` early: copying or serializing a config recurses deeper than parsing it."""
     inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
     if not most:
         raise RecursionError
@@ -69,7 +69,7 @@ def _check_depth(content: Any, most: int = _DEEPEST_CONFIG) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file; None where there is none."""
+    """The JSON object in a file; None if there is no file. Raises `EncoderError`."""
     try:
         with open(path, "rb", opener=without_waiting) as file:
             text = file.read(_LONGEST_CONFIG + 1)

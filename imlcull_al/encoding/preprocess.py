@@ -1,7 +1,7 @@
-"""A checkpoint's own preprocessing: from an RGB image to the numbers its transformer was trained on.
+"""A checkpoint's own preprocessing: from an RGB image to the input its transformer was trained on.
 
-Reads the fields of Hugging Face's `preprocessor_config.json` and gives what the library's own image processor gives,
-within rounding, without torchvision. Knows nothing of models, files or torch.
+Interprets the fields of Hugging Face's `preprocessor_config.json` and matches the library's image processor up to
+rounding, without torchvision. Independent of models, files and torch.
 """
 
 import math
@@ -16,16 +16,16 @@ from ..photos.tiles import without_ends
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-MAX_SIDE = 4096  # pixels; no transformer takes more
+MAX_SIDE = 4096  # pixels; more than any transformer takes
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize, centre crop, rescale, normalise, each as the checkpoint says.
+    """Resize, center crop, rescale and normalize, as configured by the checkpoint.
 
-    `resize`: (height, width) in pixels, or one number for the shorter side, or None. `crop`: (height, width) or None.
-    `resample`: Pillow's number of the filter. `rescale`: factor on 0 … 255, or None. `mean`, `std`: by channel, after
-    the rescaling, or None.
+    `resize`: (height, width) in pixels, the shorter side as one number, or None. `crop`: (height, width) or None.
+    `resample`: Pillow's filter number. `rescale`: factor on 0 … 255, or None. `mean`, `std`: per channel, applied after
+    rescaling, or None.
     """
 
     resize: tuple[int, int] | int | None
@@ -36,22 +36,22 @@ class Preprocessing:
     std: tuple[float, ...] | None
 
     def __post_init__(self) -> None:
-        """Refuse, with `ValueError`, what can't be done or gives photos of different shapes."""
+        """Raises `ValueError` for impossible settings and for those that yield varying shapes."""
         resizes = self.resize is None or _is_side(self.resize) or _are_sides(self.resize)
         if not resizes or not (self.crop is None or _are_sides(self.crop)):
-            raise ValueError(f"the sizes are {self.resize} and {self.crop}, not 1 to {MAX_SIDE} pixels")
+            raise ValueError(f"the sizes {self.resize} and {self.crop} are not within 1 to {MAX_SIDE} pixels")
         if self.crop is None and not isinstance(self.resize, tuple):
-            raise ValueError("it leaves photos of different shapes as they are")
+            raise ValueError("it doesn't bring photos to one shape")
         Image.Resampling(self.resample)
         if any(values is not None and len(values) != 3 for values in (self.mean, self.std)):
-            raise ValueError("mean and std are not three numbers each")
+            raise ValueError("mean and std don't have three numbers each")
         numbers = (self.rescale or 0, *(self.mean or ()), *(self.std or ()))
         if not all(map(math.isfinite, numbers)) or 0 in (self.std or ()):
-            raise ValueError("rescale_factor, mean or std hold a number that can't be used")
+            raise ValueError("rescale_factor, mean or std has an unusable number")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | None, image_size: int = 224) -> "Preprocessing":
-        """From the fields of a `preprocessor_config.json`; `None` is ImageNet's mean and std at `image_size`."""
+        """From the fields of a `preprocessor_config.json`; None means ImageNet's mean and std at `image_size`."""
         if config is None:
             return cls(
                 (image_size, image_size),
@@ -78,29 +78,29 @@ class Preprocessing:
 
     @property
     def side(self) -> int:
-        """Pixels of the shorter side that the transformer, or the crop before it, asks for."""
+        """Input size in pixels: the shorter side if `resize` is one number, else the longer side of resize or crop."""
         sides = self.resize or self.crop or 224
         return sides if isinstance(sides, int) else max(sides)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, the same for the same preprocessing; for fingerprints and files."""
+        """Plain values for fingerprints and files; equal preprocessing gives equal dicts."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
-        """The inverse of `as_dict`. Raises `TypeError` where fields are missing or unknown."""
+        """The inverse of `as_dict`. Raises `TypeError` for missing or unknown fields."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }
         return cls(**values)
 
     def bytes(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image: (3, H, W) uint8. This is what training keeps in memory."""
+        """The resized and cropped image, (3, H, W) uint8, as training keeps it in memory."""
         image = self._cropped(self._resized(image))
         return np.ascontiguousarray(np.moveaxis(np.asarray(image, dtype=np.uint8), -1, 0))
 
     def values(self, pixels: np.ndarray) -> np.ndarray:
-        """Rescaled and normalised: (…, 3, H, W) uint8 → the same shape, float32."""
+        """Rescale and normalize: (…, 3, H, W) uint8 → the same shape, float32."""
         result = pixels.astype(np.float32)
         if self.rescale is not None:
             result *= np.float32(self.rescale)
@@ -117,7 +117,7 @@ class Preprocessing:
         if self.resize is None:
             return image
         if isinstance(self.resize, int):
-            image = without_ends(image)  # more than the crop after the resize leaves
+            image = without_ends(image)  # bounds memory; the crop below keeps even less
             short, long = sorted(image.size)
             longer = int(self.resize * long / short)
             width, height = (self.resize, longer) if image.width <= image.height else (longer, self.resize)
@@ -159,7 +159,7 @@ def _square(size: Any) -> tuple[int, int]:
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or int(value) != value:
-        raise ValueError("a size is no whole number")
+        raise ValueError("a size is not a whole number")
     return int(value)
 
 

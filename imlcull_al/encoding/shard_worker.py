@@ -1,8 +1,8 @@
-"""One of several workers that fill a cache: batches of photos become rows of a shard.
+"""A worker process that embeds batches of photos into a shard.
 
-What it is asked and what it answers are rows of bytes and numbers, so that anything may carry them between machines.
-`embeddings` and `photos` are imported late, after it is known how many cores are this worker's: they start as many
-threads and processes. Knows nothing of who gives the work.
+Its inputs and outputs are rows of bytes and numbers, which any transport can carry. `embeddings` and `photos` are
+imported late, once the number of cores is set, because they size their thread and process pools by it.
+Independent of the scheduler.
 """
 
 import os
@@ -21,35 +21,35 @@ from .cache import Content, ContentIds
 from .encoder import Encoder
 
 _SHARD_PHOTOS = 4096
-"""Photos in a shard, at most: so that none is too large for the memory of whoever merges it."""
+"""Photos per shard, at most: bounds the memory needed to merge it."""
 
 
 def prefixes(ids: Collection[str]) -> np.ndarray:
-    """(N,) uint64, sorted: enough of each content id to find it again. Two of the same would only cost time."""
+    """(N,) uint64, sorted: the first 8 bytes of each content id. On a collision, a photo is left to the local pass."""
     return np.sort(np.fromiter((int(content_id[:16], 16) for content_id in ids), np.uint64, len(ids)))
 
 
 class ShardWorker:
-    """What runs in a process of its own, and there alone: it tells all of that how many cores there are."""
+    """A callable for one dedicated process: it overrides `os.cpu_count` there."""
 
     def __init__(
         self, load: bytes, fingerprint: str, run: Path, batch_size: int, cores: int, known: np.ndarray
     ) -> None:
-        """`load`: a pickled function that makes the encoder; `run`: the folder for shards; `known`: see `prefixes`.
+        """`load`: a pickled function that creates the encoder; `run`: the folder for shards; `known`: see `prefixes`.
 
-        Nothing is done, and nothing fails, before the first batch.
+        Loading is deferred to the first batch, and so are its errors.
         """
-        os.cpu_count = lambda: cores  # type: ignore[assignment,return-value]  # the others are other workers'
+        os.cpu_count = lambda: cores  # type: ignore[assignment,return-value]  # the others belong to other workers
         self._load, self._fingerprint, self._run = load, fingerprint, run
         self._batch_size, self._cores, self._known = batch_size, cores, known
         self._encoder: Encoder | None = None
         self._shard, self._room = run, 0
 
     def __call__(self, rows: Mapping[str, Sequence[bytes]]) -> dict[str, list[Any]]:
-        """From rows with `photos`, a batch of paths as `shards.packed` has them, to rows that say what became of it.
+        """Process rows whose `photos` is a batch of paths, encoded by `shards.packed`; return one outcome per row.
 
-        `photos`: how many; `unseen`: how many of them are not there for this machine; `error`: the pickled
-        `ImlcullError` for which the batch was not done, else empty.
+        `photos`: the size of the batch; `unseen`: how many of them this machine can't find; `error`: the pickled
+        `ImlcullError` that stopped the batch, else empty.
         """
         outcome: dict[str, list[Any]] = {"photos": [], "unseen": [], "error": []}
         for packed in rows["photos"]:
@@ -82,13 +82,13 @@ class ShardWorker:
         if encoder.fingerprint != self._fingerprint:
             raise EncoderError(
                 f"The encoder on {socket.gethostname()} is {encoder.name} with the fingerprint "
-                f"{encoder.fingerprint[:16]}, not {self._fingerprint[:16]} as where the work was started. "
+                f"{encoder.fingerprint[:16]}, but this run was started with {self._fingerprint[:16]}. "
                 "Give every machine the same model."
             )
         return encoder
 
     def _without_known(self, paths: Sequence[Path]) -> list[Path]:
-        """The photos whose content the cache doesn't know from another file; of the others, note what they hold."""
+        """The photos whose content is not in the cache yet. The content ids of the others are recorded in the shard."""
         from ..parallel import in_order
 
         if not len(self._known):
@@ -109,7 +109,7 @@ class ShardWorker:
         try:
             content_id = photos.identify(path)
         except UnreadablePhoto:
-            return path, stat, None  # `fill` says why
+            return path, stat, None  # `fill` records the reason
         prefix = prefixes([content_id])
         place = np.searchsorted(self._known, prefix)[0]
         if place == len(self._known) or self._known[place] != prefix[0]:

@@ -1,8 +1,8 @@
-"""Where a photo is sharp, as the built-in encoder sees it: a map of tiles in full resolution, and its colours.
+"""Sharpness maps: where a photo is sharp, estimated tile by tile in full resolution by the built-in encoder.
 
-The picture to lay over a photo is a PNG, RGBA, one pixel a cell: from the first of `COLOURS` for 0 to the last for 1,
-half transparent, and nothing where nothing can be told. On a photo without colours of its own these can't be mistaken.
-Knows nothing of stages or labels.
+The overlay is an RGBA PNG with one pixel per cell, colored from the first of `COLOURS` (0) to the last (1) at half
+opacity, and transparent where sharpness is unknown. It is unambiguous on a grayscale photo.
+Independent of stages and labels.
 """
 
 import io
@@ -17,20 +17,20 @@ from ..photos import tiles
 from .load import builtin_encoder
 
 MOST = 16
-"""Tiles along the longer side of a photo."""
+"""Tiles along the longer side of a photo, at most."""
 LEAST_CONTRAST = 10.0
-"""Standard deviation of brightness (0 … 255) below which a tile is too plain to tell: sky, a wall, a background so far
+"""Standard deviation of brightness (0 … 255) below which a tile is too flat to judge: sky, a wall, a background so far
 out of focus that only grain is left."""
 COLOURS = ("#3b4fc4", "#1f9e9a", "#ffe125")
-"""Blurred, between, sharp: ever lighter, and blue to yellow, which eyes that see no red or no green tell apart too."""
+"""Blurred, medium, sharp: increasing lightness from blue to yellow, distinguishable with red-green color blindness."""
 _ALPHA = 128
 
 
 def sharpness_map(path: str | Path) -> np.ndarray:
-    """(rows, columns) float32 of the upright photo in this file, in cells of one size that cover it: 1 for sharp, 0 for
-    as blurred as photos are, NaN where nothing can be told.
+    """(rows, columns) float32 over the upright photo, in equal cells that cover it: 1 for sharp, 0 for as blurred as
+    photos get, NaN where unknown.
 
-    Raises `UnreadablePhoto`, and `EncoderError` where the encoder can't be loaded.
+    Raises `UnreadablePhoto`; `EncoderError` if the encoder can't be loaded.
     """
     strip, places, _ = photos.lattice(path, MOST)
     try:
@@ -44,7 +44,7 @@ def sharpness_map(path: str | Path) -> np.ndarray:
 
 
 def coloured(values: np.ndarray) -> Image.Image:
-    """A map (rows, columns) → RGBA, one pixel a cell."""
+    """A map (rows, columns) → an RGBA image, one pixel per cell."""
     stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS])
     where, known = np.linspace(0, 1, len(stops)), ~np.isnan(values)
     channels = [np.interp(values, where, stop) for stop in stops.T]
@@ -53,14 +53,14 @@ def coloured(values: np.ndarray) -> Image.Image:
 
 
 def as_png(values: np.ndarray) -> bytes:
-    """The picture of a map (rows, columns), as above."""
+    """A map (rows, columns) → the bytes of its PNG overlay."""
     data = io.BytesIO()
     coloured(values).save(data, "PNG")
     return data.getvalue()
 
 
 def laid_over(photo: Image.Image, values: np.ndarray) -> Image.Image:
-    """An RGB photo without its colours, under its map (rows, columns)."""
+    """An RGB photo in grayscale, overlaid with its map (rows, columns)."""
     grey = photo.convert("L").convert("RGBA")
     grey.alpha_composite(coloured(values).resize(photo.size, Image.Resampling.NEAREST))
     return grey.convert("RGB")

@@ -1,1 +1,1 @@
-"""From files to pixels, in processes of their own."""
+"""Decode photo files to pixels, in separate worker processes."""

@@ -1,8 +1,8 @@
-"""From the bytes of a photo to upright sRGB pixels, a JPEG for the screen, or what the camera noted.
+"""Decode a photo's bytes: upright sRGB pixels, a preview JPEG, or camera metadata.
 
-Pixels are bounded before anything is decoded, and only formats that a camera or a photo editor writes are tried. All
-this happens in the process that calls it; what a decoder does to that process is not bounded here. Knows nothing of
-files or processes.
+Dimensions are checked before anything is decoded, and only formats written by cameras and photo editors are tried.
+Everything runs in the calling process, without limits on what a decoder does to it.
+Independent of files and processes.
 """
 
 import io
@@ -21,41 +21,41 @@ from . import tiles
 
 MAX_PIXELS = 250_000_000
 MAX_SIDE = 300_000
-"""Pixels of either side: what Photoshop writes at most, so that every panorama that can be made can be read."""
+"""Pixels per side. Photoshop's own limit, so that any panorama it writes can be read."""
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
 DECODER = f"Pillow {Image.__version__}"
-"""What a cached "unreadable" is worth: another version may read it."""
+"""Version tag of cached decoding failures: another version may read the file."""
 
-Image.init()  # registers the plugins of FORMATS; before the first decode, because threads share the registry
-# Pillow's own guard is the second line behind `_check_pixels`. What its plugins warn about (broken EXIF, an MPO
-# without its second frame) either shows up as an error or doesn't touch the pixels.
+Image.init()  # registers the plugins of FORMATS up front, because threads share the registry
+# Pillow's own guard is a second line of defense behind `_check_pixels`. Whatever its plugins warn about (broken EXIF,
+# an MPO without its second frame) either raises an error later or doesn't affect the pixels.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 _SRGB = ImageCms.createProfile("sRGB")
 FACTS = ("camera", "lens", "shutter", "aperture", "ISO", "focal length", "taken")
-"""What an exposure may name, in the order in which it is shown."""
+"""Keys of `exposure`, in display order."""
 _BACKGROUND = (255, 255, 255)  # under transparent pixels
 
 
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
-    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation.
+    """Decode the first frame as 8-bit sRGB, mode RGB, upright according to its EXIF orientation.
 
-    With `min_side` (pixels) the image may come reduced (a JPEG is decoded so, through libjpeg's DCT scaling), never
-    below that length on its shorter side, and has at most `most_pixels`: of a strip that has more it is the middle, see
-    `tiles.without_ends`. Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
+    With `min_side` (pixels) the image may be downscaled, for JPEG through libjpeg's DCT scaling, but its shorter side
+    stays at or above `min_side`. It then has at most `most_pixels`; longer strips are cropped to their middle, see
+    `tiles.without_ends`. Raises `UnreadablePhoto` only, whatever the bytes.
     """
     with _only_unreadable(), _opened(data) as image:
         return _small(_decoded(image, min_side), min_side)
 
 
 def most_pixels(min_side: int | None) -> int:
-    """Of an image that `decode` gives: those of the longest strip whose shorter side is `min_side`."""
+    """The most pixels `decode` returns: those of the longest allowed strip whose shorter side is `min_side`."""
     return min(MAX_PIXELS, tiles.MOST_ASPECT * min_side**2) if min_side else MAX_PIXELS
 
 
 def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Image]:
-    """What `decode` gives, and the photo's tiles in full resolution, of mode L, as `tiles.cut` lays them out. Raises as
+    """The result of `decode`, and the photo's full-resolution tiles, mode L, in the layout of `tiles.cut`. Raises as
     `decode`.
     """
     with _only_unreadable():
@@ -70,8 +70,10 @@ def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Im
 
 
 def decode_lattice(data: bytes, most: int) -> tuple[Image.Image, list[tiles.Place], tuple[int, int]]:
-    """Tiles all over the photo, evenly apart, at most so many along a side: as `tiles.cut` lays them out, where they
-    are, row by row, and the size of the upright photo they are of, pixels. Raises as `decode`.
+    """Evenly spaced tiles over the whole photo, at most `most` along a side. Raises as `decode`.
+
+    Returns the tiles in the layout of `tiles.cut`, their places row by row, and the size of the upright photo in
+    pixels.
     """
     with _only_unreadable():
         grey = tiles.large_enough(_grey(data))
@@ -80,7 +82,7 @@ def decode_lattice(data: bytes, most: int) -> tuple[Image.Image, list[tiles.Plac
 
 
 def _grey(data: bytes) -> Image.Image:
-    """The brightness of all its pixels, upright, mode L; of a JPEG without decoding its colours."""
+    """The whole photo as upright grayscale, mode L. For a JPEG, chroma is not decoded."""
     with _opened(data) as image:
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft("L", image.size)
@@ -106,23 +108,22 @@ def _opened(data: bytes) -> Image.Image:
 
 @contextmanager
 def _only_unreadable() -> Iterator[None]:
-    """Whatever is raised inside becomes `UnreadablePhoto`."""
+    """Convert any exception raised inside to `UnreadablePhoto`."""
     try:
         yield
     except UnreadablePhoto:
         raise
     except MemoryError as error:
         raise UnreadablePhoto("there is not enough memory to decode it", lasting=False) from error
-    # Pillow's plugins raise whatever their parsing runs into: OSError, ValueError, SyntaxError, EOFError,
-    # NotImplementedError, struct.error, IndexError, TypeError, DecompressionBombError … A closed list would be a
-    # list of the crashes found so far.
+    # Pillow's plugins raise anything: OSError, ValueError, SyntaxError, EOFError, NotImplementedError, struct.error,
+    # IndexError, TypeError, DecompressionBombError … A closed list would only hold the crashes found so far.
     except Exception as error:
         raise UnreadablePhoto(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"it is no image in a known format ({', '.join(FORMATS)})"
+        return f"it is not an image in a known format ({', '.join(FORMATS)})"
     if isinstance(error, Image.DecompressionBombError):
         return f"it claims more than {MAX_PIXELS // 1_000_000} megapixels"
     text = " ".join(str(error).split()) or type(error).__name__
@@ -135,20 +136,20 @@ def _check_pixels(image: Image.Image) -> None:
         raise UnreadablePhoto(f"it has no pixels ({width} × {height})")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise UnreadablePhoto(
-            f"it claims {width} × {height} pixels; at most {MAX_PIXELS // 1_000_000} MP are decoded, and {MAX_SIDE:,} "
-            "pixels of a side"
+            f"it claims {width} × {height} pixels; the limits are {MAX_PIXELS // 1_000_000} MP and {MAX_SIDE:,} pixels "
+            "per side"
         )
 
 
 def _draft(image: Image.Image, min_side: int) -> None:
-    """Ask for the smallest DCT scale whose shorter side is still at least `min_side`; no other format has one."""
+    """Request the smallest DCT scale with a shorter side of at least `min_side`; a no-op for all formats but JPEG."""
     scale = min(image.size) / min_side
     if scale >= 2:
         image.draft(None, (int(image.width / scale), int(image.height / scale)))
 
 
 def _small(image: Image.Image, min_side: int | None) -> Image.Image:
-    """The upright sRGB image within the bounds of `decode`."""
+    """Bring the upright sRGB image within the bounds of `decode`."""
     if not min_side:
         return image
     image = _reduced(image, min_side)
@@ -162,18 +163,18 @@ def _small(image: Image.Image, min_side: int | None) -> Image.Image:
 
 
 def _reduced(image: Image.Image, min_side: int) -> Image.Image:
-    """Averages of whole blocks of pixels: what waits for the encoder is small, whatever the format."""
+    """Downscale by averaging whole blocks of pixels, so that images queued for the encoder are small in any format."""
     factor = min(image.size) // min_side
     if factor < 2 or image.mode in ("P", "PA", "1") or image.mode.startswith("I"):
-        return image  # palette numbers and 16-bit greys can't be averaged before they are colours
+        return image  # palette indices and 16-bit grays can't be averaged before conversion
     reduced = image.reduce(factor)
     reduced.info = image.info
     return reduced
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # In place: a copy of the largest photo takes a gigabyte. Broken EXIF (any error, see decode) says nothing about
-    # the pixels.
+    # In place: a copy of the largest photo takes a gigabyte. Broken EXIF (any error, see `_only_unreadable`) doesn't
+    # affect the pixels.
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
     return image
@@ -192,7 +193,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit greys by their high byte (Pillow's own convert clips them); floats as 0 … 1."""
+    """Convert 16-bit grays by their high byte (Pillow's own convert clips them), and floats from 0 … 1."""
     if image.mode.startswith("I;16") or image.mode == "I":
         return image.convert("I").point(lambda value: value / 256).convert("L")
     if image.mode == "F":
@@ -205,7 +206,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # an unusable profile says nothing about the pixels
+        return image  # the pixels are fine without an unusable profile
     return image if converted is None else converted
 
 
@@ -217,7 +218,7 @@ def preview(data: bytes, max_side: int) -> bytes:
 
 
 def exposure(data: bytes) -> dict[str, str]:
-    """What the camera noted, for people: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
+    """Camera metadata for display: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             exif = image.getexif()
@@ -232,15 +233,15 @@ def exposure(data: bytes) -> dict[str, str]:
                 details.get(ExifTags.Base.DateTimeOriginal),
             )
             texts = [" ".join(str(fact or "").split())[:60] for fact in facts]
-    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+    except Exception:  # noqa: BLE001 - as in decode; broken metadata counts as missing
         return {}
     return {name: text for name, text in zip(FACTS, texts, strict=True) if text}
 
 
 class Moment(NamedTuple):
-    """When and how a frame was taken, as far as the camera noted it; NaN for what it did not.
+    """Capture time and exposure compensation, NaN where the camera recorded none.
 
-    `taken`: seconds with fractions by the camera's own clock, whose zone is unknown: only differences mean anything.
+    `taken`: seconds with fractions by the camera's clock. The time zone is unknown; only differences are meaningful.
     `compensation`: exposure compensation in EV.
     """
 
@@ -252,11 +253,11 @@ UNKNOWN = Moment(math.nan, math.nan)
 
 
 def moment(data: bytes) -> Moment:
-    """The moment of a photo's bytes, from DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue."""
+    """Read DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue; `UNKNOWN` if the metadata is unreadable."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             details = image.getexif().get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # noqa: BLE001 - as in decode; broken notes are no notes
+    except Exception:  # noqa: BLE001 - as in decode; broken metadata counts as missing
         return UNKNOWN
     text = f"{details.get(ExifTags.Base.DateTimeOriginal)}"
     fraction = f"{details.get(ExifTags.Base.SubsecTimeOriginal)}".strip(" \0")
@@ -264,7 +265,7 @@ def moment(data: bytes) -> Moment:
 
 
 def _seconds(text: str, fraction: str) -> float:
-    """`2024:05:01 12:30:05` and `42` → seconds; NaN for what is no time."""
+    """`2024:05:01 12:30:05` and `42` → seconds; NaN if invalid."""
     try:
         whole = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -291,7 +292,7 @@ def _measure(form: str, number: Any) -> str | None:
 
 
 def as_jpeg(image: Image.Image) -> bytes:
-    """An RGB image as a JPEG for the screen, without metadata."""
+    """Encode an RGB image as a preview JPEG, without metadata."""
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=88, comment=b"")  # or Pillow takes that of the photo
+    image.save(file, "JPEG", quality=88, comment=b"")  # by default Pillow copies the photo's comment
     return file.getvalue()

@@ -1,7 +1,8 @@
-"""JPEGs for the screen, made ahead and kept on the disk: at most so many bytes, the least recently used go first.
+"""A disk cache of preview JPEGs for the screen, size-limited, with LRU eviction.
 
-`<folder>/<32 hexadecimal digits>-<longer side>.jpg`, named after path, size and time of the photo, so that a changed
-photo has another preview. Safe to delete at any moment. Knows nothing of stages or pages.
+Files are `<folder>/<32 hexadecimal digits>-<longer side>.jpg`, named by a hash of the photo's path, size and mtime, so
+that a changed photo gets a new preview. Safe to delete at any time.
+Independent of stages and pages.
 """
 
 import hashlib
@@ -21,30 +22,30 @@ from . import read as photos
 
 log = logging.getLogger(__name__)
 SCREEN = 1600
-"""Pixels of the longer side of a preview that fills a screen."""
+"""Longer side in pixels of a full-screen preview."""
 _NAME = re.compile(r"[0-9a-f]{32}-[0-9]+\.jpg")
-_BEGIN, _END = b"\xff\xd8\xff", b"\xff\xd9"  # of a JPEG
+_BEGIN, _END = b"\xff\xd8\xff", b"\xff\xd9"  # JPEG markers
 LIMIT = 4 << 30
-"""Bytes on the disk; at 1600 pixels about 10,000 previews."""
+"""Bytes on disk; about 10,000 previews at 1600 pixels."""
 
 
 class Previews:
-    """The previews in one folder. Threads may share it."""
+    """The previews in one folder. Thread-safe."""
 
     def __init__(self, folder: Path, limit: int = LIMIT) -> None:
-        """Nothing is read until the first preview is written; a link in the place of the folder is set aside."""
+        """A link in the place of the folder is set aside. The folder is not scanned before the first write."""
         self.folder = folder
-        with suppress(OSError):  # tried again, and said, when a preview is written
+        with suppress(OSError):  # retried, and logged on failure, when a preview is written
             set_link_aside(folder)
         self.limit = limit
         self._lock = threading.Lock()
         self._bytes: int | None = None
 
     def get(self, path: Path, side: int, larger: int | None = None) -> bytes:
-        """The preview of a photo, longer side at most `side` pixels, made when it is not there yet.
+        """The preview of a photo, longer side at most `side` pixels, from the cache or newly made.
 
-        It is made from the preview of the side `larger`, where that is there: a tenth of the work. Raises
-        `UnreadablePhoto`. A disk that refuses is logged; the preview is given all the same.
+        It is downscaled from the cached preview of side `larger`, if any, at a tenth of the cost. Write errors are
+        logged; the preview is returned anyway. Raises `UnreadablePhoto`.
         """
         data = self.find(path, side)
         if data is None:
@@ -53,26 +54,26 @@ class Previews:
         return data
 
     def find(self, path: Path, side: int) -> bytes | None:
-        """The preview of a photo, if it is there."""
+        """The cached preview of a photo, else None."""
         place = self._place(path, side)
         try:
             data = read_own(place)
         except OSError:
             return None
         if not (data.startswith(_BEGIN) and data.endswith(_END)):
-            return None  # half a preview, as a power cut leaves it
+            return None  # truncated, as after a power cut
         with suppress(OSError):
-            os.utime(place)  # used now, so it is dropped last
+            os.utime(place)  # marks it as recently used
         return data
 
     def _made(self, path: Path, side: int, larger: int | None) -> bytes:
         if larger and larger > side:
-            with suppress(OSError, UnreadablePhoto):  # it is not there, or damaged; the photo need not be
+            with suppress(OSError, UnreadablePhoto):  # the larger preview is missing or damaged; fall back to the photo
                 return photos.preview_of(read_own(self._place(path, larger)), side)
         return photos.preview(path, side)
 
     def make(self, paths: Iterable[Path], side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
-        """Make those that are not there yet, in this order. Raises `Cancelled`; what was made by then stays."""
+        """Make missing previews, in the order of `paths`. Raises `Cancelled`; previews made by then are kept."""
         missing = [path for path in paths if not self._place(path, side).exists()]
         for done, _ in enumerate(in_order(lambda path: self._make(path, side), missing, ahead=4)):
             progress("making previews", done + 1, len(missing))
@@ -80,7 +81,7 @@ class Previews:
                 raise Cancelled("Making previews was stopped; what was made is kept.")
 
     def _make(self, path: Path, side: int) -> None:
-        with suppress(UnreadablePhoto):  # its reason is shown in its place when somebody looks
+        with suppress(UnreadablePhoto):  # the reason is shown when the photo is viewed
             self.get(path, side)
 
     def _place(self, path: Path, side: int) -> Path:
@@ -109,13 +110,13 @@ class Previews:
         return sum(size for _, size, _ in self._files())
 
     def _files(self) -> list[tuple[float, int, str]]:
-        """Time, size and path of each preview, and of nothing else in the folder."""
+        """mtime, size and path of each preview. Other files in the folder are ignored."""
         entries = [entry for entry in os.scandir(self.folder) if _NAME.fullmatch(entry.name)]
         found = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
         return [(status.st_mtime, status.st_size, path) for status, path in found]
 
     def _drop_oldest(self) -> int:
-        """Go down to nine tenths of the limit, so that this is rare; the bytes that are left."""
+        """Evict the oldest previews down to 90 % of the limit, so that evictions are rare. Returns the bytes left."""
         files = sorted(self._files())
         left = sum(size for _, size, _ in files)
         for _, size, name in files:

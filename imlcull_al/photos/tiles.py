@@ -1,11 +1,11 @@
-"""Where a photo is looked at in full resolution: a few tiles, chosen by how much detail they hold.
+"""Choose the full-resolution tiles of a photo by their detail, and cut them out.
 
-    places = chosen(grey)         # the sharpest, another as sharp, and two towards the middle
+    places = chosen(grey)         # the two with the most detail, and two more near the center
     cut(grey, places)             # side by side in one image
 
-Detail is the mean of the brightness steps between neighbouring pixels, taken across and down on every eighth line of
-the photo, which is all of it for every structure and a fraction of the work. Imports Pillow only, as it works in the
-processes that decode.
+Detail is the mean brightness step between neighboring pixels, horizontally and vertically, sampled on every eighth line
+of the photo: enough for any structure, at a fraction of the work. Runs in the decoder processes, so it imports Pillow
+only.
 """
 
 import math
@@ -15,20 +15,20 @@ from typing import NamedTuple
 from PIL import Image, ImageChops, ImageStat
 
 SIDE = 112
-"""Pixels of a tile's side."""
+"""Pixels per side of a tile."""
 COUNT = 4
-"""Tiles of a photo."""
+"""Tiles per photo."""
 MOST_ASPECT = 32
-"""Longer side over shorter, of what is looked at. The widest panoramas have some 10."""
+"""Largest aspect ratio that is used in full. The widest panoramas have about 10."""
 _LINES = 8
 _LARGE = 4_000_000  # pixels
-_GAIN = 8  # a step of 32 of 255 is an edge like any other
+_GAIN = 8  # saturates: all steps of 32 or more, out of 255, count as the same edge
 _STEEPEST = [min(255, _GAIN * step) for step in range(256)]
-_SPREAD = 0.25  # of the photo's sides: how fast what is away from the middle counts less
+_SPREAD = 0.25  # standard deviation of the center weighting, relative to the photo's sides
 
 
 class Place(NamedTuple):
-    """The corner of a tile, in pixels, and the detail in it, 0 … 255."""
+    """The upper left corner of a tile in pixels, and its detail, 0 … 255."""
 
     left: int
     top: int
@@ -36,8 +36,8 @@ class Place(NamedTuple):
 
 
 def without_ends(image: Image.Image) -> Image.Image:
-    """The middle of a strip, `MOST_ASPECT` times as long as it is wide; any other image as it is. The whole, brought to
-    a useful width, might fill the memory.
+    """Crop a strip to its middle, at most `MOST_ASPECT` times as long as it is wide; other images are unchanged. A
+    whole strip, scaled to a useful width, could exhaust memory.
     """
     reach = MOST_ASPECT * min(image.size)
     if max(image.size) <= reach:
@@ -47,7 +47,7 @@ def without_ends(image: Image.Image) -> Image.Image:
 
 
 def large_enough(grey: Image.Image) -> Image.Image:
-    """The image, enlarged where a side is shorter than a tile's; of a strip, the middle."""
+    """Upscale the image if a side is shorter than a tile. A strip is cropped to its middle."""
     grey = without_ends(grey)
     scale = SIDE / min(grey.size)
     if scale <= 1:
@@ -56,9 +56,8 @@ def large_enough(grey: Image.Image) -> Image.Image:
 
 
 def chosen(grey: Image.Image) -> list[Place]:
-    """`COUNT` places in an image of mode L that is `large_enough`: the one with the most detail, the next that doesn't
-    touch it, and the same again with what is away from the middle counting less. Fewer tiles than that fit in: some
-    overlap.
+    """Choose `COUNT` places in an image of mode L that is `large_enough`: two with the most detail, then two more by
+    center-weighted detail. Tiles overlap only if the photo is too small for separate ones.
     """
     places = _places(grey)
     middle = [(_nearness(place, grey.size) * place.detail, place) for place in places]
@@ -72,8 +71,8 @@ def chosen(grey: Image.Image) -> list[Place]:
 
 
 def lattice(grey: Image.Image, most: int) -> list[Place]:
-    """Places evenly apart, row by row, as many along the longer side as fit in, and no more than `most`; as close down
-    as across. Of an image of mode L that is `large_enough`.
+    """Evenly spaced places, row by row, at most `most` along the longer side and only as many as fit, with equal
+    horizontal and vertical spacing. For an image of mode L that is `large_enough`.
     """
     step = max(SIDE, max(grey.size) / most)
     columns, rows = (min(max(1, round(side / step)), side // SIDE) for side in grey.size)
@@ -85,7 +84,7 @@ def lattice(grey: Image.Image, most: int) -> list[Place]:
 
 
 def cut(grey: Image.Image, places: Sequence[Place]) -> Image.Image:
-    """The tiles at these places, from left to right in one image of mode L."""
+    """Cut out the tiles at `places`, left to right in one image of mode L."""
     strip = Image.new("L", (SIDE * len(places), SIDE))
     for number, (left, top, _) in enumerate(places):
         strip.paste(grey.crop((left, top, left + SIDE, top + SIDE)), (number * SIDE, 0))
@@ -93,7 +92,7 @@ def cut(grey: Image.Image, places: Sequence[Place]) -> Image.Image:
 
 
 def parted(strip: Image.Image) -> list[Image.Image]:
-    """The tiles of what `cut` gave."""
+    """The inverse of `cut`: split a strip into its tiles."""
     return [strip.crop((left, 0, left + SIDE, SIDE)) for left in range(0, strip.width, SIDE)]
 
 
@@ -107,7 +106,7 @@ def _detail(tile: Image.Image) -> float:
 
 
 def _places(grey: Image.Image) -> list[Place]:
-    """Every place on a grid of half a tile, in a large photo of a whole one."""
+    """All candidate places: on a grid of half a tile, or of whole tiles in a large photo."""
     if grey.width * grey.height > _LARGE:
         return _corners(grey, SIDE)
     return _corners(grey, SIDE // 2)
@@ -136,7 +135,7 @@ def _corners(grey: Image.Image, cell: int) -> list[Place]:
 
 
 def _steps(image: Image.Image, way: tuple[int, int]) -> Image.Image:
-    """How much each pixel differs from its neighbour to the right (1, 0) or below (0, 1)."""
+    """Amplified difference of each pixel to its neighbor to the right (1, 0) or below (0, 1)."""
     width, height = image.size
     right, down = way
     one = image.crop((0, 0, width - right, height - down))
@@ -144,12 +143,12 @@ def _steps(image: Image.Image, way: tuple[int, int]) -> Image.Image:
 
 
 def _means(image: Image.Image, block: tuple[int, int], columns: int, rows: int) -> bytes:
-    whole = image.crop((0, 0, columns * block[0], rows * block[1]))  # the last step of a line may be missing: 0
+    whole = image.crop((0, 0, columns * block[0], rows * block[1]))  # pads a missing last step with 0
     return whole.reduce(block).tobytes()
 
 
 def _nearness(place: Place, size: tuple[int, int]) -> float:
-    """1 in the middle of the photo, falling off as a bell curve."""
+    """Center weight: 1 in the middle of the photo, with a Gaussian falloff."""
     x, y = ((corner + SIDE / 2) / side - 0.5 for corner, side in zip(place[:2], size, strict=True))
     return math.exp(-(x * x + y * y) / (2 * _SPREAD**2))
 

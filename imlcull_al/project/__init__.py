@@ -1,1 +1,1 @@
-"""The folders and files of a project: names, photos, answers, tables."""
+"""A project's folders and files: stages, photos, labels and tables."""

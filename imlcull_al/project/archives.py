@@ -1,8 +1,8 @@
-"""Zip archives: photos that a stranger sent into a stage folder, and what they made of them out again.
+"""Import uploaded photos and zip archives into a stage folder, and export the results as a zip stream.
 
-Nothing in an archive is believed: names are checked before anything is written, sizes are counted while it is
-unpacked, and an archive that is refused leaves nothing behind. A photo appears in the stage by a rename, so nobody
-sees half of one. Knows nothing of visitors or pages.
+Archives are untrusted. Names are validated before anything is written, sizes are counted during extraction, and a
+rejected archive leaves nothing behind. Photos are placed by atomic renames, so no partial file is ever visible.
+Independent of visitors and pages.
 """
 
 import io
@@ -24,22 +24,22 @@ from .files import TEMPORARY_PREFIX, open_own, unreadable, unwritable
 from .stages import Stage
 
 SUFFIXES = DECODABLE_SUFFIXES | RAW_SUFFIXES | {".xmp"}
-"""What is taken in; other files are passed over."""
+"""Accepted file types; other files are skipped."""
 ARCHIVE_SUFFIX = ".zip"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error)
 _CHUNK = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Python unpacks the others without a bound on memory."""
-_LARGEST_READ = 4 << 20  # bytes; the list of 5000 photos takes less than one million
-_LONGEST_NAME = 200  # bytes of one folder's or file's name in UTF-8
+"""Accepted compression methods. Python decompresses the others without a memory bound."""
+_LARGEST_READ = 4 << 20  # bytes; the central directory of 5,000 photos takes less than 1 MB
+_LONGEST_NAME = 200  # bytes per path component in UTF-8
 _DEEPEST = 16
 _UNSTORABLE = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's classes of control characters, halves of characters, and ends of lines."""
+"""Unicode categories: control characters, surrogates, line and paragraph separators."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one visitor may send: bytes of one photo and of all, and how many files."""
+    """Upload quota of one visitor: bytes per photo, bytes in total, and number of files."""
 
     photo: int = 128 << 20
     total: int = 2 << 30
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of files that were sent: how many are new, were there by that name already, or are no photos."""
+    """Outcome of an upload: files that are new, that existed under the same name, and that were skipped."""
 
     new: int = 0
     known: int = 0
@@ -56,10 +56,10 @@ class Added:
 
 
 def add(sent: Path, name: str, folder: Path, limits: Limits = Limits()) -> Added:
-    """Move the file `sent`, which its sender calls `name`, into `folder`; an archive is unpacked there.
+    """Move the uploaded file `sent`, named `name` by its sender, into `folder`. An archive is unpacked there.
 
-    `sent` lies on the same disk, and is gone afterwards or of no use any more. The folder and its project are made;
-    what is around the project must be there, as it isn't once it was deleted. Raises `UploadRefused`, `StorageError`.
+    `sent` must be on the same disk and is consumed. The folder and its project folder are created, but not the
+    project's parent, which is missing once a workspace was deleted. Raises `UploadRefused`, `StorageError`.
     """
     if photo_suffix(name) == ARCHIVE_SUFFIX:
         return unpack(sent, folder, limits)
@@ -78,9 +78,9 @@ def add(sent: Path, name: str, folder: Path, limits: Limits = Limits()) -> Added
 
 
 def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> Added:
-    """Add the photos of a zip to `folder`, all of them or, when the archive is refused, none.
+    """Add the photos of a zip to `folder`, all or none.
 
-    Raises `UploadRefused` for an archive that is damaged, encrypted, too large, or names a place outside;
+    Raises `UploadRefused` for an archive that is damaged, encrypted or too large, or has a path outside the folder;
     `StorageError`.
     """
     try:
@@ -99,46 +99,46 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> Added:
             _place_all(Path(inside), folder, {key: key for key in new})
             return Added(len(new), len(wanted) - len(new), len(files) - len(wanted))
     except _DAMAGE as error:
-        raise UploadRefused(f"The archive is damaged, or no zip ({error}). Nothing of it was taken.") from error
+        raise UploadRefused(f"The archive is damaged or not a zip ({error}). Nothing was added.") from error
     except OSError as error:
         raise unwritable(folder, error) from error
 
 
 def safe_key(name: str) -> str | None:
-    """The photo key for a name that a stranger gave; None for what is passed over: hidden files, and no photos.
+    """The photo key for an untrusted file name; None for files to skip: hidden ones and other types.
 
-    Raises `UploadRefused` for a name that leads out of its folder, or that not every system can store.
+    Raises `UploadRefused` for a name that escapes its folder or is not portable.
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part != "."]
     if not parts or any(part in ("", "..") or ":" in part for part in parts):
-        raise UploadRefused(f"{name[:80]!r} leads elsewhere, or holds a colon. Rename it. Nothing was taken.")
+        raise UploadRefused(f"{name[:80]!r} leaves its folder or contains a colon. Rename it. Nothing was added.")
     if any(part.startswith(".") or part == "__MACOSX" for part in parts) or photo_suffix(parts[-1]) not in SUFFIXES:
         return None
     if any(unicodedata.category(letter) in _UNSTORABLE for letter in name):
-        raise UploadRefused(f"{name[:80]!r} holds a control character. Rename it. Nothing was taken.")
+        raise UploadRefused(f"{name[:80]!r} contains a control character. Rename it. Nothing was added.")
     if len(parts) > _DEEPEST or any(len(part.encode("utf-8")) > _LONGEST_NAME for part in parts):
-        raise UploadRefused(f"{name[:80]!r} … is too long a name. Shorten it. Nothing was taken.")
+        raise UploadRefused(f"{name[:80]!r} … is too long a name. Shorten it. Nothing was added.")
     return "/".join(parts)
 
 
 def usage(folder: Path) -> tuple[int, int]:
-    """Bytes and number of the files below a folder; zero for none."""
+    """Total size in bytes and number of the files below a folder."""
     size = files = 0
     for at, _, names in os.walk(folder):
         for name in names:
-            with suppress(OSError):  # it is gone
+            with suppress(OSError):  # deleted meanwhile
                 size += os.lstat(os.path.join(at, name)).st_size  # noqa: PTH118
                 files += 1
     return size, files
 
 
 def pack(stage: Stage) -> Iterator[bytes]:
-    """A zip as it is made, piece by piece: the photos of a stage that a cull made, and the files beside all stages.
+    """Stream a zip of the photos of a stage, if a cull made it, and the files beside all stages.
 
-    Raises `StorageError` where a file can't be read; what was sent by then is no whole zip.
+    Raises `StorageError` where a file can't be read; the zip streamed so far is then incomplete.
     """
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # photos and weights don't get any smaller
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # photos and weights don't compress
         for path, name in _to_pack(stage):
             try:
                 with open_own(path) as file, archive.open(_entry(path, name), "w", force_zip64=True) as entry:
@@ -151,12 +151,12 @@ def pack(stage: Stage) -> Iterator[bytes]:
 
 
 def megabytes(size: int) -> str:
-    """`128 MB`, or `2 GB` where it is whole gigabytes."""
+    """`128 MB`, or `2 GB` for whole gigabytes."""
     return f"{size >> 20} MB" if size % (1 << 30) else f"{size >> 30} GB"
 
 
 class _Sink:
-    """A file that can only be written, whose content is taken away as it comes."""
+    """A write-only file whose content is drained as it is written."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -202,7 +202,7 @@ def _entry(path: Path, name: str) -> zipfile.ZipInfo:
 
 
 class _Reader(io.BufferedReader):
-    """A file that refuses to be read in one piece: that is how Python reads a list of contents, whatever its size."""
+    """A file that rejects large reads: Python reads a zip's central directory in one piece, whatever its size."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _LARGEST_READ:
@@ -211,14 +211,14 @@ class _Reader(io.BufferedReader):
 
 
 def _check(entries: Mapping[str, zipfile.ZipInfo]) -> None:
-    """Refuse an archive for what it says of its files."""
+    """Raise `UploadRefused` for entries that are links, encrypted, oddly compressed or in conflict."""
     for key, entry in entries.items():
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise UploadRefused(f"{key!r} in the archive is a link. Nothing was taken.")
+            raise UploadRefused(f"{key!r} in the archive is a link. Nothing was added.")
         if entry.flag_bits & 1:
             raise UploadRefused("The archive is encrypted. Send it without a password.")
         if entry.compress_type not in _METHODS:
-            raise UploadRefused("The archive is packed in an unusual way. Make it anew as a plain zip (deflate).")
+            raise UploadRefused("The archive uses an unusual compression. Create it again as a plain zip (deflate).")
         if any(str(above) in entries for above in PurePosixPath(key).parents):
             raise _in_the_way(key)
 
@@ -234,7 +234,7 @@ def _check_room(folder: Path, sizes: list[int], limits: Limits, name: str = "") 
 def _unpack_all(
     opened: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], inside: Path, limits: Limits, room: int
 ) -> None:
-    """Unpack to below `inside`. What the archive says about sizes may be a lie: bytes are counted."""
+    """Extract into `inside`. Bytes are counted, because the sizes declared in an archive can be wrong."""
     for key, entry in entries.items():
         path, written = inside / key, 0
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -250,7 +250,7 @@ def _unpack_all(
 
 
 def _is_there(folder: Path, key: str) -> bool:
-    """Whether there is such a file. Raises `UploadRefused` where a folder of that name is, or a file for a folder."""
+    """Whether the file exists. Raises `UploadRefused` if a folder has its name, or a file the name of its folder."""
     path = folder / key
     above = [folder / each for each in PurePosixPath(key).parents]
     if path.is_dir() or any(each.exists() and not each.is_dir() for each in above):
@@ -259,7 +259,7 @@ def _is_there(folder: Path, key: str) -> bool:
 
 
 def _place_all(source: Path, folder: Path, names: Mapping[str, str]) -> None:
-    """Give files their keys, each by a rename, all or none. `names`: key → where it is below `source`."""
+    """Rename files into `folder`, all or none. `names`: key → path below `source`."""
     placed: list[Path] = []
     try:
         for key, name in names.items():
@@ -273,7 +273,7 @@ def _place_all(source: Path, folder: Path, names: Mapping[str, str]) -> None:
 
 
 def _make_between(root: Path, path: Path) -> None:
-    """Make the folders around `path`, below `root`, which must be there."""
+    """Create the parent folders of `path` below `root`, which must exist."""
     for name in reversed(path.relative_to(root).parents[:-1]):
         (root / name).mkdir(exist_ok=True)
 
@@ -285,7 +285,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def _in_the_way(key: str) -> UploadRefused:
-    return UploadRefused(f"{key[:80]!r} can't be both a file and a folder. Rename one of them. Nothing was taken.")
+    return UploadRefused(f"{key[:80]!r} can't be both a file and a folder. Rename one of them. Nothing was added.")
 
 
 def _too_large(name: str, limits: Limits) -> UploadRefused:
@@ -294,5 +294,5 @@ def _too_large(name: str, limits: Limits) -> UploadRefused:
 
 def _full(limits: Limits) -> UploadRefused:
     return UploadRefused(
-        f"That is more than there is room for: {limits.files} files, {megabytes(limits.total)} in all. Send fewer."
+        f"There is not enough room: the limit is {limits.files} files, {megabytes(limits.total)} in all. Send fewer."
     )

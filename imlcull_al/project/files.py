@@ -1,8 +1,9 @@
-"""The files of a project and of the cache: opened without following links, replaced whole or not at all.
+"""Safe access to the files of a project and its cache: links are not followed, replacement is atomic.
 
-Write beside, flush to the disk, rename: a reader sees the old file or the new one, never half of one. A symbolic link
-in the place of such a file is refused or set aside, so that nothing behind it is read, moved or written.
-Knows nothing of what the files hold.
+Files are written to a temporary sibling, synced and renamed, so a reader sees the old file or the new one, never a
+partial one. A symbolic link in the place of such a file is refused or renamed, and its target is never read, moved or
+written.
+Independent of file contents.
 """
 
 import errno
@@ -22,29 +23,29 @@ from ..errors import StorageError
 log = logging.getLogger(__name__)
 TEMPORARY_PREFIX = ".imlcull-"
 LOCK_PATIENCE = 10.0
-"""Seconds to wait for another process."""
+"""Seconds to wait for a lock."""
 LEFT_BEHIND = 3600.0
-"""Seconds after which a temporary file is nobody's any more: no write takes so long."""
-NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has no such call; others refuse a write
+"""Seconds after which a temporary file counts as abandoned: no write takes that long."""
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # the file system has no fsync; other errors are failed writes
 
 
 def open_own(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
-    """Open one of our files, in binary, without following a link in its place.
+    """Open one of our files in binary mode without following links.
 
-    Raises `OSError`, whose `strerror` says so, for a link, a pipe or a device.
+    Raises `OSError` for a link, a pipe or a device, with the reason in `strerror`.
     """
     file = open(path, mode, buffering, opener=_without_following)  # noqa: SIM115 - Path.open takes no opener
     return cast(BinaryIO, file)
 
 
 def read_own(path: Path) -> bytes:
-    """All bytes of one of our files. Raises `OSError` as `open_own` does."""
+    """Read one of our files. Raises as `open_own`."""
     with open_own(path) as file:
         return file.read()
 
 
 def stat_own(path: Path) -> os.stat_result:
-    """The status of one of our files. Raises `OSError` as `open_own` does."""
+    """Stat one of our files. Raises as `open_own`."""
     status = path.lstat()
     if is_link(path):
         raise _linked(str(path))
@@ -54,12 +55,12 @@ def stat_own(path: Path) -> os.stat_result:
 
 
 def is_link(path: Path) -> bool:
-    """Whether `path` is a symbolic link, or on Windows a junction, wherever it leads."""
+    """Whether `path` is a symbolic link, dangling or not, or a Windows junction."""
     return path.is_symlink() or (hasattr(os.path, "isjunction") and os.path.isjunction(path))
 
 
 def without_waiting(path: str | Path, flags: int, folder: int | None = None) -> int:
-    """An `opener` for `open` that follows links, but waits for no pipe and opens no device. `folder`: as `dir_fd`."""
+    """An `opener` for `open` that follows links, never blocks on a pipe and rejects devices. `folder`: as `dir_fd`."""
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666, dir_fd=folder)
     if stat.S_ISREG(mode := os.fstat(descriptor).st_mode) or stat.S_ISDIR(mode):  # `open` refuses folders itself
         return descriptor
@@ -68,13 +69,13 @@ def without_waiting(path: str | Path, flags: int, folder: int | None = None) -> 
 
 
 def _without_following(path: str, flags: int) -> int:
-    """The same for what may be no link."""
+    """`without_waiting` that also rejects links."""
     if is_link(Path(path)):
         raise _linked(path)
     try:
         return without_waiting(path, flags | getattr(os, "O_NOFOLLOW", 0))
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK):  # put there just now; the latter is FreeBSD's
+        if error.errno in (errno.ELOOP, errno.EMLINK):  # a race: the link was just created; EMLINK is FreeBSD's
             raise _linked(path) from error
         raise
 
@@ -88,24 +89,24 @@ def _irregular(path: str | Path) -> OSError:
 
 
 def set_link_aside(path: Path) -> None:
-    """Rename a link in the place of one of our files or folders, and say so. Raises `OSError`."""
+    """Rename a link in the place of one of our files or folders, with a warning. Raises `OSError`."""
     if is_link(path):
         aside = set_aside(path, "link")
         log.warning("%s was a symbolic link; it is now %s. Nothing behind it was touched.", path, aside.name)
 
 
 def temporary_sibling(path: Path) -> Path:
-    """A free name in the folder of `path`; short whatever the length of `path`'s own name."""
+    """An unused name in the same folder; short, so that it fits even where `path` has the longest possible name."""
     return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.tmp")
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Give a temporary path to write to; on success it becomes `path`, on any failure `path` stays as it was.
+    """Yield a temporary path to write to; rename it to `path` on success, leave `path` unchanged on failure.
 
     A link in the place of `path` is set aside.
-    `durable`: flush it to the disk before it counts; not needed for what can be made again.
-    Raises `StorageError` where the disk refuses.
+    `durable`: sync file and folder; not needed for files that can be recomputed.
+    Raises `StorageError` on I/O errors.
     """
     temporary = temporary_sibling(path)
     try:
@@ -125,17 +126,17 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Make `text` (UTF-8, newlines as given) the content of `path`."""
+    """Replace the content of `path` atomically with `text` (UTF-8, newlines as given)."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
 @contextmanager
 def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[None]:
-    """Hold the lock file `path` against other processes and threads; a killed holder's lock is free at once.
+    """Hold the lock file `path` against other processes and threads; a lock is released when its holder dies.
 
-    There is no lock where the folder can't be written, because there is nothing to protect, nor where the file system
-    has none. Raises `StorageError` after `patience` seconds, saying that another program is at `what`.
+    A no-op where the folder is not writable, because there is nothing to protect, and where the file system has no
+    locks. Raises `StorageError` after `patience` seconds; its message says that another program is doing `what`.
     """
     from filelock import FileLock, Timeout
 
@@ -148,7 +149,7 @@ def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[N
             f"Another imlcull is {what} (it holds {path}). Wait until it is done, then try again."
         ) from error
     except (OSError, NotImplementedError):
-        pass  # the latter where the file system has no locks
+        pass  # NotImplementedError: the file system has no locks
     try:
         yield
     finally:
@@ -156,7 +157,7 @@ def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[N
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody, of this process or another, holds the lock file `path` now."""
+    """Whether any thread of this or another process holds the lock file `path`."""
     if is_link(path) or not path.exists():
         return False
     try:
@@ -167,7 +168,7 @@ def is_locked(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed left half written in `folder`; as far as that may be done."""
+    """Remove abandoned temporary files of killed writers from `folder`, best effort."""
     with suppress(OSError):
         for path in list(folder.glob(f"{TEMPORARY_PREFIX}*.tmp")):
             with suppress(OSError):
@@ -176,19 +177,19 @@ def sweep(folder: Path) -> None:
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    """All of `data`, or `OSError`: a file without a buffer may take less than it is given."""
+    """Write all of `data`: an unbuffered file may do partial writes. Raises `OSError`."""
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
 
 
 def set_aside(path: Path, why: str) -> Path:
-    """Rename a file or folder to a `free_name`, and return that. Raises `OSError`."""
+    """Rename a file or folder to a `free_name` and return the new path. Raises `OSError`."""
     return path.rename(free_name(path, why))
 
 
 def free_name(path: Path, why: str) -> Path:
-    """`<name>.<why>-<local time>` beside `path`, with a number where that is taken: when the clock is set back, say."""
+    """`<name>.<why>-<local time>` beside `path`, numbered if taken, as when the clock was set back."""
     name = f"{path.name}.{why}-{time.strftime('%Y%m%d-%H%M%S')}"
     free, number = path.with_name(name), 1
     while os.path.lexists(free):
@@ -197,7 +198,7 @@ def free_name(path: Path, why: str) -> Path:
 
 
 def sync(descriptor: int) -> None:
-    """Have the disk hold what was written; nothing where the file system has no such call. Raises `OSError`."""
+    """fsync; a no-op where the file system doesn't support it. Raises `OSError`."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -206,7 +207,7 @@ def sync(descriptor: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename or a new file in `folder` durable, where the system has such a call (Windows has not)."""
+    """Make a rename or a new file in `folder` durable; a no-op on Windows, which can't sync folders."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -217,7 +218,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> StorageError:
-    """The sentence for a write that the disk refused."""
+    """The error for a failed write."""
     reason = error.strerror or str(error)
     return StorageError(
         f"Could not write {path}: {reason}. Check that the folder is writable and the disk has room, then try again."
@@ -225,6 +226,6 @@ def unwritable(path: Path, error: OSError) -> StorageError:
 
 
 def unreadable(path: Path, error: Exception) -> StorageError:
-    """The sentence for a read that the disk refused."""
+    """The error for a failed read."""
     reason = getattr(error, "strerror", None) or str(error)
     return StorageError(f"Could not read {path}: {reason}. Check the file and its permissions, then try again.")

@@ -1,20 +1,25 @@
-"""Every answer ever given, one line each: the file that can't be lost.
+"""The append-only journal of all answers, one line each: the file that must never be lost.
 
 `stage_N_cull_journal.jsonl`, UTF-8, append-only:
 
     {"v": 1, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "key": "a.jpg", "label": "keep", "before": null,
      "queue": "uncertain", "table": [1024, 1763719200000000000]}
 
-`do` is `answer`; `skip` (label and before null); `undo` (takes back the photo's last answer or skip not yet taken back;
-label is what it went back to); `edit` (the labels CSV was changed by somebody else; label null is a removed row).
-`queue` says in which queue the photo was shown, null where it is not known. `table` is the size and the mtime in ns of
-the labels CSV just before, null where there was none: by it a later program knows whether somebody else wrote the CSV
-or a crash came before it could follow. One more line, before the first answer,
-draws the order of the audit: `do` is `audit`, `key` empty, and `seed` 32 hexadecimal digits; the first one counts. The
-state is the journal folded from its first line. A line is flushed to the disk before `append` returns; one that the
-disk refused is taken out again. A line that is no event, such as the torn last one of a killed writer, is passed over
-and said; one that repeats the line before it counts once.
-Knows nothing of the CSV, of photos or of order.
+`do` is one of
+    answer    a label was given
+    skip      the photo was skipped; `label` and `before` are null
+    undo      reverts the photo's latest answer or skip not yet reverted; `label` is the restored label
+    edit      the labels CSV was changed externally; a null `label` means a removed row
+    audit     seeds the random order of the checks, once, before the first answer; `key` is empty, `seed` has 32
+              hexadecimal digits; the first such line wins
+`queue` is the queue in which the photo was shown, null if unknown. `table` is the size and the mtime in ns of the
+labels CSV just before the event, null if there was none; it distinguishes an external edit of the CSV from a crash
+before the CSV was updated.
+
+The state is the fold of all lines, from the first on. A line is synced to disk before `append` returns; a failed write
+is truncated away. Invalid lines, such as a torn last line of a killed writer, are skipped with a warning. A line equal
+to the one before it is ignored.
+Independent of the CSV, photos and queries.
 """
 
 import json
@@ -38,7 +43,7 @@ _ACTIONS = ("answer", "skip", "undo", "edit", "audit")
 
 
 class Answer(NamedTuple):
-    """An answer or a skip that can be taken back. `label` is None for a skip."""
+    """An answer or skip that can be undone. `label` is None for a skip."""
 
     key: str
     label: str | None
@@ -47,10 +52,12 @@ class Answer(NamedTuple):
 
 @dataclass
 class State:
-    """A folded journal. `labels`: key → label, in the order of first answers; `skipped`: in order of skipping;
-    `confirmed`: answered as before among the disagreements, so that they are none any more. `first_shown`: key → queue
-    in which a photo was when it got its first answer or skip, None where that is not known; it stays when that is taken
-    back, or a check could be made to train. `seed`: of the audit. `table`: of the last line; empty where it has none.
+    """A folded journal.
+
+    `labels`: key → label, in order of first answers. `skipped`: keys in order of skipping. `undoable`: answers and
+    skips, oldest first. `confirmed`: keys answered as before in the queue of disagreements, which then leave it.
+    `first_shown`: key → queue of the first answer or skip, None if unknown; kept on undo, so that a check can never
+    become a training answer. `seed`: of the audit. `table`: of the last line, empty if it has none.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -62,7 +69,7 @@ class State:
     table: Sequence[int] | None = ()
 
     def apply(self, event: Mapping[str, Any]) -> None:
-        """Fold one event in."""
+        """Fold in one event."""
         do, key, label = event["do"], event["key"], event["label"]
         self.table = event.get("table", ())
         if do == "audit":
@@ -84,11 +91,11 @@ class State:
             self.first_shown.setdefault(key, event.get("queue"))
 
     def last_of(self, key: str) -> Answer | None:
-        """The photo's last answer or skip not yet taken back."""
+        """The photo's latest answer or skip that is not undone."""
         return next((each for each in reversed(self.undoable) if each.key == key), None)
 
     def _take_back(self, key: str) -> None:
-        """Somebody else may have answered other photos since, so it need not be the last of all."""
+        """Drop the photo's latest undoable entry, not necessarily the last: another process may have answered since."""
         for place in range(len(self.undoable) - 1, -1, -1):
             if self.undoable[place].key == key:
                 del self.undoable[place]
@@ -102,21 +109,21 @@ class State:
 
 
 def event(do: str, key: str, label: str | None, before: str | None, queue: str | None = None) -> dict[str, Any]:
-    """A line of the journal, as of now."""
+    """A journal line with the current time."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {"v": VERSION, "at": now, "do": do, "key": key, "label": label, "before": before, "queue": queue}
 
 
 def audit_event(seed: str) -> dict[str, Any]:
-    """The line that draws the order of the audit."""
+    """The line that seeds the order of the checks."""
     return {**event("audit", "", None, None), "seed": seed}
 
 
 class Journal:
-    """The journal at `path` and its state, which follows what other processes append at each `refresh`."""
+    """The journal at `path` and its folded state. `refresh` picks up lines appended by other processes."""
 
     def __init__(self, path: Path) -> None:
-        """Read what is there. Raises `StorageError`; `LabelsError` for a journal of a newer version."""
+        """Read the file, if any. Raises `StorageError`; `LabelsError` for a journal of a newer version."""
         self.path = path
         self.state = State()
         self._read_bytes = 0
@@ -126,15 +133,15 @@ class Journal:
 
     @property
     def position(self) -> tuple[int, int]:
-        """Another value after every event that was folded in."""
+        """A value that changes with every folded event."""
         return self._inode, self._read_bytes
 
     def refresh(self) -> bool:
-        """Fold in the whole lines that came since the last look; true when the file was another one altogether."""
+        """Fold in complete lines appended since the last call. Returns true if the file was replaced."""
         is_another = False
         try:
             inode, size = self._inode_and_size()
-            if size < self._read_bytes or inode != self._inode:  # somebody put another file in its place
+            if size < self._read_bytes or inode != self._inode:  # the file was replaced
                 is_another = self._inode != 0
                 self.state, self._read_bytes, self._inode, self._last_line = State(), 0, inode, b""
             if size == self._read_bytes:
@@ -152,7 +159,7 @@ class Journal:
         return is_another
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Put events on the disk, then fold them, and whatever another process put before them."""
+        """Write and sync events, then fold them in, after any that another process appended before them."""
         data = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
         created = not os.path.lexists(self.path)
         try:
@@ -162,7 +169,7 @@ class Journal:
                     write_all(file, b"\n" + data if self._is_torn(end) else data)
                     sync(file.fileno())
                 except BaseException:
-                    with suppress(OSError):  # what was refused must not be an answer after the next start
+                    with suppress(OSError):  # a rejected answer must not reappear at the next start
                         file.truncate(end)
                     raise
             if created:
@@ -172,7 +179,7 @@ class Journal:
         self.refresh()
 
     def was(self, labels: Mapping[str, str]) -> bool:
-        """Whether these were the labels at some moment of this journal."""
+        """Whether the labels were exactly these at any point of the journal."""
         earlier = State()
         for event in self._events(read_own(self.path), b""):
             if earlier.labels == labels:
@@ -181,7 +188,7 @@ class Journal:
         return earlier.labels == labels
 
     def _inode_and_size(self) -> tuple[int, int]:
-        """(0, 0) where there is no journal."""
+        """Inode and size; (0, 0) if there is no journal."""
         try:
             status = stat_own(self.path)
         except FileNotFoundError:
@@ -189,7 +196,7 @@ class Journal:
         return status.st_ino, status.st_size
 
     def _is_torn(self, size: int) -> bool:
-        """Whether a killed writer left half a line at the end of `size` bytes."""
+        """Whether a killed writer left an incomplete line at the end of `size` bytes."""
         if size <= self._read_bytes:
             return False
         with open_own(self.path) as file:
@@ -208,7 +215,7 @@ class Journal:
             if event["v"] > VERSION:
                 raise LabelsError(f"{self.path} was written by a newer imlcull ({event['v']}). Update this one first.")
             allowed = LABELS if event["do"] == "answer" else (*LABELS, None)
-            # a lone surrogate is valid JSON, but no name that the CSV could hold
+            # a lone surrogate is valid JSON, but can't be encoded in the CSV
             if (
                 event["do"] in _ACTIONS
                 and event["label"] in allowed
@@ -216,6 +223,6 @@ class Journal:
             ):
                 return event
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            pass  # said below, like valid JSON that is no event
-        log.warning("%s holds a line that is no event; it is passed over: %.80r", self.path, line)
+            pass  # logged below, like valid JSON that is not an event
+        log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)
         return None

@@ -1,6 +1,6 @@
-"""The files of a photographer, only ever read: the state a file is in, its bytes, and what names these.
+"""Read-only access to the photographer's files: stat, bytes and content ids.
 
-Knows nothing of formats, pixels or stages.
+Independent of formats, pixels and stages.
 """
 
 import errno
@@ -18,13 +18,13 @@ from .files import without_waiting
 MAX_BYTES = 1 << 30
 _ID_BYTES = 16
 INODE = 0x7FFF_FFFF_FFFF_FFFF
-"""The bits of an inode that count: a column of numbers has a sign."""
+"""Mask for inode numbers, so that they fit a signed 64-bit column."""
 State = tuple[int, int, int]
-"""Size in bytes, mtime in ns and inode: as long as these are the same, a file is trusted to hold what it held."""
+"""Size in bytes, mtime in ns and inode. While these are equal, a file is considered unchanged."""
 
 
 class Original(NamedTuple):
-    """A file, the state in which its bytes were named, and their name, where it is known."""
+    """A file, its state when it was hashed, and its content id; empty if unknown."""
 
     path: str
     state: State
@@ -32,15 +32,15 @@ class Original(NamedTuple):
 
 
 def stat_of(path: str | Path) -> State:
-    """The state of a file; zeros where there is none."""
+    """The state of a file; zeros if it is missing."""
     try:
-        return _state(os.stat(path))  # noqa: PTH116 - of a hundred thousand texts, without making paths of them
+        return _state(os.stat(path))  # noqa: PTH116 - building 100,000 Path objects is slow
     except (OSError, ValueError):
         return 0, 0, 0
 
 
 def read(path: str | Path, state: State | None = None) -> bytes:
-    """The bytes of a photo, at most `MAX_BYTES`; of a file that is still in `state`. Raises `UnreadablePhoto`."""
+    """The bytes of a photo, at most `MAX_BYTES`. Raises `UnreadablePhoto`, also if the file is no longer in `state`."""
     try:
         with _opened(path, state) as file:
             data = file.readall()
@@ -52,10 +52,10 @@ def read(path: str | Path, state: State | None = None) -> bytes:
 
 
 def open_inside(root: str | Path, name: str) -> FileIO:
-    """Open the file `name`, a relative path in the system's spelling, below the folder `root`, wherever that lies.
+    """Open the file `name`, a native relative path, below the folder `root`.
 
-    What is opened lies below `root`, whatever is swapped for a link meanwhile: links are followed only where they stay
-    there. Raises `OSError`.
+    The opened file is guaranteed to lie below `root`, even if a path component is swapped for a link concurrently.
+    Links are followed only if they stay below `root`. Raises `OSError`.
     """
     if os.pardir in Path(name).parts:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -70,7 +70,7 @@ def open_inside(root: str | Path, name: str) -> FileIO:
 
 
 def identify(path: str | Path) -> str:
-    """`content_id` of a file's bytes, of which few are in memory at a time. Raises `UnreadablePhoto`."""
+    """The `content_id` of a file, streamed. Raises `UnreadablePhoto`."""
     try:
         with _opened(path) as file:
             return content_id_of(file)
@@ -79,18 +79,18 @@ def identify(path: str | Path) -> str:
 
 
 def content_id(data: bytes) -> str:
-    """32 hexadecimal digits that name these bytes (BLAKE3, 128 bits)."""
+    """BLAKE3 of `data`, truncated to 128 bits: 32 hexadecimal digits."""
     return blake3(data).hexdigest(_ID_BYTES)
 
 
 def content_id_of(file: BufferedReader | RawIOBase) -> str:
-    """`content_id` of an open file of any size, read piece by piece."""
-    digest: blake3 = hashlib.file_digest(file, blake3)  # type: ignore[assignment, arg-type]  # it takes any such object
+    """The `content_id` of an open file of any size, streamed."""
+    digest: blake3 = hashlib.file_digest(file, blake3)  # type: ignore[assignment, arg-type]  # accepts any hash object
     return digest.hexdigest(_ID_BYTES)
 
 
 def is_content_of(file: BufferedReader | RawIOBase, name: str) -> bool:
-    """Whether an open file holds what `name` names; manifests of version 0.1.0 name bytes by BLAKE2b."""
+    """Whether an open file has the content id `name`. Manifests of version 0.1.0 hold BLAKE2b ids."""
     if content_id_of(file) == name:
         return True
     file.seek(0)
@@ -98,8 +98,8 @@ def is_content_of(file: BufferedReader | RawIOBase, name: str) -> bool:
 
 
 def _opened(path: str | Path, state: State | None = None) -> FileIO:
-    """A file with bytes in it, and not too many. Raises `UnreadablePhoto`, `OSError`, `ValueError`."""
-    file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - closed by whoever asked
+    """Open a file of 1 to `MAX_BYTES` bytes. Raises `UnreadablePhoto`, `OSError`, `ValueError`."""
+    file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - closed by the caller
     try:
         found = _state(os.fstat(file.fileno()))
         if not found[0]:
@@ -115,7 +115,7 @@ def _opened(path: str | Path, state: State | None = None) -> FileIO:
 
 
 def _opened_inside(root: str | Path, name: str) -> FileIO:
-    """Open without following any link below `root`: folder by folder, each from the one before."""
+    """Open without following any link below `root`: component by component, each relative to the one before."""
     if os.open not in os.supports_dir_fd:
         return _opened_and_looked_at(os.path.join(root, name))  # noqa: PTH118
     *folders, last = Path(name).parts
@@ -131,8 +131,8 @@ def _opened_inside(root: str | Path, name: str) -> FileIO:
 
 
 def _opened_and_looked_at(path: str) -> FileIO:
-    """The same where folders can't be opened: what was opened must be what lies there, by its own name."""
-    file = open(path, "rb", 0)  # noqa: PTH123, SIM115 - closed by whoever asked
+    """`_opened_inside` for systems without `dir_fd`: the opened file must be the one that `lstat` finds at `path`."""
+    file = open(path, "rb", 0)  # noqa: PTH123, SIM115 - closed by the caller
     if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
         return file
     file.close()

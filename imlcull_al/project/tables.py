@@ -1,8 +1,8 @@
-"""CSV as this project reads and writes it: UTF-8, a header, LF line ends, minimal quoting (RFC 4180).
+"""Read and write CSV: UTF-8, a header row, LF line endings, minimal quoting (RFC 4180).
 
-Reading is lenient where nothing is guessed: a byte-order mark, CRLF and blank lines are accepted. File names come from
-strangers, and spreadsheets open these files: see `as_name`.
-Knows nothing of what the columns mean.
+Reading is lenient where that is unambiguous: a byte-order mark, CRLF and blank lines are accepted. File names are
+untrusted, and people open these files in spreadsheets; see `as_name` for formula injection.
+Independent of what the columns mean.
 """
 
 import csv
@@ -18,33 +18,33 @@ from ..errors import TableError
 from .files import read_own, replace_text, unreadable
 
 _QUOTED = re.compile('[,;"\t\r\n]')
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a cell that a spreadsheet computes begins with
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # first characters by which a spreadsheet recognizes a formula
 
 
 class Row(NamedTuple):
-    """One line of a table: `line` counts from 1 with the header, `values` by column name."""
+    """One row of a table: `line` is 1-based and counts the header, `values` is keyed by column name."""
 
     line: int
     values: dict[str, str]
 
 
 def render(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """The text of a table; a missing value is an empty field."""
+    """Format a table as text. Missing values become empty fields."""
     return "".join(chain([",".join(map(_field, columns)) + "\n"], (line(columns, row) for row in rows)))
 
 
 def line(columns: Sequence[str], row: Mapping[str, object]) -> str:
-    """One row of `render`."""
+    """Format one row."""
     return ",".join([_field(row.get(column)) for column in columns]) + "\n"
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Replace `path` by this table, whole or not at all."""
+    """Replace `path` atomically with this table."""
     replace_text(path, render(columns, rows))
 
 
 def as_name(key: str) -> str:
-    """A photo key as a table holds it: `./=1+1.jpg` for `=1+1.jpg`, the same file, and no formula to a spreadsheet."""
+    """Escape a photo key for a table: `=1+1.jpg` becomes `./=1+1.jpg`, the same path but not a spreadsheet formula."""
     return f"./{key}" if key.startswith(_FORMULA) else key
 
 
@@ -54,7 +54,7 @@ def as_key(name: str) -> str:
 
 
 def read(path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows of the table at `path`, which is no link. Raises `StorageError`, `TableError`."""
+    """Columns and rows of the table at `path`. Raises `StorageError`, also for a link, and `TableError`."""
     try:
         text = read_own(path).decode("utf-8-sig")
     except OSError as error:
@@ -65,10 +65,10 @@ def read(path: Path) -> tuple[list[str], list[Row]]:
 
 
 def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows of `text`; `path` is only named in errors."""
+    """Columns and rows of `text`. `path` is used in error messages only."""
     if "\0" in text:
         raise TableError(
-            f"{path} holds zero bytes, as a crash leaves them, or is not UTF-8. Save it as CSV in UTF-8, "
+            f"{path} holds zero bytes, perhaps after a crash, or is not UTF-8. Save it as CSV in UTF-8, "
             "or move it away."
         )
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -83,7 +83,7 @@ def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
             elif any(field.strip() for field in fields[len(columns) :]):
                 raise TableError(
                     f"{path}, line {reader.line_num}: {len(fields)} fields under {len(columns)} columns. "
-                    "Put quotes around names that hold commas, then try again."
+                    "Put quotes around names that contain commas, then try again."
                 )
             else:
                 rows.append(Row(reader.line_num, dict(zip(columns, fields, strict=False))))
@@ -93,15 +93,15 @@ def parse(text: str, path: Path) -> tuple[list[str], list[Row]]:
 
 
 def _named(columns: list[str], path: Path) -> list[str]:
-    """The columns but for those without a name at the end, which spreadsheets leave behind."""
+    """Drop unnamed trailing columns, which spreadsheets leave behind. Raises `TableError` for duplicate names."""
     while columns and not columns[-1]:
         columns.pop()
     if twice := [column for column, count in Counter(columns).items() if count > 1]:
-        raise TableError(f"{path} has more than one column {twice[0]!r}. Name them apart, or move the file away.")
+        raise TableError(f"{path} has more than one column {twice[0]!r}. Rename one of them, or move the file away.")
     return columns
 
 
 def _field(value: object) -> str:
-    """Quoted where it must be, and where a spreadsheet that parts fields by semicolons or tabs would begin another."""
+    """Quote a field if CSV requires it, or if it contains a semicolon or tab, which spreadsheets may split at."""
     text = "" if value is None else str(value)
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
