@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; small matrices gain nothing from more
 
@@ -33,6 +33,7 @@ from imlcull_al.encoding.builtin import QUALITIES, SideBySide
 from imlcull_al.encoding.load import builtin_encoder, load_encoder, tiled_encoder
 from imlcull_al.learning import head
 from imlcull_al.photos import tiles
+from imlcull_al.photos.read import Views
 from imlcull_al.progress import Progress
 from imlcull_al.terminal import progress_bar
 from imlcull_al.training.evaluation import auroc, mean_interval
@@ -72,14 +73,7 @@ class HandMade:
     notice: str = ""
     fingerprint: str = "48616e64" * 8
     dim: int = 1 + tiles.COUNT + 16
-    side: int = 448
-    looks_at_tiles: bool = True
-
-    @property
-    def trained(self) -> None:
-        """Nothing."""
-
-    beside = trained
+    views: ClassVar[Views] = Views(448, tiles=True)
 
     def encode(self, images: Sequence[Image.Image], strips: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B images and strips → (B, 21) float32."""

@@ -24,6 +24,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from imlcull_al.photos.read import Views
+
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("quick", deadline=None, suppress_health_check=CHECKS)
 settings.register_profile("torture", deadline=None, suppress_health_check=CHECKS, max_examples=2_000)
@@ -45,8 +47,8 @@ WARM, COLD = (200, 80, 40), (40, 80, 200)
 class MeanColour:
     """The toy encoder: an embedding is the mean of R, G and B. It counts what it was asked."""
 
-    name, reference, notice, fingerprint, dim, side = "mean colour", "", "", "c0" * 32, 3, 8
-    looks_at_tiles = False
+    name, reference, notice, fingerprint, dim = "mean colour", "", "", "c0" * 32, 3
+    views = Views(8)
 
     def __init__(self) -> None:
         self.calls = 0

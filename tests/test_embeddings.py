@@ -14,6 +14,7 @@ from imlcull_al.encoding.embeddings import ensure, fill
 from imlcull_al.errors import Cancelled, EncoderError
 from imlcull_al.parallel import in_order
 from imlcull_al.photos import read as photos
+from imlcull_al.photos.read import Views
 from imlcull_al.photos.tiles import COUNT, SIDE
 
 
@@ -280,7 +281,7 @@ def test_a_stage_of_one_photo(tmp_path, cache_dir, encoder):
 class WithTiles(MeanColour):
     """Mean R, G and B, and the mean brightness of the photo's first tile."""
 
-    fingerprint, dim, looks_at_tiles = "c1" * 32, 4, True
+    fingerprint, dim, views = "c1" * 32, 4, Views(8, tiles=True)
 
     def encode(self, images, tiles=None):
         assert [strip.size for strip in tiles] == [(SIDE * COUNT, SIDE)] * len(images)

@@ -114,7 +114,7 @@ def test_two_encoders_are_named_together(tiny_model):
     assert encoder.trained.fingerprint == alone.fingerprint
     assert encoder.beside.fingerprint == load_encoder(BUILTIN).fingerprint
     assert encoder.dim == alone.dim + load_encoder(BUILTIN).dim
-    assert encoder.looks_at_tiles and not alone.looks_at_tiles
+    assert encoder.views.tiles and not alone.views.tiles
     assert encoder.notice == ""
     with pytest.raises(EncoderError, match="There is no model folder /no/such/folder"):
         load_encoder(f"/no/such/folder{BESIDE}")

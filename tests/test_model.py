@@ -13,6 +13,7 @@ from conftest import OUT_OF_REACH, TINY_CONFIG
 from PIL import Image
 
 from imlcull_al.encoding import builtin
+from imlcull_al.encoding.builtin import parts_of
 from imlcull_al.encoding.load import BESIDE, BUILTIN, builtin_encoder, load_encoder
 from imlcull_al.errors import ModelFileError
 from imlcull_al.learning import head, model
@@ -180,7 +181,7 @@ def tiled_base(request, tiny_model):
 @pytest.fixture
 def saved_beside(tmp_path, tiled_base):
     """A model whose head says something else of every number of an embedding."""
-    dim = tiled_base.trained.dim + tiled_base.beside.dim
+    dim = sum(part.dim for part in parts_of(tiled_base))
     classifier = model.CullClassifier(tiled_base.trained.build(), dim)
     classifier.start_from(head.Head(np.linspace(-1, 1, dim, dtype=np.float32), 0.25))
     model.save(tmp_path / "model.pth", classifier, tiled_base, FACTS)
@@ -197,7 +198,7 @@ def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_b
     parts = [head.unit(part.encode(IMAGES)) for part in (tiled_base.trained, builtin_encoder())]
     embeddings = np.concatenate(parts, axis=1)
     assert loaded.encoder.dim == embeddings.shape[1] == content["state_dict"]["head.weight"].shape[1]
-    assert loaded.encoder.looks_at_tiles
+    assert loaded.encoder.views.tiles
     assert loaded.encoder.name == f"model trained from {tiled_base.name}"
     rows = loaded.encoder.encode(IMAGES)
     assert np.allclose(rows, embeddings, atol=1e-2)
@@ -234,7 +235,7 @@ def test_a_file_from_before_there_was_anything_beside_loads(saved, base):
     del content["beside"]
     torch.save(content, saved)
     loaded = model.load(saved)
-    assert not loaded.encoder.looks_at_tiles
+    assert not loaded.encoder.views.tiles
     assert np.allclose(loaded.encoder.encode(IMAGES), base.encode(IMAGES), atol=1e-2)
 
 
@@ -242,7 +243,7 @@ def test_a_file_from_before_there_was_anything_beside_loads(saved, base):
 def saved_in_place(tmp_path):
     """A model trained from the built-in encoder, which stood in for one that was out of reach."""
     base = load_encoder(OUT_OF_REACH)
-    classifier = model.CullClassifier(base.trained.build(), base.trained.dim + base.beside.dim)
+    classifier = model.CullClassifier(base.trained.build(), sum(part.dim for part in parts_of(base)))
     model.save(tmp_path / "model.pth", classifier, base, FACTS)
     return tmp_path / "model.pth"
 

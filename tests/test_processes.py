@@ -149,13 +149,13 @@ def test_two_processes_beside_the_builtin_encoder_come_to_what_one_comes_to(stag
     together = [*command, *options, "--epochs", "2", "--model", f"{tiny_model}{BESIDE}"]
     alone(together)
     expected, trained = log_of(stage), model.load(stage.model)
-    assert trained.encoder.looks_at_tiles
+    assert trained.encoder.views.tiles
     stage.model.unlink()
     stage.epoch_log.unlink()
     main, helper = outcomes(launch(together, EXACT + RUN, EXACT + RUN))
     assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
     assert log_of(stage) == pytest.approx(expected, abs=2e-5)
-    assert model.load(stage.model).encoder.looks_at_tiles
+    assert model.load(stage.model).encoder.views.tiles
 
 
 @pytest.mark.parametrize(("codes", "survivor"), [((EXACT + ALL_BETTER + RUN, DIES), 0), ((DIES, EXACT + RUN), 1)])

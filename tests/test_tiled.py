@@ -8,7 +8,7 @@ from conftest import TINY_CONFIG, TINY_PROCESSOR, save_checkpoint
 from PIL import Image
 
 from imlcull_al.encoding import builtin, load
-from imlcull_al.encoding.builtin import QUALITIES, SideBySide, TiledEncoder
+from imlcull_al.encoding.builtin import QUALITIES, SideBySide, TiledEncoder, parts_of
 from imlcull_al.encoding.load import BUILTIN, load_encoder
 from imlcull_al.photos import tiles as places
 from recipe.losses import OUTPUTS
@@ -52,9 +52,9 @@ def both(encoder, tiny_model):
 def test_the_builtin_encoder_is_one_of_them():
     builtin = load_encoder(BUILTIN)
     assert isinstance(builtin, TiledEncoder)
-    assert builtin.looks_at_tiles and not builtin.trained.looks_at_tiles
-    assert builtin.beside is builtin
-    assert builtin.side == builtin.trained.side == 2 * places.SIDE
+    assert builtin.views.tiles and not builtin.trained.views.tiles
+    assert parts_of(builtin) == (builtin.trained, builtin)
+    assert builtin.views.min_side == builtin.trained.views.min_side == 2 * places.SIDE
     assert (builtin.whole.architecture.pooling, builtin.trained.architecture.pooling) == ("both", "first")
     assert builtin.dim == 192 + (1 + 1 + places.COUNT) * len(QUALITIES)
     assert QUALITIES == OUTPUTS  # what it was trained to say
@@ -137,8 +137,8 @@ def test_side_by_side_are_both_each_of_length_1(both, encoder, tiny_model):
     for part, expected in ((rows[:, : first.shape[1]], first), (rows[:, first.shape[1] :], second)):
         assert np.allclose(np.linalg.norm(part, axis=1), 1, atol=1e-5)
         assert np.allclose(part, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5)
-    assert (both.looks_at_tiles, both.beside, both.notice) == (True, encoder, "")
-    assert both.side == max(both.trained.side, encoder.side)
+    assert (both.views.tiles, parts_of(both).beside, both.notice) == (True, encoder, "")
+    assert both.views.min_side == max(both.trained.views.min_side, encoder.views.min_side)
 
 
 def test_an_embedding_of_nothing_is_no_division_by_zero():

@@ -21,6 +21,7 @@ from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_he
 from imlcull_al.encoding.encoder import VisionEncoder
 from imlcull_al.encoding.load import load_encoder
 from imlcull_al.photos import read as photos
+from imlcull_al.photos.read import Views
 from imlcull_al.project.listing import Listing
 from imlcull_al.project.originals import stat_of
 from imlcull_al.project.stages import open_stage
@@ -218,7 +219,7 @@ def forward_of(encoder: VisionEncoder) -> Any:
 class Toy:
     """An encoder that costs next to nothing: 16 × 16 means of each colour, 768 numbers."""
 
-    name, notice, dim, side, looks_at_tiles = "toy", "", 768, 16, False
+    name, notice, dim, views = "toy", "", 768, Views(16)
     fingerprint = hashlib.sha256(b"toy 768").hexdigest()
 
     def encode(self, images: list[Image.Image], tiles: list[Image.Image] | None = None) -> np.ndarray:

@@ -8,11 +8,14 @@ Independent of files and of the choice of tiles.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ..errors import EncoderError
 from ..photos import tiles as places
+from ..photos.read import Views
 from .encoder import Encoder, VisionEncoder
 
 QUALITIES = ("defocus", "motion", "dark", "bright", "noise", "compression", "tilt", "occlusion", "severity")
@@ -35,12 +38,6 @@ class TiledEncoder:
     trained: VisionEncoder
     """The same transformer, pooled by its class token: the part that fine-tuning updates; this encoder stays frozen."""
     notice: str = ""
-    looks_at_tiles: bool = True
-
-    @property
-    def beside(self) -> Encoder:
-        """The encoder itself."""
-        return self
 
     @property
     def fingerprint(self) -> str:
@@ -53,9 +50,9 @@ class TiledEncoder:
         return self.whole.dim + (1 + places.COUNT) * len(QUALITIES)
 
     @property
-    def side(self) -> int:
-        """As for the whole view alone."""
-        return self.whole.side
+    def views(self) -> Views:
+        """The whole photo, as its transformer wants it, and tiles."""
+        return self.whole.views._replace(tiles=True)
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B RGB images and their tile strips → (B, D) float32."""
@@ -85,7 +82,6 @@ class SideBySide:
     beside: TiledEncoder
     reference: str
     name: str
-    looks_at_tiles: bool = True
 
     @property
     def notice(self) -> str:
@@ -103,13 +99,31 @@ class SideBySide:
         return self.trained.dim + self.beside.dim
 
     @property
-    def side(self) -> int:
-        """The larger of both."""
-        return max(self.trained.side, self.beside.side)
+    def views(self) -> Views:
+        """What both want."""
+        return Views(max(self.trained.views.min_side, self.beside.views.min_side), tiles=True)
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B RGB images and their tile strips → (B, D) float32."""
         return side_by_side(self.trained.encode(images), self.beside.encode(images, tiles))
+
+
+class Parts(NamedTuple):
+    """An encoder as fine-tuning sees it: the transformer it updates, and a frozen encoder beside it, if any."""
+
+    trained: VisionEncoder
+    beside: TiledEncoder | None
+
+
+def parts_of(encoder: Encoder) -> Parts:
+    """The trainable and the frozen part. Raises `EncoderError` for an encoder that can't be fine-tuned."""
+    if isinstance(encoder, SideBySide):
+        return Parts(encoder.trained, encoder.beside)
+    if isinstance(encoder, TiledEncoder):
+        return Parts(encoder.trained, encoder)
+    if isinstance(encoder, VisionEncoder):
+        return Parts(encoder, None)
+    raise EncoderError(f"{encoder.name} can't be fine-tuned. Choose a vision transformer (--model).")
 
 
 def composed(whole: np.ndarray, quality: np.ndarray) -> np.ndarray:

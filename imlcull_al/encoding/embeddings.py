@@ -225,8 +225,7 @@ class _Work:
             if content_id in in_cache or content_id in self.made or content_id in self.reasons:
                 return _Read(row, state, Content(content_id, *photos.moment(path)), None, None, None)
             content = Content(content_id, *photos.UNKNOWN)  # an undecodable photo needs no moment
-            decode = photos.decode_with_tiles if self.encoder.looks_at_tiles else photos.decode_file
-            image, moment, tiles = decode(path, state, self.encoder.side, content_id)
+            image, moment, tiles = photos.look(path, state, self.encoder.views, content_id)
             return _Read(row, state, Content(content_id, *moment), image, tiles, None)
         except UnreadablePhoto as error:
             return _Read(row, state, content if error.lasting else None, None, None, str(error))
@@ -256,7 +255,7 @@ class _Work:
         """Encode a batch and release its images. Runs in a worker thread."""
         images = [read.image for read in batch if read.image is not None]
         tiles = [read.tiles for read in batch if read.tiles is not None]
-        rows = encode_each(self.encoder, images, tiles if self.encoder.looks_at_tiles else None)
+        rows = encode_each(self.encoder, images, tiles if self.encoder.views.tiles else None)
         return [read._replace(image=None, tiles=None) for read in batch], rows
 
     def _take(self, batch: list[_Read], rows: list[np.ndarray | str]) -> None:

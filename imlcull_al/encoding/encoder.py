@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import EncoderError, ImlcullError, in_words
+from ..photos.read import Views
 from .preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -60,30 +61,15 @@ class Encoder(Protocol):
         ...
 
     @property
-    def side(self) -> int:
-        """Shorter side in pixels below which a reduced decode would change what `encode` sees."""
-        ...
-
-    @property
-    def looks_at_tiles(self) -> bool:
-        """Whether `encode` uses full-resolution tiles."""
-        ...
-
-    @property
-    def trained(self) -> "VisionEncoder":
-        """The part that fine-tuning updates."""
-        ...
-
-    @property
-    def beside(self) -> "Encoder | None":
-        """Frozen encoder whose embeddings are concatenated to those of `trained`."""
+    def views(self) -> Views:
+        """What `encode` wants to see of a photo."""
         ...
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B RGB images of any size → (B, D) float32. Thread-safe.
 
-        `tiles`: one strip per image, laid out by `tiles.cut`, used if `looks_at_tiles`. By default they are cut from
-        the images.
+        `tiles`: one strip per image, laid out by `tiles.cut`, required by `views.tiles`. By default they are cut
+        from the images.
         """
         ...
 
@@ -116,7 +102,7 @@ def _rows(encoder: Encoder, images: Sequence[Image.Image], tiles: Sequence[Image
 
 def _check_encodes(encoder: Encoder) -> None:
     try:
-        _rows(encoder, [Image.new("RGB", (encoder.side, encoder.side), "grey")], None)
+        _rows(encoder, [Image.new("RGB", (encoder.views.min_side,) * 2, "grey")], None)
     except ImlcullError:
         raise
     except Exception as error:
@@ -171,7 +157,6 @@ class VisionEncoder:
     fingerprint: str
     build: "Callable[[], Backbone]"
     notice: str = ""
-    looks_at_tiles: bool = False
     _runner: "Runner | None" = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -181,19 +166,9 @@ class VisionEncoder:
         return self.architecture.dim
 
     @property
-    def side(self) -> int:
-        """Twice the input size: from there on a reduced decode changes little (see benchmarks/RESULTS.md)."""
-        return 2 * self.architecture.preprocessing.side
-
-    @property
-    def trained(self) -> "VisionEncoder":
-        """The encoder itself."""
-        return self
-
-    @property
-    def beside(self) -> None:
-        """None: there is no second encoder."""
-        return
+    def views(self) -> Views:
+        """The whole photo at twice the input size: a reduced decode changes little from there on (see RESULTS.md)."""
+        return Views(2 * self.architecture.preprocessing.side)
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B RGB images → (B, D) float32; `tiles` is ignored. Raises `EncoderError` if the weights can't be loaded."""

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from ..encoding.backbone import Backbone, from_config, shapes
-from ..encoding.builtin import SideBySide, TiledEncoder
+from ..encoding.builtin import SideBySide, TiledEncoder, parts_of
 from ..encoding.encoder import Architecture, Encoder, VisionEncoder
 from ..encoding.load import builtin_encoder
 from ..encoding.preprocess import Preprocessing
@@ -98,6 +98,7 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
     """Replace `path` by this model, whole or not at all. `facts`: epoch, validation_accuracy, seed, labels,
     validation_keys.
     """
+    trained, beside = parts_of(base)
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -106,10 +107,10 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
         "notice": "",
-        "beside": base.beside.fingerprint if base.beside else "",
-        "vision_config": base.trained.architecture.vision_config,
-        "preprocessing": base.trained.architecture.preprocessing.as_dict(),
-        "pooling": base.trained.architecture.pooling,
+        "beside": beside.fingerprint if beside else "",
+        "vision_config": trained.architecture.vision_config,
+        "preprocessing": trained.architecture.preprocessing.as_dict(),
+        "pooling": trained.architecture.pooling,
         "state_dict": {name: tensor.detach().cpu() for name, tensor in classifier.state_dict().items()},
         **facts,
     }

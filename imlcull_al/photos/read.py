@@ -6,6 +6,7 @@ Whoever wants pixels asks here. Files come from strangers: their size is bounded
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -16,10 +17,28 @@ from .decode import DECODER, UNKNOWN, Moment, as_jpeg
 from .operations import Decoded, Lattice
 
 __all__ = [
-    "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "as_jpeg", "content_id", "content_id_of", "decode",
+    "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "Views", "as_jpeg", "content_id", "content_id_of", "decode",
     "decode_file", "decode_with_tiles", "exposure", "identify", "is_content_of", "lattice", "load", "moment", "preview",
     "preview_of", "stat_of",
 ]  # fmt: skip
+
+
+class Views(NamedTuple):
+    """What an encoder wants to see of a photo. `min_side`: pixels of the shorter side from which on a reduced decode
+    changes nothing; `tiles`: whether it also wants tiles in full resolution.
+    """
+
+    min_side: int
+    tiles: bool = False
+
+
+def look(path: str | Path, state: State, views: Views, content_id: str = "") -> Decoded:
+    """The views of a file that is still in `state`, from one reading of it. Raises `UnreadablePhoto`.
+
+    `content_id`, if known, recognizes bytes that ended a decoder under another name.
+    """
+    decode_views = decode_with_tiles if views.tiles else decode_file
+    return decode_views(path, state, views.min_side, content_id)
 
 
 def load(path: str | Path, min_side: int | None = None) -> Image.Image:
@@ -28,7 +47,7 @@ def load(path: str | Path, min_side: int | None = None) -> Image.Image:
 
 
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
-    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation; see `pixels.decode`.
+    """The first frame as 8-bit sRGB, mode RGB, turned upright by its EXIF orientation; see `decode.decode`.
 
     Raises `UnreadablePhoto`, and nothing else, whatever the bytes.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..encoding.builtin import parts_of
 from ..encoding.encoder import Encoder, encode_each
 from ..errors import Cancelled, ImlcullError, UnreadablePhoto, in_words
 from ..learning import bursts
@@ -67,17 +68,16 @@ def read(
     """Decode every labeled photo once. Raises `Cancelled`."""
     import torch
 
-    nothing = np.empty(0, np.float32)
+    nothing, parts = np.empty(0, np.float32), parts_of(encoder)
 
     def one(key: str) -> _Read | str:
         try:
             path = stage.path(key)
-            decode = photos.decode_with_tiles if encoder.looks_at_tiles else photos.decode_file
-            image, moment, tiles = decode(path, photos.stat_of(path), encoder.side)
-            beside = encode_each(encoder.beside, [image], [tiles])[0] if encoder.beside and tiles else nothing
+            image, moment, tiles = photos.look(path, photos.stat_of(path), encoder.views)
+            beside = encode_each(parts.beside, [image], [tiles])[0] if parts.beside and tiles else nothing
             if isinstance(beside, str):
                 return beside
-            return _Read(encoder.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
+            return _Read(parts.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
         except UnreadablePhoto as error:
             return str(error)
         except ImlcullError:

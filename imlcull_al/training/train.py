@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from ..encoding.builtin import parts_of
 from ..encoding.encoder import Encoder
 from ..encoding.sharpness import sharpness_map
 from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
@@ -157,7 +158,8 @@ class _Run:
         self.options, self.together, self.progress, self.stop = options, together, progress, stop
         self.epochs: list[Epoch] = []
         self.saved = self.stopped = False
-        self._dim = encoder.trained.dim + (encoder.beside.dim if encoder.beside else 0)
+        self.trained, beside = parts_of(encoder)
+        self._dim = self.trained.dim + (beside.dim if beside else 0)
 
     def prepare(self, burst_of: Mapping[str, int] | None) -> None:
         """Read and embed the photos, part them in training and validation, fit the start on the training side."""
@@ -173,7 +175,7 @@ class _Run:
             self.stage, self.encoder, self.labels, self.together, self.progress, self.stop
         )
         split(seen.is_keep, options.validation_split, options.seed)  # too few are said before any work
-        values = self.encoder.trained.architecture.preprocessing.values
+        values = self.trained.architecture.preprocessing.values
         try:
             self.tuning = FineTuning(
                 classifier, seen.pixels, seen.beside, values, options, self.together, self.progress, self.stop
@@ -222,7 +224,7 @@ class _Run:
 
         trained = model.load(self.stage.model)
         validation = set(trained.validation_keys)
-        p_keep = trained.head.probability(self.tuning.embeddings_by(trained.encoder.trained.build()))
+        p_keep = trained.head.probability(self.tuning.embeddings_by(parts_of(trained.encoder).trained.build()))
         predictions = [
             Prediction(key, self.labels[key], float(each), VALIDATION if key in validation else TRAIN)
             for key, each in zip(self.seen.keys, p_keep, strict=True)
@@ -264,7 +266,7 @@ class _Run:
         """The transformer as it was pretrained, under a head that says nothing, or what `probe` says."""
         from ..learning.model import CullClassifier
 
-        classifier = CullClassifier(self.encoder.trained.build(), self._dim)
+        classifier = CullClassifier(self.trained.build(), self._dim)
         if probe:
             classifier.start_from(probe)
         return classifier
