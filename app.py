@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.cli.commands import CACHE_DIR_HELP, Help
+from imlcull_al.cli.parser import CACHE_DIR_HELP, Help
 from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.installation import started_as
 from imlcull_al.terminal import say, show_log

@@ -10,8 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "imlcull_al"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TREE = re.search(r"```text\n(app\.py.*?)```", README, re.DOTALL)[1]
+PICTURES = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+TREE = re.search(r"```text\n(app\.py.*?)```", PICTURES, re.DOTALL)[1]
+GRAPH = re.search(r"```mermaid\n(.*?)```", PICTURES, re.DOTALL)[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 OWNERS = {
     "h5py": {"encoding/hdf5"},
@@ -26,7 +27,7 @@ OWNERS = {
 }
 ENTRANCES = {"__init__", "__main__"}
 UNORDERED = "ui"
-"""A floor that the README draws as one room."""
+"""A floor that the tree draws as one room."""
 
 
 def room(path: Path) -> str:
@@ -36,7 +37,7 @@ def room(path: Path) -> str:
 
 
 def rooms() -> list[str]:
-    """All rooms from top to bottom, as the README draws them."""
+    """All rooms from top to bottom, as the tree draws them."""
     drawn, floor = [], ""
     for indent, name, kind in re.findall(r"^(  |    )(\w+)(\.py|/)", TREE, re.MULTILINE):
         if kind == "/":
@@ -65,7 +66,7 @@ def rooms_imported(path: Path) -> set[str]:
     return {UNORDERED if name.split("/")[0] == UNORDERED else name for name in inside} & set(rooms())
 
 
-def test_the_readme_draws_every_room_and_no_other():
+def test_the_tree_draws_every_room_and_no_other():
     assert sorted(rooms()) == sorted({room(path) for path in MODULES if path.stem not in ENTRANCES} | {UNORDERED})
 
 
@@ -81,6 +82,38 @@ def test_imports_point_down(path):
     below = rooms()[rooms().index(room(path)) + 1 :]
     above = rooms_imported(path) - set(below)
     assert above <= ({UNORDERED} if room(path) == UNORDERED else set())
+
+
+def floors_imported() -> set[tuple[str, str]]:
+    """Pairs of floors of which the first imports the second."""
+    found = {
+        (room(path).split("/")[0], name.split("/")[0])
+        for path in MODULES
+        if path.stem not in ENTRANCES or path.parent.name == UNORDERED
+        for name in rooms_imported(path)
+    }
+    return {(above, below) for above, below in found if above != below}
+
+
+def test_the_graph_draws_imports_and_every_floor():
+    arrows = re.findall(r"^  (\w+) --> (.*)$", GRAPH, re.MULTILINE)
+    drawn = {(above, below) for above, many in arrows for below in many.split(" & ")}
+    assert drawn <= floors_imported()
+    assert {name for pair in drawn for name in pair} == {name.split("/")[0] for name in rooms() if "/" in name} | {
+        UNORDERED
+    }
+
+
+def test_every_import_of_this_package_exists():
+    missing = []
+    for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "app.py"]:
+        for name in modules_imported(path):
+            target = ROOT.joinpath(*name.split("."))
+            is_module = target.is_dir() or target.with_suffix(".py").exists()
+            is_name = target.parent.is_dir() or target.parent.with_suffix(".py").exists()
+            if name.startswith("imlcull_al") and not is_module and not is_name:
+                missing.append((path.name, name))
+    assert not missing
 
 
 @pytest.mark.parametrize("library", OWNERS)

@@ -320,7 +320,7 @@ def direct(port: int) -> Call:
 
 
 def through_gradio(port: int) -> Call:
-    """The API as the README shows it."""
+    """The API as docs/http.md shows it."""
     from gradio_client import Client
 
     # Without https there is nothing to verify; loading the certificates for every call would keep a core busy.
