@@ -1,8 +1,8 @@
-"""A note on the disk while a training runs, so that one that was killed is noticed later.
+"""A marker file that exists while a training runs, so that a killed one is noticed later.
 
-`stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, what the training was asked to
-do. It is there from the first step to the end, however that comes; a note without a training is what a kill leaves.
-Knows nothing of what the options mean.
+`stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, the options of the training. It
+is written before the first step and removed at the end, whether the training succeeds or fails. A marker without a
+running training means that the training was killed. Independent of what the options mean.
 """
 
 import json
@@ -18,17 +18,17 @@ _VERSION = 1
 
 @contextmanager
 def noted(path: Path, options: Mapping[str, Any]) -> Iterator[None]:
-    """Keep the note at `path` while the block runs. Raises `StorageError` where the disk refuses."""
+    """Keep the marker at `path` while the block runs. Raises `StorageError` if it can't be written."""
     replace_text(path, json.dumps({"version": _VERSION, "options": dict(options)}) + "\n")
     try:
         yield
     finally:
-        with suppress(OSError):  # left behind, it only offers a training again
+        with suppress(OSError):  # a stale marker does no harm: it only offers to train again
             path.unlink()
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The options of the training that left its note at `path`, {} where they can't be read; None for no note."""
+    """Options of the training that left the marker at `path`; {} if they can't be read, None if there is no marker."""
     try:
         note = json.loads(read_own(path))
         return dict(note["options"]) if note["version"] == _VERSION else {}
