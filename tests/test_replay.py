@@ -291,7 +291,7 @@ def test_the_command_prints_the_summary(shoot, embedded, tiny_model, tmp_path, c
     printed = capsys.readouterr().out
     assert "After 12 labels, on held-out photos" in printed
     assert "average precision of default minus random" in printed
-    assert "to match random" in printed
+    assert "match random" in printed
     assert "20 keepers (42%)" in printed
     assert out.exists()
     assert main([str(word) for word in [*words[:3], "--truth", out, *more]]) == 1
