@@ -192,10 +192,10 @@ def test_a_truth_that_can_t_be_played_is_a_sentence(play, shoot, change, reason)
 def test_a_place_where_something_would_be_lost_is_refused(play, shoot, tmp_path):
     with pytest.raises(ReplayRefused, match="is among the photos"):
         play(out=shoot / "project" / "stage_1" / "curve.csv")
-    with pytest.raises(ReplayRefused, match="no curve of a replay"):
+    with pytest.raises(ReplayRefused, match="is not a replay curve"):
         play(out=shoot / "truth.csv")
     save_photo(tmp_path / "a.png", WARM)
-    with pytest.raises(ReplayRefused, match="no curve of a replay"):
+    with pytest.raises(ReplayRefused, match="is not a replay curve"):
         play(out=tmp_path / "a.csv")
     for out in (tmp_path / "nowhere" / "curve.csv", tmp_path / "curve.png"):
         with pytest.raises(ReplayRefused, match=r"Name a \.csv file in a folder that exists"):

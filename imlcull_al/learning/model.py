@@ -127,14 +127,14 @@ def load(path: Path) -> TrainedModel:
         architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))
         state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
         if sum(tensor.nbytes for tensor in state.values()) > size:  # a view of stride 0 claims any size
-            raise _unfit(path, "its weights claim to be more than it holds")
+            raise _unfit(path, "its weights claim to be larger than the file")
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         beside = _beside(path, str(content.get("beside", "")))
         dim = architecture.dim + (beside.dim if beside else 0)
         if weight.shape != (2, dim) or bias.shape != (2,):
-            raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {dim} numbers")
+            raise _unfit(path, f"its head has the shape {weight.shape}, but its embeddings have {dim} numbers")
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # NaN scores would cull everything
-            raise _unfit(path, "its head holds values that are no numbers")
+            raise _unfit(path, "its head contains NaN or infinite values")
         keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
         own = VisionEncoder(
             name=f"model trained from {_text(content['base_name'])}",
@@ -157,19 +157,19 @@ def load(path: Path) -> TrainedModel:
         raise
     # A forged file can hold anything in place of these parts, and raise anything.
     except Exception as error:
-        raise _unfit(path, f"a part of it is missing or of another kind ({in_words(error)})") from error
+        raise _unfit(path, f"a part of it is missing or of the wrong type ({in_words(error)})") from error
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in place of a text")
+        raise TypeError(f"{type(value).__name__} instead of text")
     return value
 
 
 def _number(value: Any, kind: type[Number], most: float) -> Number:
     """`value` in the range 0 to `most`. Raises `ValueError`, for NaN too."""
     if not isinstance(value, int | float) or not 0 <= value <= most:
-        raise ValueError("a number that can't be")
+        raise ValueError("number out of range")
     return kind(value)
 
 
@@ -190,7 +190,9 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error
     except pickle.UnpicklingError as error:
-        raise _unfit(path, "it is no model, or holds more than tensors and plain values, and was not opened") from error
+        raise _unfit(
+            path, "it is not a model, or contains more than tensors and plain values; it was not opened"
+        ) from error
     except ModelFileError:
         raise
     # On a damaged file torch's zip and pickle readers raise all kinds of errors.
@@ -201,7 +203,7 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
 
 def _check_kind(path: Path, content: Any) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _unfit(path, "it is a file of another program")
+        raise _unfit(path, "it was written by another program")
     if content.get("version") != VERSION or content.get("classes") != list(LABELS):
         raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
 
@@ -209,7 +211,7 @@ def _check_kind(path: Path, content: Any) -> None:
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Reject a damaged or compressed archive. torch checks neither, and would decompress a zip bomb into memory."""
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-        raise _unfit(path, "it is compressed, as no program of this project writes it")
+        raise _unfit(path, "it is compressed, which imlcull never does")
     if damaged := archive.testzip():
         raise _unfit(path, f"it is damaged ({damaged})")
 
@@ -219,7 +221,7 @@ def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:
         return None
     beside = builtin()
     if beside.fingerprint != fingerprint:
-        raise _unfit(path, "it was trained beside another built-in encoder than this program has")
+        raise _unfit(path, "it was trained with a different built-in encoder than this program has")
     return beside
 
 

@@ -85,7 +85,7 @@ class Desk:
         except ImlcullError:
             pass  # the screens read the same files and show the error
         except Exception:  # a bug must not end the polling
-            log.exception("Looking for changes on the disk failed")
+            log.exception("Checking the disk for changes failed")
 
     def _renew_preview(self) -> None:
         plan = self.preview()
@@ -188,7 +188,7 @@ class Desk:
             raise CullRefused("Make a dry run first.")
         if preview_token(plan) != token:
             raise CullRefused(
-                f"Another preview was made meanwhile: it keeps {len(plan.kept)} photos. Look at it, then press again."
+                f"There is a newer preview: it keeps {len(plan.kept)} photos. Check it, then press again."
             )
         return plan
 
@@ -268,5 +268,5 @@ def _still_true(session: Session, promised: Plan) -> Plan:
         return now
     raise CullRefused(
         f"Answers, scores or photos changed since the preview: {len(now.kept)} photos would be kept now, not "
-        f"{len(promised.kept)}. Look at the new preview, then press again."
+        f"{len(promised.kept)}. Check the new preview, then press again."
     )

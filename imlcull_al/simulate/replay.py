@@ -343,7 +343,7 @@ def _check(rules: Rules, out: Path, stage: Stage) -> None:
         tables.read(out.resolve())[0] != list(Measured._fields) if out.exists() else out.with_suffix(".png").exists()
     )
     if strangers:
-        raise ReplayRefused(f"{out} or the .png beside it is no curve of a replay. Name another file, or move it away.")
+        raise ReplayRefused(f"{out} or the .png beside it is not a replay curve. Name another file, or move it away.")
 
 
 def _write(rows: Sequence[Measured], out: Path, about: str, caption: report.Caption) -> Outcome:

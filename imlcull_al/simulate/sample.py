@@ -76,7 +76,7 @@ def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Pr
         raise StageError(f"A sample can't have {photos} photos. Ask for at least 1.")
     if project.absolute().match("stage_[0-9]*") or any(project.glob("stage_[0-9]*")):
         raise StageError(
-            f"{project} is or holds a stage that is no complete sample; nothing was changed. Name a new folder "
+            f"{project} is or contains a stage that is not a complete sample; nothing was changed. Name a new folder "
             "for the sample, or first move away what an interrupted run may have left."
         )
     stage_1 = Stage(project, 1).folder
@@ -101,7 +101,7 @@ def truth(project: Path) -> dict[str, bool]:
     try:
         return {row.values["image_name"]: row.values["keep"] == "1" for row in rows}
     except KeyError as error:
-        raise StorageError(f"{path} lacks a value of {error}. Make a new sample in another folder.") from error
+        raise StorageError(f"{path} lacks a value for {error}. Make a new sample in another folder.") from error
 
 
 def is_sample(project: Path) -> bool:

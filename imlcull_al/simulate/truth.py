@@ -40,8 +40,8 @@ def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
     for column in ("image_name", keep_column, *([group_column] if group_column else [])):
         if column not in columns:
             raise ReplayRefused(
-                f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. Needed are "
-                "image_name and the answer; --keep-column and --group-column name others than keep and burst."
+                f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. It needs "
+                "image_name and answers; name columns other than keep and burst by --keep-column and --group-column."
             )
     group_by = group_column or (GROUP_COLUMN if GROUP_COLUMN in columns else None)
     is_keep: dict[str, bool] = {}
@@ -53,11 +53,13 @@ def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
             raise ReplayRefused(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
         if answer is None:
             raise ReplayRefused(
-                f"{path}, line {row.line}: {text!r} in the column {keep_column} is no answer for {key}. Write keep or "
-                "cull, true or false, yes or no, 1 or 0."
+                f"{path}, line {row.line}: {text!r} in the column {keep_column} is not a valid answer for {key}. "
+                "Write keep or cull, true or false, yes or no, 1 or 0."
             )
         if is_keep.setdefault(key, answer) != answer:
-            raise ReplayRefused(f"{path}, line {row.line}: {key} has the other answer above. Delete one of the lines.")
+            raise ReplayRefused(
+                f"{path}, line {row.line}: {key} has the opposite answer on an earlier line. Delete one of the lines."
+            )
         if group_by and row.values.get(group_by, "").strip():
             group[key] = row.values[group_by].strip()
     return Truth(path, is_keep, group if group_by else None, group_by or "the bursts found in the photos")

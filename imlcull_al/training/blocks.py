@@ -80,7 +80,7 @@ class Cut:
         hidden = self._reach(probe)
         whole, parted = backbone(probe).detach(), self.above(hidden.detach())
         if not bool((torch.linalg.vector_norm(whole - parted, dim=1) <= _TOLERANCE * whole.norm(dim=1)).all()):
-            raise RuntimeError("its parts together give another embedding than the whole")
+            raise RuntimeError("its two parts don't reproduce the embedding of the whole")
         needed = _depends_on(parted, parameters)
         fixed = _depends_on(hidden, parameters)
         for parameter, above, below in zip(parameters, needed, fixed, strict=True):
@@ -174,7 +174,7 @@ def _block_list(backbone: Backbone) -> tuple[str, nn.ModuleList]:
     for name, module in backbone.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers and len(set(map(type, module))) == 1:
             return name, module
-    raise _unpartable(backbone, "it has no one list of its blocks")
+    raise _unpartable(backbone, "it has no single list of blocks")
 
 
 def _with(module: nn.Module, name: str, blocks: nn.ModuleList) -> nn.Module:

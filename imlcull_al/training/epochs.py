@@ -110,13 +110,13 @@ def split(
         members = chance.permutation(np.flatnonzero(target == value))
         if len(members) < 2:
             raise NotEnoughLabels(
-                f"Training needs 2 photos of each class at least; there are {int(target.sum())} keep and "
-                f"{int((~target).sum())} cull that can be read. Label more photos as {name} first."
+                f"Training needs at least 2 readable photos of each class; there are {int(target.sum())} keep and "
+                f"{int((~target).sum())} cull. Label more photos as {name} first."
             )
         if len(np.unique(names[members])) < 2:
             raise NotEnoughLabels(
-                f"Training needs photos of each class from 2 bursts at least; all {len(members)} {name} are of one "
-                f"burst, which is never divided. Label photos of other moments as {name} first."
+                f"Training needs photos of each class from at least 2 bursts; all {len(members)} {name} are in one "
+                f"burst, which is never split. Label photos of other moments as {name} first."
             )
         order.append(names[members])
     total = counts.sum(axis=0)

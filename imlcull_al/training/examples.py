@@ -95,7 +95,7 @@ def read(
     arriving, found = in_order(one, mine, _AHEAD), []
     for done in range(most):
         if together.any(stop()):
-            raise Cancelled("Training was stopped while it read the photos; the earlier model is as it was.")
+            raise Cancelled("Training was stopped while it read the photos; the earlier model is unchanged.")
         if done < len(mine):
             found.append(next(arriving))
             progress("reading labeled photos", min((done + 1) * together.count, len(wanted)), len(wanted))

@@ -220,7 +220,7 @@ class FineTuning:
 
     def _end_if_stopped(self) -> None:
         if self._processes.any(self._stop()):
-            raise Cancelled("Training was stopped before its first epoch; the earlier model is as it was.")
+            raise Cancelled("Training was stopped before its first epoch; the earlier model is unchanged.")
 
 
 def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:

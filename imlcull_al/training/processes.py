@@ -122,7 +122,7 @@ class Together:
             state = accelerate.PartialState(cpu=forced or not torch.cuda.is_available(), timeout=PATIENCE)
         except (RuntimeError, ValueError) as error:  # torch raises its network errors as RuntimeError
             raise TrainingError(
-                f"The {launched_as()} processes of this training did not come together: {str(error)[:200]}. "
+                f"The {launched_as()} processes of this training could not connect: {str(error)[:200]}. "
                 "Check addresses and ports, then launch them again."
             ) from error
         self.count, self.main, self._number = state.num_processes, state.is_main_process, state.process_index
@@ -173,8 +173,8 @@ class Together:
             return operation(*arguments)
         except RuntimeError as error:  # a closed connection, or a timeout after `PATIENCE`
             raise TrainingError(
-                "Another process of this training ended before it, so this one ended too; the best epoch so far is "
-                f"kept. See what the others say, then launch them again. ({str(error).splitlines()[0][:200]})"
+                "Another process of this training ended early, so this one ended too; the best epoch so far is "
+                f"kept. Check the output of the others, then launch them again. ({str(error).splitlines()[0][:200]})"
             ) from error
 
 
@@ -208,7 +208,7 @@ def start_the_others(arguments: Sequence[str]) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     if not count:
         raise TrainingError(
-            "accelerate launch started one process only. Start them with torch's launcher: "
+            "accelerate launch started only one process. Start them with torch's launcher: "
             "python -m torch.distributed.run --nproc_per_node 2 -m imlcull_al train …"
         )
     sys.stdout.flush()

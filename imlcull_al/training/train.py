@@ -128,7 +128,7 @@ def train(
         if not run.saved and run.stopped:
             raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
         if not run.saved:
-            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
+            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is unchanged.")
         if together.main:
             run.write_report()
     sides = [tuple(run.seen.keys[i] for i in side) for side in run.sides]
@@ -183,7 +183,9 @@ class _Run:
         known = train_side[np.isfinite(rows[train_side]).all(axis=1)]
         target = seen.is_keep[known]
         if target.all() or not target.any():
-            raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
+            raise TrainingError(
+                f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another model."
+            )
         self.probe = head.fit(head.features(rows[known]), np.arange(len(target)), target)
         targets = torch.tensor([LABELS.index(self.labels[key]) for key in seen.keys])
         self.start = self.tuning.start(self.probe, rows, targets, self.sides)
@@ -248,7 +250,7 @@ class _Run:
                 tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
             on_epoch(epoch, better)
             if not epoch.finite:
-                return best, "the loss is no finite number any more; try a smaller learning rate"
+                return best, "the loss is no longer finite; try a smaller learning rate"
             if since_improvement >= self.options.patience:
                 return best, f"no better validation accuracy for {self.options.patience} epochs"
         self.stopped = self.together.any(self.stop())
