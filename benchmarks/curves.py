@@ -1,4 +1,4 @@
-"""Learning curves to tables and a plot: means over seeds, paired differences to random, labels to reach a level."""
+"""Tables and a plot of learning curves: means over seeds, paired differences to random, labels to reach a level."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -26,10 +26,10 @@ INTERVAL = "± 95 % interval over seeds"
 
 
 class Curves:
-    """What was measured, by strategy, task, seed and budget. `seeds`: name → those played on all tasks."""
+    """Measurements by strategy, task, seed and budget. `seeds`: strategy → the seeds that are complete on all tasks."""
 
     def __init__(self, rows: Sequence[dict[str, str]], seeds: dict[str, int]) -> None:
-        """`rows`: those of `curves.csv`. `seeds`: strategy → how many of its seeds count."""
+        """`rows`: rows of `curves.csv`. `seeds`: strategy → number of seeds to use."""
         self._cells = {
             (row["strategy"], row["task"], int(row["seed"]), int(row["labels"])): [
                 float(row[m]) for m in Quality._fields
@@ -50,7 +50,7 @@ class Curves:
         budgets: Sequence[int] = BUDGETS,
         like: str | None = None,
     ) -> np.ndarray:
-        """(seeds, budgets) mean over `tasks`; the seeds of `like`, by default its own."""
+        """(seeds, budgets) mean over `tasks`, for the seeds of the strategy `like`, by default its own."""
         place, seeds = Quality._fields.index(metric), self.seeds[like or name]
         return np.array(
             [[np.mean([self._cells[name, task, s, n][place] for task in tasks]) for n in budgets] for s in seeds]
@@ -69,7 +69,7 @@ def report(curves: Curves) -> str:
 
 
 def _needed(curves: Curves) -> str:
-    """Labels to reach random-at-300, by task and for the mean of the class tasks."""
+    """Labels to reach random's AP at `TARGET` labels, per task and for the mean of the class tasks."""
     level, rows = BUDGETS.index(TARGET), []
     for name, seeds in curves.seeds.items():
         reached = [
@@ -89,7 +89,7 @@ def _labels(count: float) -> str:
 
 
 def _against(curves: Curves) -> str:
-    """Ours less each other strategy, paired, by kind of task."""
+    """Paired difference of ours minus each other strategy, by kind of task."""
     rows = []
     for name in curves.seeds:
         if name != OURS:
@@ -105,7 +105,7 @@ def _signed(values: np.ndarray) -> str:
 
 
 def _cells(curves: Curves) -> str:
-    """In how many of all cells (task × budget) the interval lies wholly on one side of random's AP."""
+    """Number of cells (task × budget) whose interval lies entirely above or below random's AP."""
     rows = []
     for name, seeds in curves.seeds.items():
         if name == BASELINE:
@@ -137,8 +137,8 @@ def _differences(
 
 
 def plot(curves: Curves, file: Path) -> None:
-    """AP by labels, one panel a kind of task: that of random, plus the mean difference over the seeds of both; the band
-    is the 95 % interval of ours less random, around ours.
+    """AP by labels, one panel per kind of task: random's mean plus the mean paired difference. The band around ours is
+    the 95 % interval of ours minus random.
     """
     import matplotlib as mpl
 

@@ -1,7 +1,7 @@
-"""Photos with one defect of known kind and strength each, and as many without: from photos, and at strengths, that the
-built-in encoder never learned from.
+"""Photos with one defect of known kind and strength each, and as many without. Neither the photos nor the strengths
+were used to train the built-in encoder.
 
-Crops of full-size photos at their own resolution, several of each, and photos of garments by held-out senders.
+Several crops of each full-size photo at native resolution, and garment photos by held-out senders.
 """
 
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ from recipe import degradations, sources
 from recipe.degradations import HELD_OUT, KINDS, Damage
 
 CROPS = 12
-"""Of each full-size photo."""
+"""Crops per full-size photo."""
 SIDE = 1280
-"""Longer side of a crop, pixels, where the photo has as many."""
+"""Longer side of a crop in pixels, if the photo is large enough."""
 GARMENTS = 280
 
 
 class Spoiled(NamedTuple):
-    """One photo: its file, the number of the photo or sender it is from, its defect and that one's band of strength:
-    0 for faint, 1 for plain; both None for a sound one.
+    """One photo: its file, its group (source photo or sender), its defect and the defect's band of strength, 0 for
+    faint, 1 for plain; both None for a sound photo.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Spoiled(NamedTuple):
 
 
 def make_defects(folder: Path, photos: Path, progress: Progress, seed: int = 11) -> list[Spoiled]:
-    """The photos, in `folder`; those that are there already are not written again."""
+    """Make the photos in `folder`; existing files are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     wanted = list(_wanted(photos))
@@ -54,7 +54,7 @@ def make_defects(folder: Path, photos: Path, progress: Progress, seed: int = 11)
 
 
 def _wanted(photos: Path) -> Iterator[tuple[Path, int]]:
-    """Files and group numbers: each full-size photo is a group, and each sender."""
+    """Files and group numbers; each full-size photo is a group, and so is each sender."""
     for number, path in enumerate(sources.held_out_photos(photos)):
         yield from [(path, -1 - number)] * CROPS
     garments = sources.held_out_garments(photos)

@@ -1,13 +1,16 @@
-"""How long after a key the next photo is painted on the Label screen: 24-megapixel JPEGs in headless Chromium.
+"""Measures the latency from a key press to the next painted photo on the Label screen: 24 MP JPEGs, headless Chromium.
 
     python -m benchmarks.label_latency [FOLDER] [--job embedding|training|none] [--keys 40] [--model builtin]
 
-Makes a stage of different 6000 × 4000 JPEGs, or copies the JPEGs of FOLDER, makes the previews as the app does ahead
-(`--cold`: leaves them out, so that they are made while the keys are pressed), starts the app with real work in the
-background, presses K and C in turn, and measures inside the page: from the key's event to the second animation frame
-after the photo was drawn, which is a frame later than the photo is seen; to the end of the frame that shows it; and by
-the browser's own clock to the paint that follows the event (Event Timing, in steps of 8 ms). Prints n, median, p95 and
-max, what ran meanwhile, and whether the journal holds every press in order.
+Makes a stage of distinct 6000 × 4000 JPEGs, or copies the JPEGs of FOLDER. Makes the previews ahead of time, as the app
+does (`--cold` leaves that to the key presses), starts the app with real work in the background, and presses K and C
+alternately. Measures inside the page, from the key event:
+
+- to the second animation frame after the photo was drawn, one frame after it is visible;
+- to the end of the frame that shows it;
+- to the next paint by the browser's own clock (Event Timing, in steps of 8 ms).
+
+Prints n, median, p95 and max, the background work, and whether the journal holds every press in order.
 """
 
 import argparse
@@ -81,7 +84,7 @@ def main() -> None:
 
 
 def make_session(folder: Path, options: argparse.Namespace) -> Session:
-    """A stage with some answers, embedded, its previews made unless they are to be made under way."""
+    """An embedded stage with some labels, and previews unless `--cold`."""
     stage = folder / "project" / "stage_1"
     stage.mkdir(parents=True)
     since = time.perf_counter()
@@ -100,7 +103,7 @@ def make_session(folder: Path, options: argparse.Namespace) -> Session:
 
 
 def make_photos(stage: Path, count: int) -> None:
-    """Blurred colours under grain: every photo another one, and as dear to decode as one from a camera."""
+    """Blurred colors under grain: every photo is unique, and as expensive to decode as a camera JPEG."""
     chance = np.random.default_rng(0)
     grain = Image.fromarray(chance.integers(90, 166, (HEIGHT // 2, WIDTH // 2, 3), dtype=np.uint8))
     grain = grain.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
@@ -115,7 +118,7 @@ def make_photos(stage: Path, count: int) -> None:
 
 
 def work(session: Session, options: argparse.Namespace, folder: Path) -> Callable[[Progress, Stop], None]:
-    """The background job: all photos embedded again and again into fresh caches, or trainings one after another."""
+    """The background job: embedding all photos into fresh caches, or training, over and over."""
 
     def embed(progress: Progress, stop: Stop) -> None:
         paths = {key: session.stage.path(key) for key in session.listing.keys}
@@ -133,7 +136,7 @@ def work(session: Session, options: argparse.Namespace, folder: Path) -> Callabl
 
 
 def press(address: str, session: Session, jobs: Jobs, options: argparse.Namespace) -> dict[str, Any]:
-    """Press the keys and read what the page measured."""
+    """Press the keys and read the measurements from the page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -149,7 +152,7 @@ def press(address: str, session: Session, jobs: Jobs, options: argparse.Namespac
         for number in range(min(options.keys, len(session.listing.keys) - LABELED - 1)):
             asked.append([tab.locator("#label-screen .name").inner_text(), "cull" if number % 2 else "keep"])
             tab.keyboard.press("kc"[number % 2])
-            tab.wait_for_timeout(options.pause + 13 * (number % 5))  # another moment of the frame each time
+            tab.wait_for_timeout(options.pause + 13 * (number % 5))  # vary the phase within a frame
         tab.wait_for_timeout(2000)
         spent, handed, events = tab.evaluate("() => [window.spent, window.handed, window.events]")
         background = jobs.state()

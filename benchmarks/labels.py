@@ -1,15 +1,16 @@
-"""How many answers it takes: ours against other query strategies, on the same embeddings, seeds and splits.
+"""How many labels it takes: ours against other query strategies, on the same embeddings, seeds and splits.
 
     python -m benchmarks.labels --photos ../shared/photos --model ../shared/models/vit-tiny-patch16-224
         [--seeds 10] [--rival-seeds 5] [--out DIR] [--results benchmarks/RESULTS.md]
 
-A photographer with known answers is asked about 320 photos by each strategy; the head is then fitted on the first 20,
-40, … of the answers and judged on photos of whole groups (senders, source photos) that were held out. `clothing_cc0`
-gives clean class preferences, the same with 15 % of the answers flipped, and the curators' rejects; a shoot simulated
-from the full-size photos (benchmarks/shoots.py) gives defects and whims. The tool's own samples, another for every
-seed, are seen by its built-in encoder and judged on the photos not yet asked about, after 20 … 80 answers.
-Every cell (task, strategy, seed) is appended to `curves.csv` in `--out` and not played again; delete the file to start
-afresh. The tables replace the last ones in `--results`, and the plot `labels.png` beside it.
+Each strategy asks a photographer with known answers about 320 photos. The head is then fitted on the first 20, 40, …
+labels and judged on whole held-out groups (senders, source photos). `clothing_cc0` provides clean class preferences,
+the same with 15 % of the labels flipped, and the curators' rejects. A shoot simulated from the full-size photos
+(benchmarks/shoots.py) provides defects and whims. The tool's own samples, one per seed, use its built-in encoder and
+are judged on the photos not yet asked, after 20 … 80 labels.
+
+Every cell (task, strategy, seed) is appended to `curves.csv` in `--out` and not run again; delete the file to start
+over. The tables replace the last ones in `--results`, and the plot is `labels.png` next to it.
 """
 
 import argparse
@@ -44,12 +45,14 @@ HELD_OUT = 0.3
 COLUMNS = ("task", "strategy", "seed", "labels", *Quality._fields)
 PART = "benchmarks.labels"
 Tasks = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Task → (answers, truth), each (N,) bool: what is said, and what is judged by."""
+"""Task → (given labels, true labels), each (N,) bool. They differ where labels are flipped."""
 
 
-@dataclass(frozen=True, eq=False)  # hashed as an object, so that a cache may hold what follows from it
+@dataclass(frozen=True, eq=False)  # hashed by identity, as a key of `functools.cache`
 class Photos:
-    """Embeddings (N, D), group and burst numbers (N,), and the tasks by seed. Without groups none is held out."""
+    """Embeddings (N, D), group and burst numbers (N,), and the tasks by seed. Nothing is held out if `group` is
+    None.
+    """
 
     name: str
     rows: np.ndarray
@@ -60,7 +63,7 @@ class Photos:
 
 
 def main() -> None:
-    """Play what is missing, then report."""
+    """Run missing cells, then report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="with clothing_cc0, fullsize_cc0, camera_exif_free")
     parser.add_argument("--model", required=True, help="Hugging Face id or local folder of a vision transformer")
@@ -79,7 +82,7 @@ def main() -> None:
 
 
 def clothing(photos: Path, model: str, out: Path) -> Photos:
-    """`clothing_cc0`, grouped by sender; no photo is of a burst."""
+    """`clothing_cc0`, grouped by sender; no bursts."""
     folder = photos / "clothing_cc0"
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         table = {row["file"]: row for row in csv.DictReader(file)}
@@ -98,7 +101,7 @@ def clothing(photos: Path, model: str, out: Path) -> Photos:
 
 
 def shoot(photos: Path, model: str, out: Path) -> Photos:
-    """The simulated shoot, grouped by source photo; bursts as the app finds them in time and likeness."""
+    """The simulated shoot, grouped by source photo; bursts as detected by the app."""
     sources = [path for name in ("fullsize_cc0", "camera_exif_free") for path in sorted((photos / name).glob("*.jpg"))]
     with progress_bar() as progress:
         frames = {frame.key: frame for frame in make_shoot(out / "shoot", sources, progress)}
@@ -109,7 +112,7 @@ def shoot(photos: Path, model: str, out: Path) -> Photos:
 
 
 def own_sample(seed: int, out: Path) -> Photos:
-    """The tool's own sample of this seed, as its built-in encoder sees it."""
+    """The tool's own sample of this seed, embedded by the built-in encoder."""
     project = out / f"sample_{seed}"
     sample.make_sample(project, seed=seed)
     kept = sample.truth(project)
@@ -120,13 +123,13 @@ def own_sample(seed: int, out: Path) -> Photos:
 
 
 def embedded(paths: dict[str, Path], model: str, out: Path) -> embeddings.Embeddings:
-    """Embeddings from the cache in `out`, or computed."""
+    """Embeddings, cached in `out`."""
     with progress_bar() as progress:
         return embeddings.ensure(paths, load_encoder(model), out, progress=progress)
 
 
 def play_missing(stages: list[Photos], seeds: dict[str, int], file: Path) -> None:
-    """Append every cell that `file` lacks. `seeds`: strategy → how many."""
+    """Append every cell that `file` lacks. `seeds`: strategy → number of seeds."""
     done = {(row["task"], row["strategy"], int(row["seed"]), int(row["labels"])) for row in stored(file)}
     started = time.monotonic()
     with file.open("a", newline="", encoding="utf-8") as out:
@@ -144,7 +147,9 @@ def play_missing(stages: list[Photos], seeds: dict[str, int], file: Path) -> Non
 
 
 def play(stage: Photos, seed: int, task: str, name: str) -> Iterator[tuple[float, ...]]:
-    """(labels, *quality) at every budget: on the held-out photos; where there are none, on those not asked about."""
+    """Yield (labels, *quality) at every budget, on the held-out photos or, if there are none, on the photos not yet
+    asked.
+    """
     pool, rows, held = prepared(stage, seed)
     answers, truth = stage.tasks(seed)[task]
     asked, trains = STRATEGIES[name](pool, answers[rows], stage.budgets[-1])
@@ -155,7 +160,7 @@ def play(stage: Photos, seed: int, task: str, name: str) -> Iterator[tuple[float
 
 
 def judged(pool: Pool, learned: np.ndarray, target: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> Quality:
-    """Of the head on the embeddings `rows`; with one class only, all are said to be of it."""
+    """Quality of the head on the embeddings `rows`. With one class only, every photo gets that class."""
     if target.all() or not target.any():
         return quality(np.full(len(rows), float(target[0])), truth)
     return quality(head.fit(pool.known, learned, target).probability(rows), truth)
@@ -171,7 +176,7 @@ def prepared(stage: Photos, seed: int) -> tuple[Pool, np.ndarray, np.ndarray]:
 def split(stage: Photos, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the pool and of the held-out photos: whole groups, drawn until 30 % are held out.
 
-    Drawn again where a class of some task would have fewer than 5 photos, or less than 0.6 of its share, held out.
+    Redrawn if a class of some task would have fewer than 5 held-out photos, or less than 0.6 of its share.
     """
     if stage.group is None:
         return np.arange(len(stage.rows)), np.arange(0)
@@ -198,7 +203,7 @@ def stored(file: Path) -> list[dict[str, str]]:
 
 
 def timing(photos: int = 100_000, width: int = 768, labels: int = 300, turns: int = 9) -> str:
-    """Seconds from an answer to the new order, as a Markdown table; random embeddings."""
+    """Seconds from a label to the new order on random embeddings, as a Markdown table."""
     chance = np.random.default_rng(0)
     rows = chance.standard_normal((photos, width), dtype=np.float32)
     rows[:, :10] *= 5

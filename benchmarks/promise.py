@@ -1,18 +1,18 @@
-"""Does the promise hold, and what does it cost: the audit's bounds looked at after every answer, by Monte Carlo.
+"""Does the promise hold, and what does it cost? Monte Carlo simulation of the bounds, checked after every spot check.
 
     python -m benchmarks.promise [--runs 2000] [--seed 0]
 
-Five tables, each at 95 % confidence, so that at most 5 % of the runs may break a promise at any look:
+Five tables at 95 % confidence: at most 5 % of the runs may break a promise at any look.
 
-1. One pile: keepers left in it against `bounds.keepers_lost_bound`, beside the exact fixed-sample bound
-   (hypergeometric) at the same looks, and how much wider the first is than the second.
-2. Piles that move: a ridge classifier is refitted after every answer to a query; every other answer is an audit's.
-3. The same piles with `bounds.History`, as the app counts them: what was answered between the checks is taken into
-   account. Beside it the plain counts of table 2 at the same looks.
-4. `thresholds.threshold` and `thresholds.threshold_at_one_look`, evaluated after every audited keeper or once.
-5. How many photos of a stage of 3,000 must be audited until a certificate reaches a share.
+1. One pile: remaining keepers against `bounds.keepers_lost_bound`, compared with the exact fixed-sample bound
+   (hypergeometric) at the same looks, and the ratio of their widths.
+2. Moving piles: a ridge classifier is refitted after every queried label; every other label is a spot check.
+3. The same piles with `bounds.History`, as in the app, which accounts for photos labeled between the checks; compared
+   with the plain counts of table 2 at the same looks.
+4. `thresholds.threshold` and `thresholds.threshold_at_one_look`, evaluated after every checked keeper, or once.
+5. How many photos of a stage of 3,000 must be checked until a certificate reaches a share.
 
-Simulated answers only: nothing here measures a person, who may answer the same photo differently on another day.
+All labels are simulated. Nothing here measures a person, who may judge the same photo differently on another day.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Rule = Callable[[np.ndarray, float, float], Threshold]
 CONFIDENCE = 0.95
 MANY_CHECKS = 600
 DOUBLINGS = {20, 40, 80, 160}
-FIRST = 20  # labels before the first look at moving piles
+FIRST = 20  # labels before moving piles are first evaluated
 STOP_AT = 0.45
 SOMETIMES = 10
 WITH_HISTORY = 5
@@ -81,7 +81,7 @@ def draws(chance: np.random.Generator, runs: int, photos: int, keepers: int, che
 
 
 def on_grid(bounds: Bounds, photos: int, checks: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """`bounds` of each pair of counts that occurs, computed once."""
+    """`bounds` for all pairs of counts, each distinct pair computed once."""
     size = int(found.max()) + 1
     place = checks * size + found
     pairs, where = np.unique(place, return_inverse=True)
@@ -89,7 +89,7 @@ def on_grid(bounds: Bounds, photos: int, checks: np.ndarray, found: np.ndarray) 
 
 
 def fixed_sample_bounds(photos: int, checked: np.ndarray, found: np.ndarray, confidence: float) -> np.ndarray:
-    """The exact bound for one look: the largest L with P(so few found | L) > δ, less those found."""
+    """The exact bound for a single look: the largest L with P(at most this many found | L) > δ, minus those found."""
     from scipy.stats import hypergeom
 
     low, high = found.copy(), photos - checked + found
@@ -102,9 +102,10 @@ def fixed_sample_bounds(photos: int, checked: np.ndarray, found: np.ndarray, con
 
 @dataclass(frozen=True)
 class Look:
-    """One moment of all runs, (runs, photos) each in audit order: the pile, the keepers, the photos answered for a
-    query, those answered for the audit, and those that the stream has passed (answered for the one or the other).
-    `side`: the pile with those answered before it was made; `turn`: when a photo was answered, `NEVER` if it was not.
+    """State of all runs at one look, arrays (runs, photos) in audit order: the pile, the keepers, the photos labeled
+    for a query, those labeled as spot checks, and those that the stream of checks has passed (labeled for either).
+    `side`: the pile plus the photos labeled before it was made; `turn`: when a photo was labeled, `NEVER` if it was
+    not.
     """
 
     pile: np.ndarray
@@ -116,17 +117,17 @@ class Look:
     turn: np.ndarray
 
     def left(self) -> np.ndarray:
-        """(runs,) keepers in the pile that nobody has looked at."""
+        """(runs,) unlabeled keepers in the pile."""
         return (self.pile & self.keeper & ~(self.audited | self.trained)).sum(axis=1)
 
     def bound(self, confidence: float) -> np.ndarray:
-        """(runs,) what the audit says they are at most."""
+        """(runs,) upper bound on `left` by the audit."""
         seen = self.pile & self.passed
         checked, found = seen.sum(axis=1), (seen & self.keeper).sum(axis=1)
         return bounds.keepers_lost_bounds(self.pile.sum(axis=1), checked, found, confidence)
 
     def bound_in_order(self, confidence: float) -> np.ndarray:
-        """(runs,) the same, less what earlier looks at this pile would have ruled out."""
+        """(runs,) the same bound, tightened by earlier looks at this pile."""
         length = int(self.passed.sum(axis=1).max()) + 1
         seen = (self.pile & self.passed)[:, :length]
         checked, found = np.cumsum(seen, axis=1), np.cumsum(seen & self.keeper[:, :length], axis=1)
@@ -134,7 +135,7 @@ class Look:
         return (left + found).min(axis=1) - found[:, -1]
 
     def bound_with_history(self, confidence: float) -> np.ndarray:
-        """(runs,) what the audit says they are at most when what came between its checks counts, as in the app."""
+        """(runs,) upper bound on `left` that accounts for labels between the checks, as in the app."""
         return np.array([self._certificate(run, confidence).keepers_lost for run in range(len(self.pile))])
 
     def _certificate(self, run: int, confidence: float) -> Certificate:
@@ -151,7 +152,7 @@ class Look:
         return Certificate(pile, int(found.sum()), None, confidence)
 
     def known(self) -> np.ndarray:
-        """(runs,) keepers that were answered."""
+        """(runs,) labeled keepers."""
         return (self.keeper & (self.audited | self.trained)).sum(axis=1)
 
 
@@ -205,7 +206,9 @@ def with_history(chance: np.random.Generator, runs: int, batch: int = 250, answe
 
 
 def watch(looks: Iterator[Look], runs: int, shared_out: bool) -> tuple[np.ndarray, ...]:
-    """(runs,) bool: broken at any look, at the last, when certified; whether it came to that; broken if remembered."""
+    """(runs,) bool each: broken at any look, at the last look, when first certified; whether ever certified; broken
+    when earlier looks are remembered.
+    """
     ever, wrong, stopped, remembered = np.zeros((4, runs), bool)
     last = ever
     for number, look in enumerate(looks, start=1):
@@ -234,10 +237,11 @@ def shoots(
     avoid: bool = False,
     audit_trains: bool = False,
 ) -> Iterator[Look]:
-    """All runs at once, photos in audit order: 20 random labels, then an audit and the most uncertain photo in turn.
+    """Simulate all runs at once, photos in audit order: 20 random labels, then alternately a spot check and the most
+    uncertain photo.
 
-    Photos are drawn one like another, so theirs is a random order. `whim`: the share of answers drawn at random.
-    `avoid`: queries never ask about an audited photo; else they may, which costs no look at it, and then it trains.
+    Photos are i.i.d., so their order is random. `whim`: share of labels drawn at random. `avoid`: queries never ask
+    about checked photos; otherwise they may, at no extra cost, and the photo then trains.
     """
     features = chance.normal(size=(runs, photos, size)).astype(np.float32)
     features[:, :, 0] = 1
@@ -295,7 +299,9 @@ def threshold_table(chance: np.random.Generator, runs: int) -> None:
     for keepers, share in ((60, 0.1), (200, 0.1), (1000, 0.1), (200, 0.05), (1000, 0.05), (1000, 0.02)):
         seen = min(keepers * 3 // 4, 400)
         order = chance.random((runs, keepers)).argsort(axis=1)[:, :seen]
-        under = np.cumsum(order <= int(share * keepers + 1e-9), axis=1)  # of those culled at the least wrong threshold
+        under = np.cumsum(
+            order <= int(share * keepers + 1e-9), axis=1
+        )  # below the lowest threshold that loses too many
         cells, lost = [], []
         for rule in (thresholds.threshold, thresholds.threshold_at_one_look):
             allowed = np.array([below(rule, n, share) for n in range(1, seen + 1)])
@@ -311,7 +317,7 @@ def threshold_table(chance: np.random.Generator, runs: int) -> None:
 
 
 def below(rule: Rule, keepers: int, share: float) -> int:
-    """How many of so many audited keepers may be below the threshold; −1 for no threshold."""
+    """How many of `keepers` checked keepers may score below the threshold; −1 for no threshold."""
     found = rule(np.linspace(0, 1, keepers), share, CONFIDENCE)
     return found.below if found.value is not None else -1
 
@@ -336,14 +342,14 @@ def costs() -> None:
 
 
 def certificate(checks: int, rate: float, both: bool) -> Certificate:
-    """After so many checks that found as many keepers as they should."""
+    """The certificate after `checks` checks that found exactly the expected number of keepers."""
     culls, keeps = round(checks * 2300 / 2900), checks - round(checks * 2300 / 2900)
     cull_pile, keep_pile = Pile(2300, culls, int(rate * culls)), Pile(600, keeps, int(0.7 * keeps))
     return Certificate(cull_pile, 50 + cull_pile.found + keep_pile.found, keep_pile if both else None, CONFIDENCE)
 
 
 def broken(runs: np.ndarray) -> str:
-    """The share of runs, with its standard error."""
+    """Share of runs, with its standard error."""
     share = float(runs.mean())
     return f"{share:6.2%} ± {np.sqrt(share * (1 - share) / len(runs)):5.2%}"
 

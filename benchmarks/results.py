@@ -1,7 +1,6 @@
-"""How benchmarks write into RESULTS.md: tables, and parts between two marks that a program replaces.
+"""Writes benchmark results into RESULTS.md: Markdown tables, and sections between two marks that a program replaces.
 
-A part is what lies between `<!-- written by NAME: begin -->` and the next `<!-- end -->`. Knows nothing of what is
-measured.
+A section lies between `<!-- written by NAME: begin -->` and the next `<!-- end -->`. Independent of what is measured.
 """
 
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ END = "<!-- end -->"
 
 
 def write_part(path: Path, name: str, part: str) -> None:
-    """Replace the part of `name` in the file, or add it at the end."""
+    """Replace the section `name` of the file, or append it."""
     replace_text(path, splice(path.read_text(encoding="utf-8"), name, part))
 
 
 def splice(text: str, name: str, part: str) -> str:
-    """`text` with the part of `name` replaced; at the end where there was none. What is around it stays."""
+    """`text` with the section `name` replaced, or appended if there is none."""
     begin = f"<!-- written by {name}: begin -->"
     before, found, rest = text.partition(begin)
     if not found:
@@ -31,6 +30,6 @@ def splice(text: str, name: str, part: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; a line break or a bar inside a cell stays in its cell."""
+    """A Markdown table; line breaks and bars in cells are escaped."""
     lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(" ".join(cell.split()) for cell in line) + " |" for line in lines) + "\n"

@@ -1,10 +1,10 @@
-"""How fast the Review screen follows the threshold, and how it scrolls: 10,000 photos in headless Chromium.
+"""Measures how fast the Review screen follows the threshold and scrolls, with 10,000 photos in headless Chromium.
 
     python -m benchmarks.review_redraw [--photos 10000] [--moves 100]
 
-Makes a stage of tiny photos, answers some, opens the page, and measures inside it: from the slider's input event to
-the second animation frame after it, when the redrawn page is on the screen; then the frames of a scroll. Prints n,
-median, p95 and max, and what the table costs the server.
+Makes a stage of tiny photos, labels some, opens the page, and measures inside it: the time from the slider's input
+event to the second animation frame after it, when the redrawn page is on screen, and the frame times of a scroll.
+Prints n, median, p95 and max, and the server's cost of the table.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from imlcull_al.ui import review
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DIFFERENT = 400
-"""Photos with pixels of their own; the others are copies, which the cache embeds once."""
+"""Photos with unique pixels. The others are copies, which the cache embeds once."""
 
 MOVE = """async (moves) => {
   const slider = document.querySelector('#review-screen .threshold'), spent = [];
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def a_session(folder: Path, photos: int) -> Session:
-    """A prepared session of `photos` tiny photos, 60 of them answered by their brightness."""
+    """A prepared session of `photos` tiny photos, 60 of them labeled by brightness."""
     stage = folder / "project" / "stage_1"
     stage.mkdir(parents=True)
     chance = np.random.default_rng(0)
@@ -94,7 +94,7 @@ def a_session(folder: Path, photos: int) -> Session:
 
 
 def table_cost(session: Session) -> None:
-    """How long the table takes and how large it is, whole and after an answer."""
+    """Time and size of the table: complete, and after a label."""
     review.respond(session, {"do": "look"})
     for name, known in (("whole table", {}), ("scores and answers only", {"listing": review._digest(session)})):
         started = time.perf_counter()
@@ -103,7 +103,7 @@ def table_cost(session: Session) -> None:
 
 
 def measure(session: Session, moves: int) -> None:
-    """Open the page and print the times of threshold and scroll."""
+    """Open the page; print threshold and scroll times."""
     from playwright.sync_api import sync_playwright
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -132,7 +132,7 @@ def measure(session: Session, moves: int) -> None:
 
 
 def tell(name: str, milliseconds: list[Any]) -> None:
-    """One line of figures."""
+    """Print one line of statistics."""
     median, p95 = np.percentile(milliseconds, [50, 95])
     print(f"{name}: n {len(milliseconds)}, median {median:.1f} ms, p95 {p95:.1f} ms, max {max(milliseconds):.1f} ms")
 

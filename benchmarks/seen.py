@@ -1,15 +1,17 @@
-"""What the built-in encoder sees, beside other encoders: AUC and best of burst by labels.
+"""What the built-in encoder sees compared with other encoders: AUC and best of burst by number of labels.
 
     python -m benchmarks.seen --photos ../shared/photos --teacher ../shared/models/vit-tiny-patch16-224
         [--seeds 10] [--out DIR] [--results benchmarks/RESULTS.md]
 
-Five encoders look at photos that the built-in one never learned from: crops of full-size photos and garments, half of
-them with one defect of a strength that was never learned from (benchmarks/defects.py); bursts simulated from full-size
-photos by other code than it was trained with (benchmarks/shoots.py); and garments by senders whose photos never
-trained, kept by class, or by whether the curators kept them. The head of the tool is fitted on 20 to 320 answers about
-photos drawn at random, the same for all encoders, and judged on whole groups (photo, sender) that were held out.
+Five encoders are compared on photos that the built-in one was never trained on:
 
-Every embedding is cached in `--out`. The table replaces the last one in `--results` and in the model card.
+- crops of full-size photos and garments, half of them with one defect of a held-out strength (benchmarks/defects.py);
+- bursts simulated from full-size photos, by other code than the training's (benchmarks/shoots.py);
+- garments by held-out senders, kept by class, or by whether the curators kept them.
+
+The tool's head is fitted on 20 to 320 labels of randomly drawn photos, the same for all encoders, and judged on whole
+held-out groups (photo, sender). Embeddings are cached in `--out`. The table replaces the last one in `--results` and in
+the model card.
 """
 
 import argparse
@@ -46,13 +48,13 @@ HELD_OUT = 0.3
 PART = "benchmarks.seen"
 CARD = Path("imlcull_al/builtin/README.md")
 BURSTS = 8
-"""Of each full-size photo."""
+"""Bursts per full-size photo."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Photos by key, their groups (N,) and what is kept (N,) bool, both in the order of the keys, and how good an order
-    of held-out photos is: `judge(p_keep, rows)` of the photos `rows`, 0 … 1.
+    """Photos by key, their groups (N,) and which are kept (N,) bool, both in key order. `judge(p_keep, rows)`: quality
+    0 … 1 of the scores of the held-out photos `rows`.
     """
 
     name: str
@@ -64,8 +66,8 @@ class Task:
 
 @dataclass(frozen=True)
 class HandMade:
-    """What people computed before there were transformers: the variance of the Laplacian of the whole view and of each
-    tile, and a histogram of brightness.
+    """Classic hand-crafted features: the variance of the Laplacian of the whole view and of each tile, and a brightness
+    histogram.
     """
 
     name: str = "hand-made"
@@ -76,7 +78,7 @@ class HandMade:
     views: ClassVar[Views] = Views(448, tiles=True)
 
     def encode(self, images: Sequence[Image.Image], strips: Sequence[Image.Image] | None = None) -> np.ndarray:
-        """B images and strips → (B, 21) float32."""
+        """B images and tile strips → (B, 21) float32."""
         assert strips is not None
         return np.stack([self._of(image, strip) for image, strip in zip(images, strips, strict=True)])
 
@@ -93,7 +95,7 @@ def _laplacian_variance(grey: Image.Image) -> float:
 
 
 def main() -> None:
-    """Embed what is missing, play, report."""
+    """Compute missing embeddings, run all tasks, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="the folder with LICENCES.md")
     parser.add_argument("--teacher", required=True, help="the vision transformer to compare with")
@@ -132,7 +134,7 @@ def main() -> None:
 
 
 def defects(made: Sequence[Spoiled], folder: Path) -> list[Task]:
-    """Sound photos against plain defects, and against faint ones."""
+    """Sound photos against plain defects, and against faint defects."""
     tasks = []
     for band, name in ((1, "plain defects"), (0, "faint defects")):
         chosen = [one for one in made if one.band in (None, band)]
@@ -142,7 +144,7 @@ def defects(made: Sequence[Spoiled], folder: Path) -> list[Task]:
 
 
 def shoot(options: argparse.Namespace, progress: Progress) -> Task:
-    """Bursts; those with a keeper are judged: whether the frame that comes first is one."""
+    """Bursts: how often the top-scoring frame is a keeper, over bursts that have one."""
     folder = options.out / "shoot"
     frames = make_shoot(folder, sources.held_out_photos(options.photos), progress, bursts=BURSTS)
     burst = np.array([frame.burst for frame in frames])
@@ -167,16 +169,16 @@ def garments(options: argparse.Namespace) -> list[Task]:
 
 
 def rows_of(task: Task, encoder: Any, out: Path, progress: Progress) -> np.ndarray:
-    """(N, D) embeddings, from the cache in `out`, or computed."""
+    """(N, D) embeddings, cached in `out`."""
     seen = embeddings.ensure(task.paths, encoder, out, progress=progress)
     assert seen.keys == tuple(task.paths), f"some photos of {task.name} can't be read, or are not in order"
-    if isinstance(encoder, HandMade):  # its numbers have different units; the others' have none
+    if isinstance(encoder, HandMade):  # its features have different units, so standardize them
         return (seen.rows - seen.rows.mean(0)) / (seen.rows.std(0) + 1e-6)
     return seen.rows
 
 
 def play(task: Task, rows: np.ndarray, seeds: int) -> np.ndarray:
-    """(seeds, budgets) how good the head is on held-out groups."""
+    """(seeds, budgets) quality of the head on held-out groups."""
     results = []
     for seed in range(seeds):
         pool, held = _split(task, seed)
@@ -193,7 +195,7 @@ def play(task: Task, rows: np.ndarray, seeds: int) -> np.ndarray:
 
 
 def report(curves: dict[str, dict[str, np.ndarray]], chance: float, seeds: int) -> str:
-    """The table, as Markdown. `curves`: encoder → task → (seeds, budgets)."""
+    """The tables as Markdown. `curves`: encoder → task → (seeds, budgets)."""
     titles = {
         "plain defects": "Plain defects: AUC",
         "faint defects": "Faint defects: AUC",
@@ -213,15 +215,15 @@ def report(curves: dict[str, dict[str, np.ndarray]], chance: float, seeds: int) 
 
 
 def by_kind(made: Sequence[Spoiled], quality: np.ndarray) -> str:
-    """A table, as Markdown: how well the number that is meant for a defect tells it, without any answer. `quality`:
-    the last (N, 54) of the built-in embeddings of `made`.
+    """A Markdown table: how well each of the encoder's quality outputs detects its own defect, without any labels.
+    `quality`: the last columns (N, 54) of the built-in embeddings of `made`.
     """
     sound = np.array([one.defect is None for one in made])
     full = np.array([one.group < 0 for one in made])
     lines = []
     for place, kind in enumerate(KINDS):
         cells = []
-        for where in (0, len(QUALITIES)):  # the whole view, the mean of the tiles
+        for where in (0, len(QUALITIES)):  # the whole view, then the mean over the tiles
             for band in (1, 0):
                 spoiled = np.array([one.defect == kind and one.band == band for one in made])
                 for part in (full, ~full):
@@ -234,7 +236,7 @@ def by_kind(made: Sequence[Spoiled], quality: np.ndarray) -> str:
 
 
 def chance_of(tasks: Sequence[Task]) -> float:
-    """How often a frame drawn from a burst with a keeper is one."""
+    """How often a random frame of a burst with a keeper is a keeper."""
     shoot = next(task for task in tasks if task.name == "best of burst")
     rows = np.arange(len(shoot.keep))
     return float(np.mean([shoot.judge(np.random.default_rng(seed).random(len(rows)), rows) for seed in range(200)]))
@@ -251,7 +253,7 @@ def _first(p_keep: np.ndarray, chosen: np.ndarray) -> int:
 
 
 def _split(task: Task, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the pool, in random order, and of whole groups that are held out."""
+    """Rows of the pool in random order, and rows of whole held-out groups."""
     for turn in range(1000):
         chance = np.random.default_rng([seed, turn])
         held = np.zeros(len(task.group), bool)
@@ -269,7 +271,7 @@ def _split(task: Task, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _random(out: Path) -> Any:
-    """The built-in encoder before any training."""
+    """The built-in architecture with random weights."""
     import torch
     from transformers import ViTModel
 

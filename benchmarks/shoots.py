@@ -1,8 +1,8 @@
-"""Simulated shoots from full-size photographs: bursts of nearly one frame, spoiled as photographers spoil them.
+"""Simulated shoots from full-size photographs: bursts of near-identical frames with typical defects.
 
-Of every source photo several bursts of 3 to 8 frames are cropped. Three bursts in five have one or two keepers; the
-other frames are out of focus, blurred by motion, badly exposed, covered in part, or cropped where the subject isn't; or
-sound, and rejected for no reason that can be seen. Frames carry the time of their burst in EXIF, with sub-seconds.
+Several bursts of 3 to 8 frames are cropped from each source photo. Three bursts in five have one or two keepers. The
+other frames are out of focus, motion-blurred, badly exposed, partly covered, or cropped off the subject; some are
+technically sound and rejected for no visible reason. EXIF holds the capture time, with sub-seconds.
 """
 
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from imlcull_al.progress import Progress
 from imlcull_al.simulate import sample
 
 SIDE = 640
-"""Longer side of a frame, pixels; no crop is enlarged by much, and encoders want less."""
+"""Longer side of a frame in pixels. No crop is enlarged by much, and encoders use less."""
 DEFECTS = ("defocus", "motion", "exposure", "occlusion", "crop")
 SOUND = ("keep", "whim")
 WHIM = 0.15
-"""Share of sound frames among those that are no keepers."""
+"""Share of sound frames among the rejects."""
 
 
 class Frame(NamedTuple):
-    """One frame: its file, the number of its source photo and of its burst, and what is the matter with it."""
+    """One frame: its file, the numbers of its source photo and burst, and its defect."""
 
     key: str
     source: int
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
 
 def make_shoot(folder: Path, sources: list[Path], progress: Progress, bursts: int = 5, seed: int = 7) -> list[Frame]:
-    """The frames of a shoot, in `folder`; those that are there already are not written again."""
+    """Make the frames of a shoot in `folder`; existing files are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     frames: list[Frame] = []
     time = datetime(2025, 5, 17, 9)
@@ -58,8 +58,8 @@ def make_shoot(folder: Path, sources: list[Path], progress: Progress, bursts: in
 
 
 def whims(frames: list[Frame], seed: int) -> np.ndarray:
-    """(N,) bool, which frames are kept: as many of each burst as it has keepers, but which of its sound frames they are
-    is drawn anew for every seed. No eye could tell.
+    """(N,) bool, which frames are kept: as many per burst as it has keepers, drawn among its sound frames anew for
+    every seed. No eye could tell which.
     """
     burst, kind = np.array([frame.burst for frame in frames]), np.array([frame.kind for frame in frames])
     chance = np.random.default_rng([98, seed])
@@ -86,7 +86,7 @@ def _burst(photo: Image.Image, chance: Generator) -> Iterator[tuple[Image.Image,
 
 
 def _crop(image: Image.Image, left: float, top: float, side: float) -> Image.Image:
-    """This part of the image, in shares of its sides, with a longer side of `SIDE`."""
+    """A region of the image, in shares of its sides, resized to a longer side of `SIDE`."""
     width, height = image.size
     scale = SIDE / max(image.size)
     box = (left * width, top * height, (left + side) * width, (top + side) * height)

@@ -1,8 +1,8 @@
-"""Query strategies played on a pool with known answers: ours, margin, random, and scikit-activeml's.
+"""Query strategies on a pool with known labels: ours, margin, random, and those of scikit-activeml.
 
-All see the same features. Ours and margin refit after every answer, as the app does, but choose C after every eighth
-only: that is most of the time. scikit-activeml's choose batches of 20, as most of them are meant to, after the first 20
-photos of the same covering start.
+All use the same features. Ours and margin refit after every label, as the app does, but choose C only after every
+eighth, because that takes most of the time. scikit-activeml's strategies query batches of 20, as most of them are
+designed for, after the first 20 photos of the same covering start.
 """
 
 import warnings
@@ -20,14 +20,14 @@ AUDIT_EVERY = 8
 CHOOSE_C_EVERY = 8
 BATCH = 20
 Asked = tuple[np.ndarray, np.ndarray]
-"""Rows (n,) in the order asked, and whether each may train (n,) bool: audited ones measure only."""
+"""Rows (n,) in query order, and whether each may train (n,) bool: spot checks only measure."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The photos that may be asked about, N rows: features, `covering` order, burst numbers.
+    """The N photos that may be asked: features, `covering` order, burst numbers.
 
-    `seed`: of whatever a strategy draws.
+    `seed`: for everything a strategy draws at random.
     """
 
     known: head.Features
@@ -37,21 +37,21 @@ class Pool:
 
 
 def make_pool(embeddings: np.ndarray, bursts: np.ndarray, seed: int) -> Pool:
-    """The pool of these embeddings (N, D); centred and scaled on them alone."""
+    """A pool of embeddings (N, D), centered and scaled on this pool alone."""
     known = head.features(embeddings)
     drawn = np.random.default_rng([seed, 4]).random(len(embeddings))
     return Pool(known, orders.covering_first(known, drawn), bursts, seed)
 
 
 def random(pool: Pool, answers: np.ndarray, budget: int) -> Asked:
-    """Drawn uniformly from the first on."""
+    """Uniformly random order."""
     rows = np.random.default_rng([pool.seed, 5]).permutation(len(answers))[:budget]
     return rows, np.ones(len(rows), bool)
 
 
 def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False, plain: bool = False) -> Asked:
-    """What the app asks. `audited`: once the start is over, one photo in eight is drawn at random, and never trains.
-    `plain`: once the start is over, always the most uncertain photo.
+    """The app's order. `audited`: after the start, one photo in eight is drawn at random as a spot check and never
+    trains. `plain`: after the start, always the most uncertain photo.
     """
     chance = np.random.default_rng([pool.seed, 6])
     stream, turns = chance.permutation(len(answers)), chance.integers(AUDIT_EVERY, size=budget)
@@ -82,7 +82,7 @@ def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False,
 
 
 def scikit_activeml(name: str, **options: Any) -> Callable[[Pool, np.ndarray, int], Asked]:
-    """The strategy of this name, with a class-balanced logistic regression where it asks one."""
+    """A scikit-activeml strategy by class name, with a class-balanced logistic regression if it needs a classifier."""
 
     def asked(pool: Pool, answers: np.ndarray, budget: int) -> Asked:
         import skactiveml.pool
@@ -94,12 +94,12 @@ def scikit_activeml(name: str, **options: Any) -> Callable[[Pool, np.ndarray, in
         learner = LogisticRegression(C=head.REGULARISATION, class_weight="balanced", max_iter=500)
         needs = {} if name in ("TypiClust", "CoreSet") else {"clf": SklearnClassifier(learner, classes=[0, 1])}
         features = pool.known.at(np.arange(len(pool.known.rows)))
-        given = np.full(len(answers), np.nan)  # what it takes for unlabeled
+        given = np.full(len(answers), np.nan)  # NaN marks unlabeled photos
         rows = pool.covering[:BATCH].tolist()
         given[rows] = answers[rows]
         while len(rows) < min(budget, len(answers)):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # while there is one class only
+                warnings.simplefilter("ignore")  # while only one class is labeled
                 batch = strategy.query(X=features, y=given, batch_size=BATCH, **needs)
             given[batch] = answers[batch]
             rows += [int(row) for row in batch]

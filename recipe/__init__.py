@@ -1,1 +1,1 @@
-"""How the built-in encoder's weights are made: `python -m recipe` (see imlcull_al/builtin/README.md)."""
+"""Trains the built-in encoder: `python -m recipe` (see imlcull_al/builtin/README.md)."""

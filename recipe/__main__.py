@@ -1,8 +1,8 @@
 """Train the built-in encoder: `python -m recipe --photos … --teacher …` (see imlcull_al/builtin/README.md).
 
-Two stages, block by block and then as a whole. Every step draws by the seed and its own number alone, so that a run
-that was broken off and goes on sees what it would have seen. All of it is kept in `--work`, 2 GB; the state is saved
-every three minutes.
+Two stages: first block by block, then the whole network. The randomness of every step depends only on the seed and the
+step number, so a resumed run is identical to an uninterrupted one. All intermediate files (2 GB) go to `--work`; the
+state is saved every three minutes.
 """
 
 import argparse
@@ -38,14 +38,14 @@ PREPROCESSING = {
     "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "rescale_factor": 1 / 255,
     "do_resize": True, "do_rescale": True, "do_normalize": True,
 }  # fmt: skip
-"""How the views are given to the student: see `views.as_pixels`."""
+"""How views are fed to the student: see `views.as_pixels`."""
 WARM_UP = 100  # steps
 WEIGHT_DECAY = 0.05
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that the weights depend on, beside photos and teacher."""
+    """Everything the weights depend on, besides photos and teacher."""
 
     layers: int = 6
     seed: int = 0
@@ -60,10 +60,10 @@ class Recipe:
 
 
 class Training:
-    """The state of one stage of a run: student, loss, optimiser, step."""
+    """State of one stage of a run: student, loss, optimizer, step."""
 
     def __init__(self, recipe: Recipe, student: ViTModel, loss: nn.Module, rate: float, steps: int) -> None:
-        """`loss`: a module that holds the student, and whatever else is trained with it."""
+        """`loss`: a module that contains the student and everything else that is trained with it."""
         self.recipe, self.student, self.loss = recipe, student, loss
         self.rate, self.steps = rate, steps
         self.optimizer = torch.optim.AdamW(
@@ -73,8 +73,10 @@ class Training:
         self.seconds = 0.0
 
     def run(self, parts_of: Callable[[Generator, float], Tensor], weights: Tensor | float) -> Tensor:
-        """One step; the parts of its loss, (P,). `parts_of`: random numbers, and how much of the stage is done, 0 … 1,
-        to those parts; `weights`: theirs.
+        """Take one step and return the parts of its loss, (P,).
+
+        `parts_of`: maps a random generator and the progress of the stage, 0 … 1, to these parts; `weights`: their
+        weights.
         """
         chance = np.random.default_rng([self.recipe.seed, 1, self.step])
         torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
@@ -90,7 +92,7 @@ class Training:
         return parts.detach()
 
     def save(self, file: Path) -> None:
-        """All of the state, written whole or not at all."""
+        """Write the whole state, atomically."""
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
@@ -102,7 +104,7 @@ class Training:
         file.with_suffix(".new").replace(file)
 
     def load(self, file: Path) -> None:
-        """Go on from what `save` wrote."""
+        """Restore the state written by `save`."""
         state = torch.load(file, weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise SystemExit(f"{file} is of another recipe: {state['recipe']}. Name another --work.")
@@ -114,7 +116,7 @@ class Training:
         self, title: str, parts_of: Callable[[Generator, float], Tensor], weights: Tensor | float, work: Path,
         progress: Progress,
     ) -> None:  # fmt: skip
-        """Go on where the state in `work` was broken off, with a row of a log for every step."""
+        """Run the remaining steps, resuming from the state in `work` if there is one, and log a row per step."""
         state, log = work / f"{title}.pt", work / f"{title}.csv"
         if state.exists():
             self.load(state)
@@ -135,7 +137,7 @@ class Training:
 
 
 def block_by_block(recipe: Recipe, teacher: ViTModel, pool: Pool, work: Path, progress: Progress) -> ViTModel:
-    """The first stage: a student for the teacher's input."""
+    """First stage: a student for the teacher's input size."""
     torch.manual_seed(recipe.seed)
     student = _model(recipe.layers, views.WHOLE)
     loss = Blockwise(student, teacher)
@@ -150,7 +152,7 @@ def block_by_block(recipe: Recipe, teacher: ViTModel, pool: Pool, work: Path, pr
 
 
 def as_a_whole(recipe: Recipe, student: ViTModel, seen: Views, frames: Frames, work: Path, progress: Progress) -> None:
-    """The second stage: `student` is changed. `seen`, `frames`: all that there are."""
+    """Second stage: trains `student` in place. `seen`, `frames`: the complete data sets."""
     torch.manual_seed(recipe.seed + 1)
     loss = Distillation(student, seen)
 
@@ -165,7 +167,7 @@ def as_a_whole(recipe: Recipe, student: ViTModel, seen: Views, frames: Frames, w
 
 
 def config(layers: int, side: int = SIDE) -> ViTConfig:
-    """The student's shape."""
+    """The student's architecture."""
     return ViTConfig(
         hidden_size=192, num_hidden_layers=layers, num_attention_heads=3, intermediate_size=768, image_size=side,
         layer_norm_eps=1e-6, pooler_output_size=len(OUTPUTS), pooler_act="linear",
@@ -173,7 +175,7 @@ def config(layers: int, side: int = SIDE) -> ViTConfig:
 
 
 def export(student: ViTModel, folder: Path) -> None:
-    """What `ViTModel.from_pretrained` loads, in half precision."""
+    """Write a folder for `ViTModel.from_pretrained`, in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.half().contiguous() for name, tensor in student.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -186,7 +188,7 @@ def export(student: ViTModel, folder: Path) -> None:
 
 
 def trained(recipe: Recipe, photos: Path, teacher: Path, work: Path, progress: Progress) -> ViTModel:
-    """The student after both stages. `teacher`: folder of a ViT for 224 pixels, as wide as the student."""
+    """The student after both stages. `teacher`: folder of a ViT for 224 pixels, of the same width as the student."""
     work.mkdir(parents=True, exist_ok=True)
     images = sources.load(sources.training_photos(photos), progress)
     pool = Pool(images, list(sources.generated(sources.GENERATED, recipe.seed, progress)))
@@ -206,7 +208,7 @@ def _model(layers: int, side: int) -> ViTModel:
 
 
 def main() -> None:
-    """Train, or go on training, and write the model folder."""
+    """Train, or resume training, and write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="the folder with LICENCES.md")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of a ViT for 224 pixels")

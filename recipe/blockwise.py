@@ -1,8 +1,8 @@
-"""First stage of the training: every block of the student learns what its share of the teacher's blocks does.
+"""First stage of the training: every block of the student learns to imitate its share of the teacher's blocks.
 
-Blocks need not wait for each other: each gets the teacher's hidden state and is to give the teacher's next one. Later
-they get what the student's own blocks below give, more and more often, and learn to mend it. What they see are windows
-of the teacher's input, many small and few large ones.
+The blocks train in parallel: each receives the teacher's hidden state and learns to produce the teacher's next one. As
+training proceeds, the input comes more and more often from the student's own lower blocks, so that each block learns to
+correct their errors. The training data are windows of the teacher's input, many small and few large ones.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,19 @@ from recipe.sources import Pool
 
 PATCH = 16
 GRID = views.WHOLE // PATCH
-"""Patches along a side of the teacher's input."""
+"""Patches per side of the teacher's input."""
 WINDOWS = ((7, 64, 0.7), (10, 32, 0.15), (14, 16, 0.15))
-"""Patches along a window's side, windows of a batch, and how often."""
+"""Patches per side of a window, windows per batch, probability."""
 _NATIVE = 0.2
 
 FLOOR = 0.1
-"""Share of the mean variance that is added to each channel's: channels that hardly change must not rule the loss."""
+"""Share of the mean variance added to each channel's variance, so that near-constant channels don't dominate the
+loss.
+"""
 
 
 def windows(pool: Pool, chance: Generator) -> tuple[Tensor, int, int]:
-    """(B, 3, S, S) pixels, and the row and column of the input's patches where the window begins."""
+    """(B, 3, S, S) pixels, and the row and column of the input's patch grid where the window begins."""
     grid, count, _ = WINDOWS[chance.choice(len(WINDOWS), p=[share for *_, share in WINDOWS])]
     images = [views.view(pool, grid * PATCH, chance, _NATIVE) for _ in range(count)]
     row, column = chance.integers(GRID - grid + 1, size=2)
@@ -35,22 +37,23 @@ def windows(pool: Pool, chance: Generator) -> tuple[Tensor, int, int]:
 
 
 class Blockwise(nn.Module):
-    """The losses of all of a student's blocks against a teacher of the same width."""
+    """Losses of all blocks of a student against a teacher of the same width."""
 
     spread: Tensor
 
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
-        """`student`, `teacher`: `ViTModel`s; the teacher has a multiple of the student's blocks."""
+        """`student`, `teacher`: `ViTModel`s; the teacher's number of blocks is a multiple of the student's."""
         super().__init__()
         self.student = student
-        self._teacher = [teacher]  # not a part: neither saved nor trained
+        self._teacher = [teacher]  # in a list, so not a submodule: neither saved nor trained
         self.each = len(teacher.layers) // len(student.layers)
         width = student.config.hidden_size
         self.register_buffer("spread", torch.zeros(len(student.layers) + 1, width))
 
     def forward(self, pixels: Tensor, row: int, column: int, own: float) -> Tensor:
-        """(blocks + 1,) losses of the patch embedding and of each block: the mean squared error as a share of what the
-        teacher's blocks change. `own`: how often, 0 … 1, a view comes from the student's blocks below.
+        """(blocks + 1,) losses of the patch embedding and of each block: mean squared error relative to the variance of
+        what the teacher's blocks change. `own`: probability, 0 … 1, that a view's input comes from the student's lower
+        blocks.
         """
         with torch.no_grad():
             states = list(self._states(pixels, row, column))
@@ -77,7 +80,9 @@ class Blockwise(nn.Module):
 
 
 def halved(student: nn.Module, smaller: nn.Module) -> nn.Module:
-    """`smaller`, of the same shape but for an input of half the side, with the weights of `student`."""
+    """Load the weights of `student` into `smaller`, the same architecture for half the input side, with interpolated
+    position embeddings.
+    """
     state = student.state_dict()
     name = "embeddings.position_embeddings"
     places = state[name][:, 1:].transpose(1, 2).unflatten(2, (GRID, GRID))
@@ -88,8 +93,8 @@ def halved(student: nn.Module, smaller: nn.Module) -> nn.Module:
 
 
 def embedded(model: nn.Module, pixels: Tensor, row: int, column: int) -> Tensor:
-    """(B, 3, S, S) → (B, 1 + patches, D): what enters the first block, where the pixels are a window of the input that
-    begins at this row and column of its patches.
+    """(B, 3, S, S) → (B, 1 + patches, D): input of the first block, where the pixels are a window of the full input
+    that begins at this row and column of the patch grid.
     """
     part = model.embeddings
     patches = part.patch_embeddings.projection(pixels)
@@ -102,5 +107,5 @@ def embedded(model: nn.Module, pixels: Tensor, row: int, column: int) -> Tensor:
 
 def _error(found: Tensor, wanted: Tensor, variance: Tensor) -> Tensor:
     squared = (found.float() - wanted.float()).square() / variance
-    # The class token is one of many tokens, and the one that is read at the end.
+    # Extra weight for the class token: it is one of many tokens, but the one that is read at the end.
     return 0.9 * squared.mean() + 0.1 * squared[:, 0].mean()

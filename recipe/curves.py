@@ -1,4 +1,4 @@
-"""The training curves: from the log of a run to one picture."""
+"""Plots the training curves from the logs of a run."""
 
 import csv
 from pathlib import Path
@@ -7,11 +7,11 @@ import numpy as np
 
 from recipe.losses import PARTS
 
-_SMOOTH = 40  # steps that a point of the curve is the mean of
+_SMOOTH = 40  # steps of the moving average
 
 
 def plot(work: Path, file: Path) -> None:
-    """From `blocks.csv` and `whole.csv` in `work`: rows of step, seconds, parts of the loss."""
+    """Plot `blocks.csv` and `whole.csv` in `work`: rows of step, seconds, parts of the loss."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -36,7 +36,7 @@ def plot(work: Path, file: Path) -> None:
 
 
 def _read(log: Path) -> np.ndarray:
-    """(steps, parts); of a step that is there twice, as after a broken run, the last."""
+    """(steps, parts); for a step logged twice, as after a resumed run, the last row counts."""
     with log.open(newline="") as lines:
         rows = {int(row[0]): [float(value) for value in row[2:]] for row in csv.reader(lines)}
     return np.array([rows[step] for step in sorted(rows)])

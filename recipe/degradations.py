@@ -1,7 +1,8 @@
-"""What spoils photos, each of a known strength from 0 (not at all) to 1 (as much as happens).
+"""Synthetic photo defects, each with a known strength from 0 (none) to 1 (the worst that occurs).
 
-A `Damage` is drawn, then done to an image in the order in which a camera does it: the frame is tilted, something gets
-before the lens, the lens blurs, the sensor gets too little or too much light and adds noise, the file loses detail.
+A `Damage` is sampled and then applied in the order in which a camera would cause it: the frame is tilted, an object
+covers part of it, the lens blurs, the sensor gets too little or too much light and adds noise, compression loses
+detail.
 """
 
 import io
@@ -20,38 +21,41 @@ _REACH = {
     "motion": (2.5, 44.0),  # length, pixels
     "dark": (0.6, 4.2),  # stops
     "bright": (0.4, 3.2),  # stops
-    "noise": (0.008, 0.16),  # standard deviation at a middle grey, of 1
+    "noise": (0.008, 0.16),  # standard deviation at mid-gray, on a scale of 0 … 1
     "compression": (60.0, 4.0),  # JPEG quality
     "tilt": (2.0, 22.0),  # degrees
-    "occlusion": (0.08, 0.45),  # radius, of the shorter side
+    "occlusion": (0.08, 0.45),  # radius, as a share of the shorter side
 }
 HELD_OUT = ((0.3, 0.4), (0.5, 0.65))
-"""Strengths that are never learned from, faint ones and plain ones: what the benchmark measures on."""
-_TRACE = 0.3  # strength up to which damage is drawn beside others, where it is no more than a trace
+"""Strengths never trained on, faint and plain: the benchmark measures on them."""
+_TRACE = 0.3  # maximum strength of a secondary defect that is only a trace
 
 
 @dataclass
 class Damage:
-    """Kind → strength, 0 … 1; what is not named is not there.
+    """Kind → strength, 0 … 1; missing kinds are absent.
 
-    `spared`: share of the picture's middle or surroundings that a blur leaves sharp; None for a blur of all of it.
+    `spared`: the region that a blur leaves sharp, the middle of the picture or its surroundings, in shares of the
+    sides; None for a blur of the whole picture.
     """
 
     strengths: dict[str, float] = field(default_factory=dict)
     spared: tuple[float, float, float, bool] | None = None
 
     def vector(self) -> np.ndarray:
-        """(8,) float32, strengths in the order of `KINDS`."""
+        """(8,) float32 strengths in the order of `KINDS`."""
         return np.array([self.strengths.get(kind, 0.0) for kind in KINDS], np.float32)
 
     @property
     def severity(self) -> float:
-        """How much all of it spoils the photo, 0 … 1."""
+        """Total damage to the photo, 0 … 1."""
         return 1 - math.prod(1 - 0.9 * strength for strength in self.strengths.values())
 
 
 def drawn(chance: Generator) -> Damage:
-    """None in three of ten; one kind in most; two, or a trace of a second, in some."""
+    """Sample: no damage in three of ten photos, one kind in half, two kinds or one with a trace of a second in the
+    rest.
+    """
     damage = Damage()
     count = chance.choice(3, p=[0.3, 0.5, 0.2])
     for number, kind in enumerate(chance.permutation(KINDS)[:count].tolist()):
@@ -65,7 +69,7 @@ def drawn(chance: Generator) -> Damage:
 
 
 def _learned(share: float) -> float:
-    """That share of all strengths, skipping those that are held out."""
+    """Map a share of the trainable strengths to a strength, skipping the held-out intervals."""
     for start, end in HELD_OUT:
         if share >= start:
             share += end - start
@@ -73,7 +77,7 @@ def _learned(share: float) -> float:
 
 
 def done(image: Image.Image, damage: Damage, chance: Generator) -> tuple[Image.Image, Image.Image]:
-    """The image with this damage, and a mask of mode L: 255 where its blur is, 0 where it is spared."""
+    """Apply the damage. Returns the image and a mask of mode L: 255 where it is blurred, 0 where it is spared."""
     amounts = {kind: _amount(kind, strength) for kind, strength in damage.strengths.items()}
     if "tilt" in amounts:
         image = _tilted(image, amounts["tilt"] * chance.choice([-1, 1]))
@@ -103,13 +107,13 @@ def done(image: Image.Image, damage: Damage, chance: Generator) -> tuple[Image.I
 
 
 def _amount(kind: str, strength: float) -> float:
-    """Strength 0 … 1 → its physical measure; equal steps of strength are equal factors."""
+    """Strength 0 … 1 → physical magnitude; equal steps of strength are equal factors."""
     least, most = _REACH[kind]
     return least * (most / least) ** strength
 
 
 def disc(radius: float) -> np.ndarray:
-    """A disc of this radius in pixels, (K, K), sum 1."""
+    """A disc kernel of `radius` pixels, (K, K), sum 1."""
     reach = math.ceil(radius) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     kernel = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
@@ -117,7 +121,7 @@ def disc(radius: float) -> np.ndarray:
 
 
 def path(length: float, chance: Generator) -> np.ndarray:
-    """What a shaking camera draws of a point, (K, K), sum 1: a line, bent more or less."""
+    """Camera shake kernel, (K, K), sum 1: a line, more or less bent."""
     steps = 4 * math.ceil(length) + 1
     turns = chance.uniform(0, 2 * np.pi) + chance.uniform(0, 1.2) * np.cumsum(chance.normal(0, 1, steps)) / steps**0.5
     points = np.cumsum(np.column_stack([np.cos(turns), np.sin(turns)]), axis=0) * length / steps
@@ -139,7 +143,7 @@ def _both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _convolved(light: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
-    """(3, H, W) with borders mirrored."""
+    """Convolve (3, H, W) with mirrored borders."""
     margin = len(kernel) // 2
     height, width = light.shape[1:]
     padded = torch.nn.functional.pad(light[None], (margin,) * 4, mode="reflect")[0]
@@ -149,12 +153,12 @@ def _convolved(light: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
 
 
 def _smooth(length: int) -> int:
-    """The next length whose transform is quick."""
+    """Next length with a fast FFT."""
     return -(-length // 32) * 32
 
 
 def _light(image: Image.Image) -> torch.Tensor:
-    """(3, H, W) float32, linear, 0 … 1."""
+    """(3, H, W) float32, linear light, 0 … 1."""
     curve = torch.linspace(0, 1, 256).pow(GAMMA)
     return curve[torch.from_numpy(np.array(image)).permute(2, 0, 1).long()]
 
@@ -171,7 +175,7 @@ def _compressed(image: Image.Image, quality: int, chance: Generator) -> Image.Im
 
 
 def _tilted(image: Image.Image, degrees: float) -> Image.Image:
-    """Turned, and enlarged until no corner is empty."""
+    """Rotated, and enlarged so that no corner is empty."""
     width, height = image.size
     angle = math.radians(abs(degrees))
     scale = math.cos(angle) + math.sin(angle) * max(width, height) / min(width, height)
@@ -182,7 +186,7 @@ def _tilted(image: Image.Image, degrees: float) -> Image.Image:
 
 
 def _occlude(image: Image.Image, share: float, chance: Generator) -> None:
-    """Something large, near and out of focus: a finger, a head, a strap."""
+    """Paste a large, near, out-of-focus object: a finger, a head, a strap."""
     radius = share * min(image.size)
     x, y = chance.uniform(0, 1, 2) * image.size
     shape = Image.new("L", image.size)
@@ -200,7 +204,9 @@ def _occlude(image: Image.Image, share: float, chance: Generator) -> None:
 
 
 def _mask(size: tuple[int, int], spared: tuple[float, float, float, bool]) -> Image.Image:
-    """255 within a soft ellipse about x, y of that radius, all as shares, and 0 around it; the inverse if so said."""
+    """255 inside a soft ellipse at x, y with this radius, all in shares of the sides, 0 outside; reversed if
+    `inverse`.
+    """
     x, y, radius, inverse = spared
     width, height = size
     mask = Image.new("L", size, 255 if inverse else 0)

@@ -1,10 +1,11 @@
-"""What the student is to give: what the teacher says of a picture, and what spoils it.
+"""Losses of the second stage: the student imitates the teacher's view of a picture and estimates its defects.
 
-The teacher's class token and patches are compared after a linear layer of the student's own, which is thrown away, and
-in units of their standard deviation over all views: the share of what the teacher tells apart that the student misses.
+The teacher's class token and patches are predicted by linear layers on the student's tokens. These layers are discarded
+after training. Errors are in units of the teacher's standard deviation over all views: the share of the teacher's
+variance that the student misses.
 
-The quality of a photo, or of one of its tiles, is what the pooler makes of the class token: how strong each of `KINDS`
-is, and how much all of it spoils the photo. Two frames of a burst are also to be ordered by the latter.
+The pooler predicts the quality of a photo, or of one of its tiles, from the class token: the strength of each of
+`KINDS`, and the total severity. Pairs of frames of a burst must also be ranked by severity.
 """
 
 import torch
@@ -16,31 +17,31 @@ from recipe.scenes import TILES, Frames, in_tiles
 from recipe.views import as_pixels
 
 OUTPUTS = (*KINDS, "severity")
-"""What the pooler's outputs mean, in order."""
+"""Meaning of the pooler's outputs, in order."""
 PARTS = ("class token", "patches", "quality", "tile quality", "order")
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 0.05)
-"""Of the parts of the loss."""
-_SHARPER = 8.0  # log-odds of an order by a difference of severity of 1
-_ALIKE = 0.08  # frames closer than that have no order
+"""Weights of the parts of the loss."""
+_SHARPER = 8.0  # log-odds of a ranking per unit of severity difference
+_ALIKE = 0.08  # pairs with a smaller difference are not ranked
 
 
 class Distillation(nn.Module):
     """The parts of the loss of a student with a pooler of `OUTPUTS`."""
 
     def __init__(self, student: nn.Module, views: Views) -> None:
-        """`student`: a `ViTModel`; `views`: all of them, for the teacher's means and deviations."""
+        """`student`: a `ViTModel`; `views`: the complete set, for the means and deviations of the teacher's outputs."""
         super().__init__()
         self.student = student
         width, taught = student.config.hidden_size, views.first.shape[1]
         self.of_first, self.of_patches = nn.Linear(width, taught), nn.Linear(width, taught)
         for layer in (self.of_first, self.of_patches):
-            nn.init.eye_(layer.weight)  # the first stage has brought the student into the teacher's own terms
+            nn.init.eye_(layer.weight)  # after the first stage the student works in the teacher's feature space
             nn.init.zeros_(layer.bias)
         some = views.patches[:: max(len(views.patches) // 2000, 1)].float()
         self.scales = [_scale(views.first.float()), _scale(some.flatten(0, 1))]
 
     def forward(self, views: Views, frames: Frames) -> Tensor:
-        """(5,) losses, as in `PARTS`, of a batch of each."""
+        """(5,) losses, as in `PARTS`, of a batch of views and a batch of frames."""
         pixels = [as_pixels(views.pixels), as_pixels(frames.pixels), as_pixels(frames.tiles.flatten(0, 1))]
         pixels[0] = _toned(pixels[0])
         found = self.student(torch.cat(pixels))
@@ -52,7 +53,9 @@ class Distillation(nn.Module):
 
 
 def _quality(whole: Tensor, tiled: Tensor, frames: Frames) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses of the quality of F frames (F, 9), of their tiles (F, TILES, 9), and of the order within bursts of two."""
+    """Losses of the quality of F frames (F, 9), of their tiles (F, TILES, 9), and of the ranking within bursts of
+    two.
+    """
     wrong = (whole[:, :-1] - frames.strengths).square().mean() + (whole[:, -1] - frames.severity).square().mean()
     in_tile = ((tiled[..., :-1] - frames.tile_strengths).square() * in_tiles()).mean()
     in_tile = in_tile + (tiled[..., -1] - frames.severity[:, None]).square().mean() / 2
@@ -64,7 +67,7 @@ def _quality(whole: Tensor, tiled: Tensor, frames: Frames) -> tuple[Tensor, Tens
 
 
 def _toned(pixels: Tensor) -> Tensor:
-    """Colours and brightness changed a little: what is in the picture stays what it was."""
+    """Jitter color and brightness slightly; the content stays the same."""
     gains = torch.exp(torch.randn(len(pixels), 3, 1, 1) * 0.15)
     return pixels * gains + torch.randn(len(pixels), 1, 1, 1) * 0.1
 

@@ -1,9 +1,9 @@
-"""What is learned from, made once and kept in files: views with the teacher's answers, and spoiled frames.
+"""Training data, made once and kept in files: views with the teacher's outputs, and damaged frames.
 
     views-00.pt …    pixels (N, 112, 112, 3) uint8, first (N, 192) and patches (N, 49, 192) float16
     frames-00.pt …   as `Frames`
 
-Every file is drawn from the seed and its number alone, so that a run that was broken off makes the same others.
+The content of a file depends only on the seed and its number, so a resumed run makes the same files.
 """
 
 import os
@@ -20,14 +20,14 @@ from recipe import scenes, views
 from recipe.sources import Pool
 
 SIDE = 112
-"""Pixels of the student's input."""
+"""Pixels per side of the student's input."""
 _SHARD = 2000
 _BATCH = 25
 
 
 class Views(NamedTuple):
-    """N views and what the teacher says of them at `views.WHOLE`: of the whole, and of every patch of the student,
-    which is four of the teacher's.
+    """N views and the teacher's outputs for them at `views.WHOLE` pixels: the class token, and an average over the four
+    teacher patches under each student patch.
     """
 
     pixels: Tensor
@@ -36,7 +36,7 @@ class Views(NamedTuple):
 
 
 def views_of(pool: Pool, teacher: nn.Module, count: int, seed: int, folder: Path, progress: Progress) -> Views:
-    """`count` views, in whole files."""
+    """`count` views, in complete files."""
 
     def make(chance: np.random.Generator) -> tuple[Tensor, ...]:
         images = [views.view(pool, views.WHOLE, chance) for _ in range(_BATCH)]
@@ -51,7 +51,7 @@ def views_of(pool: Pool, teacher: nn.Module, count: int, seed: int, folder: Path
 
 
 def frames_of(pool: Pool, count: int, seed: int, folder: Path, progress: Progress) -> scenes.Frames:
-    """`count` frames, those of a burst beside each other."""
+    """`count` frames; frames of a burst are adjacent."""
     made = _files("frames", count, seed + 1, folder, lambda chance: scenes.bursts(pool, _BATCH // 2, chance), progress)
     return scenes.Frames(*made)
 

@@ -1,4 +1,4 @@
-"""Bursts of two frames of one scene, each spoiled in its own way: what the student learns technical quality from."""
+"""Bursts of two frames of one scene, each damaged in its own way: training data for technical quality."""
 
 from typing import NamedTuple
 
@@ -15,17 +15,17 @@ from recipe.sources import Pool
 from recipe.views import stacked
 
 TILES = 2
-"""Of the tiles that the encoder would take of a frame, how many are learned from."""
+"""How many of the tiles that the encoder would take from a frame are trained on."""
 SIDES = (256, 640)
-_OF_ALL = [KINDS.index(kind) for kind in ("tilt", "occlusion")]  # not to be seen in a tile
+_OF_ALL = [KINDS.index(kind) for kind in ("tilt", "occlusion")]  # not visible in a tile
 _BLURS = [KINDS.index(kind) for kind in ("defocus", "motion")]
 
 
 class Frames(NamedTuple):
-    """F frames, those of a burst beside each other. `pixels`: (F, 112, 112, 3) uint8, the whole view; `tiles`: the same
-    of the tiles, (F, TILES, 112, 112, 3).
+    """F frames; frames of a burst are adjacent.
 
-    `strengths`: (F, 8), by `KINDS`; `severity`: (F,); `tile_strengths`: (F, TILES, 8).
+    `pixels`: (F, 112, 112, 3) uint8, the whole views; `tiles`: (F, TILES, 112, 112, 3); `strengths`: (F, 8), by
+    `KINDS`; `severity`: (F,); `tile_strengths`: (F, TILES, 8).
     """
 
     pixels: Tensor
@@ -43,7 +43,7 @@ def in_tiles() -> Tensor:
 
 
 def bursts(pool: Pool, count: int, chance: Generator) -> Frames:
-    """So many bursts of two."""
+    """`count` bursts of two frames."""
     frames, cuts, strengths, severity, tile_strengths = [], [], [], [], []
     for _ in range(count):
         for image in _burst(pool.any(chance), chance):
@@ -72,7 +72,7 @@ def bursts(pool: Pool, count: int, chance: Generator) -> Frames:
 
 
 def _burst(image: Image.Image, chance: Generator) -> list[Image.Image]:
-    """Two frames that hardly differ: a part of the image, made no larger, at some size."""
+    """Two nearly identical frames: a random part of the image at a random size, enlarged little or not at all."""
     width, height = image.size
     side = chance.uniform(0.5, 0.95)
     corner = chance.uniform(0, 1 - side, 2)
@@ -80,7 +80,7 @@ def _burst(image: Image.Image, chance: Generator) -> list[Image.Image]:
     least, most = SIDES
     longer = min(most, max(across, down) / chance.choice([1, 1, 1.5, 2]))
     scale = max(longer / max(across, down), tiles.SIDE / min(across, down))
-    if max(across, down) > 2 * most and chance.random() < 0.5:  # a part of a large photo, hardly made smaller
+    if max(across, down) > 2 * most and chance.random() < 0.5:  # a part of a large photo, near its native resolution
         across = down = min(most * chance.uniform(1, 2), across, down)
         scale = min(1.0, most / across)
     scale = max(scale, min(1.25, least / max(across, down)))

@@ -1,10 +1,10 @@
-"""What the built-in encoder learns from, and what it never sees: photos with free licences, and generated images.
+"""Training images of the built-in encoder: photos under free licenses, and generated images.
 
-    small_free, exif_orientation_mit    all train
+    small_free, exif_orientation_mit    all photos train
     fullsize_cc0, camera_exif_free      every other photo trains, the others are held out
-    clothing_cc0                        the photos of senders with an odd number train, without their labels
+    clothing_cc0                        photos of senders with an odd number train, without their labels
 
-LICENCES.md beside the photos names the licence of each. Held-out photos are what the benchmark measures on.
+LICENCES.md next to the photos names the license of each. The benchmark measures on the held-out photos.
 """
 
 import csv
@@ -21,14 +21,14 @@ WHOLE = ("small_free", "exif_orientation_mit")
 HALVES = ("fullsize_cc0", "camera_exif_free")
 CLOTHING = "clothing_cc0"
 LONGEST = 4096
-"""Pixels of the longer side above which a training photo is made smaller; it has to stay in memory."""
+"""Pixels of the longer side above which training photos are downscaled, because all stay in memory."""
 GENERATED = 600
 GENERATED_SIDE = 512
 _GENERATED_SHARE = 0.15
 
 
 class Pool:
-    """What views are taken of: photos, larger ones more often as there is more in them, and generated images."""
+    """Source of views: photos, large ones more often because they contain more, and generated images."""
 
     def __init__(self, photos: Sequence[Image.Image], drawn: Sequence[Image.Image]) -> None:
         """`drawn`: the generated images."""
@@ -37,14 +37,14 @@ class Pool:
         self._upto = np.cumsum(sizes) / sizes.sum()
 
     def any(self, chance: Generator) -> Image.Image:
-        """One of them."""
+        """A random image."""
         if chance.random() < _GENERATED_SHARE:
             return self._drawn[int(chance.integers(len(self._drawn)))]
         return self._photos[int(np.searchsorted(self._upto, chance.random()))]
 
 
 def training_photos(photos: Path) -> list[Path]:
-    """The photos that train, in a fixed order."""
+    """The training photos, in a fixed order."""
     chosen = [path for name in WHOLE for path in _images(photos / name)]
     for name in HALVES:
         chosen += _images(photos / name)[::2]
@@ -52,12 +52,12 @@ def training_photos(photos: Path) -> list[Path]:
 
 
 def held_out_photos(photos: Path) -> list[Path]:
-    """Full-size photos that never train."""
+    """Full-size photos that are never trained on."""
     return [path for name in HALVES for path in _images(photos / name)[1::2]]
 
 
 def held_out_garments(photos: Path) -> list[tuple[Path, int]]:
-    """Photos of `clothing_cc0` that never train, and their senders."""
+    """Photos of `clothing_cc0` that are never trained on, and their senders."""
     return [(path, sender) for path, sender in _clothing(photos) if sender % 2 == 0]
 
 
@@ -74,7 +74,7 @@ def load(paths: list[Path], progress: Progress = silent) -> list[Image.Image]:
 
 
 def generated(count: int, seed: int, progress: Progress = silent) -> Iterator[Image.Image]:
-    """Images of overlapping shapes, as leaves lie on each other, each plain, shaded or textured; sharp to the pixel."""
+    """Images of overlapping shapes, like leaves on a pile, each plain, shaded or textured; sharp to the pixel."""
     for number in range(count):
         yield _leaves(np.random.default_rng([seed, number]))
         progress("generating images", number + 1, count)
@@ -99,11 +99,11 @@ def _leaves(chance: Generator) -> Image.Image:
         leaf, mask = _texture(chance, side), Image.new("L", (side, side))
         _draw_shape(ImageDraw.Draw(mask), chance, chance.uniform(0, side, 2), size)
         image.paste(leaf, mask=mask)
-    return image.filter(ImageFilter.GaussianBlur(0.5))  # a lens, so that edges are no staircases
+    return image.filter(ImageFilter.GaussianBlur(0.5))  # simulates a lens, so that edges are not jagged
 
 
 def _texture(chance: Generator, side: int) -> Image.Image:
-    """One colour, or between two: a gradient, noise of one grain size, or stripes."""
+    """A plain color, or a mix of two: a gradient, noise of one grain size, or stripes."""
     first, second = (chance.integers(0, 256, 3) for _ in range(2))
     match chance.integers(4):
         case 0:

@@ -1,4 +1,4 @@
-"""Views of the training photos, from which the student learns what is in a picture: crops of any scale and shape."""
+"""Views of the training photos, from which the student learns content: random crops of any scale and shape."""
 
 import numpy as np
 import torch
@@ -9,13 +9,13 @@ from torch import Tensor
 from recipe.sources import Pool
 
 WHOLE = 224
-"""Pixels of a side of the teacher's input."""
+"""Pixels per side of the teacher's input."""
 
 
 def view(pool: Pool, side: int, chance: Generator, native: float = 0.0) -> Image.Image:
-    """A part of an image in a square of `side` pixels: as much as that is of a teacher's input on which 6 % of the
-    image lie, or up to all of it. Colours and tones are changed in half of them, a few are blurred. `native`: share of
-    views that are at the image's own resolution instead.
+    """A random crop of an image, resized to a square of `side` pixels. At the teacher's input size, the crop covers 6 %
+    to 100 % of the image; smaller windows cover proportionally less. Half of the views get color and tone jitter, a few
+    are blurred. `native`: share of views at the image's own resolution instead.
     """
     image = pool.any(chance)
     width, height = image.size
@@ -43,10 +43,10 @@ def view(pool: Pool, side: int, chance: Generator, native: float = 0.0) -> Image
 
 
 def as_pixels(images: Tensor) -> Tensor:
-    """(B, S, S, 3) uint8 → (B, 3, S, S) float32 from -1 to 1: how the student is given them, always."""
+    """(B, S, S, 3) uint8 → (B, 3, S, S) float32 in −1 … 1: the student's only input format."""
     return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous()
 
 
 def stacked(images: list[Image.Image]) -> Tensor:
-    """RGB images of one size → (B, S, S, 3) uint8."""
+    """RGB images of equal size → (B, S, S, 3) uint8."""
     return torch.from_numpy(np.stack([np.asarray(image) for image in images]))

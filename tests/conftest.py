@@ -1,9 +1,9 @@
-"""Fixtures for all tests: tiny photos, a toy encoder, a tiny real checkpoint; no network, nothing outside."""
+"""Shared fixtures: tiny photos, a toy encoder, a tiny real checkpoint. Everything works offline."""
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # two workers on two cores; before numpy and torch are imported
-os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test waits for a network
+os.environ["OMP_NUM_THREADS"] = "1"  # one thread per test worker; set before importing numpy and torch
+os.environ["HF_HUB_OFFLINE"] = "1"  # set before importing huggingface_hub: no test waits for the network
 
 import hashlib
 import http.client
@@ -40,12 +40,12 @@ TINY_PROCESSOR = {
     "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "do_resize": True, "do_normalize": True,
 }  # fmt: skip
 OUT_OF_REACH = "nobody/has-this-model"
-"""No test reaches the hub: the built-in encoder takes its place, with a notice."""
+"""Not cached, and tests can't reach the hub: the built-in encoder replaces it, with a notice."""
 WARM, COLD = (200, 80, 40), (40, 80, 200)
 
 
 class MeanColour:
-    """The toy encoder: an embedding is the mean of R, G and B. It counts what it was asked."""
+    """Toy encoder: the embedding is the mean of R, G and B. Counts calls and images."""
 
     name, reference, notice, fingerprint, dim = "mean colour", "", "", "c0" * 32, 3
     views = Views(8)
@@ -62,18 +62,18 @@ class MeanColour:
 
 
 STORED = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
-"""EXIF orientation → the `Image.Transpose` that makes of an upright photo what lies in its file; None for none."""
+"""EXIF orientation → the `Image.Transpose` that turns an upright photo into the stored one; None for none."""
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """The bytes of the image as a file of that kind."""
+    """The image as the bytes of a file of this format."""
     data = io.BytesIO()
     image.save(data, kind, **options)
     return data.getvalue()
 
 
 def save_photo(path: Path, colour: tuple[int, int, int], seed: int = 0) -> Path:
-    """A 40 × 30 JPEG of one colour with some seeded noise, so that no two have the same bytes."""
+    """A 40 × 30 JPEG of one color with seeded noise, so that different seeds give different bytes."""
     noise = np.random.default_rng(seed).integers(-20, 20, (30, 40, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path, quality=90)
@@ -89,7 +89,9 @@ def fill_stage(folder: Path, warm: int = 6, cold: int = 6) -> Path:
 
 
 def fill_bright_and_dark(folder: Path, count: int) -> Path:
-    """A stage of photos `00.jpg` …, even ones bright and odd ones dark, and `broken.jpg`, which is none."""
+    """A stage of photos `00.jpg` …, even numbers bright and odd numbers dark, and `broken.jpg`, which is not an
+    image.
+    """
     folder.mkdir(parents=True)
     chance = np.random.default_rng(0)
     for number in range(count):
@@ -101,12 +103,12 @@ def fill_bright_and_dark(folder: Path, count: int) -> Path:
 
 
 def label_of(key: str) -> str:
-    """The taste of the tests: warm photos are kept."""
+    """The user's taste in the tests: warm photos are kept."""
     return "keep" if "warm" in key else "cull"
 
 
 def fingerprint_of(folder: Path) -> dict[str, tuple[str, int, int]]:
-    """Bytes, mtime and mode of every file below a folder: what a stage must still have after any command."""
+    """Hash, mtime and mode of every file below a folder. No command may change them in a stage."""
     return {
         path.relative_to(folder).as_posix(): (
             hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -121,7 +123,7 @@ def fingerprint_of(folder: Path) -> dict[str, tuple[str, int, int]]:
 def ask(
     address: str, path: str, method: str = "GET", body: str | bytes | None = None, **headers: str
 ) -> tuple[int, bytes]:
-    """Status and body of a request; the path goes out as it is, unlike urllib's."""
+    """Send a request, return status and body. Unlike urllib, sends `path` verbatim."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -135,16 +137,16 @@ CHANGES = {
     "os.remove": 1, "os.rename": 2, "os.truncate": 1, "os.chmod": 1, "os.chown": 1, "os.utime": 1, "os.setxattr": 1,
     "os.mkdir": 1, "os.rmdir": 1,
 }  # fmt: skip
-"""Audit events that change a file, and how many of their arguments name one. A new link changes no photo."""
+"""Audit events that modify files, and how many of their arguments are paths. Creating a link modifies no photo."""
 TESTS = str(Path(__file__).parent) + os.sep
 PACKAGE = str(Path(__file__).parents[1] / "imlcull_al") + os.sep
 MAKERS = {"sample.py", "workspaces.py", "archives.py"}
-"""Modules that fill a stage of their own: the sample, and a visitor's workspace from what was sent."""
+"""Modules that may write into a stage of their own: the sample, and a visitor's workspace."""
 _touched: list[str] = []
 
 
 def _notice_changes(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook: notes where the package itself changes anything inside a stage folder."""
+    """Audit hook that records every modification inside a stage folder by the package itself."""
     if event == "open":
         if not isinstance(arguments[2], int) or not arguments[2] & WRITING:
             return
@@ -154,7 +156,7 @@ def _notice_changes(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     paths = [Path(os.fsdecode(name)) for name in names if isinstance(name, (str, bytes, os.PathLike))]
-    paths = [path for path in paths if not any(part.startswith(".imlcull-") for part in path.parts)]  # half made
+    paths = [path for path in paths if not any(part.startswith(".imlcull-") for part in path.parts)]  # temporary
     if any(re.fullmatch(r"stage_\d+", parent.name) for path in paths for parent in path.parents):
         frame = sys._getframe(1)
         while frame and not frame.f_code.co_filename.startswith((PACKAGE, TESTS)):
@@ -168,13 +170,13 @@ sys.addaudithook(_notice_changes)
 
 @pytest.fixture(autouse=True)
 def jobs_give_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests that run beside would starve them."""
+    """Don't lower the priority of jobs: tests running in parallel would starve them."""
     monkeypatch.setattr("imlcull_al.session.jobs._NICENESS", 0)
 
 
 @pytest.fixture(autouse=True)
 def stages_are_only_read() -> Iterator[None]:
-    """No test passes in which the package wrote, renamed, removed or touched anything inside a stage."""
+    """Fail any test in which the package modified anything inside a stage."""
     _touched.clear()
     yield
     assert _touched == []
@@ -199,7 +201,7 @@ def cache_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """`small_disk("512k")`: the folder of a disk of that size. Skips where nothing can be mounted."""
+    """`small_disk("512k")`: a folder on a file system of that size. Skips if mounting is not possible."""
     mounted: list[Path] = []
 
     def mount(size: str) -> Path:
@@ -222,12 +224,12 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real Hugging Face checkpoint: a ViT of two layers at 32 pixels with seeded weights."""
+    """A real Hugging Face checkpoint: a two-layer ViT at 32 pixels with seeded weights."""
     return save_checkpoint(tmp_path_factory.mktemp("tiny_vit"), TINY_CONFIG, TINY_PROCESSOR)
 
 
 def save_checkpoint(folder: Path, config: dict, processor: dict | None, seed: int = 0) -> Path:
-    """Write a checkpoint of `config` with seeded weights, as `save_pretrained` does."""
+    """Write a checkpoint for `config` with seeded weights, as `save_pretrained` does."""
     import torch
     import transformers
 
@@ -242,7 +244,7 @@ def save_checkpoint(folder: Path, config: dict, processor: dict | None, seed: in
 
 @pytest.fixture
 def run(cache_dir: Path, tiny_model: Path, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process: exit code, standard output, standard error."""
+    """Run the command line in this process; returns exit code, stdout and stderr."""
     from imlcull_al.cli.commands import main
 
     def run(command: str, *arguments: object) -> tuple[int, str, str]:
@@ -260,7 +262,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Callable[..., str]]:
-    """`serve(place)` starts the page of a desk, or of workspaces, and returns its address."""
+    """`serve(place)` starts the page for a desk or for workspaces, and returns its address."""
     from imlcull_al import ui
     from imlcull_al.session.desk import Desk
 
@@ -284,7 +286,7 @@ def serve() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, as far as this machine has it."""
+    """Chromium; skips if it is not installed."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
     from playwright.sync_api import sync_playwright
@@ -298,7 +300,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any) -> Iterator[Callable[..., Any]]:
-    """`visit(address)` opens a tab; the test fails for a request elsewhere, and for a script's error or refusal."""
+    """`visit(address)` opens a tab. The test fails on requests to other hosts, script errors and CSP violations."""
     addresses, strangers, defects, contexts = [], [], [], []
 
     def visit(address: str, **options: Any) -> Any:

@@ -159,7 +159,9 @@ def test_too_few_answers(do, project, command, keys, part):
 
 def test_fewer_answers_than_a_split_needs(do, project):
     give_labels(project, ("warm_00.jpg", "warm_01.jpg", "cold_00.jpg"))
-    refusal(do(*TRAIN), "2 photos of each class at least; there are 2 keep and 1 cull", "Label more photos as cull")
+    refusal(
+        do(*TRAIN), "at least 2 readable photos of each class; there are 2 keep and 1 cull", "Label more photos as cull"
+    )
 
 
 def test_answers_of_which_only_one_class_is_here(do, project):

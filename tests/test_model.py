@@ -97,7 +97,7 @@ class Malice:
 
 def test_a_malicious_pickle_is_not_run(tmp_path):
     torch.save({"format": "imlcull model", "evil": Malice(tmp_path / "created")}, tmp_path / "model.pth")
-    with pytest.raises(ModelFileError, match="more than tensors and plain values, and was not opened"):
+    with pytest.raises(ModelFileError, match="more than tensors and plain values; it was not opened"):
         model.load(tmp_path / "model.pth")
     (tmp_path / "model.pth").write_bytes(pickle.dumps(Malice(tmp_path / "created")))
     with pytest.raises(ModelFileError):
@@ -121,11 +121,11 @@ def test_a_truncated_model_says_so(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "another"}, "a file of another program"),
+        ({"format": "another"}, "written by another program"),
         ({"version": 2}, "its version is 2, this program reads version 1"),
         ({"classes": ["cull", "keep"]}, "its version"),
-        ({"pooling": None, "preprocessing": {"size": 3}}, "missing or of another kind"),
-        ({"labels": None}, "missing or of another kind"),
+        ({"pooling": None, "preprocessing": {"size": 3}}, "missing or of the wrong type"),
+        ({"labels": None}, "missing or of the wrong type"),
         ({"vision_config": {"hidden_size": 16}}, "its head has the shape"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_b
 
 
 def test_a_model_beside_another_builtin_encoder_is_refused(saved_beside, monkeypatch):
-    message = r"model\.pth can't be used as a model: it was trained beside another built-in encoder than this program"
+    message = r"model\.pth can't be used as a model: it was trained with a different built-in encoder than this program"
     with monkeypatch.context() as patch:
         patch.setattr(builtin, "WEIGHT", 2.0)
         with pytest.raises(ModelFileError, match=message + r" has\. Move it away, or run `train` again"):

@@ -163,7 +163,7 @@ def test_a_process_that_is_killed_ends_the_other(stage, command, codes, survivor
     ended = outcomes(launch(command, *codes))
     assert ended[1 - survivor][0] == -signal.SIGKILL
     assert ended[survivor][0] == 1
-    assert "Another process of this training ended before it" in ended[survivor][2]
+    assert "Another process of this training ended early" in ended[survivor][2]
     assert not is_locked(stage.training_lock)
     if survivor == 0:  # what was better before is kept, as after any other end
         assert model.load(stage.model).epoch in (1, 2)
@@ -175,7 +175,7 @@ def test_an_error_in_one_process_ends_the_other(stage, command):
     assert helper[0] == 1
     assert "a defect" in helper[2]
     assert main[0] == 1
-    assert "Another process of this training ended before it" in main[2]
+    assert "Another process of this training ended early" in main[2]
 
 
 def test_an_error_before_the_first_exchange_ends_both(stage, command):
@@ -183,7 +183,7 @@ def test_an_error_before_the_first_exchange_ends_both(stage, command):
     stage.labels.write_text("\n".join(labels[:2]) + "\n")
     main, helper = outcomes(launch(command, EXACT + RUN, EXACT + RUN))
     assert (main[0], helper[0]) == (1, 1)
-    assert "Training needs 2 photos of each class" in main[2]
+    assert "Training needs at least 2 readable photos of each class" in main[2]
 
 
 def test_a_stop_that_the_main_process_hears_ends_both_at_the_same_step(stage, command):

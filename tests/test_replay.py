@@ -175,7 +175,7 @@ def test_what_was_finished_is_kept(play, monkeypatch, tmp_path):
         (lambda text: text.replace("01_warm.jpg,keep", "01_warm.jpg,maybe"), "line 3: 'maybe' in the column keep"),
         (lambda text: text.replace("01_warm.jpg,keep", "01_warm.jpg,"), "line 3: '' in the column keep"),
         (lambda text: text.replace("01_warm.jpg", ""), "line 3: no photo is named"),
-        (lambda text: text + "01_warm.jpg,cull,b0\n", "line 50: 01_warm.jpg has the other answer"),
+        (lambda text: text + "01_warm.jpg,cull,b0\n", "line 50: 01_warm.jpg has the opposite answer"),
         (lambda text: text.replace("warm.jpg,keep", "warm.jpg,no"), "All 48 answers .* are cull"),
         (lambda text: "\n".join(text.splitlines()[:8]), "for 7 photos .* needs 10 or more"),
         (lambda text: text.replace(".jpg", ".png"), "It names '00_warm.png'; the stage holds '00_warm.jpg'"),
@@ -192,10 +192,10 @@ def test_a_truth_that_can_t_be_played_is_a_sentence(play, shoot, change, reason)
 def test_a_place_where_something_would_be_lost_is_refused(play, shoot, tmp_path):
     with pytest.raises(ReplayRefused, match="is among the photos"):
         play(out=shoot / "project" / "stage_1" / "curve.csv")
-    with pytest.raises(ReplayRefused, match="no curve of a replay"):
+    with pytest.raises(ReplayRefused, match="is not a replay curve"):
         play(out=shoot / "truth.csv")
     save_photo(tmp_path / "a.png", WARM)
-    with pytest.raises(ReplayRefused, match="no curve of a replay"):
+    with pytest.raises(ReplayRefused, match="is not a replay curve"):
         play(out=tmp_path / "a.csv")
     for out in (tmp_path / "nowhere" / "curve.csv", tmp_path / "curve.png"):
         with pytest.raises(ReplayRefused, match=r"Name a \.csv file in a folder that exists"):
@@ -290,8 +290,8 @@ def test_the_command_prints_the_summary(shoot, embedded, tiny_model, tmp_path, c
     assert main([str(word) for word in words + more]) == 0
     printed = capsys.readouterr().out
     assert "After 12 labels, on held-out photos" in printed
-    assert "average precision less random's" in printed
-    assert "what random has" in printed
+    assert "average precision of default minus random" in printed
+    assert "match random" in printed
     assert "20 keepers (42%)" in printed
     assert out.exists()
     assert main([str(word) for word in [*words[:3], "--truth", out, *more]]) == 1

@@ -140,7 +140,7 @@ def test_other_work_is_refused_and_left_as_it_is(tmp_path, name):
 def test_a_stage_is_no_project(tmp_path):
     folder = tmp_path / "stage_1"
     folder.mkdir()
-    with pytest.raises(StageError, match="is or holds a stage"):
+    with pytest.raises(StageError, match="is or contains a stage"):
         sample.make_sample(folder, photos=2)
     assert list(folder.iterdir()) == []
 

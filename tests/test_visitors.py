@@ -385,7 +385,7 @@ class TestCrowds:
             line.sendall(head.encode() + photo[:100])
         wait_until(lambda: len(list(places.folder.glob("*/sent"))) == incoming.EACH)
         refused = send(address, "a.jpg", photo, X_Forwarded_For="1.1.1.1")[1]["error"]
-        assert refused == "Other photos of yours are on their way. Wait until they are here."
+        assert refused == "Your other photos are still being uploaded. Wait until they are done."
         assert send(address, "a.jpg", photo, X_Forwarded_For="2.2.2.2")[1]["error"] == ""
         for line in lines:
             line.close()

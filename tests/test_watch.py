@@ -211,7 +211,7 @@ class TestPreview:
         self.decide_otherwise(previewed)
         look(previewed)
         look(previewed)
-        with pytest.raises(CullRefused, match="Another preview was made meanwhile: it keeps"):
+        with pytest.raises(CullRefused, match="There is a newer preview: it keeps"):
             previewed.shown(old)
 
     def test_answers_that_change_nothing_leave_the_promise_as_it_is(self, previewed):

@@ -261,7 +261,7 @@ class TestRoom:
         with (
             workspace.incoming(),
             workspace.incoming(),
-            pytest.raises(UploadRefused, match="on their way"),
+            pytest.raises(UploadRefused, match="still being uploaded"),
             workspace.incoming(),
         ):
             pass

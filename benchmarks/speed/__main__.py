@@ -1,12 +1,12 @@
-"""Every wait of imlcull, measured against what the hardware could do and what a user would run instead.
+"""Measures every operation that users wait for, against the limits of the hardware and against the usual alternatives.
 
     python -m benchmarks.speed [--only NAME ...] [--quick]
         [--photos ../shared/photos] [--model ../shared/models/vit-tiny-patch16-224] [--work FOLDER]
 
-The figures go into `benchmarks/speed.json` after every entry, and the table of all of them into
-`benchmarks/RESULTS.md`; entries that are left out keep theirs, unless machine or versions are others by now. What is
-measured on is made in `--work`, some 20 GB, and used again where that is kept; by default it is a temporary folder.
-`--quick` takes few photos and single turns, prints the table and writes nothing.
+After every entry the figures are written to `benchmarks/speed.json`, and the table of all entries to
+`benchmarks/RESULTS.md`. Entries that are not run keep their figures, unless the machine or a package version has
+changed. Test data, some 20 GB, are made in `--work` and reused if it is kept; the default is a temporary folder.
+`--quick` uses few photos and single turns, prints the table and writes nothing.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PART = "benchmarks.speed"
 
 
 class Entry(NamedTuple):
-    """What is measured together: what it is about, and how."""
+    """Rows that are measured together: a title, and the function that measures them."""
 
     title: str
     measure: Callable[[Material], Sequence[Row | Point]]
@@ -50,7 +50,7 @@ ENTRIES = {
 
 
 def main() -> None:
-    """Measure what is asked for, and write all that is known."""
+    """Measure the requested entries, and write all known figures."""
     options = _parser().parse_args()
     results: Path = options.results
     with _folder(options.work) as work:
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def titles() -> dict[str, str]:
-    """What each entry is about."""
+    """Entry → title."""
     return {name: entry.title for name, entry in ENTRIES.items()}
 
 

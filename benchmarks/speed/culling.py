@@ -1,4 +1,4 @@
-"""Row 8: making the next stage of 10,000 photos, every copy read back, against `cp`."""
+"""Row 8: making the next stage of 10,000 photos, every copy verified, against `cp`."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ BYTES = 300_000
 
 
 def measure(material: Material) -> list[Row]:
-    """All photos go on."""
+    """All photos are kept."""
     count = material.some(10_000, 300)
     made = photos_to_cull(material, count)
     works = {
@@ -52,7 +52,7 @@ def measure(material: Material) -> list[Row]:
 
 
 def photos_to_cull(material: Material, count: int) -> Project:
-    """A project of files of `BYTES` bytes of noise each; nobody decodes them."""
+    """A project of noise files of `BYTES` bytes each; they are never decoded."""
     made = Project(material.work / f"cull_{count}", material.work / f"cull_{count}_cache")
     made.stage.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0).bytes(BYTES - 8)
@@ -68,7 +68,7 @@ def photos_to_cull(material: Material, count: int) -> Project:
 
 
 def makes_reflinks(folder: Path) -> bool:
-    """Whether the file system of a folder does."""
+    """Whether the file system of `folder` supports reflinks."""
     source, target = folder / name_of(0), folder.parent / "reflink"
     words = ["cp", "--reflink=always", str(source), str(target)]
     made = subprocess.run(words, capture_output=True, check=False).returncode == 0
@@ -77,7 +77,7 @@ def makes_reflinks(folder: Path) -> bool:
 
 
 def next_stage(folder: str, cache: str, link: str) -> float:
-    """In a process of its own: seconds from the decisions to the new stage, which is taken away again."""
+    """Runs in a process of its own: seconds from the decisions to the new stage, which is then removed."""
     made, stage = Project(Path(folder), Path(cache)), open_stage(folder, 1)
     listing = list_photos(stage)
     decisions = decide(dict.fromkeys(listing.keys, 0.9), {}, {})
@@ -89,7 +89,7 @@ def next_stage(folder: str, cache: str, link: str) -> float:
 
 
 def copied(stage: Path, words: list[str], and_sync: bool = False) -> float:
-    """Seconds that `cp` takes for the same folder, on the same disk."""
+    """Seconds that `cp` takes for the same folder on the same disk."""
     target = stage.parent / "copied"
     os.sync()
 

@@ -1,8 +1,8 @@
-"""Rows 1, 2 and 11: embedding 24-megapixel JPEGs, against Hugging Face's pipeline, against the floor, and with the
-built-in encoder beside.
+"""Rows 1, 2 and 11: embedding 24 MP JPEGs, against Hugging Face's pipeline, a hardware floor, and without the built-in
+encoder.
 
-The floor is what these processors could do at best: a photo decoded at the smallest scale that holds what the encoder
-looks at, and one pass of the model over pixels that lie in memory, one after the other because both want all cores.
+The floor is the best that these CPU cores could do: decoding at the smallest scale that covers the encoder's input, and
+one forward pass over pixels in memory. The two are added, because both want all cores.
 """
 
 import io
@@ -29,10 +29,10 @@ PIPELINE = "transformers' image-feature-extraction pipeline, float32"
 BATCHES = (1, 16)
 FLOOR_BATCHES = (8, 16, 32)
 PASSES = 3
-"""Of the model alone; the fastest counts."""
+"""Passes of the model alone; the fastest counts."""
 WARM_UP = 4
 FEW = 20
-"""Photos that the slow side gets."""
+"""Photos for the slow side."""
 
 
 def measure_tiny(material: Material) -> list[Row]:
@@ -48,7 +48,7 @@ def measure_base(material: Material) -> list[Row]:
 
 
 def measure_tiles(material: Material) -> list[Row]:
-    """The built-in encoder beside another one, against the other one alone: what tiles in full resolution cost."""
+    """An encoder with and without the built-in one: the cost of full-resolution tiles."""
     return [
         beside("ViT-B/16", material, material.base(), material.some(60, 8)),
         beside("ViT-Tiny", material, material.model, material.some(120, 8)),
@@ -56,7 +56,7 @@ def measure_tiles(material: Material) -> list[Row]:
 
 
 def beside(name: str, material: Material, model: Path, count: int) -> Row:
-    """Milliseconds a photo with the built-in encoder beside, and without."""
+    """Milliseconds per photo with and without the built-in encoder."""
     paths = material.large(WARM_UP + count)
     work = partial(fresh, embed, warm=paths[:WARM_UP], photos=paths[WARM_UP:], work=str(material.work))
     found = alternate(
@@ -71,7 +71,7 @@ def beside(name: str, material: Material, model: Path, count: int) -> Row:
 
 
 def compare(number: str, name: str, material: Material, model: Path, count: int, faster: Aim, share: Aim) -> list[Row]:
-    """Milliseconds a photo against pipeline and floor, and how far the embeddings agree."""
+    """Milliseconds per photo against pipeline and floor, and the agreement of the embeddings."""
     paths, few = material.large(WARM_UP + count), material.some(FEW, 4)
     warm, photos = paths[:WARM_UP], paths[WARM_UP:]
     works = {
@@ -106,7 +106,7 @@ def compare(number: str, name: str, material: Material, model: Path, count: int,
 
 
 def embed(model: str, warm: list[str], photos: list[str], work: str) -> dict[str, Any]:
-    """In a process of its own: into an empty cache, with the model loaded."""
+    """Runs in a process of its own: embed into an empty cache, with the model loaded."""
     encoder = load_encoder(model)
     with tempfile.TemporaryDirectory(dir=work) as cache:
         embeddings.ensure({path: Path(path) for path in warm}, encoder, Path(cache) / "warm")
@@ -118,7 +118,7 @@ def embed(model: str, warm: list[str], photos: list[str], work: str) -> dict[str
 
 
 def pipeline(model: str, warm: str, photos: list[str], batch_size: int) -> dict[str, Any]:
-    """In a process of its own: what its documentation shows, with tensors instead of lists as they cost less."""
+    """Runs in a process of its own: the documented usage, with tensors instead of lists because they are cheaper."""
     import transformers
 
     extract = transformers.pipeline("image-feature-extraction", model=model)
@@ -130,7 +130,7 @@ def pipeline(model: str, warm: str, photos: list[str], batch_size: int) -> dict[
 
 
 def floor(model: str, photos: list[str]) -> dict[str, float]:
-    """In a process of its own: milliseconds a photo of decoding alone, of the model alone, and their sum."""
+    """Runs in a process of its own: milliseconds per photo for decoding alone, for the model alone, and their sum."""
     import torch
 
     encoder = load_encoder(model)
@@ -156,6 +156,6 @@ def floor(model: str, photos: list[str]) -> dict[str, float]:
 
 
 def cosine(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> list[float]:
-    """Of each photo's two embeddings."""
+    """Cosine of each photo's two embeddings."""
     a, b = np.array(ours, np.float64), np.array(theirs, np.float64)
     return ((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).tolist()

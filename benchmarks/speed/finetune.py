@@ -1,4 +1,4 @@
-"""Rows 6 and 7: fine-tuning on 400 labels, against a plain PyTorch loop that decodes every photo every epoch."""
+"""Rows 6 and 7: fine-tuning on 400 labels, against a plain PyTorch loop that decodes every photo in every epoch."""
 
 import os
 import tempfile
@@ -22,11 +22,11 @@ from imlcull_al.training.options import Options
 FEW_BLOCKS = 2
 GPU_BATCH = 64
 BASE_FLOP = 35.2e9
-"""Of a ViT-B/16 forward at 224 × 224 (17.6 multiply-adds); a training step takes three times as many."""
+"""FLOP of a ViT-B/16 forward pass at 224 × 224 (17.6 G multiply-adds); a training step takes three times as many."""
 
 
 def measure(material: Material) -> list[Row]:
-    """On the processors."""
+    """On the CPU."""
     count, epochs = material.some(400, 16), material.some(10, 2)
     photos = material.large(count)
     call = {"model": str(material.model), "photos": photos, "epochs": epochs}
@@ -60,7 +60,7 @@ def measure(material: Material) -> list[Row]:
 
 
 def tune(model: str, photos: list[str], epochs: int, work: str, blocks: int | None = None) -> float:
-    """In a process of its own: seconds of a whole training, decoding and start included."""
+    """Runs in a process of its own: seconds of a whole training, decoding and startup included."""
     import torch  # noqa: F401 - imports are in neither side
     import transformers  # noqa: F401
 
@@ -80,12 +80,14 @@ def tune(model: str, photos: list[str], epochs: int, work: str, blocks: int | No
 
 
 def keeps(number: int) -> bool:
-    """The answer to a photo, by which photograph it was made from."""
+    """The label of a photo, by the photograph it was made from."""
     return number % 10 < 5
 
 
 def plain_loop(model: str, photos: list[str], epochs: int, workers: int) -> float:
-    """In a process of its own: seconds of `epochs` epochs, from the start and one of them. A quarter validates."""
+    """Runs in a process of its own: seconds of `epochs` epochs, extrapolated from startup and one epoch. A quarter
+    validates.
+    """
     import torch
     from torch.utils.data import DataLoader, Dataset
     from transformers import AutoImageProcessor, AutoModelForImageClassification
@@ -132,7 +134,7 @@ def plain_loop(model: str, photos: list[str], epochs: int, workers: int) -> floa
 
 
 def measure_gpu(material: Material) -> list[Row]:
-    """On a GPU. Written without one at hand: untried."""
+    """On a GPU. Written without access to one: untested."""
     import torch
 
     what = f"fine-tune a ViT-B/16 on a GPU, batches of {GPU_BATCH}, share of the bfloat16 peak"
@@ -146,7 +148,7 @@ def measure_gpu(material: Material) -> list[Row]:
 
 
 def on_gpu(model: str, photos: list[str], work: str) -> dict[str, float]:
-    """In a process of its own: TFLOP/s of the epochs after the first, and of a large product of matrices."""
+    """Runs in a process of its own: TFLOP/s of the epochs after the first, and of a large matrix product."""
     import torch
 
     a = torch.randn(8192, 8192, dtype=torch.bfloat16, device="cuda")
@@ -160,6 +162,6 @@ def on_gpu(model: str, photos: list[str], work: str) -> dict[str, float]:
     peak = 20 * 2 * 8192**3 / (time.perf_counter() - since)
     del a
     short, long = (tune(model, photos, epochs, work) for epochs in (1, 5))
-    passes = 3 * 0.75 + 0.25  # of an epoch: a forward and a backward of twice the cost, and the validation side
+    passes = 3 * 0.75 + 0.25  # per epoch: forward and backward (twice the cost) in training, forward in validation
     achieved = 4 * len(photos) * passes * BASE_FLOP / (long - short)
     return {"ours": achieved / 1e12, "peak": peak / 1e12}

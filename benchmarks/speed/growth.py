@@ -1,7 +1,7 @@
-"""Seconds against the number of photos, for whatever looks at all of them; the plot `speed.png`.
+"""Seconds against the number of photos, for every operation that scales with it; the plot is `speed.png`.
 
-Up to 100,000 photos are small JPEGs; the million are empty files whose embeddings are made up, so nothing of a million
-is decoded or copied. Each figure is from a process of its own.
+Up to 100,000 photos are small JPEGs. The million are empty files with synthetic embeddings, so none of them is decoded
+or copied. Every figure comes from a fresh process.
 """
 
 import time
@@ -23,8 +23,8 @@ from imlcull_al.photos import read as photos
 
 SIZES = (1000, 10_000, 100_000)
 EMPTY = 1_000_000
-FEW = 3  # turns where one is short
-LONG = 10_000  # photos above which one turn has to do
+FEW = 3  # turns for short measurements
+LONG = 10_000  # photos from which one turn has to suffice
 COLOURS = {
     "embed": "#1b7837", "order": "#2166ac", "cull": "#b2182b", "review": "#762a83", "cache read": "#8c510a",
     "page": "#35978f",
@@ -32,7 +32,7 @@ COLOURS = {
 
 
 def measure(material: Material) -> list[Point]:
-    """All sizes, the small ones first."""
+    """All sizes, in ascending order."""
     sizes = [size // 10 for size in SIZES[:2]] if material.quick else SIZES
     empty = EMPTY // 500 if material.quick else EMPTY
     found = []
@@ -51,7 +51,7 @@ def measure(material: Material) -> list[Point]:
 
 
 def everywhere(made: Project, material: Material, size: int, turns: int) -> list[Point]:
-    """What is measured at every size."""
+    """The works that are measured at every size."""
     model = material.base()
     cache = {"cache": str(made.cache), "model": str(model), "count": size}
     return [
@@ -62,7 +62,7 @@ def everywhere(made: Project, material: Material, size: int, turns: int) -> list
 
 
 def read_cache(cache: str, model: str, count: int) -> float:
-    """In a process of its own: all rows."""
+    """Runs in a process of its own: read all rows."""
     encoder = load_encoder(model)
     opened = EmbeddingCache(Path(cache), encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
     since = time.perf_counter()
@@ -73,14 +73,14 @@ def read_cache(cache: str, model: str, count: int) -> float:
 
 
 def survey(folder: str, cache: str, model: str) -> float:
-    """In a process of its own: every photo with its score, as Review wants them, once the session is open."""
+    """Runs in a process of its own: score every photo, as Review needs it, in an open session."""
     session = open_session(folder, 1, model=model, cache_dir=cache)
     session.order(1)
     return seconds(session.survey)
 
 
 def plot(points: Sequence[Point], path: Path) -> None:
-    """Seconds against photos, both on logarithmic axes; a line of slope 1 to compare with."""
+    """Seconds against photos on logarithmic axes, with a line of slope 1 for comparison."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -112,12 +112,14 @@ def plot(points: Sequence[Point], path: Path) -> None:
         axes.annotate(work, (x, y), (7, 0), textcoords="offset points", va="center", fontsize=9, color=colour)
     file = BytesIO()
     figure.savefig(file, format="png", dpi=110)
-    with Image.open(file) as image:  # a palette of 64 colours halves the file
+    with Image.open(file) as image:  # a palette of 64 colors halves the file
         image.convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def spaced(values: Sequence[float], factor: float = 1.35) -> list[float]:
-    """The same values, those too close to the next smaller one moved up, so that no two labels touch."""
+    """The values, raised where needed to keep each `factor` apart from the next smaller one, so that labels don't
+    overlap.
+    """
     moved, last = dict[int, float](), 0.0
     for place in sorted(range(len(values)), key=lambda each: values[each]):
         last = moved[place] = max(values[place], last * factor)

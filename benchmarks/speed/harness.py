@@ -1,8 +1,8 @@
-"""Measuring: functions in fresh processes, turns that alternate, seconds, resident memory.
+"""Measurement tools: functions in fresh processes, alternating turns, wall-clock seconds, resident memory.
 
-    python -m benchmarks.speed.harness MODULE FUNCTION ARGUMENTS    what `fresh` starts; arguments are a JSON object
+    python -m benchmarks.speed.harness MODULE FUNCTION ARGUMENTS    started by `fresh`; arguments are a JSON object
 
-Knows nothing of what is measured.
+Independent of what is measured.
 """
 
 import importlib
@@ -24,7 +24,9 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "GRADIO_ANA
 
 
 def fresh(function: Callable[..., Any], **arguments: Any) -> Any:
-    """What a function of a module returns in a process of its own; arguments and result are plain JSON values."""
+    """Call a module-level function in a new process and return its result. Arguments and result are plain JSON
+    values.
+    """
     with tempfile.NamedTemporaryFile() as result:
         call = [function.__module__, function.__qualname__, json.dumps({"into": result.name, "with": arguments})]
         done = subprocess.run(
@@ -37,14 +39,16 @@ def fresh(function: Callable[..., Any], **arguments: Any) -> Any:
 
 
 def main(module: str, function: str, call: str) -> None:
-    """The other side of `fresh`."""
+    """The child process of `fresh`."""
     options = json.loads(call)
     result = getattr(importlib.import_module(module), function)(**options["with"])
     Path(options["into"]).write_text(json.dumps(result), encoding="utf-8")
 
 
 def alternate(turns: int, **works: Callable[[], Any]) -> dict[str, list[Any]]:
-    """Results by name, in turns: what else the machine does meets all of them. Every other turn goes backwards."""
+    """Results by name. The works take turns, so that other load affects all of them alike; every other turn is
+    reversed.
+    """
     found: dict[str, list[Any]] = {name: [] for name in works}
     for turn in range(turns):
         for name in list(works)[:: -1 if turn % 2 else 1]:
@@ -53,14 +57,14 @@ def alternate(turns: int, **works: Callable[[], Any]) -> dict[str, list[Any]]:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """By the clock on the wall."""
+    """Wall-clock seconds."""
     since = time.perf_counter()
     work()
     return time.perf_counter() - since
 
 
 def command(*words: str) -> float:
-    """Seconds until a command of this Python has ended. Raises `RuntimeError` where it fails."""
+    """Wall-clock seconds of a command of this Python. Raises `RuntimeError` if it fails."""
     since = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **OFFLINE}, check=False
@@ -72,7 +76,9 @@ def command(*words: str) -> float:
 
 
 def resident(process: int | str = "self") -> dict[str, float]:
-    """GiB of a process: `peak` so far, `now`, and `anonymous`, the part of now that is no mapped file. Linux only."""
+    """Memory of a process in GiB: `peak`, `now`, and `anonymous`, the part of `now` that is not memory-mapped. Linux
+    only.
+    """
     lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     names = {"peak": "VmHWM", "now": "VmRSS", "anonymous": "RssAnon"}
@@ -80,15 +86,15 @@ def resident(process: int | str = "self") -> dict[str, float]:
 
 
 def children() -> list[int]:
-    """Ids of the processes that this one started and that still run; Linux only."""
+    """Ids of the running child processes. Linux only."""
     tasks = Path("/proc/self/task").iterdir()
     return sorted({int(word) for task in tasks for word in (task / "children").read_text().split()})
 
 
 @contextmanager
 def watched(pause: float = 0.05) -> Iterator[dict[str, float]]:
-    """Fills `peak`, the most GiB that were resident in this process, `anonymous`, the most of it that was no mapped
-    file (looked at every `pause` seconds), and `children`, the sum of the peaks of processes that it has started.
+    """Fills `peak`, the peak resident GiB of this process; `anonymous`, the peak of its memory that is not
+    memory-mapped (sampled every `pause` seconds); and `children`, the sum of the peaks of its child processes.
     """
     most = {"anonymous": 0.0, "children": 0.0}
     over = threading.Event()

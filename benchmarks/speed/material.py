@@ -1,7 +1,7 @@
-"""What is measured on: 24-megapixel JPEGs, weights, and projects of many photos whose cache is warm.
+"""Test data: 24 MP JPEGs, weights, and projects of many photos with a warm cache.
 
-Everything is made once in a folder and used again; a name with `.ready` beside it is complete.
-The one module here that knows how the cache is filled and how an encoder runs its model.
+Everything is made once in a folder and reused; a name with `.ready` next to it is complete. The only module here that
+knows how the cache is filled and how an encoder runs its model.
 """
 
 import hashlib
@@ -36,20 +36,20 @@ BURST, SECOND, MINUTE = 5, 1.0, 60.0
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder, and the cache that belongs to it."""
+    """A project folder and its cache."""
 
     folder: Path
     cache: Path
 
     @property
     def stage(self) -> Path:
-        """Its photos."""
+        """The folder of photos."""
         return self.folder / "stage_1"
 
 
 @dataclass(frozen=True)
 class Material:
-    """`photos`: with `fullsize_cc0`; `model`: folder of a small vision transformer; `work`: where things are made."""
+    """`photos`: contains `fullsize_cc0`; `model`: folder of a small vision transformer; `work`: where data are made."""
 
     photos: Path
     model: Path
@@ -57,16 +57,16 @@ class Material:
     quick: bool
 
     def turns(self, usual: int) -> int:
-        """How often something is measured."""
+        """Number of repetitions."""
         return 1 if self.quick else usual
 
     def some(self, usual: int, quick: int) -> int:
-        """How many photos, say."""
+        """A number of photos or epochs: `usual`, or `quick` with `--quick`."""
         return quick if self.quick else usual
 
     def large(self, count: int) -> list[str]:
-        """`count` different JPEGs of 24 megapixels, 4 to 10 MB each: four crops of photographs at their own resolution,
-        saved as cameras do (quality 95, 4:2:2). A few bytes behind the end of the picture tell equal ones apart.
+        """`count` distinct 24 MP JPEGs of 4 to 10 MB: four crops of photographs at native resolution, saved as cameras
+        do (quality 95, 4:2:2). A few bytes after the end of the image make every file unique.
         """
         folder, originals = self.work / "large", self.work / "originals"
         if not _ready(originals):
@@ -87,7 +87,7 @@ class Material:
         return [str(path) for path in paths]
 
     def base(self) -> Path:
-        """The folder of a ViT-B/16 with seeded random weights, preprocessed as `model` is."""
+        """Folder of a ViT-B/16 with seeded random weights and the preprocessing of `model`."""
         folder = self.work / "vit-base"
         if not _ready(folder):
             import torch
@@ -100,8 +100,8 @@ class Material:
         return folder
 
     def project(self, count: int, *, empty: bool = False, answers: int = 0) -> Project:
-        """A project of `count` photos, small JPEGs or `empty` files, half of `answers` keep and half cull. Its cache
-        knows them all, with rows of the ViT-B/16.
+        """A project of `count` photos, small JPEGs or `empty` files, half of `answers` labeled keep and half cull. Its
+        cache is complete, with rows of the ViT-B/16.
         """
         name = f"{'empty' if empty else 'small'}_{count}_{answers}"
         made = Project(self.work / name, self.work / f"{name}_cache")
@@ -119,12 +119,12 @@ class Material:
 
 
 def name_of(number: int) -> str:
-    """The key of a photo; in the order of the numbers."""
+    """The key of a photo; keys sort by number."""
     return f"IMG_{number:07}.jpg"
 
 
 def small_jpeg(number: int) -> bytes:
-    """A JPEG of 96 × 64 pixels, no two of them alike."""
+    """A unique JPEG of 96 × 64 pixels."""
     return _SMALL[number % len(_SMALL)] + b"%08d" % number
 
 
@@ -140,7 +140,7 @@ _SMALL = list(_small_jpegs())
 
 
 def _together(paths: Sequence[Path], chance: np.random.Generator) -> Image.Image:
-    """A quarter of the picture from each, cut out at a random place."""
+    """A collage of four random crops, one per quarter."""
     large, width, height = Image.new("RGB", (WIDTH, HEIGHT)), WIDTH // 2, HEIGHT // 2
     for quarter, path in enumerate(paths):
         with Image.open(path) as image:
@@ -151,8 +151,8 @@ def _together(paths: Sequence[Path], chance: np.random.Generator) -> Image.Image
 
 
 def rows(count: int, dim: int) -> Iterator[np.ndarray]:
-    """(≤ `CHUNK`, dim) float32 at a time, `count` in all, the same in every process: photos of `CLUSTERS` subjects, one
-    burst of which is of one subject.
+    """Yield blocks (≤ `CHUNK`, dim) float32, `count` rows in total, identical in every process. Photos show one of
+    `CLUSTERS` subjects, the same within a burst.
     """
     centres = np.random.default_rng(1).standard_normal((CLUSTERS, dim), dtype=np.float32)
     subject = subjects(count)
@@ -163,18 +163,18 @@ def rows(count: int, dim: int) -> Iterator[np.ndarray]:
 
 
 def subjects(count: int) -> np.ndarray:
-    """(count,) which subject each photo is of, 0 … `CLUSTERS` − 1."""
+    """(count,) subject of each photo, 0 … `CLUSTERS` − 1."""
     drawn = np.random.default_rng(3).integers(CLUSTERS, size=count // BURST + 1)
     return np.repeat(drawn, BURST)[:count]
 
 
 def content_ids(count: int, *, empty: bool = False) -> list[str]:
-    """Of the photos of `Material.project`; empty ones get one each all the same."""
+    """Content ids of the photos of `Material.project`; empty files get distinct ids too."""
     return [photos.content_id(b"%08d" % number if empty else small_jpeg(number)) for number in range(count)]
 
 
 def remember(made: Project, ids: Sequence[str]) -> None:
-    """Put what every file holds into the cache: bursts of five, a second apart."""
+    """Put the content id of every file into the cache, with times of bursts of five, a second apart."""
     files = ContentIds(made.cache)
     for number, content_id in enumerate(ids):
         path = made.stage / name_of(number)
@@ -193,7 +193,7 @@ def fill(made: Project, ids: Sequence[str], encoder: VisionEncoder) -> None:
 
 
 def plan_of(made: Project, decisions: Sequence[Decision], listing: Listing) -> Plan:
-    """The plan of a cull with these decisions, as a session makes it from what the cache knows."""
+    """The plan of a cull with these decisions, made as a session does, from cached content ids."""
     stage = open_stage(made.folder, 1)
     paths = list(stage.paths(listing.keys).values())
     _, contents = ContentIds(made.cache).look_up(paths)
@@ -202,7 +202,7 @@ def plan_of(made: Project, decisions: Sequence[Decision], listing: Listing) -> P
 
 
 def answer(made: Project, model: Path, count: int, answers: int) -> None:
-    """Answers by subject, which the embeddings tell apart."""
+    """Label by subject, which the embeddings separate."""
     session = open_session(made.folder, model=str(model), cache_dir=made.cache, prepare=False)
     subject = subjects(count)
     chosen = np.random.default_rng(4).choice(count, answers, replace=False)
@@ -217,7 +217,7 @@ def forward_of(encoder: VisionEncoder) -> Any:
 
 
 class Toy:
-    """An encoder that costs next to nothing: 16 × 16 means of each colour, 768 numbers."""
+    """An almost free encoder: 16 × 16 mean colors, 768 dimensions."""
 
     name, notice, dim, views = "toy", "", 768, Views(16)
     fingerprint = hashlib.sha256(b"toy 768").hexdigest()

@@ -1,7 +1,7 @@
-"""Row 10: the most memory that a million photos take, embedding them and in the app.
+"""Row 10: peak memory for a million photos, while embedding and in the app.
 
-Embedding is measured at three sizes with real decoding of small JPEGs and a toy encoder of 768 numbers; a million is on
-the line through them. The app is measured at its full size, with made-up rows.
+Embedding is measured at three sizes, decoding small JPEGs, with a toy encoder of 768 dimensions, and extrapolated to a
+million along a fitted line. The app is measured at full size with synthetic embeddings.
 """
 
 import socket
@@ -25,14 +25,14 @@ SIZES = (20_000, 50_000, 100_000)
 
 
 def measure(material: Material) -> list[Row]:
-    """Both."""
+    """Embedding, embedding again, and the app."""
     count = material.some(MILLION, 20_000)
     made = material.project(count, empty=True, answers=100)
     return [*measure_embedding(material), measure_again(material, made, count), measure_app(material, made, count)]
 
 
 def measure_embedding(material: Material) -> list[Row]:
-    """On the line through three sizes."""
+    """Extrapolated from three sizes along a fitted line."""
     sizes = [size // 50 for size in SIZES] if material.quick else SIZES
     made = material.project(sizes[-1])
     found = [fresh(embed, stage=str(made.stage), count=size, work=str(material.work)) for size in sizes]
@@ -50,7 +50,7 @@ def measure_embedding(material: Material) -> list[Row]:
 
 
 def measure_again(material: Material, made: Project, count: int) -> Row:
-    """What is there is not held either."""
+    """Embedding again with a warm cache: existing rows don't stay in memory."""
     found = fresh(again, stage=str(made.stage), count=count, cache=str(made.cache), model=str(material.base()))
     note = "peak resident memory, mapped files included; every row is in the cache, read and checked"
     return Row("10", f"embed {count:,} photos again", [found["peak"]], aim=Aim("below", 1.5), unit="GiB", note=note)
@@ -68,13 +68,13 @@ def measure_app(material: Material, made: Project, count: int) -> Row:
 
 
 def line_at(place: float, sizes: Any, values: Any) -> float:
-    """The value there of the straight line that fits best."""
+    """Least-squares line through the points, evaluated at `place`."""
     slope, start = np.polyfit(np.asarray(sizes, float), np.asarray(values, float), 1)
     return float(start + slope * place)
 
 
 def embed(stage: str, count: int, work: str) -> dict[str, float]:
-    """In a process of its own: the first `count` photos of a stage into an empty cache; seconds, and GiB."""
+    """Runs in a process of its own: embed the first `count` photos of a stage into an empty cache; seconds, and GiB."""
     paths = {name_of(number): f"{stage}/{name_of(number)}" for number in range(count)}
     with tempfile.TemporaryDirectory(dir=work) as cache, watched() as most:
         since = time.perf_counter()
@@ -85,7 +85,7 @@ def embed(stage: str, count: int, work: str) -> dict[str, float]:
 
 
 def again(stage: str, count: int, cache: str, model: str) -> dict[str, float]:
-    """In a process of its own: the same, where the cache has them all."""
+    """Runs in a process of its own: the same with a warm cache."""
     paths = {name_of(number): f"{stage}/{name_of(number)}" for number in range(count)}
     with watched() as most:
         assert embeddings.fill(paths, load_encoder(model), Path(cache)).found == count
@@ -93,7 +93,7 @@ def again(stage: str, count: int, cache: str, model: str) -> dict[str, float]:
 
 
 def app(folder: str, cache: str, model: str) -> dict[str, float]:
-    """In a process of its own: a session with its scores, and a page on it."""
+    """Runs in a process of its own: a session with scores, and a page on it."""
     with watched() as most:
         session = open_session(folder, model=model, cache_dir=cache)
         session.answer(session.listing.keys[0], "keep")
@@ -104,7 +104,7 @@ def app(folder: str, cache: str, model: str) -> dict[str, float]:
 
 
 def served(session: Any) -> None:
-    """One look at the page."""
+    """Request the page once."""
     from imlcull_al import ui
     from imlcull_al.session.desk import Desk
 

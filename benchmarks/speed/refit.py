@@ -1,4 +1,4 @@
-"""Row 5: from an answer to the new order, against scikit-activeml on the same rows and answers."""
+"""Row 5: from a label to the new order, against scikit-activeml on the same embeddings and labels."""
 
 import time
 import warnings
@@ -15,7 +15,7 @@ ANSWERED = 100
 
 
 def measure(material: Material) -> list[Row]:
-    """Answers by turns."""
+    """Both sides in alternating turns."""
     count = material.some(100_000, 3000)
     made = material.project(count)
     where = {"folder": str(made.folder), "cache": str(made.cache), "model": str(material.base())}
@@ -27,7 +27,7 @@ def measure(material: Material) -> list[Row]:
 
 
 def answers(folder: str, cache: str, model: str, count: int, turns: int) -> dict[str, list[float]]:
-    """In a process of its own. Both know `ANSWERED` answers first; then each gets one more a turn."""
+    """Runs in a process of its own. Both sides start with `ANSWERED` labels; each turn adds one to both."""
     from skactiveml.classifier import SklearnClassifier
     from skactiveml.pool import UncertaintySampling
     from sklearn.linear_model import LogisticRegression
@@ -36,7 +36,7 @@ def answers(folder: str, cache: str, model: str, count: int, turns: int) -> dict
     features = np.concatenate(list(rows(count, 768)))
     truth = subjects(count) % 2
     given = np.full(count, np.nan)
-    before = [int(key.split("_")[1].split(".")[0]) for key in session.labels()]  # of a run in the same folder
+    before = [int(key.split("_")[1].split(".")[0]) for key in session.labels()]  # from an earlier run
     given[before] = truth[before]
     asked = iter(np.setdiff1d(np.random.default_rng(5).permutation(count)[: 4 * (ANSWERED + turns)], before).tolist())
     keys = session.listing.keys

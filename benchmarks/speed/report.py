@@ -1,8 +1,8 @@
-"""Rows of figures: ratios and aims, Markdown, and the file that keeps them between runs.
+"""Rows of figures: ratios, aims, Markdown, and the file that keeps them between runs.
 
 `benchmarks/speed.json`: {"machine": text, "entries": {name: {"date", "rows": [a `Row`, …], "points": [a `Point`, …]}}}.
-Entries that a run leaves out keep their figures, unless the machine or a version is another one by now.
-Knows nothing of how anything is measured.
+Entries that are not run keep their figures, unless the machine or a package version has changed. Independent of how
+anything is measured.
 """
 
 import json
@@ -24,13 +24,13 @@ COLUMNS = ("", "work", "imlcull", "against", "theirs", "outcome", "aim", "reache
 
 
 class Aim(NamedTuple):
-    """What should come out. `kind`:
+    """The target of a row. `kind`:
 
-    faster  theirs / ours at least `value`          times  ours / theirs at most `value`
-    share   theirs / ours at least `value` (0 … 1)  over   ours − theirs at most `value`
-    below   ours below `value`                      above  ours at least `value`
+        faster  theirs / ours at least `value`          times  ours / theirs at most `value`
+        share   theirs / ours at least `value` (0 … 1)  over   ours − theirs at most `value`
+        below   ours below `value`                      above  ours at least `value`
 
-    A value of 0 aims at nothing: what came out is said and not judged.
+    With a value of 0 there is no target: the outcome is shown, not judged.
     """
 
     kind: str
@@ -39,8 +39,9 @@ class Aim(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One line: `ours` and `theirs` are the figures of all turns in `unit`; without ours it was not measured, and
-    `note` says why. Without `theirs` the aim is about ours alone; without an aim it is there to be known.
+    """One row of the table. `ours` and `theirs` are the figures of all turns, in `unit`. Without `ours` it was not
+    measured, and `note` says why. Without `theirs` the aim concerns ours alone; without an aim the row is informative
+    only.
     """
 
     number: str
@@ -55,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Point:
-    """Seconds that a kind of work took with so many photos."""
+    """Seconds that a kind of work took for a number of photos."""
 
     work: str
     photos: int
@@ -63,7 +64,7 @@ class Point:
 
 
 def outcome(row: Row) -> tuple[str, bool | None]:
-    """What came out, in a few words, and whether that is what was aimed at; None where nothing can be said."""
+    """The outcome in a few words, and whether the aim was reached; None if that can't be judged."""
     kind, value = row.aim or ("known", 0)
     if not row.ours or not (row.theirs or kind in ("below", "above")):
         return "", None
@@ -94,7 +95,7 @@ def aimed(row: Row) -> str:
 
 
 def figure(number: float) -> str:
-    """Three digits that count, without an exponent."""
+    """Three significant digits, without an exponent."""
     if number == 0 or abs(number) >= 100:
         return f"{number:,.0f}"
     text = f"{number:.3g}"
@@ -102,17 +103,17 @@ def figure(number: float) -> str:
 
 
 def spread(figures: Sequence[float], unit: str) -> str:
-    """Median, and where there are several the least and the most."""
+    """Median, with minimum and maximum if there are several figures."""
     if not figures:
         return ""
-    if not unit:  # a cosine, of which only the last digits say anything
+    if not unit:  # a cosine near 1, where only the last digits matter
         return f"{median(figures):.5f}"
     middle = f"{figure(median(figures))} {unit}"
     return middle if len(figures) == 1 else f"{middle} ({figure(min(figures))}–{figure(max(figures))})"
 
 
 def machine() -> str:
-    """Processor, cores, memory, system and versions in one paragraph; no names of hosts or folders."""
+    """Processor, cores, memory, system and versions in one paragraph, without host or folder names."""
     model = "unknown processor"
     if (cpuinfo := Path("/proc/cpuinfo")).exists():
         found = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
@@ -127,30 +128,30 @@ def machine() -> str:
 
 
 def gpu() -> str:
-    """The name of the GPU, or that there is none."""
+    """Name of the GPU, or "no GPU"."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 
 
 class Store:
-    """The figures of `speed.json`; `put` writes at once, so that a run can be stopped and gone on with."""
+    """The figures of `speed.json`. `put` writes at once, so an interrupted run can be resumed."""
 
     def __init__(self, path: Path, machine: str) -> None:
-        """Read the file where it is of the same machine and versions; the figures of another one count for nothing."""
+        """Read the file. Figures of another machine or of other versions are dropped."""
         self.path, self.machine = path, machine
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         self.entries: dict[str, dict[str, Any]] = known["entries"] if known.get("machine") == machine else {}
 
     def put(self, name: str, found: Sequence[Row | Point]) -> None:
-        """Keep what an entry measured now."""
+        """Store what an entry measured."""
         rows, points = ([asdict(each) for each in found if isinstance(each, kind)] for kind in (Row, Point))
         self.entries[name] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "rows": rows, "points": points}
         text = json.dumps({"machine": self.machine, "entries": self.entries}, indent=1, ensure_ascii=False)
         replace_text(self.path, text + "\n")
 
     def rows(self, name: str) -> list[Row]:
-        """The rows of an entry; none where it was not measured here."""
+        """The rows of an entry; empty if it was not measured here."""
         found = self.entries.get(name, {}).get("rows", [])
         return [Row(**{**row, "aim": Aim(*row["aim"]) if row["aim"] else None}) for row in found]
 
@@ -160,7 +161,7 @@ class Store:
 
 
 def text(store: Store, titles: Mapping[str, str]) -> str:
-    """The whole part of RESULTS.md. `titles`: what each entry is about, in the order of the table."""
+    """The whole section of RESULTS.md. `titles`: entry → title, in table order."""
     lines, notes, missing = [], [], []
     for name, title in titles.items():
         rows = store.rows(name)

@@ -1,4 +1,4 @@
-"""Row 9: commands and the page, until they are ready, against a Python that does nothing."""
+"""Row 9: time until commands and the page are ready, against an empty Python script."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ from benchmarks.speed.harness import OFFLINE, ROOT, alternate, command
 from benchmarks.speed.material import Material, Project
 from benchmarks.speed.report import Aim, Row
 
-LONGEST = 600.0  # seconds for a page to come
+LONGEST = 600.0  # timeout of the page, seconds
 NOTHING = "python -c pass"
 
 
@@ -45,7 +45,7 @@ def order(made: Project, model: Path) -> float:
 
 
 def page_ready(made: Project, model: Path) -> float:
-    """Seconds until the page answers; then it is ended."""
+    """Seconds until the page responds; then it is terminated."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = ("label", "--port", port, "--project", made.folder, "--model", model, "--cache-dir", made.cache)
@@ -66,7 +66,7 @@ def page_ready(made: Project, model: Path) -> float:
 
 
 def answers(port: int) -> bool:
-    """Whether GET / gives 200 now."""
+    """Whether GET / returns 200."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as reply:
             return bool(reply.status == 200)

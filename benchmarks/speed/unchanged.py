@@ -1,4 +1,4 @@
-"""Rows 3 and 4: embedding again when nothing changed, against a stat of every file; the cache, against numpy."""
+"""Rows 3 and 4: embedding again without changes, against a stat of every file; the cache, against numpy."""
 
 import os
 import tempfile
@@ -52,7 +52,7 @@ def measure_cache(material: Material) -> list[Row]:
 
 
 def known_to(made: Project, count: int, model: Path) -> None:
-    """Rows of another encoder too."""
+    """Add rows of a second encoder."""
     marker = made.cache / f"{model.name}.ready"
     if not marker.exists():
         fill(made, content_ids(count), load_encoder(str(model)))
@@ -60,7 +60,7 @@ def known_to(made: Project, count: int, model: Path) -> None:
 
 
 def again(folder: str, cache: str, model: str, turns: int) -> dict[str, list[float]]:
-    """In a process of its own, after one round that doesn't count."""
+    """Runs in a process of its own, after one warm-up round."""
     stage, encoder = open_stage(folder), load_encoder(model)
 
     def ours() -> None:
@@ -79,12 +79,12 @@ def again(folder: str, cache: str, model: str, turns: int) -> dict[str, list[flo
 
 
 def cached(count: int, work: str, turns: int) -> dict[str, list[float]]:
-    """In a process of its own; what one turn writes is gone before the next."""
+    """Runs in a process of its own; each turn removes what the last one wrote."""
     rows = np.random.default_rng(0).standard_normal((count, DIM), dtype=np.float32)
     ids = [f"{number:032x}" for number in range(count)]
 
     def flushed(step: Callable[[], object]) -> float:
-        os.sync()  # what was written before is not this one's wait
+        os.sync()  # exclude earlier writes from the measurement
         return seconds(step)
 
     with tempfile.TemporaryDirectory(dir=work) as name:

@@ -1,16 +1,16 @@
-"""One file into another place: copied, linked or sharing its blocks, and verified. `content_id` names what it holds.
+"""Places one file elsewhere by copy, hard link or reflink, and verifies it. `content_id` identifies the content.
 
-What is verified:
-    copy       Every piece that was read is written, read back and compared, byte by byte. The file system answers from
-               memory where it can, so this finds what goes wrong on the way into it: a fault of memory, a write that
-               fell short, a second writer. What the disk itself refuses later is found by `on_the_disk`. A disk that
-               takes the bytes and forgets them is found by neither.
-    hard link  Both names are one file; no byte is read.
-    reflink    Both files have one size; their blocks are the same ones by the file system's word, and no byte is read.
-In all three the source is opened once, by whoever calls, and must be the same file after as before: its inode, size and
-time. Its path is only named in errors, linked, and looked at again at the end.
+Verification:
+    copy       Every piece is written, read back and compared byte by byte. Reads may come from the page cache, so this
+               detects errors on the way there: faulty memory, a short write, a second writer. Errors that the disk
+               reports later are caught by `on_the_disk`. A disk that silently drops writes is not detected.
+    hard link  Both names refer to one file; no byte is read.
+    reflink    Both files have the same size. The file system guarantees that they share blocks; no byte is read.
 
-Files of any size are copied in pieces. Knows nothing of stages.
+In all three cases the caller opens the source once, and it must be the same file afterwards: same inode, size and
+mtime. Its path is used only for error messages, for linking, and for the final check.
+
+Files of any size are copied in pieces. Independent of stages.
 """
 
 import errno
@@ -33,20 +33,20 @@ AHEAD = 8
 """Files in flight at most: enough for a network share, not too many for a spinning disk."""
 LINKS = ("copy", "hardlink", "reflink")
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
-_FICLONE = 0x40049409  # Linux's ioctl that lets two files share their blocks until one is changed
-_ASK_EVERY = 1 << 26  # bytes of one file between two looks at whether to stop
+_FICLONE = 0x40049409  # Linux ioctl: copy-on-write clone of a file
+_ASK_EVERY = 1 << 26  # bytes of one file between two calls of `stop`
 
 
 class Differs(Exception):
-    """A copy is not as its source. The text says which, without an end."""
+    """A copy differs from its source. The text says which, without a final period."""
 
 
 class NoLinks(Exception):
-    """The file system makes no such links. The text is their kind."""
+    """The file system doesn't support this kind of link. The text is the kind."""
 
 
 def content_id(source: io.FileIO, path: Path) -> str:
-    """What an open file holds. Raises `StorageError`."""
+    """Content id of an open file. Raises `StorageError`."""
     try:
         return photos.content_id_of(source)
     except OSError as error:
@@ -54,7 +54,7 @@ def content_id(source: io.FileIO, path: Path) -> str:
 
 
 def copy(source: io.FileIO, path: Path, target: Path, stop: Stop = never) -> str:
-    """Copy bytes, times, mode and extended attributes to a new file; the content id of what was read and written.
+    """Copy bytes, times, mode and extended attributes to a new file. Returns the content id of the verified bytes.
 
     Raises `Differs`, `FileExistsError`, `StorageError`, other `OSError` for times and mode; `Cancelled` within a file
     of many megabytes.
@@ -71,10 +71,10 @@ def copy(source: io.FileIO, path: Path, target: Path, stop: Stop = never) -> str
 
 
 def hardlink(source: io.FileIO, path: Path, target: Path) -> None:
-    """Give a file a second name. Raises `NoLinks`, `Differs`, `FileExistsError`, `StorageError`, other `OSError`."""
+    """Hard-link the file. Raises `NoLinks`, `Differs`, `FileExistsError`, `StorageError`, other `OSError`."""
     try:
-        real = path.resolve(strict=True)  # a second name of a link may lead nowhere
-    except (OSError, RuntimeError) as error:  # the latter for a loop of links
+        real = path.resolve(strict=True)  # a hard link to a symlink may dangle
+    except (OSError, RuntimeError) as error:  # RuntimeError: a symlink loop
         raise unreadable(path, error) from error
     with _no_links("hardlink"):
         os.link(real, target)
@@ -83,7 +83,7 @@ def hardlink(source: io.FileIO, path: Path, target: Path) -> None:
 
 
 def reflink(source: io.FileIO, path: Path, target: Path) -> None:
-    """Make a new file of the same blocks, times, mode and attributes; raises what `hardlink` does."""
+    """Clone the file copy-on-write, with times, mode and attributes. Raises as `hardlink` does."""
     before = os.fstat(source.fileno())
     with _no_links("reflink"):
         clone(source, target)
@@ -94,7 +94,7 @@ def reflink(source: io.FileIO, path: Path, target: Path) -> None:
 
 
 def clone(source: io.FileIO, target: Path) -> None:
-    """A new file that shares the blocks of `source`. Raises `OSError`."""
+    """Create a file that shares the blocks of `source`. Raises `OSError`."""
     try:
         import fcntl
     except ImportError as error:
@@ -104,23 +104,24 @@ def clone(source: io.FileIO, target: Path) -> None:
 
 
 def _copy_status(source: io.FileIO, target: Path) -> None:
-    """Times, mode and extended attributes of an open file."""
-    shutil.copystat(source.fileno(), target)  # type: ignore[arg-type]  # every call it makes takes a descriptor
+    """Copy times, mode and extended attributes of an open file."""
+    shutil.copystat(source.fileno(), target)  # type: ignore[arg-type]  # every call it makes accepts a descriptor
 
 
 @contextmanager
 def on_the_disk(folder: Path) -> Iterator[None]:
-    """What is written to the disk of `folder` inside this block is there to stay at its end, or `OSError`.
+    """Flush everything written to the file system of `folder` inside this block at its end. Raises `OSError` on a
+    failure.
 
-    Linux says then, for one disk, which write it could not do; where there is no such call, all disks are flushed,
-    and nothing is heard of a write that failed.
+    On Linux, `syncfs` flushes one file system and reports failed writes. Elsewhere all disks are flushed, and failures
+    go unreported.
     """
     if (sync_one := _syncfs()) is None:
         yield
         if hasattr(os, "sync"):
             os.sync()
         return
-    descriptor = os.open(folder, os.O_RDONLY)  # before the first write: what fails from here on is told
+    descriptor = os.open(folder, os.O_RDONLY)  # opened before the first write, so that later failures are reported
     try:
         yield
         if (code := sync_one(descriptor)) in NO_SYNC:
@@ -132,7 +133,7 @@ def on_the_disk(folder: Path) -> Iterator[None]:
 
 
 def _syncfs() -> Callable[[int], int] | None:
-    """Linux's call that flushes one file system and says what of it failed: descriptor → error number, 0 for none."""
+    """Linux's `syncfs`: descriptor → error number, 0 for success. None on other systems."""
     import ctypes
 
     try:
@@ -143,7 +144,7 @@ def _syncfs() -> Callable[[int], int] | None:
 
 
 class _Copying(io.RawIOBase):
-    """A file to read, each piece of which is in its copy, and found there, before the reader gets it."""
+    """A readable file that tees every piece into the copy, and verifies it there, before the reader receives it."""
 
     def __init__(self, old: io.FileIO, new: io.FileIO, source: Path, target: Path, size: int, stop: Stop) -> None:
         self._old, self._new, self._source, self._target, self._size, self._stop = old, new, source, target, size, stop
@@ -160,7 +161,7 @@ class _Copying(io.RawIOBase):
             count = self._old.readinto(buffer)
         except OSError as error:
             raise unreadable(self._source, error) from error
-        if self.at + count > self._size:  # a file that grows while it is read might never end
+        if self.at + count > self._size:  # a file that keeps growing would never end
             raise _differs(self._source)
         try:
             self._put(memoryview(buffer)[:count])
@@ -180,7 +181,7 @@ class _Copying(io.RawIOBase):
             if not count:
                 raise _differs(self._source)
             left = left[count:]
-        if self._back != piece:  # in this order: a comparison by memcmp, whereas memoryview's own goes byte by byte
+        if self._back != piece:  # bytearray first: that uses memcmp, while memoryview compares byte by byte
             raise _differs(self._source)
 
 
@@ -194,7 +195,7 @@ def _check_unchanged(source: Path, before: os.stat_result) -> None:
 
 
 def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
-    """One file, not written meanwhile."""
+    """The same file, not modified in between."""
     return os.path.samestat(one, other) and one.st_size == other.st_size and one.st_mtime_ns == other.st_mtime_ns
 
 

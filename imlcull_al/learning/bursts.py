@@ -1,42 +1,46 @@
-"""Which frames are of one moment: times and embeddings to groups.
+"""Groups frames into bursts by capture time and embedding. Pure arithmetic.
 
-Arithmetic only: knows nothing of photos, files or EXIF. Rows of the caller's arrays lie in key order, so frames of the
-same time come in the order of their names.
+Independent of photos, files and EXIF. Rows of the caller's arrays are in key order, so frames with equal times are
+ordered by name.
 """
 
 import numpy as np
 
 PAUSE = 3.0
-"""Seconds between two frames of one moment, at most: many cameras note whole seconds, and a long exposure its start."""
+"""Maximum seconds between two frames of a burst. Many cameras record whole seconds; a long exposure records its
+start.
+"""
 LONGEST = 60.0
-"""Seconds from the first to the last frame of a burst, at most: a time-lapse of one place is many moments."""
+"""Maximum seconds from the first to the last frame of a burst. A time-lapse of one place is many moments."""
 ALIKE = 0.3
-"""How far two frames of a burst are on the way from any two photos of the stage (0) to equal ones (1), at least.
+"""Minimum similarity of two frames of a burst, from 0 (the mean similarity of all photos of the stage) to 1
+(identical).
 
-With vit-tiny it finds 99.6 % of the joins in the sample project and all in simulated bursts of ten photographs, half of
-their frames spoiled; of pairs of different scenes there, 34 % (crops of two photographs) and 8 % are as alike.
+With vit-tiny it finds 99.6 % of the joins in the sample project and all of them in simulated bursts of ten photographs
+with half of the frames spoiled. Of the pairs of different scenes there, 34 % (crops of two photographs) and 8 % are as
+similar.
 """
 NEIGHBOURS = 3
-"""A frame is compared with so many that follow it."""
+"""Number of following frames that each frame is compared with."""
 SURELY_ALIKE = 0.75
-"""The cosine that is alike whatever the others are, so that a stage of one scene isn't torn into single frames."""
+"""Upper limit of the cosine threshold, so that a stage of a single scene isn't split into single frames."""
 SAME = 1 - 1e-5
-"""The cosine of photos without a time that are copies of one file."""
+"""Minimum cosine of photos without a time that count as copies of one file."""
 STEP = 0.12
-"""How far the steps of an exposure bracket may be apart, in stops: thirds are noted as 0.3, 0.33 and 0.7."""
+"""Tolerance of the spacing of an exposure bracket, in stops: cameras record thirds as 0.3, 0.33 and 0.7."""
 
 
 def groups(times: np.ndarray, embeddings: np.ndarray, cameras: np.ndarray | None = None) -> np.ndarray:
-    """(N,) seconds with their fractions, NaN where there is none, and (N, D) embeddings → (N,) numbers of the bursts,
-    0, 1, … in the order of their first rows.
+    """(N,) capture times in seconds, NaN if unknown, and (N, D) embeddings → (N,) burst numbers 0, 1, … in order of
+    their first rows.
 
-    Of frames that follow each other in time, those at most `PAUSE` apart that look alike are one burst, up to
-    `LONGEST`. `cameras` (N,): only frames of the same one follow each other. A photo without a time, or without an
-    embedding (NaN or zeros), is a burst of its own; only copies of one file without a time are together.
+    Consecutive frames at most `PAUSE` apart that look alike form a burst, up to `LONGEST`. `cameras` (N,): only frames
+    of the same camera are consecutive. A photo without a time or a usable embedding (NaN or zeros) is its own burst,
+    except that copies of one file without a time are grouped.
     """
     times = np.asarray(times, np.float64)
     frames = _Frames(embeddings)
-    first = np.arange(len(times))  # the burst of each row, named by one of its rows
+    first = np.arange(len(times))  # burst of each row, named by one of its rows
     timed, untimed = np.flatnonzero(np.isfinite(times)), np.flatnonzero(~np.isfinite(times))
     camera = np.zeros(len(timed)) if cameras is None else np.unique(np.asarray(cameras)[timed], return_inverse=True)[1]
     order = timed[np.lexsort((timed, times[timed], camera))]
@@ -48,9 +52,9 @@ def groups(times: np.ndarray, embeddings: np.ndarray, cameras: np.ndarray | None
 
 
 def in_time(times: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The same groups (N,), numbered in the order in which their first frames were taken; untimed ones come last.
+    """Renumber the groups (N,) by the capture time of their first frames, groups without a time last.
 
-    `times` (N,) as in `groups`. Groups of one time stay in their order.
+    `times` (N,) as in `groups`. The sort is stable.
     """
     times = np.asarray(times, np.float64)
     first = np.full(int(group.max(initial=-1)) + 1, np.inf)
@@ -61,7 +65,7 @@ def in_time(times: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def brackets(times: np.ndarray, group: np.ndarray, compensations: np.ndarray) -> list[int]:
-    """The numbers of the groups (N,) that are exposure brackets, see `is_bracket`; all arguments (N,)."""
+    """Numbers of the groups that are exposure brackets, see `is_bracket`; all arguments (N,)."""
     order = np.lexsort((np.asarray(times, np.float64), group))
     order = order[np.isfinite(np.asarray(compensations, np.float64)[order])]
     numbers, starts = np.unique(group[order], return_index=True)
@@ -70,10 +74,10 @@ def brackets(times: np.ndarray, group: np.ndarray, compensations: np.ndarray) ->
 
 
 def is_bracket(compensations: np.ndarray) -> bool:
-    """Whether frames belong together by their exposure: compensations (n,) in stops, in order of time, NaN for none.
+    """Whether frames form an exposure bracket. `compensations` (n,) in stops, in order of time, NaN if unknown.
 
-    True where three or more different, evenly spaced ones are gone through once or again and again in the same order
-    (0, −2, +2, 0, −2, +2). Such frames are no choice: culling one of them spoils the others.
+    True if three or more distinct, evenly spaced values occur once, or repeat in the same order (0, −2, +2, 0, −2, +2).
+    Frames of a bracket are not alternatives: culling one of them ruins the others.
     """
     stops = np.asarray(compensations, np.float64)
     if len(stops) < 3 or not np.isfinite(stops).all():
@@ -89,7 +93,9 @@ def is_bracket(compensations: np.ndarray) -> bool:
 
 
 class _Frames:
-    """Embeddings (N, D) and what makes their lengths 1; without a copy, for a large stage fills the memory."""
+    """Embeddings (N, D) and the scale that normalizes each row. Not copied: for a large stage a copy would fill the
+    memory.
+    """
 
     def __init__(self, embeddings: np.ndarray) -> None:
         self.rows = np.asarray(embeddings, np.float32)
@@ -101,10 +107,10 @@ class _Frames:
         self.scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
 
     def alike(self) -> float:
-        """The cosine from which two frames count as alike.
+        """Minimum cosine of two frames that look alike.
 
-        What any two photos have in common differs by encoder and by stage (vit-tiny: 0.2 for ten photographs and
-        their crops, 0.4 for crops of two). It is the squared length of the mean unit row.
+        The cosine of unrelated photos depends on encoder and stage (vit-tiny: 0.2 for ten photographs and their crops,
+        0.4 for crops of two). Its mean is the squared norm of the mean unit row.
         """
         common = float(np.square(self.scale @ self.rows / max(len(self.rows), 1)).sum())
         return min(common + ALIKE * (1 - common), SURELY_ALIKE)
@@ -112,21 +118,23 @@ class _Frames:
     def cosines(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """(n,) cosines of the rows `left` (n,) and `right` (n,)."""
         cosines = np.empty(len(left), np.float32)
-        for start in range(0, len(left), 256):  # what fits into the processor's cache
+        for start in range(0, len(left), 256):  # blocks that fit into the CPU cache
             one, other = left[start : start + 256], right[start : start + 256]
             cosines[start : start + 256] = np.vecdot(self.rows[one], self.rows[other])
         return cosines * self.scale[left] * self.scale[right]
 
     def shadows(self) -> np.ndarray:
-        """(N,) a number for each row, the same for equal rows: in its order copies are neighbours."""
+        """(N,) projection of each row onto a fixed random direction; equal rows get equal values, so sorting puts
+        copies side by side.
+        """
         direction = np.random.default_rng(0).normal(size=self.rows.shape[1:]).astype(np.float32)
         return (self.rows @ direction) * self.scale
 
 
 def _joined(times: np.ndarray, camera: np.ndarray, frames: _Frames, order: np.ndarray) -> np.ndarray:
-    """(n − 1,) whether each of `order` (n,), with its `times` and `camera`, is of one moment with the next.
+    """(n − 1,) whether each frame of `order` (n,) belongs to one moment with its successor.
 
-    What lies between two frames that are is too: a spoiled frame looks like none of its neighbours.
+    All frames between two linked frames are joined too, because a spoiled frame resembles none of its neighbors.
     """
     joined = np.zeros(max(len(order) - 1, 0), bool)
     alike = frames.alike()
@@ -141,7 +149,7 @@ def _joined(times: np.ndarray, camera: np.ndarray, frames: _Frames, order: np.nd
 
 
 def _cut_long(times: np.ndarray, joined: np.ndarray) -> np.ndarray:
-    """`joined` (n − 1,) of ascending `times` (n,) within each run, with a cut wherever a run would be too long."""
+    """Split runs of `joined` (n − 1,) that exceed `LONGEST`; `times` (n,) ascend within each run."""
     joined = joined.copy()
     ends = np.flatnonzero(np.append(~joined, True)) + 1
     starts = np.append(0, ends[:-1])
@@ -154,13 +162,13 @@ def _cut_long(times: np.ndarray, joined: np.ndarray) -> np.ndarray:
 
 
 def _run_starts(order: np.ndarray, joined: np.ndarray) -> np.ndarray:
-    """For each of `order` (n,) the one that its run starts with; `joined` (n − 1,) says who follows in the same run."""
+    """The first element of the run of each element of `order` (n,); `joined` (n − 1,) links successors."""
     begins = np.append(True, ~joined)[: len(order)]
     return order[begins][np.cumsum(begins) - 1]
 
 
 def _numbered(first: np.ndarray) -> np.ndarray:
-    """The same partition, its groups numbered in the order of their first rows."""
+    """The same partition, numbered by the first row of each group."""
     _, where, group = np.unique(first, return_index=True, return_inverse=True)
     number = np.empty(len(where), np.intp)
     number[np.argsort(where)] = np.arange(len(where))

@@ -1,8 +1,8 @@
-"""The light classifier on embeddings, refitted after every answer: arrays in, arrays out.
+"""The light classifier on embeddings, refitted after every label: arrays in, arrays out.
 
-L2-regularised logistic regression on features that are unit-length embeddings, centred over all photos and scaled to
-unit mean square; classes half balanced. Takes a binary target; knows nothing of keeping, of photos or of files.
-benchmarks/RESULTS.md has what was measured for its constants.
+L2-regularized logistic regression. Features are unit-length embeddings, centered over all photos and scaled to unit
+mean square; classes are half balanced. The target is binary. Independent of keeping, photos and files. See
+benchmarks/RESULTS.md for the measurements behind the constants.
 """
 
 from collections.abc import Iterator
@@ -14,26 +14,27 @@ from typing import Any
 import numpy as np
 
 REGULARISATION = 1.0
-"""C of the logistic regression: inverse strength of the penalty, on features whose squared length is 1 on average."""
+"""C of the logistic regression: inverse penalty strength, for features whose mean squared norm is 1."""
 OTHERS = (3.0, 10.0, 30.0, 100.0)
-"""Values of C that are taken instead where the answers clearly speak for them: encoders differ in how much of what
-matters lies in directions of little variance."""
+"""Alternative values of C, used if the labels clearly favor one: encoders differ in how much signal lies in directions
+of low variance.
+"""
 ENOUGH = 8
-"""Answers of the rarer class before C is chosen."""
+"""Labels of the rarer class required before C is chosen."""
 BALANCE = 0.5
-"""Power of the class weights: 0 leaves the classes as frequent as they were answered, 1 gives both the same sum."""
+"""Exponent of the class weights: 0 keeps the class frequencies, 1 gives both classes equal total weight."""
 _WIDE = 1e3  # variance of the bias
-_ASKED = 200  # answers on which C is chosen, at most
+_ASKED = 200  # most labels that C is chosen on
 _MOST_STEPS = 50
-_TOLERANCE = 1e-7  # of the loss, relative
+_TOLERANCE = 1e-7  # relative change of the loss
 
 
 @dataclass(frozen=True)
 class Features:
-    """What is worked out once for all photos; the features themselves only for the few that are asked for.
+    """Everything precomputed for all photos. The features themselves are computed lazily for the rows in use.
 
-    `rows` (N, D) float32: embeddings of length 1, zero where not `usable` (N,), that is, where an embedding holds a NaN
-    or an infinity. `centre` (D,): the mean of the usable ones; `scale`: the root of their mean squared distance to it.
+    `rows` (N, D) float32: unit-length embeddings, zero where not `usable` (N,), i.e. where an embedding holds NaN or
+    infinity. `centre` (D,): mean of the usable rows; `scale`: root mean squared distance of these from it.
     """
 
     rows: np.ndarray
@@ -42,13 +43,13 @@ class Features:
     scale: float
 
     def at(self, positions: np.ndarray) -> np.ndarray:
-        """The features of these positions (n,): (n, D) float32, centred and scaled, zero where not usable."""
+        """Features (n, D) float32 of the rows `positions` (n,), centered and scaled, zero where not usable."""
         chosen: np.ndarray = (self.rows[positions] - self.centre) / np.float32(self.scale)
         chosen[~self.usable[positions]] = 0
         return chosen
 
     def logits(self, head: "Head") -> np.ndarray:
-        """(N,) float64 log-odds of the target; what `head.logits` gives for the embeddings. 0 where not usable."""
+        """(N,) float64 log-odds of the target, equal to `head.logits` of the embeddings; 0 where not usable."""
         logits: np.ndarray = (self.rows @ head.weights).astype(np.float64) + head.bias
         logits[~self.usable] = 0
         return logits
@@ -71,9 +72,9 @@ class Head:
 
 
 def features(embeddings: np.ndarray) -> Features:
-    """(N, D) embeddings → the features that `fit` works on.
+    """(N, D) embeddings → the features for `fit`.
 
-    An array of float32 is taken over: its rows have length 1 afterwards. Of a million photos a copy fills the memory.
+    A float32 array is normalized in place: for a million photos a copy would fill the memory.
     """
     rows = np.asarray(embeddings, np.float32)
     usable = np.isfinite(rows @ np.ones(rows.shape[1], np.float32))
@@ -89,7 +90,7 @@ def features(embeddings: np.ndarray) -> Features:
 
 
 def _blocks(rows: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Few rows at a time, which stay in the processor's cache."""
+    """Blocks of rows that fit into the CPU cache."""
     for start in range(0, len(rows), 1024):
         yield rows[start : start + 1024], usable[start : start + 1024]
 
@@ -105,10 +106,10 @@ def fit(
     offset: np.ndarray | None = None,
     c: float | None = None,
 ) -> Head:
-    """Fit on the positions `labeled` (n,) with `target` (n,) bool.
+    """Fit to the rows `labeled` (n,) with `target` (n,) bool.
 
-    `offset` (n,): log-odds known beforehand for those; what is fitted then is a correction to them, zero where they are
-    right. Without it both classes must be there (`ValueError`). `c`: the regularisation, where it was chosen already.
+    `offset` (n,): fixed log-odds of these rows; the fit is then a correction, zero where they are already right.
+    Without an offset both classes are required (`ValueError`). `c`: the regularization, if it was chosen before.
     """
     if offset is None and (target.all() or not target.any()):
         raise ValueError("both classes are needed")
@@ -122,7 +123,9 @@ def fit(
 
 
 def answers_to_choose_by(answers: int) -> int:
-    """By how many of so many answers C is chosen: a tenth more each time, as choosing takes longer than fitting."""
+    """How many of `answers` labels C is chosen on. Grows in steps of a tenth, because choosing takes longer than
+    fitting.
+    """
     count = 2 * ENOUGH
     while count + count // 10 <= answers:
         count += max(count // 10, 1)
@@ -130,8 +133,8 @@ def answers_to_choose_by(answers: int) -> int:
 
 
 def chosen_regularisation(rows: np.ndarray, target: np.ndarray) -> float:
-    """C for features `rows` (n, D) with `target` (n,) bool: `REGULARISATION`, unless another value predicts each answer
-    from all the others better by more than one standard error.
+    """C for features `rows` (n, D) with `target` (n,) bool: `REGULARISATION`, unless another value lowers the
+    leave-one-out loss by more than one standard error.
     """
     if min(int(target.sum()), len(target) - int(target.sum())) < ENOUGH:
         return REGULARISATION
@@ -150,7 +153,9 @@ def chosen_regularisation(rows: np.ndarray, target: np.ndarray) -> float:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a matrix is worth no second thread; where the other cores are busy, waiting for it takes far longer."""
+    """Limit BLAS to one thread: for matrices this small, waiting for busy cores takes far longer than the
+    computation.
+    """
     with _blas().limit(limits=1, user_api="blas"):
         yield
 
@@ -163,14 +168,14 @@ def _blas() -> Any:
 
 
 def _left_out_losses(rows: np.ndarray, target: np.ndarray, c: float) -> np.ndarray:
-    """(n,) weighted log-loss of each answer as all others predict it, by one Newton step from the fit on all
-    (approximate leave-one-out, Rad & Maleki 2020).
+    """(n,) weighted log-loss of each label predicted from all others, by one Newton step from the full fit (approximate
+    leave-one-out, Rad & Maleki 2020).
     """
     rows = np.asarray(rows, np.float64)
     weights, bias = _minimise(rows, target, np.zeros(len(target)), c)
     logits, weight = rows @ weights + bias, class_weights(target)
     p = sigmoid(logits)
-    prior = rows @ rows.T + _WIDE  # covariance of the logits before any answer; the bias is free
+    prior = rows @ rows.T + _WIDE  # prior covariance of the logits; the bias is unpenalized
     root = np.sqrt(c * weight * np.maximum(p * (1 - p), 1e-9))
     inner = np.linalg.solve(np.eye(len(root)) + root[:, None] * prior * root, root[:, None] * prior)
     variance = np.diag(prior) - np.einsum("ij,ij->j", root[:, None] * prior, inner)
@@ -180,7 +185,9 @@ def _left_out_losses(rows: np.ndarray, target: np.ndarray, c: float) -> np.ndarr
 
 
 def class_weights(target: np.ndarray) -> np.ndarray:
-    """(n,) weights with sum n: the classes' sums have the ratio of their sizes to the power 1 − `BALANCE`."""
+    """(n,) weights that sum to n; total class weights are in the ratio of the class sizes to the power 1 −
+    `BALANCE`.
+    """
     positive = int(target.sum())
     if positive in (0, len(target)):
         return np.ones(len(target))
@@ -190,7 +197,7 @@ def class_weights(target: np.ndarray) -> np.ndarray:
 
 
 def unit(embeddings: np.ndarray) -> np.ndarray:
-    """Rows of length 1 (float32); a row of zeros stays zero."""
+    """Rows normalized to length 1 (float32); zero rows stay zero."""
     rows = np.asarray(embeddings, np.float32)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
@@ -201,10 +208,10 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def _minimise(rows: np.ndarray, target: np.ndarray, offset: np.ndarray, c: float) -> tuple[np.ndarray, float]:
-    """Weights (D,) and bias of ½|w|² + c Σ weight · log-loss on `rows` (n, D), by Newton's method.
+    """Weights (D,) and bias that minimize ½|w|² + c Σ weight · log-loss on `rows` (n, D), by Newton's method.
 
-    It works in the space that the rows span, at most min(n, D) wide. The bias is free unless there is one class only;
-    then it is penalised as a weight is, or it would run off to infinity.
+    Works in the span of the rows, at most min(n, D) dimensions. The bias is unpenalized, except for a single class,
+    where it would diverge.
     """
     rows = np.asarray(rows, np.float64)
     basis = None

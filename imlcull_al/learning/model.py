@@ -3,19 +3,19 @@
 The file is a `torch.save` of one dictionary of plain values and tensors; it loads with `weights_only=True`:
 
     format = "imlcull model", version = 1, classes = ["keep", "cull"]
-    base_model          str, what it was trained from: as `--model` names it
-    base_name           str, what a person calls it; base_fingerprint: that encoder's
-    notice              str, empty; earlier, why `base_name` stood in for a `base_model` that was out of reach then
-    beside              str, fingerprint of the built-in encoder, where its embeddings stand beside the transformer's:
-                        E more numbers; empty or missing for none, E = 0
+    base_model          str, the encoder it was trained from, as given to `--model`
+    base_name           str, display name of that encoder; base_fingerprint: its fingerprint
+    notice              str, empty; in older files, why `base_name` replaced an unavailable `base_model`
+    beside              str, fingerprint of the built-in encoder if its E embedding dimensions are concatenated to the
+                        transformer's; empty or missing for none, E = 0
     vision_config       dict, the Hugging Face config of the transformer, with model_type
     preprocessing       dict, the fields of `Preprocessing`
     pooling             "first" | "pooler" | "mean"
     state_dict          tensors: backbone.transformer.…, head.weight (2, D + E), head.bias (2,)
     epoch, validation_accuracy, seed
-    labels              dict, photo key → label it was trained or validated on; validation_keys: list of keys
+    labels              dict, photo key → label, training and validation photos; validation_keys: list of keys
 
-Knows nothing of optimisers, stages or caches.
+Independent of optimizers, stages and caches.
 """
 
 import hashlib
@@ -46,10 +46,10 @@ Number = TypeVar("Number", int, float)
 
 
 class CullClassifier(nn.Module):
-    """A backbone and a linear layer on its unit-length embedding, or on that and what stands beside it."""
+    """A backbone and a linear layer on its unit-length embedding, optionally concatenated with frozen embeddings."""
 
     def __init__(self, backbone: Backbone, dim: int) -> None:
-        """The linear layer starts at zero."""
+        """The linear layer is initialized to zero."""
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(dim, 2)
@@ -57,16 +57,18 @@ class CullClassifier(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) preprocessed → logits (B, 2): keep, cull. Only where nothing stands beside."""
+        """Preprocessed pixels (B, 3, H, W) → logits (B, 2): keep, cull. Only valid without frozen embeddings (E =
+        0).
+        """
         return self.logits(self.backbone(pixels))
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """(B, D + E) embeddings, see `side_by_side` → logits (B, 2): keep, cull."""
+        """Embeddings (B, D + E), see `side_by_side` → logits (B, 2): keep, cull."""
         logits: Tensor = self.head(nn.functional.normalize(embeddings, dim=1))
         return logits
 
     def start_from(self, probe: head.Head) -> None:
-        """Make the linear layer say what this head says: linear probe, then fine-tune (Kumar et al. 2022)."""
+        """Initialize the linear layer from `probe`: linear probing, then fine-tuning (Kumar et al. 2022)."""
         weights = torch.from_numpy(np.asarray(probe.weights, np.float32)) / 2
         with torch.no_grad():
             self.head.weight.copy_(torch.stack([weights, -weights]))
@@ -75,7 +77,7 @@ class CullClassifier(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A loaded model: an encoder of its own, a head on it, and what it was trained on."""
+    """A loaded model: its encoder and head, and what it was trained on."""
 
     encoder: Encoder
     head: head.Head
@@ -88,22 +90,20 @@ class TrainedModel:
 
 
 def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
-    """(B, D) and (B, E) → (B, D + E), each part of length 1; the embeddings as they are where E = 0."""
+    """(B, D) and (B, E) → (B, D + E), each part normalized to length 1; `embeddings` unchanged if E = 0."""
     if not beside.shape[1]:
         return embeddings
     return torch.cat([nn.functional.normalize(part, dim=1) for part in (embeddings, beside)], dim=1)
 
 
 def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str, Any]) -> None:
-    """Replace `path` by this model, whole or not at all. `facts`: epoch, validation_accuracy, seed, labels,
-    validation_keys.
-    """
+    """Write the model to `path`, atomically. `facts`: epoch, validation_accuracy, seed, labels, validation_keys."""
     trained, beside = parts_of(base)
     content = {
         "format": FORMAT,
         "version": VERSION,
         "classes": list(LABELS),
-        "base_model": shown(base.reference),  # of a public page visitors take the file home
+        "base_model": shown(base.reference),  # visitors of a public page download this file
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
         "notice": "",
@@ -119,21 +119,23 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
 
 
 def load(path: Path) -> TrainedModel:
-    """The model at `path`. Raises `ModelFileError` that says what is wrong with the file; runs no code in it."""
+    """Load the model at `path` without running code from it. Raises `ModelFileError` that names what is wrong with the
+    file.
+    """
     content, digest, size = _load_content(path)
     try:
         preprocessing = Preprocessing.from_dict(content["preprocessing"])
         architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))
         state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
-        if sum(tensor.nbytes for tensor in state.values()) > size:  # a view repeats its numbers as often as it likes
-            raise _unfit(path, "its weights claim to be more than it holds")
+        if sum(tensor.nbytes for tensor in state.values()) > size:  # a view of stride 0 claims any size
+            raise _unfit(path, "its weights claim to be larger than the file")
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         beside = _beside(path, str(content.get("beside", "")))
         dim = architecture.dim + (beside.dim if beside else 0)
         if weight.shape != (2, dim) or bias.shape != (2,):
-            raise _unfit(path, f"its head has the shape {weight.shape}, its embeddings {dim} numbers")
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # such scores would cull everything
-            raise _unfit(path, "its head holds values that are no numbers")
+            raise _unfit(path, f"its head has the shape {weight.shape}, but its embeddings have {dim} numbers")
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # NaN scores would cull everything
+            raise _unfit(path, "its head contains NaN or infinite values")
         keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
         own = VisionEncoder(
             name=f"model trained from {_text(content['base_name'])}",
@@ -154,26 +156,28 @@ def load(path: Path) -> TrainedModel:
         )
     except ModelFileError:
         raise
-    # what a hand-made file holds in place of these parts can raise anything
+    # A forged file can hold anything in place of these parts, and raise anything.
     except Exception as error:
-        raise _unfit(path, f"a part of it is missing or of another kind ({in_words(error)})") from error
+        raise _unfit(path, f"a part of it is missing or of the wrong type ({in_words(error)})") from error
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in place of a text")
+        raise TypeError(f"{type(value).__name__} instead of text")
     return value
 
 
 def _number(value: Any, kind: type[Number], most: float) -> Number:
-    """`value`, 0 to `most`. Raises `ValueError`, also for NaN."""
+    """`value` in the range 0 to `most`. Raises `ValueError`, for NaN too."""
     if not isinstance(value, int | float) or not 0 <= value <= most:
-        raise ValueError("a number that can't be")
+        raise ValueError("number out of range")
     return kind(value)
 
 
 def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
-    """What the file holds, its SHA-256 and its size, of one and the same file even while a training replaces it."""
+    """Content, SHA-256 and size of the file, all from one open descriptor, so a concurrent training can't mix two
+    files.
+    """
     try:
         with open_own(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it takes any such file
@@ -187,10 +191,12 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error
     except pickle.UnpicklingError as error:
-        raise _unfit(path, "it is no model, or holds more than tensors and plain values, and was not opened") from error
+        raise _unfit(
+            path, "it is not a model, or contains more than tensors and plain values; it was not opened"
+        ) from error
     except ModelFileError:
         raise
-    # torch's reader raises what its zip and pickle parsers run into on a damaged file
+    # On a damaged file torch's zip and pickle readers raise all kinds of errors.
     except Exception as error:
         raise _unfit(path, f"it is damaged ({type(error).__name__})") from error
     return content, digest, size
@@ -198,15 +204,15 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
 
 def _check_kind(path: Path, content: Any) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _unfit(path, "it is a file of another program")
+        raise _unfit(path, "it was written by another program")
     if content.get("version") != VERSION or content.get("classes") != list(LABELS):
         raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse one that is damaged, or larger unpacked: torch doesn't look, and unpacks it in memory."""
+    """Reject a damaged or compressed archive. torch checks neither, and would decompress a zip bomb into memory."""
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-        raise _unfit(path, "it is compressed, as no program of this project writes it")
+        raise _unfit(path, "it is compressed, which imlcull never does")
     if damaged := archive.testzip():
         raise _unfit(path, f"it is damaged ({damaged})")
 
@@ -216,7 +222,7 @@ def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:
         return None
     beside = builtin_encoder()
     if beside.fingerprint != fingerprint:
-        raise _unfit(path, "it was trained beside another built-in encoder than this program has")
+        raise _unfit(path, "it was trained with a different built-in encoder than this program has")
     return beside
 
 

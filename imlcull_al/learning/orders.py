@@ -1,12 +1,12 @@
-"""In which order photos are asked about: arithmetic on probabilities, features and bursts.
+"""Query strategies: the order in which photos are asked, from probabilities, features and bursts. Pure arithmetic.
 
-Ask first the photos that together cover the others best (`covering_first`). Then the head is fitted after every answer.
-While the rarer answer was given fewer than `RARER` times, ask the photo likeliest to get it (`rarer_first`): rare
-keepers are found early. From then on ask the photo the head is least sure of, one frame of a burst before a second
-(`next_first`). benchmarks/RESULTS.md has what this was measured against, and what was tried and dropped.
+1. Start with the photos that best cover the others (`covering_first`). The head is refitted after every label.
+2. While the rarer class has fewer than `RARER` labels, ask the photo most likely to belong to it (`rarer_first`), so
+   that rare keepers are found early.
+3. Then ask the photo the head is least sure of, one frame per burst before any second frame (`next_first`).
 
-Positions are rows of the caller's arrays, which lie in key order, so a tie goes to the smaller key.
-Knows nothing of keeping, photos or files.
+See benchmarks/RESULTS.md for comparisons, and for what was tried and dropped. Positions are rows of the caller's
+arrays, which are in key order, so ties go to the smaller key. Independent of keeping, photos and files.
 """
 
 import hashlib
@@ -17,39 +17,39 @@ import numpy as np
 from .head import Features
 
 START = 10
-"""Answers before the head chooses; it also needs one answer of either class."""
+"""Labels before the head chooses. It also needs one label of each class."""
 RARER = 8
-"""Answers of the rarer class that are looked for first."""
+"""Labels of the rarer class to look for first."""
 SAMPLE = 2000
-"""Photos that stand for all of them while the start is planned."""
+"""Size of the random sample that represents all photos while the start is planned."""
 COVERED = 100
-"""Places of the start that are planned; the photos after them come in the uniform order."""
+"""Length of the planned start. The remaining photos follow in uniform random order."""
 SHORTLIST = 400
-"""Places among which the frames of a burst take turns."""
+"""Length of the front of the queue in which frames of a burst take turns."""
 
 
 def uncertainty(probability: np.ndarray) -> np.ndarray:
-    """(N,) probabilities → (N,) 1 at 0.5, falling to 0 at 0 and 1. For two classes least confidence, margin and
-    entropy are this one order.
+    """(N,) probabilities → (N,) 1 at 0.5, falling to 0 at 0 and 1. For two classes, least confidence, margin and
+    entropy all give this order.
     """
     return 1 - 2 * np.abs(np.asarray(probability, np.float64) - 0.5)
 
 
 def most_uncertain_first(probability: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The `candidates` (n,), positions in `probability` (N,), most uncertain first."""
+    """The `candidates` (n,), positions in `probability` (N,), by descending uncertainty."""
     candidates = np.sort(np.asarray(candidates, np.intp))
     return candidates[np.argsort(-uncertainty(probability[candidates]), kind="stable")]
 
 
 def likeliest_first(probability: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The `candidates` (n,), positions in `probability` (N,), most probable first."""
+    """The `candidates` (n,), positions in `probability` (N,), by descending probability."""
     candidates = np.sort(np.asarray(candidates, np.intp))
     return candidates[np.argsort(-probability[candidates], kind="stable")]
 
 
 def disagreements_first(probability: np.ndarray, labeled: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Of the positions `labeled` (n,) with `target` (n,) bool, those that `probability` (N,) would decide otherwise,
-    the furthest off first; an exact 0.5 is the target's side.
+    """Positions among `labeled` (n,) whose `target` (n,) bool contradicts `probability` (N,), largest error first. At
+    exactly 0.5 there is no contradiction.
     """
     labeled = np.asarray(labeled, np.intp)
     distance = np.abs(probability[labeled] - np.asarray(target, np.float64))
@@ -58,15 +58,13 @@ def disagreements_first(probability: np.ndarray, labeled: np.ndarray, target: np
 
 
 def uniform(keys: Sequence[str]) -> np.ndarray:
-    """(N,) a number for each key that looks drawn uniformly from 0 … 1, is always the same, and stays when others come
-    and go: from a hash of the key.
-    """
+    """(N,) a pseudo-random number in 0 … 1 per key, from a hash: reproducible, and independent of the other keys."""
     digests = (hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=8).digest() for key in keys)
     return np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests], np.float64)
 
 
 def least_like(rows: np.ndarray, labeled: np.ndarray, candidates: np.ndarray) -> int:
-    """Of the positions `candidates`, the one whose closest neighbour among `labeled` is furthest; ties to the smaller.
+    """The position among `candidates` whose nearest neighbor among `labeled` is furthest; ties to the smaller position.
 
     `rows`: (N, D) of length 1. Neither list may be empty.
     """
@@ -77,17 +75,17 @@ def least_like(rows: np.ndarray, labeled: np.ndarray, candidates: np.ndarray) ->
 
 
 def still_starting(target: np.ndarray) -> bool:
-    """Whether the answers so far, (n,) bool, are too few or too one-sided for the head to choose."""
+    """Whether the labels so far, (n,) bool, are too few or too one-sided for the head to choose."""
     return len(target) < START or bool(target.all()) or not target.any()
 
 
 def covering_first(known: Features, uniform: np.ndarray) -> np.ndarray:
-    """All N positions, those first that cover the rest best: each time the photo that lifts the summed similarity of
-    every photo to its most similar one before it the most (facility location, greedy; Bae et al. 2024, MaxHerding).
+    """All N positions, best coverage first: greedy facility location, maximizing the summed similarity of every photo
+    to its nearest chosen photo (MaxHerding, Bae et al. 2024).
 
-    Similarity is exp(−squared distance of the directions). `uniform` (N,): see there; it chooses the sample that stands
-    for all, and orders what is not planned. The order does not depend on the answers: it is made once, and the start
-    goes on in it where it left off.
+    Similarity is exp(−squared distance) of unit-length features. `uniform` (N,): see the function of that name; it
+    selects the sample and orders the remaining photos. The order does not depend on labels, so it is computed once and
+    the start resumes in it where it left off.
     """
     everything = np.argsort(uniform, kind="stable")
     sample = np.sort(everything[known.usable[everything]][-SAMPLE:])
@@ -99,7 +97,7 @@ def covering_first(known: Features, uniform: np.ndarray) -> np.ndarray:
     taken: list[int] = []
     free = np.ones(len(sample), bool)
     for _ in range(min(COVERED, len(sample))):
-        gain = np.maximum(similarity - covered, 0).sum(axis=1)  # symmetric: row i is what photo i covers
+        gain = np.maximum(similarity - covered, 0).sum(axis=1)  # symmetric: row i is the coverage of photo i
         gain[~free] = -1
         best = int(np.argmax(gain))
         taken.append(best)
@@ -111,11 +109,11 @@ def covering_first(known: Features, uniform: np.ndarray) -> np.ndarray:
 
 
 def next_first(probability: np.ndarray, target: np.ndarray, candidates: np.ndarray, bursts: np.ndarray) -> np.ndarray:
-    """The `candidates` (n,), positions, in the order to ask them, once `still_starting` is over.
+    """The `candidates` (n,), positions, in query order; for use once `still_starting` is over.
 
-    `probability` (N,): 0 … 1 from the head or from a fine-tuned model; NaN goes last. `target` (m,) bool: the answers
-    so far. `bursts` (N,) int: equal for frames of one moment, of which the second comes when no other burst near the
-    front is left without its first.
+    `probability` (N,): 0 … 1 from the head or a fine-tuned model; NaN sorts last. `target` (m,) bool: the labels so
+    far. `bursts` (N,) int: equal for frames of one moment; a second frame comes after the first frames of all other
+    bursts near the front.
     """
     if min(int(target.sum()), len(target) - int(target.sum())) < RARER:
         order = rarer_first(probability, target, candidates)
@@ -125,13 +123,15 @@ def next_first(probability: np.ndarray, target: np.ndarray, candidates: np.ndarr
 
 
 def rarer_first(probability: np.ndarray, target: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The `candidates` (n,), those likeliest to get the rarer answer first; where both are as frequent, the target."""
+    """The `candidates` (n,), most likely to belong to the rarer class first. If both classes are equally frequent, the
+    target counts as rarer.
+    """
     towards = 1 if 2 * int(target.sum()) <= len(target) else -1
     return likeliest_first(towards * probability, candidates)
 
 
 def _in_turns(order: np.ndarray, bursts: np.ndarray) -> np.ndarray:
-    """`order` (n,), the frames of a burst taking turns among its first `SHORTLIST`."""
+    """`order` (n,), with the frames of each burst taking turns among the first `SHORTLIST`."""
     short, turns = order[:SHORTLIST], []
     seen: dict[int, int] = {}
     for burst in bursts[short].tolist():

@@ -1,9 +1,8 @@
-"""p_keep by photo: an encoder, the cache, and either the light head or the fine-tuned model.
+"""Scores of photos (p_keep) from an encoder, the cache, and either the light head or the fine-tuned model.
 
-Without a fine-tuned model p_keep is the logistic regression on all answers. With one, it is the model's own, on the
-model's own embeddings, corrected by a logistic regression on all answers: those given since the training, and the
-validation photos, which the model never learned from.
-Knows nothing of the order in which photos are shown.
+Without a fine-tuned model, p_keep is a logistic regression on all labels. With one, it is the model's own prediction
+plus a correction: a logistic regression, offset by the model's logits, on all labels. These include labels given since
+the training and the validation photos, which the model never learned from. Independent of the order of photos.
 """
 
 from collections.abc import Mapping
@@ -35,26 +34,27 @@ def without_scores(stage: Stage, labels: Mapping[str, str]) -> NotEnoughLabels:
 
 @dataclass(frozen=True)
 class Source:
-    """Where scores come from: an encoder, and the fine-tuned model whose encoder it is, if there is one."""
+    """The origin of scores: an encoder, and the fine-tuned model that it belongs to, if any."""
 
     encoder: Encoder
     model: "TrainedModel | None"
     notice: str = ""
-    """A sentence to show wherever these scores are shown: another encoder was asked for than gives them."""
+    """Shown wherever the scores are: another encoder than the requested one is in use."""
 
     @property
     def description(self) -> str:
-        """A few words for people."""
+        """A short description for display."""
         if self.model is None:
             return f"logistic regression on {self.encoder.name}"
         return f"{self.encoder.name}, {len(self.model.labels)} labels"
 
 
 def choose_source(stage: Stage, model: str | None) -> Source:
-    """The stage's fine-tuned model, if there is one and it was trained from `model` (or none is named); else `model`.
+    """Choose the stage's fine-tuned model if it exists and was trained from `model` (or `model` is None), otherwise
+    `model`.
 
-    With neither, what the model of the stage before was trained from, so that a cull doesn't change the encoder.
-    Raises `ModelFileError` for a model file that can't be used, `EncoderError`.
+    If neither exists, the encoder that the previous stage's model was trained from, so that a cull doesn't change
+    encoders. Raises `ModelFileError` for an unusable model file, `EncoderError`.
     """
     if not stage.model.exists() and (model or not stage.previous.model.exists()):
         return _untrained(load_encoder(model))
@@ -76,10 +76,10 @@ def _untrained(encoder: Encoder) -> Source:
 
 
 class Scorer:
-    """p_keep of one set of photos, from any answers: what all answers have in common is worked out once."""
+    """Scores one set of photos from any labels; everything that does not depend on the labels is computed once."""
 
     def __init__(self, source: Source, seen: Embeddings) -> None:
-        """`seen`: embeddings by the encoder of `source`; its rows have length 1 afterwards."""
+        """`seen`: embeddings by the encoder of `source`. Its rows are normalized in place."""
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
@@ -87,14 +87,14 @@ class Scorer:
         self._chosen: tuple[list[tuple[str, str]], float] = ([], head.REGULARISATION)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (n,) of the labeled photos, in key order, and whether each is to keep (n,) bool."""
+        """Rows (n,) of the labeled photos in key order, and whether each is a keeper, (n,) bool."""
         rows = np.sort(np.array([self.row[key] for key in labels if key in self.row], np.intp))
         return rows, np.array([labels[self.keys[row]] == KEEP for row in rows], bool)
 
     def p_keep(self, labels: Mapping[str, str]) -> np.ndarray | None:
-        """(N,) in the order of `keys`, float64; None while there is no model and a class has no answer.
+        """(N,) float64 in the order of `keys`; None if there is no model and one class has no labels.
 
-        `labels`: those that may train, not the audited ones.
+        `labels`: training labels only, without those of spot checks.
         """
         rows, target = self.labeled(labels)
         if self._logits is None:
@@ -108,7 +108,7 @@ class Scorer:
         return head.sigmoid(self._logits + self.features.logits(correction))
 
     def _regularisation(self, labels: Mapping[str, str]) -> float:
-        """C by the first of the answers alone, so that most answers need no new choice."""
+        """C, chosen on a prefix of the labels and cached, so most new labels need no new choice."""
         known = [(key, label) for key, label in labels.items() if key in self.row]
         first = known[: head.answers_to_choose_by(len(known))]
         chosen_by, c = self._chosen

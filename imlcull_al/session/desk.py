@@ -1,4 +1,4 @@
-"""One project at work: the session of a stage, and the long work beside it.
+"""A project in use: the session of the present stage, and its background jobs.
 
     desk = Desk(open_session("project", prepare=False))
     desk.embed()
@@ -6,7 +6,7 @@
     desk.dry_run(0.5)
     desk.cull()
 
-A button of the page and a call from a script start the same job here. Knows nothing of pages.
+A button on the page and a call from a script start the same job. Independent of pages.
 """
 
 import logging
@@ -32,7 +32,7 @@ EMBEDDING, TRAINING, DRY_RUN, CULL, TAKE_BACK = "embedding", "training", "dry ru
 
 
 class Lap(NamedTuple):
-    """An epoch of a running training, whether it was the best so far, and how long it took."""
+    """An epoch of a running training, whether it is the best so far, and how long it took."""
 
     epoch: Epoch
     best: bool
@@ -40,7 +40,7 @@ class Lap(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What a cull made: the stage, and how many photos and companion files it holds."""
+    """Result of a cull: the new stage, and how many photos and companion files it holds."""
 
     stage: Stage
     photos: int
@@ -48,22 +48,22 @@ class Made(NamedTuple):
 
 
 class Desk:
-    """A session and its jobs; `session` is another one after `go_on` and `go_back`. Threads may share it.
+    """A session and its jobs. `go_on` and `go_back` replace `session`. Thread-safe.
 
-    What starts a job raises `StageError` while another one runs that somebody asked for.
+    Methods that start a job raise `StageError` while another job runs that a user started.
     """
 
     def __init__(self, session: Session, jobs: Jobs | None = None) -> None:
-        """No job runs yet."""
+        """Starts no job."""
         self.session = session
         self.jobs = jobs or Jobs()
-        self._turned = 0  # number of the last job of the stage before
+        self._turned = 0  # number of the last job before the stage was switched
         self._stages = {session.stage.name: session} if session else {}
         self._lock = threading.RLock()
-        self._old_preview_at = ""  # the session's revision when a preview was last seen to be an old one
+        self._old_preview_at = ""  # session revision at which the preview was last found stale
 
     def watch(self, seconds: float = SECONDS_BETWEEN_LOOKS) -> None:
-        """Follow what other programs change on the disk, in a thread of its own, until the jobs are closed."""
+        """Poll for changes that other programs make on disk, in a background thread, until the jobs are closed."""
 
         def look() -> None:
             while not self.jobs.wait_until_closed(seconds):
@@ -72,8 +72,8 @@ class Desk:
         threading.Thread(target=look, name="watch", daemon=True).start()
 
     def follow_disk(self) -> None:
-        """Look once. Photos or a model that changed are embedded anew; a preview that is no longer true is made anew,
-        once nothing has changed for a look.
+        """Poll once. Re-embeds if photos or the model changed; redoes a stale preview once nothing has changed between
+        two polls.
         """
         job = self.jobs.state()
         is_busy = job is not None and job.running and job.name != EMBEDDING
@@ -83,9 +83,9 @@ class Desk:
             if not is_busy:
                 self._renew_preview()
         except ImlcullError:
-            pass  # the screens ask for the same files, and say it
-        except Exception:  # a defect must not end the watch
-            log.exception("Looking for changes on the disk failed")
+            pass  # the screens read the same files and show the error
+        except Exception:  # a bug must not end the polling
+            log.exception("Checking the disk for changes failed")
 
     def _renew_preview(self) -> None:
         plan = self.preview()
@@ -97,19 +97,22 @@ class Desk:
         self._old_preview_at = revision
 
     def at(self, stage: object = None) -> Session:
-        """The session of the stage with this name, one that was worked on here; the present one for None.
+        """The session of the stage named `stage`, if it was opened here; the present session for None.
 
-        A page may still show the stage before: what it sends is for that one. Raises `StageError` for any other.
+        A page may still show the previous stage, and its requests belong to that one. Raises `StageError` for any other
+        stage.
         """
         if stage is None:
             return self.session
         found = self._stages.get(stage) if isinstance(stage, str) else None
         if found is None:
-            raise StageError(f"The page shows a stage that is not open here, but {self.session.stage.name}. Reload it.")
+            raise StageError(
+                f"This page shows a stage that is not open; {self.session.stage.name} is. Reload the page."
+            )
         return found
 
     def embed(self) -> None:
-        """Compute missing embeddings, then previews, while nobody asks for anything else."""
+        """Compute missing embeddings, then previews, at low priority: any other job interrupts this one."""
         session = self.session
 
         def work(progress: Progress, stop: Stop) -> None:
@@ -119,7 +122,9 @@ class Desk:
         self.jobs.start(EMBEDDING, work, yields=True)
 
     def train(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
-        """Train in the background; each epoch becomes a note of the job, a `Lap`. Raises `TrainingError`."""
+        """Train in the background; each epoch is noted in the job as a `Lap`. Raises `TrainingError` for invalid
+        options.
+        """
         options.check()
         session = self.session
 
@@ -137,20 +142,20 @@ class Desk:
         self._start(TRAINING, work)
 
     def train_again(self) -> None:
-        """Begin the training that was killed anew, as it was asked for. Raises `TrainingError` when there is none."""
+        """Restart a training that was killed, with its options. Raises `TrainingError` if there is none."""
         lost = self.session.interrupted_training()
         if lost is None:
             raise TrainingError("No training was interrupted. Start a new one.")
         self.train(lost.options)
 
     def stop_training(self) -> None:
-        """Stop the training, and nothing else."""
+        """Stop the running job if it is a training."""
         job = self.jobs.state()
         if job and job.name == TRAINING:
             self.jobs.cancel()
 
     def dry_run(self, threshold: float) -> None:
-        """Plan a cull in the background; embeddings that are missing come first."""
+        """Plan a cull in the background, after computing missing embeddings."""
         session = self.session
 
         def work(progress: Progress, stop: Stop) -> Plan:
@@ -161,9 +166,9 @@ class Desk:
         self._start(DRY_RUN, work)
 
     def cull(self, link: str = "copy", plan: Plan | None = None) -> None:
-        """Carry out `plan`, by default the last preview, whose job then comes to a `Made`.
+        """Carry out `plan`, by default the last preview. The job's result is a `Made`.
 
-        Raises `CullRefused` where there is none, or where what it promised is no longer what would be done.
+        Raises `CullRefused` if there is no plan, or if carrying it out would no longer keep the same files.
         """
         promised, session = plan or self.preview(), self.session
         if promised is None:
@@ -177,18 +182,20 @@ class Desk:
         self._start(CULL, work)
 
     def shown(self, token: str | None) -> Plan:
-        """The preview that a page shows, by its `preview_token`. Raises `CullRefused` where it is not the last one."""
+        """The preview with this `preview_token`. Raises `CullRefused` if it is not the latest."""
         plan = self.preview()
         if plan is None:
             raise CullRefused("Make a dry run first.")
         if preview_token(plan) != token:
             raise CullRefused(
-                f"Another preview was made meanwhile: it keeps {len(plan.kept)} photos. Look at it, then press again."
+                f"There is a newer preview: it keeps {len(plan.kept)} photos. Check it, then press again."
             )
         return plan
 
     def take_back(self) -> None:
-        """Move the next stage aside in the background: every file is compared with the manifest first."""
+        """Undo the last cull in the background: verify every file against the manifest, then move the next stage
+        aside.
+        """
         session = self.session
         self._start(TAKE_BACK, lambda progress, stop: session.undo_cull(progress=progress))
 
@@ -198,12 +205,12 @@ class Desk:
         return job if job and job.number > self._turned else None
 
     def latest_cull(self) -> Job | None:
-        """The newest job of dry run, cull and taking back; what fills the time between them is no news here."""
+        """The newest dry run, cull or undo job on this stage. Embedding jobs between them don't count."""
         found = [job for name in (DRY_RUN, CULL, TAKE_BACK) if (job := self.latest(name))]
         return max(found, key=lambda job: job.number, default=None)
 
     def preview(self) -> Plan | None:
-        """The plan of the last dry run, if it ended well and no cull came after it, whatever changed since."""
+        """The plan of the last dry run, if it succeeded and no cull or undo followed. It may be stale."""
         job = self.latest_cull()
         if job is None or job.name != DRY_RUN or job.status != DONE:
             return None
@@ -211,32 +218,32 @@ class Desk:
         return plan
 
     def planned(self) -> Plan | None:
-        """The preview, as long as the answers, scores and photos are those that it was made from."""
+        """The preview, unless labels, scores or photos changed since it was made."""
         plan, training, job = self.preview(), self.latest(TRAINING), self.latest_cull()
         if plan is None or (training and job and training.number > job.number) or not self.session.is_current(plan):
             return None
         return plan
 
     def go_on(self) -> None:
-        """Turn to the stage that a cull made. Raises `StageError` where there is none."""
+        """Switch to the stage that a cull made. Raises `StageError` if there is none."""
         new = self.session.stage.next
         if not new.manifest.exists():
             raise StageError(f"There is no {new.name} yet. Cull {self.session.stage.name} first.")
         self._turn(new)
 
     def go_back(self) -> None:
-        """Turn to the stage before. Raises `StageError` where there is none."""
+        """Switch to the previous stage. Raises `StageError` if there is none."""
         old = self.session.stage.previous
         if not old.folder.exists():
             raise StageError(f"There is no stage before {self.session.stage.name}.")
         self._turn(old)
 
     def _start(self, name: str, work: Work) -> None:
-        with self._lock:  # the stage doesn't change between a look at it and the start
+        with self._lock:  # the stage can't be switched meanwhile
             self.jobs.start(name, work)
 
     def _turn(self, stage: Stage) -> None:
-        """Work on another stage from now on, and embed what it lacks."""
+        """Switch to another stage and compute its missing embeddings."""
         with self._lock:
             job = self.jobs.state()
             if job and job.running and job.name != EMBEDDING:
@@ -248,12 +255,12 @@ class Desk:
 
 
 def preview_token(plan: Plan) -> str:
-    """What names a preview: another one for other answers, scores, photos, or another threshold."""
+    """Identifies a preview: changes with the labels, scores, photos or threshold."""
     return f"{plan.revision} {plan.threshold}"
 
 
 def _still_true(session: Session, promised: Plan) -> Plan:
-    """The plan as it would be made now, which places the same files. Raises `CullRefused` for another."""
+    """The plan as it would be made now. Raises `CullRefused` if it keeps other files than `promised`."""
     if session.is_current(promised):
         return promised
     now = session.plan_cull(promised.threshold)
@@ -261,5 +268,5 @@ def _still_true(session: Session, promised: Plan) -> Plan:
         return now
     raise CullRefused(
         f"Answers, scores or photos changed since the preview: {len(now.kept)} photos would be kept now, not "
-        f"{len(promised.kept)}. Look at the new preview, then press again."
+        f"{len(promised.kept)}. Check the new preview, then press again."
     )

@@ -1,8 +1,9 @@
-"""Files on their way to a public page, outside of every workspace: bounded in number and bytes, in all and by sender.
+"""Uploads in progress on a public page, kept outside all workspaces. Limited in number and bytes, in total and per
+sender.
 
-    <folder>/.imlcull-….tmp/sent     what has come so far; deleted with its folder when the upload ends
+    <folder>/.imlcull-….tmp/sent     the bytes received so far; deleted with its folder when the upload ends
 
-Knows nothing of visitors or pages.
+Independent of visitors and pages.
 """
 
 import shutil
@@ -19,20 +20,20 @@ from ..project.companions import DECODABLE_SUFFIXES, photo_suffix
 from ..project.files import temporary_sibling, unwritable
 
 AT_ONCE = 24
-"""Uploads at a time, of all."""
+"""Concurrent uploads in total."""
 EACH = 4
-"""Of one sender."""
+"""Concurrent uploads per sender."""
 _ROOM_FOR_ALL, _ROOM_EACH = 6, 2
-"""Bytes on their way, in all and of one sender, as multiples of what one visitor may keep."""
+"""Bytes in transit, in total and per sender, as multiples of one visitor's quota."""
 _LONGEST_LOOK = 60.0
-"""Seconds in which an archive has to show a photo."""
+"""Seconds in which a decodable photo has to be found in an archive."""
 
 
 class Upload:
-    """One file on its way. One thread at a time."""
+    """One file being uploaded. Not thread-safe."""
 
     def __init__(self, folder: Path, incoming: "Incoming", sender: str) -> None:
-        """`folder`: its own."""
+        """`folder`: a temporary folder for this upload alone."""
         self.folder = folder
         self.path = folder / "sent"
         self.size = 0
@@ -40,7 +41,7 @@ class Upload:
         self._sender = sender
 
     def append(self, piece: bytes) -> None:
-        """Raises `UploadRefused`, `StorageError`."""
+        """Append received bytes. Raises `UploadRefused`, `StorageError`."""
         self._incoming.take_room(self, self._sender, len(piece))
         try:
             with self.path.open("ab") as file:
@@ -49,12 +50,12 @@ class Upload:
             raise unwritable(self.path, error) from error
 
     def discard(self) -> None:
-        """Delete what is left of it."""
+        """Delete the upload's folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Incoming:
-    """All files on their way. Threads may share it."""
+    """All uploads in progress. Thread-safe."""
 
     def __init__(self, folder: Path, room: int) -> None:
         """`room`: bytes that one visitor may keep."""
@@ -67,10 +68,10 @@ class Incoming:
 
     @contextmanager
     def receive(self, sender: str) -> Iterator[Upload]:
-        """Make room for one file; what is left of it at the end is deleted. Raises `UploadRefused`, `StorageError`."""
+        """Reserve a slot for one upload; its folder is deleted at the end. Raises `UploadRefused`, `StorageError`."""
         with self._lock:
             if self._uploads[sender] >= EACH:
-                raise UploadRefused("Other photos of yours are on their way. Wait until they are here.")
+                raise UploadRefused("Your other photos are still being uploaded. Wait until they are done.")
             if self._uploads.total() >= AT_ONCE:
                 raise UploadRefused("Too many people are sending photos at the moment. Try again in a minute.")
             self._uploads[sender] += 1
@@ -86,11 +87,11 @@ class Incoming:
             upload.discard()
             with self._lock:
                 self._live.discard(upload.folder)
-                self._uploads = self._uploads - Counter({sender: 1})  # without those who have none
+                self._uploads = self._uploads - Counter({sender: 1})  # drops senders at zero
                 self._bytes = self._bytes - Counter({sender: upload.size})
 
     def take_room(self, upload: Upload, sender: str, size: int) -> None:
-        """Count bytes before they are written. Raises `UploadRefused`."""
+        """Reserve bytes before they are written. Raises `UploadRefused`."""
         with self._lock:
             is_too_much = self._bytes[sender] + size > _ROOM_EACH * self._room
             if is_too_much or self._bytes.total() + size > _ROOM_FOR_ALL * self._room:
@@ -99,13 +100,13 @@ class Incoming:
             upload.size += size
 
     def is_live(self, folder: Path) -> bool:
-        """Whether this is the folder of an upload, and not what an earlier program left."""
+        """Whether `folder` belongs to a running upload; otherwise it is a leftover of an earlier run."""
         with self._lock:
             return folder in self._live
 
 
 def check_readable(folder: Path) -> None:
-    """Raise `UploadRefused` unless one of the photos below `folder` can be decoded."""
+    """Raise `UploadRefused` unless some photo below `folder` can be decoded."""
     until, reasons = time.monotonic() + _LONGEST_LOOK, []
     for path in sorted(folder.rglob("*")):
         if photo_suffix(path.name) not in DECODABLE_SUFFIXES or not path.is_file():

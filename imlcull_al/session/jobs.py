@@ -1,10 +1,10 @@
-"""Long work in a background thread, one job at a time, whose state any number of pages may read.
+"""Runs long work in a background thread, one job at a time. Any number of pages may poll its state.
 
     jobs.start("embedding", lambda progress, stop: session.prepare(progress=progress, stop=stop), yields=True)
     jobs.state()    # Job(name="embedding", status="running", what="embedding", done=120, total=360, ...)
 
-A job outlives the page that started it. Work that `yields` makes room for what a person asks for: it is stopped, and
-goes on after the other job has ended. Knows nothing of pages, photos or sessions.
+A job outlives the page that started it. Work started with `yields` is preempted by any other job and resumes after it.
+Independent of pages, photos and sessions.
 """
 
 import logging
@@ -28,19 +28,19 @@ log = logging.getLogger(__name__)
 RUNNING, DONE, FAILED, CANCELLED, WAITING = "running", "done", "failed", "cancelled", "waiting"
 Work = Callable[[Progress, Stop], Any]
 SLICE = 60.0
-"""Seconds after which work that yields gives its turn to whoever waits for one."""
+"""Seconds after which preemptible work gives up its turn to waiting jobs."""
 _SECONDS_BETWEEN_LOOKS = 0.2
 _NICENESS = 5
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands: what it does now, how far that is, and how it ended.
+    """Snapshot of a job: its current step, its progress, and how it ended.
 
-    `number` counts jobs from 1; `revision` grows with every change, over all jobs. `seconds`: since the start, or how
-    long it took; `seconds_left`: of what it does now, None while unknown. `notes`: what the work put down on its way.
-    `result`: what the work returned. `error`: the sentence of a failed or cancelled job. `stopping`: it was asked to
-    stop, and ends at its next step.
+    `number` counts jobs from 1; `revision` increases with every change, across all jobs. `seconds`: elapsed, or total
+    once ended; `seconds_left`: estimate for the current step, None if unknown. `notes`: values recorded by the work.
+    `result`: return value of the work. `error`: message of a failed or canceled job. `stopping`: stop was requested;
+    the job ends at its next step.
     """
 
     number: int
@@ -59,13 +59,13 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it is still at work."""
+        """Whether the job is still running."""
         return self.status == RUNNING
 
 
 @dataclass
 class _Task:
-    """What is being run, beside the `Job` that pages see."""
+    """Internal state of the running work, beside the `Job` that pages see."""
 
     name: str
     work: Work
@@ -73,13 +73,13 @@ class _Task:
     started: float
     stop: threading.Event
     reports: deque[tuple[float, int]]
-    worked: float = 0.0  # seconds, in earlier turns
-    gives_way: bool = False  # to other visitors, until its next turn
+    worked: float = 0.0  # seconds spent in earlier turns
+    gives_way: bool = False  # yielded to other visitors until its next turn
     thread: threading.Thread | None = None
 
 
 class Jobs:
-    """Runs at most one job at a time and remembers the latest of each name. Threads may share it."""
+    """Runs at most one job at a time and remembers the latest of each name. Thread-safe."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class Jobs:
         visitor: str = "",
         longest: float = math.inf,
     ) -> None:
-        """No job yet. `turns`: as many jobs of all visitors that share it run at once; the others wait for theirs.
-        `longest`: seconds of work after which a job is asked to stop.
+        """`turns`: limits how many jobs run at once among all visitors that share it; the others queue. `longest`:
+        seconds of work after which a job is asked to stop.
         """
         self._longest = longest
         self._visitor = visitor
@@ -112,7 +112,7 @@ class Jobs:
             return self._job
 
     def latest(self, name: str) -> Job | None:
-        """The last job of this name as it stands, also when others came after it."""
+        """The last job of this name, even if others followed."""
         with self._lock:
             now = self.state()
             return now if now and now.name == name else self._latest.get(name)
@@ -120,8 +120,8 @@ class Jobs:
     def start(self, name: str, work: Work, *, yields: bool = False) -> None:
         """Run `work(progress, stop)` in the background. Raises `StageError` while another job runs.
 
-        `yields`: fill the time in which nobody asks for anything. Another start stops this work instead of being
-        refused, and it begins anew after every other job, until somebody cancels it.
+        `yields`: preemptible low-priority work. A later `start` interrupts it instead of being refused, and it restarts
+        after every other job until it is canceled.
         """
         with self._lock:
             self._make_room()
@@ -140,24 +140,24 @@ class Jobs:
             self._change(self._task, stopping=True)
 
     def close(self) -> None:
-        """Stop, and start nothing any more: the server ends."""
+        """Cancel the running job and refuse new ones: the server is shutting down."""
         self._is_closing.set()
         with self._lock:
             self._closed = True
             self.cancel()
 
     def wait_until_closed(self, seconds: float) -> bool:
-        """Whether the server ends, after at most so many seconds."""
+        """Wait up to `seconds` for `close`. Whether it was called."""
         return self._is_closing.wait(seconds)
 
     def note(self, value: object) -> None:
-        """Put something down for the pages to read; called by the work itself."""
+        """Record a value in the job's notes. Called by the work itself."""
         with self._lock:
-            assert self._task and self._job  # only the work comes here
+            assert self._task and self._job  # only called by running work
             self._change(self._task, notes=(*self._job.notes, value))
 
     def wait(self, timeout: float | None = None, name: str | None = None) -> Job | None:
-        """The present job, or the last of this name, once it has ended, or as it stands after `timeout` seconds."""
+        """Join the present job, or the last one of this name, for at most `timeout` seconds, and return its state."""
         task = self._tasks.get(name) if name else self._task
         if task is None or task.thread is None:
             return None
@@ -165,7 +165,7 @@ class Jobs:
         return self.latest(task.name)
 
     def _make_room(self) -> None:
-        """Stop what yields; refuse while anything else runs."""
+        """Preempt work that yields. Raises `StageError` if any other job is running."""
         if self._closed:
             raise StageError("The server is stopping. Start it again first.")
         if not (self._task and self._job and self._job.running):
@@ -186,19 +186,19 @@ class Jobs:
 
     def _run(self, task: _Task, before: threading.Thread | None) -> None:
         if before:
-            before.join()  # two at once would share the processor, and the cache
+            before.join()  # two at once would compete for the CPU and the cache
         _give_way()
         working_for.set(f"jobs of {self._visitor}")
         ending = self._in_turn(task)
         with self._lock:
             if task is not self._task:
-                return  # it made room; what it has to say is not news
+                return  # preempted: a newer job owns the state
             self._change(task, **ending, seconds=self._clock() - task.started, seconds_left=None, stopping=False)
             if self._filling and not task.yields and not self._closed:
                 self._begin(*self._filling, yields=True)
 
     def _in_turn(self, task: _Task) -> dict[str, Any]:
-        """Do the work in a turn; work that yields, in as many turns as others leave it."""
+        """Do the work in one turn; work that yields may take several."""
         if self._turns is None:
             return self._outcome(task, lambda: False)
         while True:
@@ -218,12 +218,12 @@ class Jobs:
                 return ending
 
     def _gives_way(self, task: _Task, turns: Turns, since: float) -> bool:
-        """Whether work that can go on later has to let others go first."""
+        """Whether preemptible work has used up its slice while others wait."""
         task.gives_way = task.yields and self._clock() - since > SLICE and turns.others_wait(self._visitor)
         return task.gives_way
 
     def _outcome(self, task: _Task, gives_way: Callable[[], bool]) -> dict[str, Any]:
-        """Do the work; how it ended."""
+        """Do the work and return the fields that describe how it ended."""
 
         def progress(what: str, done: int, total: int) -> None:
             self._progress(task, what, done, total)
@@ -239,7 +239,7 @@ class Jobs:
             return {"status": CANCELLED, "error": str(error)}
         except ImlcullError as error:
             return {"status": FAILED, "error": str(error)}
-        except Exception as error:  # a defect must end the job too, or no other could ever start
+        except Exception as error:  # a bug must end the job too, or no other could start
             log.exception("The %s failed", task.name)
             return {"status": FAILED, "error": defect(error)}
 
@@ -258,8 +258,8 @@ class Jobs:
 
 
 def _give_way() -> None:
-    """Let people go first: this thread, and those it starts, get what they leave of the processor. Only Linux ranks a
-    thread apart from its process.
+    """Lower the scheduling priority of this thread and its children, so that requests go first. Only Linux has a
+    priority per thread.
     """
     if sys.platform == "linux":
         with suppress(OSError):
@@ -267,6 +267,6 @@ def _give_way() -> None:
 
 
 def defect(error: Exception) -> str:
-    """The sentence for an error that nobody thought of; which file the system refused stands in the log alone."""
+    """Message for an unexpected error. The path of an `OSError` goes to the log only."""
     what = error.strerror if isinstance(error, OSError) and error.strerror else error
     return f"This is a defect, please report it: {type(error).__name__}: {shown(str(what))}"

@@ -1,6 +1,6 @@
-"""Who is being shown which photo, so that two tabs or two people never get the same one. Arithmetic on keys and times.
+"""Leases on photos, so that two tabs or two people are never shown the same photo. Pure arithmetic on keys and times.
 
-A lease ends with the answer, or after `SECONDS` without a sign of its visitor. Knows nothing of photos or pages.
+A lease ends with the answer, or after `SECONDS` of inactivity. Independent of photos and pages.
 """
 
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ SECONDS = 120.0
 
 
 class Leases:
-    """Key → visitor and time of the last sign. Not safe to share between threads without a lock."""
+    """Maps key → (visitor, time of last activity). Not thread-safe."""
 
     def __init__(self) -> None:
-        """Nobody is shown anything."""
+        """Starts without leases."""
         self._held: dict[str, tuple[str, float]] = {}
 
     def take(self, visitor: str, ranked: Iterable[str], count: int, now: float) -> list[str]:
-        """The first `count` keys of `ranked` that no other visitor holds, now held by `visitor` until `now` + SECONDS.
+        """Lease to `visitor` the first `count` keys of `ranked` that no other visitor holds, until `now` + SECONDS.
 
-        What the visitor held before and doesn't get again is free.
+        The visitor's other leases are released.
         """
         self._drop_old(now)
         taken: list[str] = []
@@ -33,16 +33,16 @@ class Leases:
         return taken
 
     def free(self, key: str) -> None:
-        """The photo was answered."""
+        """Release the lease of an answered photo."""
         self._held.pop(key, None)
 
     def held_by_others(self, visitor: str, now: float) -> set[str]:
-        """The photos that others than this visitor hold."""
+        """Keys leased to other visitors."""
         self._drop_old(now)
         return {key for key, (holder, _) in self._held.items() if holder != visitor}
 
     def visitors(self, now: float) -> int:
-        """How many hold something."""
+        """Number of visitors that hold a lease."""
         self._drop_old(now)
         return len({visitor for visitor, _ in self._held.values()})
 

@@ -1,4 +1,4 @@
-"""Who gets a place on a public page, and who gives way where all are taken; arithmetic only."""
+"""Admission to a public page: who gets a workspace, and which idle workspace is evicted for it. Pure arithmetic."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,12 +6,12 @@ from typing import NamedTuple
 from ..errors import UploadRefused
 
 IDLE = 60 * 60.0
-"""Seconds without a sign of its visitor after which a workspace may give way."""
+"""Seconds of inactivity after which a workspace may be evicted."""
 
 
 class Held(NamedTuple):
-    """A workspace: from where it was sent, empty for unknown, when it was last used, whether anything was answered
-    there, and whether a job runs or photos come.
+    """A workspace: the sender's address (empty if unknown), when it was last used, whether any photo was labeled, and
+    whether a job or an upload is running.
     """
 
     name: str
@@ -22,10 +22,11 @@ class Held(NamedTuple):
 
 
 def gives_way(held: Sequence[Held], sender: str, now: float, most: int, each: int) -> str | None:
-    """Who has to go so that `sender` gets a place; None where there is one. `most`: places in all; `each`: of a sender.
+    """The workspace to evict to make room for `sender`; None if there is room. `most`: limit of workspaces; `each`: per
+    sender.
 
-    Of the idle ones that goes first in which nothing was answered, then the one that was unused longest; whoever holds
-    all that one sender may hold makes room among their own. Raises `UploadRefused` where nobody is idle.
+    Only idle workspaces are evicted, those without labels first, then the least recently used. A sender at its own
+    limit evicts one of its own. Raises `UploadRefused` if none is idle.
     """
     own = [one for one in held if sender and one.sender == sender]
     if len(own) >= each:

@@ -1,7 +1,7 @@
-"""What other programs change beside a running page: the model, the photos of a stage, the stage that a cull makes.
+"""Detects changes that other programs make while the page runs: the model, the photos of a stage, the next stage.
 
-A look costs one `stat` of each folder and of a few files; photos that were overwritten in place are found by turns, a
-few thousand a look. Knows nothing of answers, which `labels` follows by itself, nor of what is done about a change.
+One poll costs a `stat` of each folder and of a few files. Photos overwritten in place are found in rotation, a few
+thousand per poll. Independent of labels, which `labels` follows itself, and of how changes are handled.
 """
 
 from collections.abc import Mapping
@@ -11,32 +11,32 @@ from ..project.originals import State, stat_of
 from ..project.stages import Stage
 
 A_LOOK = 2000
-"""Photos looked at by turns: a stage of 100,000 takes fifty looks."""
+"""Photos checked per poll: a stage of 100,000 takes fifty polls."""
 
 
 def model_state(stage: Stage) -> tuple[State, State]:
-    """Another value for another model file of this stage, or of the one before, whose encoder it may take over."""
+    """Changes with the model file of this stage, or of the previous one, whose encoder this stage may adopt."""
     return stat_of(stage.model), stat_of(stage.previous.model)
 
 
 def next_state(stage: Stage) -> tuple[State, State]:
-    """Another value when the next stage or its manifest came, went or was replaced."""
+    """Changes when the next stage or its manifest appears, disappears or is replaced."""
     folder = stat_of(stage.next.folder)
     return (0, 0, folder[2]), stat_of(stage.next.manifest)
 
 
 class Photos:
-    """The photos of a listing, as they were at the last look. For one thread."""
+    """File states of the photos of a listing at the last poll. Not thread-safe."""
 
     def __init__(self, listing: Listing, paths: Mapping[str, str]) -> None:
-        """Nothing is looked at yet but the folders, when they were listed."""
+        """Only the folders' states are known at first, from the listing."""
         self._folders = listing.folders
         self._paths = list(paths.values())
         self._states: list[State | None] = [None] * len(self._paths)
         self._at = 0
 
     def have_changed(self) -> bool:
-        """Whether a photo came, went or was replaced since it was listed, or looked at last; false again afterwards."""
+        """Whether a photo was added, removed or replaced since the listing or the last poll. Resets."""
         now = {folder: stat_of(folder)[1] for folder in self._folders}
         is_new, self._folders = now != self._folders, now
         return self._some_are_new() or is_new

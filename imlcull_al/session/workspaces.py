@@ -1,14 +1,14 @@
-"""A project of their own for each visitor of a public page, which nobody else can see and which expires.
+"""Private, expiring projects for the visitors of a public page.
 
-    <folder>/<hash of a token>/photos/stage_1/      what the visitor sent
-                              /photos/…             what came of it
+    <folder>/<hash of a token>/photos/stage_1/      the uploaded photos
+                              /photos/…             everything derived from them
                               /cache/               embeddings and previews
-                              /sender               a hash of the address that it was sent from
-             /.imlcull-….tmp/                       a file on its way (see `incoming`), or what is being deleted
+                              /sender               a hash of the uploader's address
+             /.imlcull-….tmp/                       an upload in progress (see `incoming`), or a folder being deleted
 
-The token is the only key to a workspace: it is given to the visitor once, with the first photo that can be decoded, and
-not stored. Whatever a workspace holds is deleted `SECONDS` after its last use; where all places are taken, one that is
-idle gives way (see `places`). A token whose workspace was deleted never leads anywhere again.
+The token is the only key to a workspace. The visitor receives it once, with the first photo that can be decoded, and it
+is not stored. A workspace is deleted `SECONDS` after its last use. If all places are taken, an idle one is evicted (see
+`places`). The token of a deleted workspace is never valid again.
 """
 
 import hashlib
@@ -37,35 +37,35 @@ from .session import Session, open_session
 
 SECONDS = 24 * 60 * 60.0
 MOST = 100
-"""Workspaces at a time."""
+"""Maximum number of workspaces."""
 EACH = 10
-"""Of them, sent from one address; behind one there may be a school."""
+"""Maximum per address; a whole school may share one."""
 AT_ONCE = 2
-"""Jobs of all visitors that run at once; a free Space has two processors."""
+"""Jobs of all visitors that run at once; a free Space has two CPU cores."""
 LONGEST = 30 * 60.0
-"""Seconds of one job, so that nobody keeps the others waiting for ever."""
+"""Maximum seconds per job, so that nobody keeps the others waiting forever."""
 FREE = 4 << 30
-"""Bytes of the disk that are left alone."""
+"""Bytes of the disk to leave free."""
 _STAGES = 3
-"""A project may take so many times the room for photos: a cull copies them."""
-_UPLOADS = 2  # at once by one visitor
+"""A project may use this multiple of the photo quota, because a cull copies photos."""
+_UPLOADS = 2  # concurrent, per visitor
 _SECONDS_TO_STOP = 5
-_MOST_OPEN = 12  # desks in memory; the others are on the disk
-_IDLE = 10 * 60.0  # seconds after which a desk may be put away
-_GONE = "There are no photos of yours here, or not any more. Send some first."
+_MOST_OPEN = 12  # desks kept in memory; the others can be reopened from disk
+_IDLE = 10 * 60.0  # seconds after which a desk may be closed
+_GONE = "You have no photos here, or they were deleted. Send some first."
 DELETED = "Your photos were deleted. Reload the page to start anew."
 
 
 class Workspace:
-    """One visitor's project; what is done in it goes through its desk. Threads may share it."""
+    """One visitor's project. Everything done in it goes through its desk. Thread-safe."""
 
     def __init__(self, folder: Path, model: str | None, limits: Limits, turns: Turns) -> None:
-        """The folder must be there."""
+        """`folder` must exist."""
         self.folder = folder
         self.limits = limits
         self._model = model
         self._turns = turns
-        # Two locks: a look at the desk must not wait until a large archive is unpacked.
+        # Two locks, so that access to the desk doesn't wait for a large archive to be unpacked.
         self._opening, self._adding = threading.RLock(), threading.Lock()
         self._desk: Desk | None = None
         self._uploads = 0
@@ -73,17 +73,17 @@ class Workspace:
 
     @property
     def project(self) -> Path:
-        """What the visitor has, all of it."""
+        """The visitor's project folder."""
         return self.folder / "photos"
 
     @property
     def stage(self) -> Stage:
-        """The stage at which the visitor is: photos that are sent go there."""
+        """The stage that the visitor is working on; uploads go there."""
         return self._desk.session.stage if self._desk else self.latest
 
     @property
     def latest(self) -> Stage:
-        """The stage that the last cull made, or the first."""
+        """The last stage made by a cull, or the first stage."""
         try:
             return open_stage(self.project)
         except StageError:
@@ -91,10 +91,10 @@ class Workspace:
 
     @contextmanager
     def incoming(self) -> Iterator[None]:
-        """Photos are on their way as long as this is held. Raises `UploadRefused` for too many uploads at once."""
+        """Held during an upload. Raises `UploadRefused` if the visitor has too many uploads at once."""
         with self._opening:
             if self._uploads >= _UPLOADS:
-                raise UploadRefused("Other photos of yours are on their way. Wait until they are here.")
+                raise UploadRefused("Your other photos are still being uploaded. Wait until they are done.")
             self._uploads += 1
         try:
             yield
@@ -103,16 +103,16 @@ class Workspace:
                 self._uploads -= 1
 
     def check_room(self) -> None:
-        """Raise `UploadRefused` where the disk is nearly full."""
+        """Raise `UploadRefused` if the disk is nearly full."""
         _check_disk(self.folder, FREE)
 
     def check_open(self) -> None:
-        """Raise `NoWorkspace` once it was deleted."""
+        """Raise `NoWorkspace` if the workspace was deleted."""
         if self._closed:
             raise NoWorkspace(DELETED)
 
     def add(self, sent: Path, name: str) -> Added:
-        """Take in a photo or an archive of photos. Raises `UploadRefused`, `StorageError`, `NoWorkspace`."""
+        """Add a photo or an archive of photos. Raises `UploadRefused`, `StorageError`, `NoWorkspace`."""
         with self._adding:
             self.check_open()
             self.check_room()
@@ -122,7 +122,7 @@ class Workspace:
 
     @property
     def desk(self) -> Desk:
-        """The desk, opened when it is first asked for. Raises `NoWorkspace` before the first photo was sent."""
+        """The desk, opened lazily. Raises `NoWorkspace` before the first upload."""
         with self._opening:
             if self._closed:
                 raise NoWorkspace(_GONE)
@@ -141,27 +141,27 @@ class Workspace:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job runs, or photos are on their way."""
+        """Whether a job or an upload is running."""
         job = self._desk.jobs.state() if self._desk else None
         return self._uploads > 0 or (job is not None and job.running)
 
     def stop(self) -> None:
-        """Ask what runs to stop, and start nothing any more."""
+        """Cancel the running job and refuse new ones."""
         self._closed = True
         if self._desk:
             self._desk.jobs.close()
 
     def close(self, seconds: float | None = _SECONDS_TO_STOP) -> bool:
-        """Stop, and wait so long until that is done; whether it is. Then everything is on the disk."""
+        """Stop, and wait up to `seconds`. Whether the job has ended; if so, everything is on disk."""
         self.stop()
         with self._adding, self._opening:
-            self.stop()  # what was opened just now, too
+            self.stop()  # a desk may have been opened meanwhile
             job = self._desk.jobs.wait(seconds) if self._desk else None
             return job is None or not job.running
 
 
 class _VisitorsDesk(Desk):
-    """A desk in bounded room."""
+    """A desk with a storage quota."""
 
     def __init__(self, session: Session, jobs: Jobs, room: int) -> None:
         """`room`: bytes that the project may take."""
@@ -169,15 +169,17 @@ class _VisitorsDesk(Desk):
         self._room = room
 
     def cull(self, link: str = "copy", plan: Plan | None = None) -> None:
-        """As `Desk.cull`. Raises `CullRefused` where a further stage would take too much room."""
+        """As `Desk.cull`. Raises `CullRefused` if another stage would exceed the quota."""
         stage = self.session.stage
         if usage(stage.project)[0] + usage(stage.folder)[0] > self._room:
-            raise CullRefused("There is no room for another stage. Download what you have, delete it, and start anew.")
+            raise CullRefused(
+                "There is no room for another stage. Download your photos, delete them here, and start over."
+            )
         super().cull(link, plan)
 
 
 class Workspaces:
-    """The workspaces below one folder. Threads may share it."""
+    """All workspaces in one folder. Thread-safe."""
 
     def __init__(
         self,
@@ -186,7 +188,7 @@ class Workspaces:
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Those that were left there are found again. Raises `StorageError` for a folder that can't be written."""
+        """Existing workspaces in `folder` are picked up. Raises `StorageError` if the folder is not writable."""
         self.folder = absolute(folder)
         self.limits = limits
         self._model = model
@@ -195,7 +197,7 @@ class Workspaces:
         self._turns = Turns(AT_ONCE)
         self._incoming = Incoming(self.folder, limits.total)
         self._open: dict[str, Workspace] = {}
-        self._removed: dict[str, Workspace] = {}  # a job of theirs may still be at its last step
+        self._removed: dict[str, Workspace] = {}  # their jobs may still be finishing a step
         self._show_again = weakref.finalize(self, hide(self.folder))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -204,10 +206,10 @@ class Workspaces:
 
     @contextmanager
     def receive(self, token: str = "", sender: str = "") -> Iterator["Arrival"]:
-        """Let a visitor send a file; without a token, a newcomer, who gets one for a photo that can be decoded.
+        """Accept an upload. Without a token it comes from a newcomer, who gets a token with the first decodable photo.
 
-        `sender`: the address it comes from. Raises `UploadRefused`, `StorageError`, and `NoWorkspace` for the token of
-        a workspace that was deleted.
+        `sender`: the visitor's address. Raises `UploadRefused`, `StorageError`; `NoWorkspace` for the token of a
+        deleted workspace.
         """
         with ExitStack() as stack:
             workspace = None
@@ -219,9 +221,9 @@ class Workspaces:
             yield Arrival(self, stack.enter_context(self._incoming.receive(sender)), workspace, token, sender)
 
     def create(self, sender: str = "", made: Path | None = None) -> str:
-        """Give the folder `made` a place, by default an empty one, and return its token.
+        """Turn the folder `made`, by default an empty one, into a workspace and return its token.
 
-        Where all are taken, an idle workspace is deleted for it. Raises `UploadRefused` while there is none.
+        If all places are taken, an idle workspace is evicted. Raises `UploadRefused` if none is idle.
         """
         self.sweep()
         with self._lock:
@@ -243,12 +245,12 @@ class Workspaces:
         return token
 
     def has(self, token: str) -> bool:
-        """Whether a token leads to a workspace."""
+        """Whether `token` is valid."""
         name = _name(token)
         return name not in self._removed and (self.folder / name).is_dir()
 
     def find(self, token: str) -> Workspace:
-        """The workspace of a token, which lives on from now. Raises `NoWorkspace`."""
+        """The workspace of `token`; renews its expiry. Raises `NoWorkspace`."""
         name = _name(token)
         with self._lock:
             if not self.has(token):
@@ -256,31 +258,33 @@ class Workspaces:
             folder = self.folder / name
             found = self._opened(folder)
             self._open.pop(name, None)
-            self._open[name] = found  # the last one used is the last in the list
+            self._open[name] = found  # most recently used last
             self._touch(folder)
             surplus = [each for each in list(self._open)[:-_MOST_OPEN] if self._is_idle(self._open[each])]
             idle = [self._open.pop(each) for each in surplus]
-        for workspace in idle:  # opened again when its visitor comes back
+        for workspace in idle:  # reopened when its visitor returns
             workspace.close()
         return found
 
     def name_of(self, token: str) -> str | None:
-        """The name of its folder, or None where there is none. This is no visit: nothing lives on for it."""
+        """Folder name of the workspace of `token`, or None. Does not renew its expiry."""
         name = _name(token)
         return name if name not in self._removed and (self.folder / name).is_dir() else None
 
     def remove(self, token: str) -> None:
-        """Delete a workspace now. Raises `NoWorkspace`."""
+        """Delete the workspace of `token` now. Raises `NoWorkspace`."""
         with self._lock:
             workspace = self.find(token)
             self._forget(workspace)
         self._delete(workspace)
 
     def sweep(self) -> None:
-        """Delete what nobody used for `SECONDS`, and what is left of what was deleted; what is busy stays."""
+        """Delete workspaces unused for `SECONDS`, and leftovers of earlier deletions and uploads. Busy workspaces are
+        kept alive.
+        """
         expired = []
         for folder in self._folders():
-            with self._lock, suppress(OSError):  # it is gone
+            with self._lock, suppress(OSError):  # deleted meanwhile
                 workspace = self._open.get(folder.name)
                 if workspace and workspace.is_busy:
                     self._touch(folder)
@@ -294,7 +298,7 @@ class Workspaces:
                 shutil.rmtree(aside, ignore_errors=True)
 
     def close(self) -> None:
-        """Stop all jobs: the server ends."""
+        """Stop all jobs: the server is shutting down."""
         with self._lock:
             opened = list(self._open.values())
         for workspace in opened:
@@ -304,9 +308,10 @@ class Workspaces:
         self._show_again()
 
     def settle(self, upload: Upload, name: str, sender: str) -> tuple[Added, str]:
-        """Take in what a newcomer sent; what it was, and the token of the workspace that was made for it.
+        """Unpack a newcomer's upload and create a workspace for it. Returns what was added, and the token.
 
-        The workspace is made aside, and appears with all that it holds. Raises `UploadRefused`, `StorageError`.
+        The workspace is assembled in a temporary folder and appears by an atomic rename. Raises `UploadRefused`,
+        `StorageError`.
         """
         made = upload.folder / "workspace"
         try:
@@ -330,16 +335,16 @@ class Workspaces:
         return self._open.get(folder.name) or Workspace(folder, self._model, self.limits, self._turns)
 
     def _gives_way(self, sender: str) -> str | None:
-        """Who has to go for a newcomer. Raises `UploadRefused` while nobody may be made to."""
+        """The workspace to evict for a newcomer, or None. Raises `UploadRefused` if none may be evicted."""
         return gives_way(self._held(), _hashed(sender), self._clock(), MOST, EACH)
 
     def _held(self) -> list[Held]:
-        """All workspaces but those that are being deleted, as `places` sees them."""
+        """All workspaces, except those being deleted, as input for `places`."""
         held = []
         for folder in self._folders():
             if folder.name in self._removed:
                 continue
-            with suppress(OSError):  # it is gone
+            with suppress(OSError):  # deleted meanwhile
                 workspace = self._open.get(folder.name)
                 journals = (folder / "photos").glob("stage_*_cull_journal.jsonl")
                 sender = folder / "sender"
@@ -356,10 +361,10 @@ class Workspaces:
         return [each for each in self.folder.iterdir() if each.is_dir() and len(each.name) == len(_name(""))]
 
     def _is_idle(self, workspace: Workspace) -> bool:
-        """Whether nobody has looked at it for a while, and nothing runs in it."""
+        """Whether a workspace is unused for a while and runs nothing."""
         try:
             unused = self._clock() - workspace.folder.stat().st_mtime
-        except OSError:  # it is gone
+        except OSError:  # deleted meanwhile
             return True
         return unused > _IDLE and not workspace.is_busy
 
@@ -368,12 +373,14 @@ class Workspaces:
         os.utime(folder, (now, now))
 
     def _forget(self, workspace: Workspace) -> None:
-        """From here on its token leads nowhere."""
+        """Invalidate the workspace's token."""
         self._open.pop(workspace.folder.name, None)
         self._removed[workspace.folder.name] = workspace
 
     def _delete(self, workspace: Workspace) -> None:
-        """Delete what is forgotten. A job that doesn't stop in time may write once more: that goes when it ends."""
+        """Delete a forgotten workspace. If its job doesn't stop in time, it may still write; a thread deletes that
+        later.
+        """
         is_done = workspace.close()
         _set_aside(workspace.folder)
         if is_done:
@@ -388,12 +395,12 @@ class Workspaces:
 
 
 class Arrival:
-    """A file that a visitor sends: piece by piece, then `add`."""
+    """An upload from a visitor: `append` the pieces, then `add`."""
 
     def __init__(
         self, workspaces: Workspaces, upload: Upload, workspace: Workspace | None, token: str, sender: str
     ) -> None:
-        """`workspace`: where it goes; None for a newcomer's."""
+        """`workspace`: the destination; None for a newcomer."""
         self.token = token
         self._workspaces = workspaces
         self._upload = upload
@@ -401,14 +408,16 @@ class Arrival:
         self._sender = sender
 
     def append(self, piece: bytes) -> None:
-        """Raises `UploadRefused`, `StorageError`, and `NoWorkspace` once the workspace was deleted."""
+        """Append received bytes. Raises `UploadRefused`, `StorageError`, and `NoWorkspace` if the workspace was
+        deleted.
+        """
         if self._workspace:
             self._workspace.check_open()
         _check_disk(self._workspaces.folder, FREE)
         self._upload.append(piece)
 
     def add(self, name: str) -> Added:
-        """Take it in, by the name that the visitor gave it; a newcomer has a `token` then. Raises as `append`."""
+        """Add the file under the visitor's file name; afterwards a newcomer has a `token`. Raises as `append` does."""
         try:
             if self._workspace:
                 return self._workspace.add(self._upload.path, name)
@@ -419,7 +428,7 @@ class Arrival:
 
 
 def _set_aside(folder: Path) -> None:
-    """Delete a folder; what is in it goes after its name is free."""
+    """Delete a folder. It is renamed first, which frees its name at once."""
     aside = temporary_sibling(folder)
     with suppress(OSError):
         folder.rename(aside)
@@ -436,10 +445,10 @@ def _check_disk(folder: Path, wanted: int) -> None:
 
 
 def _hashed(sender: str) -> str:
-    """What is stored of an address: enough to tell two apart."""
+    """The stored form of an address: enough to tell two senders apart."""
     return _name(sender)[:16] if sender else ""
 
 
 def _name(token: str) -> str:
-    """The folder of a token; a list of folders gives no token away."""
+    """Folder name of a token: a hash, so that listing the folders reveals no token."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:40]

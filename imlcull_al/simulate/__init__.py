@@ -1,1 +1,1 @@
-"""Known answers, played through the same session."""
+"""Simulations with known labels, run through the same session as the page."""

@@ -1,8 +1,7 @@
-"""The main job played on the sample project, through the session that the page uses.
+"""The whole workflow on the sample project, through the session that the page uses.
 
-`prepare` makes and embeds the sample; `headless` lets a scripted photographer, who knows `sample_truth.csv`, answer,
-train and cull, and prints what happened at each step.
-Knows nothing of the page.
+`prepare` makes and embeds the sample. `headless` plays a scripted photographer who knows `sample_truth.csv`: label,
+train and cull, printing each step. Independent of the page.
 """
 
 import statistics
@@ -20,18 +19,18 @@ from ..training.options import Epoch, Options
 from . import sample
 
 TRAINING = Options(epochs=12, patience=4, batch_size=32)
-"""Short, so that the demonstration takes about a minute; the command line's defaults train for longer."""
+"""Short, so that the demo takes about a minute. The command line's defaults train for longer."""
 
 
 def prepare(folder: Path, model: str | None, cache_dir: Path | None, *, progress: Progress = silent) -> Session:
-    """Make the sample project in `folder`, unless it is there, and embed it. Raises `StageError`, `StorageError`."""
+    """Make the sample project in `folder`, unless it exists, and embed it. Raises `StageError`, `StorageError`."""
     folder = absolute(folder)
     sample.make_sample(folder, progress=progress)
     return open_session(folder, 1, model, cache_dir, progress=progress)
 
 
 def headless(session: Session, answers: int, say: Callable[[str], None], *, progress: Progress = silent) -> None:
-    """Answer, train, cull and embed the next stage; `say` gets a line for each step."""
+    """Label, train, cull and embed the next stage. `say` receives a line per step."""
     truth = sample.truth(session.stage.project)
     if session.stage.next.folder.exists():
         raise CullRefused(f"{session.stage.next.folder} exists: this sample was played already. Name a new folder.")
@@ -49,7 +48,7 @@ def _answer(session: Session, truth: dict[str, bool], answers: int, say: Callabl
     while len(seconds) < answers and (photo := session.next()):
         started = time.perf_counter()
         session.answer(photo.key, KEEP if truth.get(photo.key) else CULL)
-        session.next()  # the queue in its new order
+        session.next()  # forces the reordered queue
         seconds.append(time.perf_counter() - started)
         if len(seconds) % 20 == 0 and {KEEP, CULL} == set(session.labels().values()):
             say(f"{len(seconds):4d} answers: {_right(session.scores(), truth)}")

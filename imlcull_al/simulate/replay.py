@@ -1,11 +1,12 @@
-"""How many labels would it have taken: a photographer whose answers are known, played through the session.
+"""Measures label efficiency: how many labels a query strategy would have needed, by replaying known labels in a
+session.
 
-A table names photos and what the photographer decided. Some photos, whole groups of them, are held out; of the others
-a strategy asks one after the other, and after every few answers the scores of those held out are measured. Each
-strategy is played from several seeds, beside drawing photos at random. What is answered lies in a temporary folder.
+A table gives the photographer's decisions. Some photos, in whole groups, are held out. A strategy asks the others one
+by one, and every few labels the scores of the held-out photos are measured. Each strategy is replayed for several
+seeds, next to random sampling as the baseline. Labels go to a temporary folder.
 
-`curve.csv`: one row a strategy, seed and number of labels; columns as in `Measured`. `curve.png` shows it.
-Scores are those of the light head, from the first answer on: nothing is fine-tuned.
+`curve.csv`: one row per strategy, seed and number of labels; columns as in `Measured`. `curve.png` is its plot. All
+scores come from the light head; nothing is fine-tuned.
 """
 
 import os
@@ -37,18 +38,18 @@ from .truth import Truth, hold_out, read_truth
 BASELINE = "random"
 STRATEGIES = ("default", BASELINE, "uncertainty")
 FEWEST = 10
-"""Photos with a known answer."""
-_TRAINING = "files"  # a queue whose answers train, unlike those of the audit
-_MEMORY = Path("/dev/shm")  # a folder that no disk is behind, on Linux: an answer there is written in no time
+"""Minimum number of photos with a known label."""
+_TRAINING = "files"  # a queue whose labels train the head; spot checks don't
+_MEMORY = Path("/dev/shm")  # Linux tmpfs: fsync costs nothing there
 
 Choice = Iterator[tuple[str, str | None]]
-"""Photo keys, each with the queue it is answered in; None for the one that the session showed it in."""
+"""Photo keys, each with the queue to answer it in; None for the queue in which the session showed it."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How a replay is played. `held_out`: share of the photos, 0 … 1. `group_column`: by default the column `burst`,
-    where there is none the session's own bursts.
+    """Settings of a replay. `held_out`: share of the photos, 0 … 1. `group_column`: defaults to the column `burst` if
+    there is one, otherwise to the bursts that the session detects.
     """
 
     keep_column: str = "keep"
@@ -61,7 +62,7 @@ class Rules:
 
 
 class Measured(NamedTuple):
-    """The quality of the scores of the held-out photos after so many labels, those of the audit among them."""
+    """Quality of the scores of the held-out photos after `labels` labels, spot checks included."""
 
     strategy: str
     seed: int
@@ -74,7 +75,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured, for people. `about`: on which photos. `plot` is beside `table`."""
+    """Results of a replay, for display. `about`: describes the photos. `plot` lies next to `table`."""
 
     about: str
     rows: Sequence[Measured]
@@ -83,41 +84,41 @@ class Outcome:
 
     @property
     def strategies(self) -> list[str]:
-        """Those that were played, the baseline last."""
+        """The strategies that were played, the baseline last."""
         names = dict.fromkeys(row.strategy for row in self.rows)
         return sorted(names, key=lambda name: name == BASELINE)
 
     @property
     def labels(self) -> np.ndarray:
-        """(n,) how many labels had been given at each measurement."""
+        """(n,) number of labels at each measurement."""
         return np.unique([row.labels for row in self.rows])
 
     def curves(self, strategy: str, column: str = "average_precision") -> np.ndarray:
-        """(seeds, n)."""
+        """(seeds, n) values of `column`."""
         values = [getattr(row, column) for row in self.rows if row.strategy == strategy]
         return np.array(values).reshape(-1, len(self.labels))
 
     @cached_property
     def reached(self) -> Reached:
-        """The labels after which the strategy has the average precision that the baseline has at the end."""
+        """Labels at which the strategy reaches the baseline's final average precision."""
         return labels_to_reach(self.labels, self.curves(self.strategies[0]), self.curves(BASELINE)[:, -1])
 
     @property
     def headline(self) -> str:
-        """The answer in one line."""
+        """The result in one line."""
         strategy, level, last = self.strategies[0], self.curves(BASELINE)[:, -1].mean(), self.labels[-1]
         if strategy == BASELINE:
             return f"Photos drawn at random: average precision {level:.1%} after {last} labels"
         if self.reached.labels > last:
-            return f"{strategy} does not reach in {last} labels what random has then"
-        return f"{strategy} has after {self._said(self.reached.labels)} labels what random has after {last}"
+            return f"{strategy} does not match random within {last} labels"
+        return f"{strategy} needs {self._said(self.reached.labels)} labels to match random after {last}"
 
     @property
     def summary(self) -> str:
-        """The photos, the quality at the end, then the headline with its interval."""
+        """The photos, the final quality, and the headline with its interval."""
         lines = [
             self.about,
-            f"After {self.labels[-1]} labels, on held-out photos (mean of the seeds, half of its 95 % interval):",
+            f"After {self.labels[-1]} labels, on held-out photos (mean over the seeds ± half of its 95 % interval):",
         ]
         for name in self.strategies:
             cells = []
@@ -133,12 +134,12 @@ class Outcome:
 
     @property
     def _over_all(self) -> str:
-        """The strategy against the baseline, seed by seed, over the whole curve."""
+        """Mean difference from the baseline over the whole curve, paired by seed."""
         strategy = self.strategies[0]
         ahead, half = mean_interval(100 * (self.curves(strategy) - self.curves(BASELINE)).mean(axis=1))
         interval = "" if np.isnan(half) else f" ± {half:.1f}"
         return (
-            f"Over all measurements {strategy}'s average precision less random's: {ahead:+.1f}{interval} percentage "
+            f"Over all measurements, average precision of {strategy} minus random: {ahead:+.1f}{interval} percentage "
             "points (paired by seed)."
         )
 
@@ -160,9 +161,9 @@ def replay(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Play all seeds and write `out` and the plot beside it, anew after each seed. `say` gets what has to be known.
+    """Play all seeds; rewrite `out` and the plot next to it after each seed. `say` receives notes for the user.
 
-    Labels, model and photos of the project are only read. Raises `ReplayRefused`, `StageError`, `StorageError`.
+    The project's labels, model and photos are only read. Raises `ReplayRefused`, `StageError`, `StorageError`.
     """
     rules, out = rules or Rules(), absolute(out)
     where, folder = open_stage(project, stage), absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
@@ -197,7 +198,7 @@ def replay(
 
 
 class _Cast:
-    """Who is asked about what: the photos with a known answer, and which of them are held out for each seed."""
+    """The photos with a known label, and which of them are held out for each seed."""
 
     def __init__(self, session: Session, known: Truth, rules: Rules, say: Callable[[str], None]) -> None:
         moments = session.moments()
@@ -227,13 +228,13 @@ class _Cast:
         self._say(room, say)
 
     def pool(self, seed: int) -> list[str]:
-        """The photos that may be asked about, in key order."""
+        """The photos that may be asked, in key order."""
         held = set(self.held[seed])
         return [key for key in self.keys if key not in held]
 
     @property
     def about(self) -> str:
-        """How many photos of which kind, and who judges them."""
+        """Counts of photos, the split, and the source of the scores."""
         keepers = sum(self.is_keep[key] for key in self.keys)
         return (
             f"{len(self.keys)} photos with a known answer: {keepers} keepers ({keepers / len(self.keys):.0%}), "
@@ -242,12 +243,12 @@ class _Cast:
         )
 
     def caption(self, seeds: int) -> figures.Caption:
-        """What stands on the plot."""
+        """Caption of the plot."""
         keepers, share = sum(self.is_keep[key] for key in self.keys), figures.percent(self.rules.held_out)
         return figures.Caption(
             f"{self._session.stage.folder}: {len(self.keys)} photos, {keepers} of them kept",
             f"Mean and 95 % interval (Student's t) of {seeds} draws of the {share} held out, in whole "
-            f"groups ({self._known.grouped_by}). Photos asked for the audit are counted and teach nothing. "
+            f"groups ({self._known.grouped_by}). Spot checks count as labels but do not train. "
             f"Scores: {self._session.source}.",
         )
 
@@ -281,7 +282,7 @@ class _Cast:
 
 
 def _play(session: Session, cast: _Cast, strategy: str, seed: int) -> Iterator[tuple[int, Measured | None]]:
-    """After each answer how many there are, and what was measured, if it was time to."""
+    """Yield the number of labels after each one, with a measurement if one is due."""
     if session.prepare().keys != cast.photos:
         raise StageError(f"Photos in {session.stage.folder} changed while they were replayed. Run it again.")
     pool, held = cast.pool(seed), cast.held[seed]
@@ -302,13 +303,13 @@ def _play(session: Session, cast: _Cast, strategy: str, seed: int) -> Iterator[t
 
 
 def _default(session: Session) -> Choice:
-    """What the app asks, the audit's share with it."""
+    """What the app asks, spot checks included."""
     while (photo := session.next()) is not None:
         yield photo.key, None
 
 
 def _uncertainty(session: Session, pool: Collection[str]) -> Choice:
-    """The start of the app, then always the photo whose p_keep is nearest 0.5."""
+    """The app's start, then always the photo whose p_keep is closest to 0.5."""
     while True:
         if orders.still_starting(np.array([label == KEEP for label in session.labels().values()], bool)):
             yield session.order(1)[0].key, _TRAINING
@@ -319,14 +320,14 @@ def _uncertainty(session: Session, pool: Collection[str]) -> Choice:
 
 
 def _scores(session: Session, keys: Sequence[str]) -> np.ndarray:
-    """(n,) p_keep; while all answers are of one kind, all are taken to be of that."""
+    """(n,) p_keep; while only one class is labeled, every photo gets that class."""
     p_keep = {photo.key: photo.p_keep for photo in session.survey()}
     only = float(KEEP in session.labels().values())
     return np.array([only if p_keep[key] is None else p_keep[key] for key in keys], np.float64)
 
 
 def _check(rules: Rules, out: Path, stage: Stage) -> None:
-    """Refuse what can't be played or written before anything is worked out."""
+    """Refuse invalid settings and unwritable outputs before any computation."""
     if rules.strategy not in STRATEGIES:
         raise ReplayRefused(f"There is no strategy {rules.strategy!r}. Choose one of {', '.join(STRATEGIES)}.")
     if not 0 < rules.held_out < 1 or min(rules.budget, rules.step, rules.seeds) < 1:
@@ -342,11 +343,11 @@ def _check(rules: Rules, out: Path, stage: Stage) -> None:
         tables.read(out.resolve())[0] != list(Measured._fields) if out.exists() else out.with_suffix(".png").exists()
     )
     if strangers:
-        raise ReplayRefused(f"{out} or the .png beside it is no curve of a replay. Name another file, or move it away.")
+        raise ReplayRefused(f"{out} or the .png beside it is not a replay curve. Name another file, or move it away.")
 
 
 def _write(rows: Sequence[Measured], out: Path, about: str, caption: figures.Caption) -> Outcome:
-    """Replace table and plot."""
+    """Replace the table and the plot."""
     outcome = Outcome(about, rows, out, out.with_suffix(".png"))
     tables.write(out, Measured._fields, ({**row._asdict(), **_rounded(row)} for row in rows))
     curves = {name: outcome.curves(name) for name in outcome.strategies}

@@ -1,12 +1,13 @@
-"""A sample project, for whoever wants to try the tool without photos of their own.
+"""A sample project, for trying the tool without photos of one's own.
 
-Several hundred crops of two real photographs stand for a shoot: bursts of nearly the same frame, some spoiled as
-photographers spoil them. `sample_truth.csv` beside `stage_1` says what the photographer would keep: image_name
-(photo key), keep (1 | 0), defect (none | defocus | motion | dark | bright | tilt), burst (number, from 1).
+Several hundred crops of two real photographs imitate a shoot: bursts of near-identical frames, some of them spoiled by
+typical mistakes. `sample_truth.csv` next to `stage_1` holds the photographer's decisions: image_name (photo key), keep
+(1 | 0), defect (none | defocus | motion | dark | bright | tilt), burst (number, from 1).
 
-The photographs come with scikit-learn and are changed here: china.jpg by danielbuechele (Flickr 6061409035) and
+The photographs come with scikit-learn and are modified here: china.jpg by danielbuechele (Flickr 6061409035) and
 flower.jpg by vultilion (Flickr 6056698931), both CC BY 2.0, https://creativecommons.org/licenses/by/2.0/
-Knows nothing of encoders, labels and culling.
+
+Independent of encoders, labels and culling.
 """
 
 import math
@@ -29,25 +30,25 @@ from ..project.stages import Stage
 
 SAMPLE_TRUTH = "sample_truth.csv"
 COLUMNS = ("image_name", "keep", "defect", "burst")
-SOUND = "none"  # the defect of a frame without one
+SOUND = "none"  # value of the defect column for a good frame
 DEFECTS = ("defocus", "motion", "dark", "bright", "tilt")
-SHUTTER = {"dark": 2000, "bright": 60, "motion": 15}  # 1/s, as the camera would note it; else 1/250 s
-GAMMA = 2.2  # light adds up before the camera's tone curve, so blur and exposure are computed before it
+SHUTTER = {"dark": 2000, "bright": 60, "motion": 15}  # 1/s, for EXIF; 1/250 s otherwise
+GAMMA = 2.2  # blur and exposure act on linear light, before the camera's tone curve
 
 
 class View(NamedTuple):
-    """A subject in a photograph; beyond it are sky and blurred leaves, whose sharpness nobody could judge."""
+    """A subject in a photograph. Beyond it are sky and blurred leaves, on which nobody could judge sharpness."""
 
     photograph: str
     focus: tuple[int, int]  # x, y in pixels; well inside every crop
-    defects: tuple[str, ...]  # those that a person would see on it
+    defects: tuple[str, ...]  # defects that are visible on this subject
 
 
 PHOTOGRAPH_SIZE = (640, 427)  # width, height
 VIEWS = (
     View("china.jpg", (205, 200), DEFECTS),  # the pagoda
     View("china.jpg", (490, 290), DEFECTS),  # the lake behind the trees
-    View("flower.jpg", (305, 220), DEFECTS[:-1]),  # round: a tilt would not show
+    View("flower.jpg", (305, 220), DEFECTS[:-1]),  # round: a tilt is not visible
 )
 
 
@@ -57,17 +58,17 @@ class Frame(NamedTuple):
     view: View
     box: tuple[float, float, float, float]  # left, top, right, bottom in the photograph
     mirrored: bool
-    light: tuple[float, float, float]  # stops that the hour adds to R, G, B
+    light: tuple[float, float, float]  # exposure offset in stops for R, G, B, by time of day
     defect: str
     burst: int
     time: datetime
 
 
 def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Progress = silent) -> None:
-    """Make `project` a sample of this many photos; the same seed gives the same bytes.
+    """Make a sample of `photos` photos in `project`. The same seed gives identical bytes.
 
-    A complete sample stays as it is. Raises `StageError` where the folder is or holds another stage, `StorageError`
-    where the disk refuses.
+    A no-op if the sample is complete. Raises `StageError` if the folder is or holds another stage, `StorageError` if it
+    can't be written.
     """
     if is_sample(project):
         return
@@ -75,7 +76,7 @@ def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Pr
         raise StageError(f"A sample can't have {photos} photos. Ask for at least 1.")
     if project.absolute().match("stage_[0-9]*") or any(project.glob("stage_[0-9]*")):
         raise StageError(
-            f"{project} is or holds a stage that is no complete sample; nothing was changed. Name a new folder "
+            f"{project} is or contains a stage that is not a complete sample; nothing was changed. Name a new folder "
             "for the sample, or first move away what an interrupted run may have left."
         )
     stage_1 = Stage(project, 1).folder
@@ -88,21 +89,23 @@ def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Pr
         raise unwritable(stage_1, error) from error
     finally:
         shutil.rmtree(half_made, ignore_errors=True)
-    tables.write(project / SAMPLE_TRUTH, COLUMNS, rows)  # last: its presence says that the sample is complete
+    tables.write(project / SAMPLE_TRUTH, COLUMNS, rows)  # last: its presence marks the sample as complete
 
 
 def truth(project: Path) -> dict[str, bool]:
-    """Photo key → whether the scripted photographer keeps it. Raises `StorageError` without a table that says so."""
+    """Photo key → whether the scripted photographer keeps it. Raises `StorageError` if the table is missing or
+    invalid.
+    """
     path = project / SAMPLE_TRUTH
     _, rows = tables.read(path)
     try:
         return {row.values["image_name"]: row.values["keep"] == "1" for row in rows}
     except KeyError as error:
-        raise StorageError(f"{path} lacks a value of {error}. Make a new sample in another folder.") from error
+        raise StorageError(f"{path} lacks a value for {error}. Make a new sample in another folder.") from error
 
 
 def is_sample(project: Path) -> bool:
-    """Whether `project` is a complete sample made earlier: a truth table and every photo it names."""
+    """Whether `project` is a complete sample: a truth table and every photo it names."""
     try:
         keys = truth(project)
     except StorageError:
@@ -111,11 +114,11 @@ def is_sample(project: Path) -> bool:
 
 
 def _shoot(folder: Path, photos: int, rng: Generator, progress: Progress) -> Iterator[dict[str, object]]:
-    """Write the photos into `folder`; after each, its row of the truth table."""
+    """Write the photos into `folder`, yielding a row of the truth table for each."""
     from sklearn.datasets import load_sample_image  # slow to import
 
     photographs = {view.photograph: Image.fromarray(load_sample_image(view.photograph)) for view in VIEWS}
-    digits = max(4, len(str(photos)))  # the order of names is the order of times
+    digits = max(4, len(str(photos)))  # sorting by name is sorting by time
     for number, frame in enumerate(plan(photos, rng), start=1):
         name = f"IMG_{number:0{digits}}.jpg"
         image = spoil(_crop(photographs[frame.view.photograph], frame), frame.defect, rng)
@@ -139,10 +142,10 @@ def _burst(burst: int, size: int, time: datetime, rng: Generator) -> Iterator[Fr
     """Frames of one view, at most seconds and a few pixels apart."""
     view = VIEWS[rng.integers(len(VIEWS))]
     portrait, mirrored = (bool(coin) for coin in rng.integers(2, size=2))
-    length = rng.uniform(320, 415 if portrait else 540)  # enlarged 1.25 × at most, so that it looks sharp
+    length = rng.uniform(320, 415 if portrait else 540)  # enlarged at most 1.25 ×, so that it looks sharp
     sides = np.array([0.75 * length, length] if portrait else [length, 0.75 * length])
-    place = rng.uniform(0.3, 0.7, size=2)  # of the focus, as a share of the sides
-    # Less light, never more: the sky of china.jpg is almost white already and must not pass for overexposed.
+    place = rng.uniform(0.3, 0.7, size=2)  # position of the focus, as a share of the sides
+    # Only darken: the sky of china.jpg is almost white already and must not look overexposed.
     brightness, warmth = rng.uniform(-0.45, -0.1), rng.uniform(-0.12, 0.12)
     light = (brightness + warmth, brightness, brightness - warmth)
     for defect in _defects(view, size, rng):
@@ -154,7 +157,7 @@ def _burst(burst: int, size: int, time: datetime, rng: Generator) -> Iterator[Fr
 
 
 def _defects(view: View, size: int, rng: Generator) -> list[str]:
-    """A defect for each frame: sound and spoiled ones mixed, but about one burst in six fails altogether."""
+    """A defect for each frame: good and spoiled frames mixed, except that about one burst in six has no good frame."""
     kept = int(rng.binomial(size, 0.48))
     if size > 1:
         kept = min(max(kept, 1), size - 1)
@@ -184,7 +187,9 @@ def _exif(frame: Frame) -> Image.Exif:
 
 
 def spoil(image: Image.Image, defect: str, rng: Generator) -> Image.Image:
-    """`image` with this defect, drawn between plain to see and not yet absurd at 400 × 300 pixels."""
+    """`image` with this defect, at a random strength between clearly visible and still plausible at 400 × 300
+    pixels.
+    """
     match defect:
         case "defocus":
             return defocus(image, rng.uniform(3, 6.5))
@@ -200,13 +205,13 @@ def spoil(image: Image.Image, defect: str, rng: Generator) -> Image.Image:
 
 
 def defocus(image: Image.Image, radius: float) -> Image.Image:
-    """Each point of an RGB image spread over a disc of this radius, pixels."""
+    """Blur an RGB image with a disc of `radius` pixels."""
     y, x = _offsets(radius)
     return _spread(image, np.clip(radius + 0.5 - np.hypot(x, y), 0, 1))
 
 
 def motion(image: Image.Image, length: float, angle: float) -> Image.Image:
-    """Each point of an RGB image drawn out to a line: `length` pixels, `angle` degrees counter-clockwise."""
+    """Blur an RGB image along a line: `length` pixels, `angle` degrees counterclockwise."""
     y, x = _offsets(length / 2)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     along = np.clip(x * cos - y * sin, -length / 2, length / 2)
@@ -214,16 +219,16 @@ def motion(image: Image.Image, length: float, angle: float) -> Image.Image:
 
 
 def exposure(image: Image.Image, stops: float | Sequence[float]) -> Image.Image:
-    """An RGB image with 2 ** `stops` times the light, clipped at white; three values are for R, G and B."""
+    """An RGB image with 2 ** `stops` times the light, clipped at white; three values apply to R, G and B."""
     gains = 2.0 ** np.broadcast_to(stops, 3)[:, None]
     curves = 255 * np.clip(gains * np.linspace(0, 1, 256) ** GAMMA, 0, 1) ** (1 / GAMMA)
     return image.point(curves.round().astype(int).ravel().tolist())
 
 
 def tilt(image: Image.Image, degrees: float) -> Image.Image:
-    """The image turned counter-clockwise and enlarged until no corner is empty, at the size it had."""
+    """The image rotated counterclockwise, and enlarged so that no corner is empty; same size."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    scale = 0.995 / (cos + abs(sin) * max(image.size) / min(image.size))  # not 1: rounding would show black
+    scale = 0.995 / (cos + abs(sin) * max(image.size) / min(image.size))  # not 1: rounding would leave black corners
     matrix = scale * np.array([[cos, -sin], [sin, cos]])
     centre = np.array(image.size) / 2
     output_to_input = np.column_stack([matrix, centre - matrix @ centre]).ravel().tolist()
@@ -231,13 +236,13 @@ def tilt(image: Image.Image, degrees: float) -> Image.Image:
 
 
 def _offsets(reach: float) -> np.ndarray:
-    """(2, K, K): y and x distance of a kernel's cells from its middle, for K odd and wide enough."""
+    """(2, K, K): y and x offsets of the cells of a kernel from its center, with K odd and large enough for `reach`."""
     margin = math.ceil(reach) + 1
     return np.mgrid[-margin : margin + 1, -margin : margin + 1]
 
 
 def _spread(image: Image.Image, kernel: np.ndarray) -> Image.Image:
-    """An RGB image convolved with `kernel` (K, K), normalised here, in linear light; borders are mirrored."""
+    """Convolve an RGB image with `kernel` (K, K), normalized here, in linear light; borders are mirrored."""
     from scipy.signal import fftconvolve  # slow to import
 
     margin = len(kernel) // 2

@@ -1,11 +1,10 @@
-"""Known answers: a table that names photos, and whole groups of them to hold out.
+"""Known labels: reads a table of photos and draws whole groups of them to hold out.
 
     image_name,keep,burst
     a.jpg,keep,1
 
-Answers are keep or cull, true or false, yes or no, 1 or 0. The table may have further columns, in any order; which one
-holds the answers, and which the groups, is said by the caller.
-Knows nothing of sessions or strategies.
+Labels are keep or cull, true or false, yes or no, 1 or 0. The table may have other columns, in any order; the caller
+names the columns of labels and groups. Independent of sessions and strategies.
 """
 
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ _EVEN = 0.6
 
 
 class Truth(NamedTuple):
-    """Photo key → whether it is kept, and → its group; `group` is None where the table has none."""
+    """Photo key → whether it is kept, and photo key → group; `group` is None if the table has no group column."""
 
     path: Path
     is_keep: dict[str, bool]
@@ -36,13 +35,13 @@ class Truth(NamedTuple):
 
 
 def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
-    """What the table says. Raises `ReplayRefused` for a missing column or an answer that is none, `StorageError`."""
+    """Read the table. Raises `ReplayRefused` for a missing column or an invalid label, `StorageError`."""
     columns, rows = tables.read(path.resolve())
     for column in ("image_name", keep_column, *([group_column] if group_column else [])):
         if column not in columns:
             raise ReplayRefused(
-                f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. Needed are "
-                "image_name and the answer; --keep-column and --group-column name others than keep and burst."
+                f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. It needs "
+                "image_name and answers; name columns other than keep and burst by --keep-column and --group-column."
             )
     group_by = group_column or (GROUP_COLUMN if GROUP_COLUMN in columns else None)
     is_keep: dict[str, bool] = {}
@@ -54,22 +53,24 @@ def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
             raise ReplayRefused(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
         if answer is None:
             raise ReplayRefused(
-                f"{path}, line {row.line}: {text!r} in the column {keep_column} is no answer for {key}. Write keep or "
-                "cull, true or false, yes or no, 1 or 0."
+                f"{path}, line {row.line}: {text!r} in the column {keep_column} is not a valid answer for {key}. "
+                "Write keep or cull, true or false, yes or no, 1 or 0."
             )
         if is_keep.setdefault(key, answer) != answer:
-            raise ReplayRefused(f"{path}, line {row.line}: {key} has the other answer above. Delete one of the lines.")
+            raise ReplayRefused(
+                f"{path}, line {row.line}: {key} has the opposite answer on an earlier line. Delete one of the lines."
+            )
         if group_by and row.values.get(group_by, "").strip():
             group[key] = row.values[group_by].strip()
     return Truth(path, is_keep, group if group_by else None, group_by or "the bursts found in the photos")
 
 
 def hold_out(groups: Sequence[str], is_keep: np.ndarray, share: float, seed: int) -> np.ndarray | None:
-    """(N,) bool: whole groups, drawn until `share` of all is held out; None where no draw leaves keepers and culls on
-    both sides.
+    """(N,) bool: whole groups drawn at random until `share` of all photos is held out. None if no draw leaves keepers
+    and culls on both sides.
 
-    Of several draws the first counts that has both kinds in about their shares, else the most even one. A group too
-    large for what is wanted is passed over.
+    Takes the first of several draws with roughly proportional classes, or else the most even one. Groups that would
+    exceed the share are skipped.
     """
     names, group = np.unique(np.asarray(groups, object).astype(str), return_inverse=True)
     size = np.bincount(group)
@@ -92,7 +93,7 @@ def hold_out(groups: Sequence[str], is_keep: np.ndarray, share: float, seed: int
 
 
 def _evenness(held: np.ndarray, is_keep: np.ndarray) -> float:
-    """The least of keepers and culls on either side, over what they would be if they were spread evenly."""
+    """The smallest count of keepers or culls on either side, relative to a proportional split."""
     parts = [(side & kind).sum() * len(held) / max(side.sum() * kind.sum(), 1)
              for side in (held, ~held) for kind in (is_keep, ~is_keep)]  # fmt: skip
     return float(min(parts))

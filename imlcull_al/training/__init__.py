@@ -1,1 +1,1 @@
-"""Fine-tuning on the answers, and its report."""
+"""Fine-tuning on the labels, and the report of a training."""

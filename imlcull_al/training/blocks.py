@@ -1,11 +1,11 @@
-"""A vision transformer parted in two: blocks below that stay as they are, and blocks above that are trained.
+"""Splits a vision transformer into a frozen lower part and a trained upper part.
 
     cut = Cut(backbone, 2, pixels)
-    hidden = cut.below(pixels)      # (B, T, D): what enters the last two blocks
-    cut.above(hidden)               # (B, D): what backbone(pixels) gives
+    hidden = cut.below(pixels)      # (B, T, D): input of the last two blocks
+    cut.above(hidden)               # (B, D): equals backbone(pixels)
 
-The blocks are found by what the library's models have in common: one list of as many blocks as the config counts
-layers. Whether parting them gives what the whole gives is tried, not believed. Knows nothing of training or photos.
+The blocks are located by what Hugging Face vision models share: one module list as long as the config's layer count.
+Every split is verified on real pixels against the whole model. Independent of training and photos.
 """
 
 import copy
@@ -19,17 +19,17 @@ from ..encoding.backbone import Backbone
 from ..errors import EncoderError, TrainingError
 
 _TOLERANCE = 1e-3
-"""Of an embedding's length; two orders of the same sums differ by far less."""
+"""Relative to the norm of an embedding. Reordered floating-point sums differ by far less."""
 
 
 class Cut:
-    """A backbone before its last blocks, and from them on. Both are made of the backbone's own modules."""
+    """A backbone split before its last blocks. Both parts share the backbone's own modules."""
 
     def __init__(self, backbone: Backbone, count: int, probe: Tensor) -> None:
-        """Part before the last `count` blocks and freeze every parameter that what enters them depends on.
+        """Split before the last `count` blocks and freeze every parameter that the input of those blocks depends on.
 
-        `probe`: (B, 3, H, W) preprocessed, to try it on, on the backbone's device. Raises `TrainingError` where there
-        are fewer blocks, `EncoderError` where this transformer can't be parted.
+        `probe`: (B, 3, H, W) preprocessed pixels on the backbone's device; the split is verified on them. Raises
+        `TrainingError` if the backbone has fewer blocks, `EncoderError` if this transformer can't be split.
         """
         name, found = _block_list(backbone)
         check_count(count, len(found))
@@ -40,28 +40,30 @@ class Cut:
         self._one = torch.zeros_like(probe[:1])
         try:
             self._try(backbone, probe)
-        # Whatever a model's code does when it finds other blocks in its list than it made.
+        # The model's own code may raise anything when its block list has changed.
         except Exception as error:
             raise _unpartable(backbone, str(error)) from error
 
     def below(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) preprocessed → what enters the trained blocks, (B, T, D) on all tested models. No gradient."""
+        """Preprocessed pixels (B, 3, H, W) → input of the trained blocks, (B, T, D) for all tested models. No
+        gradients.
+        """
         with torch.inference_mode():
             return self._reach(pixels)
 
     def above(self, hidden: Tensor) -> Tensor:
-        """What `below` gave → embeddings (B, D)."""
+        """Output of `below` → embeddings (B, D)."""
         self._entrance.hidden = hidden
         try:
-            # Tables of positions and the like are made from one photo's shape; what it would enter the blocks with is
-            # replaced at the entrance.
+            # One blank photo supplies the input shape that position embeddings need; `_Entrance` then discards its
+            # activations and substitutes `hidden`.
             embeddings: Tensor = self._upper(self._one)
             return embeddings
         finally:
             self._entrance.hidden = None
 
     def keep_frozen(self) -> None:
-        """The blocks below in evaluation mode (no dropout), after the whole was put into training mode."""
+        """Put the frozen blocks back into evaluation mode (no dropout) after `train()` on the whole model."""
         self._lower.eval()
 
     def _reach(self, pixels: Tensor) -> Tensor:
@@ -72,13 +74,13 @@ class Cut:
         raise RuntimeError("its blocks were not run")
 
     def _try(self, backbone: Backbone, probe: Tensor) -> None:
-        """Raise where both parts together don't give what the whole gives; freeze what is below."""
+        """Freeze the lower part. Raises unless both parts together reproduce the output of the whole."""
         parameters = list(backbone.parameters())
         backbone.eval()
         hidden = self._reach(probe)
         whole, parted = backbone(probe).detach(), self.above(hidden.detach())
         if not bool((torch.linalg.vector_norm(whole - parted, dim=1) <= _TOLERANCE * whole.norm(dim=1)).all()):
-            raise RuntimeError("its parts together give another embedding than the whole")
+            raise RuntimeError("its two parts don't reproduce the embedding of the whole")
         needed = _depends_on(parted, parameters)
         fixed = _depends_on(hidden, parameters)
         for parameter, above, below in zip(parameters, needed, fixed, strict=True):
@@ -86,10 +88,12 @@ class Cut:
 
 
 class Kept:
-    """What enters the trained blocks, (T, D) of a photo and of its mirror image each, as far as there is room."""
+    """Memory cache of the inputs of the trained blocks: (T, D) for each photo and for its mirror image, while room
+    lasts.
+    """
 
     def __init__(self, photos: int, most: int) -> None:
-        """Nothing yet of so many photos; room for `most` bytes."""
+        """An empty cache for `photos` photos, at most `most` bytes."""
         self._most = most
         self._rows: Tensor | None = None
         self._row_of = torch.full((photos, 2), -1)
@@ -97,12 +101,12 @@ class Kept:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for any other."""
+        """Whether the cache can take no more rows."""
         return self._rows is not None and self._filled == len(self._rows)
 
     def put(self, photos: Tensor, mirrored: bool, hidden: Tensor) -> None:
-        """Keep `hidden` (B, T, D) of these photos, the first ones where there is no room for all."""
-        if self._rows is None:  # memory that is never written to is never taken
+        """Store `hidden` (B, T, D) of these photos; rows that exceed the room are dropped from the end."""
+        if self._rows is None:  # the OS commits pages only when they are written
             room = min(2 * len(self._row_of), self._most // hidden[0].nbytes)
             self._rows = torch.empty((room, *hidden.shape[1:]), dtype=hidden.dtype)
         end = min(self._filled + len(photos), len(self._rows))
@@ -112,9 +116,9 @@ class Kept:
         self._filled = end
 
     def of(self, photos: Tensor, mirrored: Tensor | None, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """(B, T, D), kept or, where there was no room, as `compute` gives it for (photos, mirrored)."""
+        """(B, T, D): cached rows, and `compute(photos, mirrored)` for the rows that are not cached."""
         mirrored = torch.zeros(len(photos), dtype=torch.bool) if mirrored is None else mirrored
-        assert self._rows is not None  # something was put in first
+        assert self._rows is not None  # `put` is always called first
         rows = self._row_of[photos, mirrored.long()]
         lacking = rows < 0
         if not bool(lacking.any()):
@@ -127,7 +131,7 @@ class Kept:
 
 
 def check_count(count: int, there_are: int) -> None:
-    """Raise `TrainingError` unless the last `count` of so many blocks can be trained."""
+    """Raise `TrainingError` unless `count` is between 1 and `there_are`."""
     if not 1 <= count <= there_are:
         raise TrainingError(
             f"train_blocks is {count}; this transformer has {there_are} blocks. Choose 1 to {there_are}."
@@ -135,25 +139,25 @@ def check_count(count: int, there_are: int) -> None:
 
 
 def block_count(backbone: Backbone) -> int:
-    """How many blocks there are. Raises `EncoderError` where they can't be found."""
+    """The number of blocks. Raises `EncoderError` if the block list can't be found."""
     return len(_block_list(backbone)[1])
 
 
-class _Reached(Exception):  # no error: how a run is left at the trained blocks
+class _Reached(Exception):  # control flow, not an error: leaves the forward pass before the trained blocks
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
         self.hidden = hidden
 
 
 class _Exit(nn.Module):
-    """Stands where the trained blocks begin and ends the run there."""
+    """Stands in for the trained blocks and ends the forward pass."""
 
     def forward(self, hidden_states: Tensor, *arguments: Any, **named: Any) -> Tensor:
         raise _Reached(hidden_states)
 
 
 class _Entrance(nn.Module):
-    """The first trained block, run on what was kept instead of what comes in."""
+    """Wraps the first trained block and feeds it the cached hidden states instead of its input."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -165,16 +169,16 @@ class _Entrance(nn.Module):
 
 
 def _block_list(backbone: Backbone) -> tuple[str, nn.ModuleList]:
-    """The blocks of the transformer and the name of their list in the backbone."""
+    """The transformer's blocks, and the dotted name of their list in the backbone."""
     layers = getattr(backbone.transformer.config, "num_hidden_layers", None)
     for name, module in backbone.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers and len(set(map(type, module))) == 1:
             return name, module
-    raise _unpartable(backbone, "it has no one list of its blocks")
+    raise _unpartable(backbone, "it has no single list of blocks")
 
 
 def _with(module: nn.Module, name: str, blocks: nn.ModuleList) -> nn.Module:
-    """A twin of `module` that shares all its parts, but holds `blocks` under this dotted name."""
+    """A shallow copy of `module` with `blocks` at the dotted `name`. All other submodules are shared."""
     twin = copy.copy(module)
     twin._modules = dict(module._modules)
     first, _, rest = name.partition(".")
@@ -185,7 +189,7 @@ def _with(module: nn.Module, name: str, blocks: nn.ModuleList) -> nn.Module:
 
 
 def _depends_on(output: Tensor, parameters: Iterable[Tensor]) -> list[bool]:
-    """Which of the parameters moved `output`."""
+    """Which of `parameters` receive a gradient from `output`."""
     if not output.requires_grad:
         return [False for _ in parameters]
     return [slope is not None for slope in torch.autograd.grad(output.sum(), list(parameters), allow_unused=True)]

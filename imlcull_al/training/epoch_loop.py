@@ -1,13 +1,13 @@
-"""The fine-tuning itself: photos as tensors and a classifier in, epochs out.
+"""The fine-tuning loop: photos as tensors and a classifier in, epochs out.
 
-Cross-entropy, Adam, photos mirrored half of the time. Weights stay float32; they are multiplied in bfloat16 where that
-is native to the device and the embeddings agree with float32's. With `train_blocks` only the last blocks and what comes
-after them are trained: what enters these is computed once for every photo, and once for its mirror image where it is
-trained on, and kept in memory, 2 GiB at most; for photos beyond that it is computed again for every batch.
+Cross-entropy, Adam, random horizontal flips. Weights stay float32; the forward pass runs under bfloat16 autocast if the
+device supports bfloat16 natively and the embeddings agree with float32. With `train_blocks` only the last blocks and
+the layers after them are trained. The input of these blocks is computed once per photo, and once for the mirror image
+of each training photo, and cached in memory up to 2 GiB. Photos beyond that are recomputed for every batch.
 
-With several processes each computes its share of every batch; gradients are sums over the batch, whatever the shares.
-Seeded: the same seed, tensors, machine and number of processes give the same epochs, bit for bit.
-Knows nothing of stages, files, labels' names or early stopping.
+With several processes each computes its share of every batch. Gradients are sums over the whole batch, so they do not
+depend on how it is divided. Deterministic: the same seed, tensors, machine and number of processes give bit-identical
+epochs. Independent of stages, files, label names and early stopping.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,17 +26,17 @@ from .options import Epoch, Options
 from .processes import Processes
 
 WARM_UP_STEPS = 20
-"""Steps in which the learning rate rises to its value: Adam's first are all full-sized and would undo the start."""
+"""Linear learning rate warm-up. Adam's first steps are all full-sized and would undo the linear probe."""
 MOST_KEPT = 2 << 30
-"""Bytes of what enters the trained blocks that are kept in memory."""
-_PROBE = 4  # photos on which precision and parting are tried
-_BATCH = 64  # photos of one pass without gradients
+"""Bytes of cached inputs of the trained blocks."""
+_PROBE = 4  # photos on which bfloat16 and the split are verified
+_BATCH = 64  # photos per inference batch
 
 
 class FineTuning:
-    """A classifier, the photos it is trained on, and the processes that do it.
+    """A classifier, its training photos, and the processes that train it.
 
-    `embeddings` before `epochs`: the head starts from what is fitted on them.
+    Call `embeddings`, then `start`, before `epochs`: training begins from a head that was fitted to these embeddings.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class FineTuning:
         progress: Progress,
         stop: Stop,
     ) -> None:
-        """`pixels`: (n, 3, H, W) uint8, all photos; `beside`: (n, E) float32, what stands beside their embeddings, not
-        trained, E = 0 for nothing; `values`: arrays like `pixels` → what the backbone takes, float32.
+        """`pixels`: (n, 3, H, W) uint8, all photos; `beside`: (n, E) float32, frozen embeddings to concatenate, E = 0
+        for none; `values`: converts arrays like `pixels` to the float32 input of the backbone.
 
-        Raises `ValueError` or `RuntimeError` where the backbone can't take them, `EncoderError` where it can't be
-        parted for `train_blocks`, `TrainingError` where it has fewer blocks.
+        Raises `ValueError` or `RuntimeError` if the backbone rejects the photos, `EncoderError` if it can't be split
+        for `train_blocks`, `TrainingError` if it has fewer blocks.
         """
         self.classifier, self.options = classifier.to(processes.device), options
         self._pixels, self._values = pixels, values
         self._beside = torch.from_numpy(beside).to(processes.device)
         self._processes, self._progress, self._stop = processes, progress, stop
-        torch.set_num_threads(THREADS)  # somebody may be encoding, in one thread a batch
-        torch.manual_seed(options.seed)  # dropout, where a checkpoint has it
+        torch.set_num_threads(THREADS)  # encoding elsewhere in this process sets one thread per batch
+        torch.manual_seed(options.seed)  # for checkpoints with dropout
         probe = self._input(torch.arange(min(_PROBE, len(pixels))))
         agrees = agrees_in_bfloat16(classifier.backbone, probe)
         self._autocast = not processes.any(not agrees)
@@ -69,7 +69,7 @@ class FineTuning:
         self._cut = Cut(classifier.backbone, options.train_blocks, probe) if options.train_blocks else None
 
     def embeddings(self) -> np.ndarray:
-        """(n, D) float32 of all photos, by the backbone as it is. Raises `Cancelled`."""
+        """(n, D) float32 embeddings of all photos with the present weights. Raises `Cancelled`."""
         if self._cut and self._kept is None:
             self._keep(torch.arange(len(self._pixels)), mirrored=False)
         rows = []
@@ -80,7 +80,9 @@ class FineTuning:
         return torch.cat(rows).cpu().numpy()  # type: ignore[no-any-return]
 
     def embeddings_by(self, backbone: Backbone) -> np.ndarray:
-        """The same by the weights of `backbone`, which was trained here; by this process alone, to its end."""
+        """The same with the weights of `backbone`, a backbone trained here. Runs in this process alone and can't be
+        stopped.
+        """
         self.classifier.backbone.load_state_dict(backbone.state_dict())
         self.classifier.eval()
         with torch.inference_mode():
@@ -88,9 +90,9 @@ class FineTuning:
         return torch.cat(rows).cpu().numpy()  # type: ignore[no-any-return]
 
     def start(self, probe: Head, rows: np.ndarray, targets: Tensor, sides: tuple[np.ndarray, np.ndarray]) -> Epoch:
-        """Make the head say what `probe` says, and how good that is on both sides, training and validation.
+        """Set the head to `probe` and return its quality on both sides of the split as epoch 0.
 
-        `rows`: the embeddings; `targets`: (n,) class numbers; `sides`: positions of photos.
+        `rows`: the embeddings; `targets`: (n,) class numbers; `sides`: positions of the training and validation photos.
         """
         self.classifier.start_from(probe)
         self._targets = targets.to(self._processes.device)
@@ -101,7 +103,9 @@ class FineTuning:
         return Epoch(0, *judged[0], *judged[1])
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train; yield after every whole epoch. Ends without a word when stopped. `classifier` is what it came to."""
+        """Train, yielding after every complete epoch. Returns early when stopped. `classifier` holds the latest
+        weights.
+        """
         options, chance = self.options, torch.Generator().manual_seed(self.options.seed)
         if self._cut:
             self._keep(self._train_side, mirrored=True)
@@ -126,7 +130,9 @@ class FineTuning:
     def _step(
         self, optimiser: torch.optim.Optimizer, trained: list[torch.nn.Parameter], batch: Tensor, mirrored: Tensor
     ) -> Tensor:
-        """One step on the photos `batch`, `mirrored` where that is true; their logits before it, (B, 2)."""
+        """One optimizer step on the photos `batch`, flipped where `mirrored`. Returns their logits before the step, (B,
+        2).
+        """
         mine = self._processes.share(len(batch))
         logits = torch.zeros((0, 2), device=self._processes.device)
         optimiser.zero_grad()
@@ -139,7 +145,9 @@ class FineTuning:
         return self._processes.gather(logits.detach(), len(batch))
 
     def _add_up_gradients(self, trained: list[torch.nn.Parameter]) -> None:
-        """Every process's gradient becomes the sum of all: that of the whole batch."""
+        """Replace each process's gradients by their sum over all processes, which is the gradient of the whole
+        batch.
+        """
         if self._processes.count == 1:
             return
         slopes = [torch.zeros_like(each) if each.grad is None else each.grad for each in trained]
@@ -148,7 +156,7 @@ class FineTuning:
             parameter.grad = slope.view_as(parameter)
 
     def _evaluate(self) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on the validation side."""
+        """Mean cross-entropy and accuracy on the validation photos."""
         batches = self._validation_side.split(_BATCH)
         logits = torch.cat([self._shared(batch, self._logits, 2) for batch in batches])
         return _judge(logits, self._targets[self._validation_side])
@@ -157,7 +165,7 @@ class FineTuning:
         return self.classifier.logits(self._embed(photos))
 
     def _shared(self, batch: Tensor, function: Callable[[Tensor], Tensor], width: int) -> Tensor:
-        """(B, width): `function` of the photos `batch`, each process computing its share; in evaluation mode, without
+        """(B, width): `function` applied to the photos `batch`, divided among the processes, in evaluation mode without
         gradients.
         """
         self.classifier.eval()
@@ -167,7 +175,7 @@ class FineTuning:
             return self._processes.gather(rows, len(batch))
 
     def _embed(self, photos: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """Photos (B,) → (B, D) float32, with what stands beside it."""
+        """Photos (B,) → embeddings (B, D + E) float32, the frozen ones included."""
         with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=self._autocast):
             if self._cut and self._kept:
                 hidden = self._kept.of(photos, mirrored, self._below)
@@ -177,13 +185,13 @@ class FineTuning:
         return side_by_side(embeddings.float(), self._beside[photos.to(self._beside.device)])
 
     def _below(self, photos: Tensor, mirrored: Tensor) -> Tensor:
-        """What enters the trained blocks, on the processor."""
+        """Input of the trained blocks, moved to the CPU."""
         assert self._cut
         with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=self._autocast):
             return self._cut.below(self._input(photos, mirrored)).cpu()
 
     def _input(self, photos: Tensor, mirrored: Tensor | None = None) -> Tensor:
-        """What the backbone takes, (B, 3, H, W) float32 on its device; mirrored left to right where that is true."""
+        """Input of the backbone, (B, 3, H, W) float32 on its device, flipped left to right where `mirrored`."""
         pixels = self._pixels[photos]
         if mirrored is not None and bool(mirrored.any()):
             pixels[mirrored] = pixels[mirrored].flip(-1)
@@ -195,7 +203,7 @@ class FineTuning:
             self._cut.keep_frozen()
 
     def _keep(self, photos: Tensor, *, mirrored: bool) -> None:
-        """Run the frozen blocks on these photos, or on their mirror images, and keep as many as there is room for."""
+        """Run the frozen blocks on these photos or on their mirror images, and cache the results while room lasts."""
         self.classifier.eval()
         self._kept = kept = self._kept or Kept(len(self._pixels), MOST_KEPT)
         done = 0
@@ -204,7 +212,7 @@ class FineTuning:
                 return
             self._end_if_stopped()
             mine = batch[self._processes.share(len(batch))]
-            some = mine if len(mine) else batch[:1]  # where nothing falls to this process: for the shape
+            some = mine if len(mine) else batch[:1]  # an empty share still needs the shape
             hidden = self._below(some, torch.full((len(some),), mirrored))[: len(mine)]
             kept.put(batch, mirrored, self._processes.gather(hidden, len(batch)).cpu())
             done += len(batch)
@@ -212,11 +220,11 @@ class FineTuning:
 
     def _end_if_stopped(self) -> None:
         if self._processes.any(self._stop()):
-            raise Cancelled("Training was stopped before its first epoch; the earlier model is as it was.")
+            raise Cancelled("Training was stopped before its first epoch; the earlier model is unchanged.")
 
 
 def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy in nats, and the share of right ones, of logits (n, 2); an exact tie is keep, class 0."""
+    """Mean cross-entropy in nats and accuracy of logits (n, 2); an exact tie is keep, class 0."""
     logits = logits.float()
     right = int(((logits[:, 1] > logits[:, 0]).long() == targets).sum())
     return float(torch.nn.functional.cross_entropy(logits, targets)), right / len(targets)

@@ -1,6 +1,6 @@
-"""Predictions held against a person's answers: confusion, calibration, mistakes, learning curves. Arithmetic only.
+"""Compares predictions with labels: confusion, calibration, mistakes, learning curves. Pure arithmetic.
 
-Knows nothing of photos, files or plots.
+Independent of photos, files and plots.
 """
 
 import math
@@ -19,8 +19,8 @@ TRAIN, VALIDATION = "train", "validation"
 class Prediction:
     """One labeled photo after training.
 
-    `key`: photo key. `label`: keep | cull, the person's answer. `p_keep`: 0 … 1, the model's.
-    `split`: train | validation. Raises `ValueError` for anything else.
+    `key`: photo key. `label`: keep | cull, given by the user. `p_keep`: 0 … 1, from the model. `split`: train |
+    validation. Raises `ValueError` for any other value.
     """
 
     key: str
@@ -29,20 +29,21 @@ class Prediction:
     split: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no prediction."""
+        """Validate the fields."""
         if self.label not in LABELS or self.split not in (TRAIN, VALIDATION) or not 0 <= self.p_keep <= 1:
             raise ValueError(f"not a prediction: {self}")
 
     @property
     def model_keeps(self) -> bool:
-        """The model's decision; a tie keeps."""
+        """The model's decision at 0.5; a tie keeps."""
         return self.p_keep >= 0.5
 
 
 class Bin(NamedTuple):
-    """The photos with `p_keep_from` <= p_keep < `p_keep_to` (1 is in the last bin), at least one.
+    """One non-empty bin of a reliability diagram: photos with `p_keep_from` <= p_keep < `p_keep_to` (1 is in the last
+    bin).
 
-    `p_keep`: their mean. `kept`: the share that the person kept, `kept_low` … `kept_high` its 95 % interval.
+    `p_keep`: mean prediction. `kept`: share that the user kept, with its 95 % interval `kept_low` … `kept_high`.
     """
 
     p_keep_from: float
@@ -55,7 +56,7 @@ class Bin(NamedTuple):
 
 
 def confusion(predictions: Iterable[Prediction]) -> list[list[int]]:
-    """Numbers of photos: rows = the person's answer, columns = the model's decision, keep before cull."""
+    """Confusion matrix in photos: rows are labels, columns are model decisions, keep before cull."""
     counts = [[0, 0], [0, 0]]
     for one in predictions:
         counts[LABELS.index(one.label)][0 if one.model_keeps else 1] += 1
@@ -63,7 +64,7 @@ def confusion(predictions: Iterable[Prediction]) -> list[list[int]]:
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); `trials` >= 1."""
+    """95 % score interval of a proportion (Wilson 1927); `trials` >= 1."""
     z = 1.96
     share, spread = hits / trials, z * z / trials
     reach = z * math.sqrt((share * (1 - share) + spread / 4) / trials)
@@ -72,7 +73,7 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
 
 
 def reliability(predictions: Iterable[Prediction], bins: int) -> list[Bin]:
-    """The filled ones of `bins` equal bins of p_keep, from 0 to 1."""
+    """The non-empty bins among `bins` equal-width bins of p_keep, in ascending order."""
     members: list[list[Prediction]] = [[] for _ in range(bins)]
     for one in predictions:
         members[min(int(one.p_keep * bins), bins - 1)].append(one)
@@ -85,22 +86,24 @@ def _bin(low: float, high: float, inside: list[Prediction]) -> Bin:
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error, 0 … 1: |p_keep − kept| of the bins, weighted by photos; nan without bins."""
+    """Expected calibration error, 0 … 1: mean of |p_keep − kept| over the bins, weighted by photos; NaN without
+    bins.
+    """
     total = sum(part.photos for part in bins)
     return sum(part.photos * abs(part.p_keep - part.kept) for part in bins) / total if total else math.nan
 
 
 def mistakes(predictions: Iterable[Prediction], label: str) -> list[Prediction]:
-    """All photos with this label that the model would decide otherwise.
+    """All photos with this label that the model decides differently.
 
-    Validation before training photos, then the most confident first, ties by key.
+    Validation before training photos, then by descending confidence, ties by key.
     """
     wrong = [one for one in predictions if one.label == label and one.model_keeps != (label == KEEP)]
     return sorted(wrong, key=lambda one: (one.split == TRAIN, -abs(one.p_keep - 0.5), one.key))
 
 
 class Quality(NamedTuple):
-    """How good scores are, each 0 … 1: the first two by the order of the photos, the others by decisions at 0.5."""
+    """Quality of scores, each 0 … 1. The first two depend on the ranking, the last two on decisions at 0.5."""
 
     average_precision: float
     auroc: float
@@ -109,25 +112,27 @@ class Quality(NamedTuple):
 
 
 def quality(p_keep: np.ndarray, is_keep: np.ndarray) -> Quality:
-    """(N,) scores 0 … 1 against (N,) bool answers of both kinds."""
+    """Scores (N,) in 0 … 1 against labels (N,) bool of both classes."""
     right = (p_keep >= 0.5) == is_keep
     balanced = (float(right[is_keep].mean()) + float(right[~is_keep].mean())) / 2
     return Quality(average_precision(p_keep, is_keep), auroc(p_keep, is_keep), float(right.mean()), balanced)
 
 
 def average_precision(score: np.ndarray, is_keep: np.ndarray) -> float:
-    """The mean, over the keepers, of the share of keepers among all photos that score at least as high: 0 … 1.
+    """Average precision, 0 … 1: the precision at the score of each keeper, averaged over the keepers.
 
-    `score` (N,), `is_keep` (N,) bool with at least one keeper. Photos of one score come together, as in scikit-learn.
+    `score` (N,), `is_keep` (N,) bool with at least one keeper. Tied scores share one threshold, as in scikit-learn.
     """
     order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)  # of each run of equal scores
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)  # last position of each run of tied scores
     keepers = np.cumsum(is_keep[order])[last]
     return float((np.diff(keepers, prepend=0) * keepers / (last + 1)).sum() / keepers[-1])
 
 
 def auroc(score: np.ndarray, is_keep: np.ndarray) -> float:
-    """How often a keeper scores higher than a cull, a tie counting half: 0 … 1. Both must be there."""
+    """Area under the ROC curve, 0 … 1: the probability that a keeper outscores a cull, ties counting half. Needs both
+    classes.
+    """
     _, place, count = np.unique(score, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[place]
     keepers, culls = int(is_keep.sum()), int((~is_keep).sum())
@@ -135,7 +140,9 @@ def auroc(score: np.ndarray, is_keep: np.ndarray) -> float:
 
 
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(S, …) → (…) means and halves of their 95 % intervals by Student's t; halves are NaN for S = 1."""
+    """Values (S, …) → (…) means and (…) half-widths of their 95 % intervals (Student's t); half-widths are NaN for S =
+    1.
+    """
     from scipy.special import stdtrit
 
     runs = len(values)
@@ -146,8 +153,8 @@ def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Reached(NamedTuple):
-    """Labels until a learning curve reaches a level, and the ends of the 95 % interval: inf for not at all, NaN for
-    no interval.
+    """Number of labels at which a learning curve reaches a level, with its 95 % interval. inf: never reached; NaN: no
+    interval.
     """
 
     labels: float
@@ -156,16 +163,18 @@ class Reached(NamedTuple):
 
 
 def labels_to_reach(labels: np.ndarray, curves: np.ndarray, levels: np.ndarray) -> Reached:
-    """When the mean of `curves` (S, n) at `labels` (n,) is first at the mean of `levels` (S,), the s-th curve's own.
+    """Labels at which the mean of `curves` (S, n), sampled at `labels` (n,), first reaches the mean of `levels` (S,);
+    curves and levels are paired by seed.
 
-    The interval ends where that of the mean difference begins to hold zero, and where it is wholly above.
+    The interval runs from where the 95 % band of the mean difference first touches zero to where it lies entirely
+    above.
     """
     mean, half = mean_interval(curves - levels[:, None])
     return Reached(*(_first_crossing(labels, curve) for curve in (mean, mean + half, mean - half)))
 
 
 def _first_crossing(labels: np.ndarray, curve: np.ndarray) -> float:
-    """Where a curve (n,) is first zero or more, between two points by a straight line."""
+    """First zero crossing of `curve` (n,), linearly interpolated."""
     if np.isnan(curve).any():
         return math.nan
     if not (curve >= 0).any():

@@ -1,7 +1,7 @@
-"""The labeled photos as a training takes them: each decoded once, to the bytes that its transformer's preprocessing
-leaves, by several processes each its share.
+"""Loads the labeled photos for a training: each decoded once, to the uint8 pixels that its encoder's preprocessing
+yields.
 
-Knows nothing of models or epochs.
+Several processes divide the photos among them. Independent of models and epochs.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,11 @@ _AHEAD = 32  # photos
 
 @dataclass(frozen=True)
 class Examples:
-    """What can be read of the labeled photos: `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `is_keep` (n,) bool;
-    `taken` (n,) seconds by the camera's clock, NaN for unknown; `beside` (n, E) float32, what stands beside the
-    embeddings of what is trained, E = 0 for nothing. `unreadable`: key → reason of the others.
+    """The readable labeled photos.
+
+    `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `is_keep` (n,) bool; `taken` (n,) capture time in seconds by the
+    camera's clock, NaN if unknown; `beside` (n, E) float32, frozen embeddings that are concatenated to the trained
+    ones, E = 0 for none. `unreadable`: key → reason, for the labeled photos that can't be read.
     """
 
     keys: tuple[str, ...]
@@ -42,8 +44,10 @@ class Examples:
     unreadable: dict[str, str]
 
     def bursts(self, rows: np.ndarray, burst_of: Mapping[str, int] | None) -> np.ndarray:
-        """(n,) the burst of each: as `burst_of` says, by default as their times and embeddings `rows` (n, D) do."""
-        groups = -1 - np.arange(len(self.keys))  # what is in no burst is one of its own
+        """(n,) burst number of each photo: from `burst_of`, or by default from capture times and the embeddings `rows`
+        (n, D).
+        """
+        groups = -1 - np.arange(len(self.keys))  # a photo outside any burst is its own group
         if burst_of is not None:
             return np.array([burst_of.get(key, alone) for key, alone in zip(self.keys, groups.tolist(), strict=True)])
         finite = np.isfinite(rows).all(axis=1)
@@ -87,11 +91,11 @@ def read(
 
     wanted = sorted(labels)
     mine = wanted[together.share(len(wanted))]
-    most = -(-len(wanted) // together.count)  # photos of the process that has most of them: all ask as often
+    most = -(-len(wanted) // together.count)  # largest share: every process takes part in every exchange
     arriving, found = in_order(one, mine, _AHEAD), []
     for done in range(most):
         if together.any(stop()):
-            raise Cancelled("Training was stopped while it read the photos; the earlier model is as it was.")
+            raise Cancelled("Training was stopped while it read the photos; the earlier model is unchanged.")
         if done < len(mine):
             found.append(next(arriving))
             progress("reading labeled photos", min((done + 1) * together.count, len(wanted)), len(wanted))

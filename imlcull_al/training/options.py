@@ -1,6 +1,6 @@
-"""What a training is asked to do and what an epoch says: options, split, which epoch is better. Arithmetic only.
+"""Training options, stratified split, and comparison of epochs. Pure arithmetic.
 
-Knows nothing of photos, files or torch.
+Independent of photos, files and torch.
 """
 
 import math
@@ -14,13 +14,14 @@ from ..project.labels import LABELS
 
 LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
 _LARGEST = 10**30
-"""Of a whole number. A batch of more photos than there are is no mistake, nor are epochs that patience ends."""
+"""Upper limit of integer options. A batch larger than the data set is fine, and so are epochs that patience cuts short.
+"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to train. `validation_split` is the share of each class that is set apart; `train_blocks`, how many of the
-    transformer's last blocks are trained, None for all and what comes before them.
+    """How to train. `validation_split`: share of each class held out for validation. `train_blocks`: number of final
+    transformer blocks to train; None trains the whole transformer.
     """
 
     epochs: int = 256
@@ -32,7 +33,9 @@ class Options:
     train_blocks: int | None = None
 
     def check(self) -> None:
-        """Raise `TrainingError` for a value that can't be trained with, as far as that shows without a transformer."""
+        """Raise `TrainingError` for an invalid value. Whether the transformer has `train_blocks` blocks is checked
+        later.
+        """
         counts = ["epochs", "batch_size", "patience", *(["train_blocks"] if self.train_blocks is not None else [])]
         for name in (*counts, "seed"):
             _check_number(name, getattr(self, name), int, "whole number")
@@ -50,7 +53,7 @@ class Options:
 
 
 def _check_number(name: str, value: object, kind: Any, what: str) -> None:
-    """Raise `TrainingError` for a value of another kind, and for a number that Python would not even write."""
+    """Raise `TrainingError` for a value of the wrong type, or an integer too large for Python to print."""
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TrainingError(f"{name} is {value!r}; choose a {what}.")
     if isinstance(value, int) and abs(value) > _LARGEST:
@@ -59,7 +62,7 @@ def _check_number(name: str, value: object, kind: Any, what: str) -> None:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training photos; number 0 is the start, before any step.
+    """One pass over the training photos; epoch 0 is the starting point, before any step.
 
     Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1.
     """
@@ -72,7 +75,7 @@ class Epoch:
 
     @property
     def summary(self) -> str:
-        """A line for people."""
+        """One line for the console."""
         name = f"epoch {self.epoch:3d}" if self.epoch else "start    "
         return (
             f"{name}   train loss {self.train_loss:.3f}, accuracy {self.train_accuracy:6.1%}   "
@@ -81,22 +84,23 @@ class Epoch:
 
     @property
     def finite(self) -> bool:
-        """Whether both losses are numbers that mean something."""
+        """Whether both losses are finite."""
         return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
 
     def better_than(self, other: "Epoch") -> bool:
-        """Higher validation accuracy, or as high with a lower loss; nothing that is not finite is better."""
+        """Higher validation accuracy, ties broken by lower loss; an epoch with a non-finite loss is never better."""
         return self.finite and (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
 
 
 def split(
     target: np.ndarray, share: float, seed: int, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (train, validation) of `target` (n,) bool, stratified: `share` of each class, at least one, is
-    validation, and at least one is left for training.
+    """Stratified split of `target` (n,) bool into positions (train, validation). `share` of each class goes to
+    validation; at least one photo of each class is on either side.
 
-    `groups` (n,): photos of the same one stay together (bursts), each class as near its share as whole groups allow;
-    without, each photo is a group. Raises `NotEnoughLabels` below two of a class, or two groups that hold it.
+    `groups` (n,): photos with the same number (a burst) are never separated, so each class comes as close to `share` as
+    whole groups allow. Without it every photo is its own group. Raises `NotEnoughLabels` if a class has fewer than two
+    photos, or if all of its photos are in one group.
     """
     chance = np.random.default_rng(seed)
     names = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -106,27 +110,27 @@ def split(
         members = chance.permutation(np.flatnonzero(target == value))
         if len(members) < 2:
             raise NotEnoughLabels(
-                f"Training needs 2 photos of each class at least; there are {int(target.sum())} keep and "
-                f"{int((~target).sum())} cull that can be read. Label more photos as {name} first."
+                f"Training needs at least 2 readable photos of each class; there are {int(target.sum())} keep and "
+                f"{int((~target).sum())} cull. Label more photos as {name} first."
             )
         if len(np.unique(names[members])) < 2:
             raise NotEnoughLabels(
-                f"Training needs photos of each class from 2 bursts at least; all {len(members)} {name} are of one "
-                f"burst, which is never divided. Label photos of other moments as {name} first."
+                f"Training needs photos of each class from at least 2 bursts; all {len(members)} {name} are in one "
+                f"burst, which is never split. Label photos of other moments as {name} first."
             )
         order.append(names[members])
     total = counts.sum(axis=0)
     wanted = np.clip(np.round(total * share), 1, total - 1)
     chosen = _gather(np.concatenate(order), counts, wanted, [])
-    if not counts[chosen].sum(axis=0).all():  # each group of a class is far larger than what is wanted of it
+    if not counts[chosen].sum(axis=0).all():  # every group of a class is far larger than its share
         chosen = _gather(np.concatenate(order), counts, wanted, _smallest_with_both(order, counts))
     validation = np.isin(names, chosen)
     return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 
 def _gather(order: np.ndarray, counts: np.ndarray, wanted: np.ndarray, chosen: list[int]) -> list[int]:
-    """`chosen` after taking in or putting back one group of `order` after another, as long as that brings the photos
-    of both classes (G, 2) nearer to the `wanted` (2,), in shares of what is wanted, and leaves some outside.
+    """Local search: toggle groups of `order` in and out of `chosen` while that brings the chosen photos of both classes
+    (G, 2) closer to `wanted` (2,), relative to `wanted`. Both classes stay represented on both sides.
     """
     inside, have = set(chosen), counts[chosen].sum(axis=0).tolist()
     sizes, total, goal = counts.tolist(), counts.sum(axis=0).tolist(), wanted.tolist()
@@ -148,7 +152,9 @@ def _gather(order: np.ndarray, counts: np.ndarray, wanted: np.ndarray, chosen: l
 
 
 def _smallest_with_both(order: list[np.ndarray], counts: np.ndarray) -> list[int]:
-    """The group with fewest photos that holds both classes, or one of each; the other groups hold both as well."""
+    """The smallest group that holds both classes, or else the smallest group of each class. The remaining groups hold
+    both classes too.
+    """
     photos = counts.sum(axis=1)
     mixed = np.flatnonzero(counts.all(axis=1))
     if len(mixed):

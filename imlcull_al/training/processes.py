@@ -1,11 +1,11 @@
-"""The processes of one training: this one alone, or several that Hugging Face Accelerate brought together.
+"""The processes of one training: this process alone, or several launched by Hugging Face Accelerate.
 
     accelerate launch --cpu --num_processes 2 -m imlcull_al train --project my_project
 
-Each does its share of every batch, and all know all results, so all decide alike. The first is the main one: what is
-written, shown and asked, it writes, shows and is asked. One that ends early ends the others: their next exchange fails.
-The only module that imports accelerate, and only in a process that was launched as one of several.
-Knows nothing of models, photos or stages.
+Each process computes its share of every batch and receives all results, so all make the same decisions. The main
+process alone writes files, reports progress and is asked to stop. If one process ends early, the next exchange fails in
+the others and ends them too. The only module that imports accelerate, and only in a process launched as one of several.
+Independent of models, photos and stages.
 """
 
 import os
@@ -26,38 +26,38 @@ Value = TypeVar("Value")
 _SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 PATIENCE = timedelta(minutes=10)
-"""How long one waits for the others at an exchange before it gives up; one that died is noticed at once."""
+"""Timeout of an exchange. A process that died is noticed at once."""
 
 
 class Processes(Protocol):
-    """What a training needs to know of the others."""
+    """The collective operations that a training needs."""
 
     count: int
     main: bool
 
     @property
     def device(self) -> "torch.device":
-        """What this process computes on."""
+        """The device that this process computes on."""
         ...
 
     def share(self, total: int) -> slice:
-        """Which of `total` items are this process's; those of all processes, in order, are all items."""
+        """This process's share of `total` items. The shares of all processes, in order, cover all items."""
         ...
 
     def gather(self, mine: "Tensor", total: int) -> "Tensor":
-        """The rows of all processes, (total, …), from each one's `mine`, one row for each item of its share."""
+        """Concatenate the rows of all processes to (total, …); `mine` has one row per item of this process's share."""
         ...
 
     def gather_objects(self, mine: list[Value]) -> list[Value]:
-        """The same for lists of anything."""
+        """Concatenate the lists of all processes."""
         ...
 
     def add_up(self, mine: "Tensor") -> "Tensor":
-        """The sum over all processes."""
+        """Sum over all processes."""
         ...
 
     def any(self, mine: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether `mine` is true in any process."""
         ...
 
     def from_main(self, value: Value) -> Value:
@@ -66,47 +66,47 @@ class Processes(Protocol):
 
 
 class Alone:
-    """One process, which does everything."""
+    """A single process."""
 
     count, main = 1, True
 
     @property
     def device(self) -> "torch.device":
-        """The best of this machine."""
+        """The best device of this machine."""
         from ..encoding.backbone import device
 
         return device()
 
     def share(self, total: int) -> slice:
-        """Everything."""
+        """All items."""
         return slice(0, total)
 
     def gather(self, mine: "Tensor", total: int) -> "Tensor":
-        """What there is."""
+        """`mine`, unchanged."""
         return mine
 
     def gather_objects(self, mine: list[Value]) -> list[Value]:
-        """What there is."""
+        """`mine`, unchanged."""
         return mine
 
     def add_up(self, mine: "Tensor") -> "Tensor":
-        """What there is."""
+        """`mine`, unchanged."""
         return mine
 
     def any(self, mine: bool) -> bool:
-        """Whether it is so."""
+        """`mine`, unchanged."""
         return mine
 
     def from_main(self, value: Value) -> Value:
-        """The value."""
+        """`value`, unchanged."""
         return value
 
 
 class Together:
-    """One of several processes, each with the device that Accelerate gives it."""
+    """One of several processes, on the device that Accelerate assigns."""
 
     def __init__(self) -> None:
-        """Wait for the others. Raises `TrainingError` without Accelerate, and where the others don't come."""
+        """Wait for the other processes. Raises `TrainingError` if Accelerate is missing or the others don't connect."""
         try:
             import accelerate
         except ImportError as error:
@@ -120,9 +120,9 @@ class Together:
         self._operations: Any = accelerate.utils
         try:
             state = accelerate.PartialState(cpu=forced or not torch.cuda.is_available(), timeout=PATIENCE)
-        except (RuntimeError, ValueError) as error:  # torch's own errors of its network are RuntimeErrors
+        except (RuntimeError, ValueError) as error:  # torch raises its network errors as RuntimeError
             raise TrainingError(
-                f"The {launched_as()} processes of this training did not come together: {str(error)[:200]}. "
+                f"The {launched_as()} processes of this training could not connect: {str(error)[:200]}. "
                 "Check addresses and ports, then launch them again."
             ) from error
         self.count, self.main, self._number = state.num_processes, state.is_main_process, state.process_index
@@ -130,11 +130,11 @@ class Together:
 
     @property
     def device(self) -> "torch.device":
-        """The one that Accelerate gave it."""
+        """The device that Accelerate assigned."""
         return self._device  # type: ignore[no-any-return]
 
     def share(self, total: int) -> slice:
-        """One stretch of `total` items; the last processes' may be shorter, or empty."""
+        """A contiguous slice of `total` items; the last processes' may be shorter or empty."""
         each = -(-total // self.count)
         return slice(min(self._number * each, total), min((self._number + 1) * each, total))
 
@@ -147,23 +147,23 @@ class Together:
         return rows[:total]
 
     def gather_objects(self, mine: list[Value]) -> list[Value]:
-        """All lists, one behind the other."""
+        """All lists, concatenated in process order."""
         everything: list[Value] = self._exchange(self._operations.gather_object, mine)
         return everything
 
     def add_up(self, mine: "Tensor") -> "Tensor":
-        """A new tensor."""
+        """The sum, as a new tensor."""
         total: Tensor = self._exchange(self._operations.reduce, mine, "sum")
         return total
 
     def any(self, mine: bool) -> bool:
-        """An exchange too, so that all stop at the same step."""
+        """A collective call as well, so all processes stop at the same step."""
         import torch
 
         return bool(self.add_up(torch.tensor([float(mine)], device=self.device)))
 
     def from_main(self, value: Value) -> Value:
-        """By pickle, between processes of one user."""
+        """Broadcast by pickle; all processes belong to one user."""
         (sent,) = self._exchange(self._operations.broadcast_object_list, [value])
         result: Value = sent
         return result
@@ -171,35 +171,35 @@ class Together:
     def _exchange(self, operation: Any, *arguments: Any) -> Any:
         try:
             return operation(*arguments)
-        except RuntimeError as error:  # a closed connection, or nobody there for `PATIENCE`
+        except RuntimeError as error:  # a closed connection, or a timeout after `PATIENCE`
             raise TrainingError(
-                "Another process of this training ended before it, so this one ended too; the best epoch so far is "
-                f"kept. See what the others say, then launch them again. ({str(error).splitlines()[0][:200]})"
+                "Another process of this training ended early, so this one ended too; the best epoch so far is "
+                f"kept. Check the output of the others, then launch them again. ({str(error).splitlines()[0][:200]})"
             ) from error
 
 
 def launched_as() -> int:
-    """Of how many processes this one was launched as one; 1 where it is alone."""
+    """How many processes were launched together; 1 for a single process."""
     return max([1, *(int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit())])
 
 
 def joined() -> Processes:
-    """The processes of a training in this process. Raises `TrainingError` where the others can't be joined."""
+    """Join the other processes of this training. Raises `TrainingError` if they can't be reached."""
     return Together() if launched_as() > 1 else Alone()
 
 
 def is_helper() -> bool:
-    """Whether this process was launched beside a main one, which does the talking."""
+    """Whether this process was launched beside a main process, which does all printing."""
     numbers = [os.environ.get(name, "") for name in _RANKS]
     return launched_as() > 1 and any(number.isdigit() and int(number) > 0 for number in numbers)
 
 
 def start_the_others(arguments: Sequence[str]) -> None:
-    """Where `accelerate launch --cpu --num_processes N` left this process alone, become N of them.
+    """Start N processes if `accelerate launch --cpu --num_processes N` started only this one.
 
-    Without MPI that launcher starts a single process on processors, whatever N: torch's own launcher takes its place
-    in this one, with `arguments` (those behind `-m imlcull_al`). Returns at once wherever else. Raises `TrainingError`
-    where N can't be found out.
+    Without MPI, Accelerate's launcher starts a single CPU process whatever N is. This process is then replaced by
+    torch's own launcher with `arguments`, the words after `-m imlcull_al`. Otherwise a no-op. Raises `TrainingError` if
+    N can't be determined.
     """
     is_alone = launched_as() == 1 and not any(name in os.environ for name in _SIZES)
     if not is_alone or "ACCELERATE_USE_CPU" not in os.environ or "MASTER_ADDR" not in os.environ:
@@ -208,7 +208,7 @@ def start_the_others(arguments: Sequence[str]) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     if not count:
         raise TrainingError(
-            "accelerate launch started one process only. Start them with torch's launcher: "
+            "accelerate launch started only one process. Start them with torch's launcher: "
             "python -m torch.distributed.run --nproc_per_node 2 -m imlcull_al train …"
         )
     sys.stdout.flush()
@@ -216,7 +216,7 @@ def start_the_others(arguments: Sequence[str]) -> None:
 
 
 def _command_of_launcher() -> list[str]:
-    """The command line of the process that started this one; empty where it can't be read."""
+    """Command line of the parent process; empty if it can't be read."""
     try:
         import psutil
 
@@ -228,6 +228,6 @@ def _command_of_launcher() -> list[str]:
 
 
 def _asked_for(command: Sequence[str]) -> int:
-    """The value of --num_processes among the words of a command line of `accelerate launch`; 0 for none."""
+    """Value of --num_processes in a command line of `accelerate launch`; 0 if absent."""
     found = re.search(r"\0--num[_-]processes[=\0](\d+)\0", "\0".join(["", *command, ""]))
     return int(found[1]) if found else 0

@@ -1,15 +1,15 @@
-"""From labels and photos to `stage_N_cull_model.pth` and its epoch log: the fine-tuning of a vision transformer.
+"""Fine-tunes a vision transformer on the labels: writes `stage_N_cull_model.pth`, its epoch log and its report.
 
-`stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; a row is there as soon as its epoch ends.
-`stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, what the training was asked to
-do. It is there while a training runs; one without a training is what a kill leaves.
+`stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; rewritten after every epoch.
+`stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, a marker that exists while a
+training runs; without one, the training was killed.
 
-Every labeled photo is decoded once and kept as preprocessed bytes; early stopping on the validation accuracy. The start
-is a linear probe: the pretrained transformer under a logistic regression. The model file is replaced the moment an
-epoch is better than that start and all epochs before, so a run that is stopped leaves its best, and one that never
-improves leaves the earlier model as it was (where there is none that can be used, the start becomes the model).
-Of several processes each reads its share of the photos; the main one locks, writes and is asked to stop.
-Knows nothing of query order, of the page, or of what happens inside an epoch.
+Every labeled photo is decoded once and kept in memory as preprocessed uint8 pixels. Training starts from a linear
+probe, a logistic regression on the pretrained transformer, and stops early on validation accuracy. Whenever an epoch
+beats the probe and all earlier epochs, it replaces the model file. A run that is stopped therefore leaves its best
+epoch, and a run that never improves leaves the earlier model untouched; if there is no usable earlier model, the probe
+itself is saved. With several processes each reads its share of the photos; the main process locks, writes and is asked
+to stop. Independent of query order, the page, and the steps within an epoch.
 """
 
 import json
@@ -45,7 +45,7 @@ _NOTE_VERSION = 1
 
 @dataclass(frozen=True)
 class Training:
-    """What a run did: its epochs, the best of them (the one in the model file), and why it ended."""
+    """Result of a run: its epochs, the best one (the one in the model file), and why it ended."""
 
     epochs: tuple[Epoch, ...]
     best: Epoch
@@ -56,7 +56,7 @@ class Training:
 
     @property
     def summary(self) -> str:
-        """How it ended and how good the saved epoch is, in two sentences."""
+        """Two sentences: how the run ended, and the accuracy of the saved epoch."""
         name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
         return (
             f"Ended after epoch {len(self.epochs)}: {self.ended}. {name} is saved: {self.best.val_accuracy:.1%} of the "
@@ -66,7 +66,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A training that was killed: its options, the epochs it ended, and whether one of them is the model."""
+    """A training that was killed: its options, how many epochs it completed, and whether one of them was saved."""
 
     options: Options
     epochs: int
@@ -74,14 +74,14 @@ class Interrupted:
 
 
 def interrupted(stage: Stage) -> Interrupted | None:
-    """The training of this stage that was killed; None where there is none, and while one runs, here or elsewhere."""
+    """The killed training of this stage. None if there is none, or while a training runs here or in another process."""
     found = read_unfinished(stage.unfinished)
     if found is None or is_locked(stage.training_lock):
         return None
     try:
         options = Options(**found)
         options.check()
-    except (TypeError, TrainingError):  # edited, or of another version
+    except (TypeError, TrainingError):  # edited by hand, or written by another version
         options = Options()
     begun = _written(stage.unfinished)
     epochs = len(tables.read(stage.epoch_log)[1]) if _written(stage.epoch_log) > begun else 0
@@ -106,15 +106,15 @@ def train(
     stop: Stop = never,
     burst_of: Mapping[str, int] | None = None,
 ) -> Training:
-    """Fine-tune `encoder` on `labels` and write model, epoch log and report of `stage`.
+    """Fine-tune `encoder` on `labels`; write the model, epoch log and report of `stage`.
 
-    `burst_of`: photo → number of its burst, none of which is divided between training and validation; by default those
-    that the labeled photos alone make.
-    `on_epoch` is called with every epoch, the start first, and whether it was the best so far. Raises
-    `NotEnoughLabels`, `TrainingError` when no epoch was better than the start, `Cancelled` when stopped before one was,
-    `StorageError` when another program trains this stage. In a process launched as one of several it trains with the
-    others, on the labels and bursts that the main one was called with; only that one calls `progress`, `on_epoch` and
-    `stop`.
+    `burst_of`: photo → burst number. A burst is never divided between training and validation; by default bursts are
+    detected among the labeled photos alone. `on_epoch` is called with every epoch, the start (epoch 0) first, and
+    whether it is the best so far.
+
+    Raises `NotEnoughLabels`; `TrainingError` if no epoch was better than the start; `Cancelled` if stopped before one
+    was; `StorageError` while another process trains this stage. With several processes, all train on the labels and
+    bursts of the main process, and only the main process calls `progress`, `on_epoch` and `stop`.
     """
     options = options or Options()
     options.check()
@@ -134,7 +134,7 @@ def train(
         if not run.saved and run.stopped:
             raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
         if not run.saved:
-            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is as it was.")
+            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is unchanged.")
         if together.main:
             run.write_report()
     sides = [tuple(run.seen.keys[i] for i in side) for side in run.sides]
@@ -142,7 +142,7 @@ def train(
 
 
 class _Run:
-    """One training: the labeled photos in memory, the split, and the epochs so far."""
+    """State of one training: the labeled photos in memory, the split, and the epochs so far."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class _Run:
         self._dim = self.trained.dim + (beside.dim if beside else 0)
 
     def prepare(self, burst_of: Mapping[str, int] | None) -> None:
-        """Read and embed the photos, part them in training and validation, fit the start on the training side."""
+        """Read and embed the photos, split them, and fit the linear probe on the training side."""
         import torch
 
         from . import blocks
@@ -174,7 +174,7 @@ class _Run:
         self.seen = seen = labeled_photos.read(
             self.stage, self.encoder, self.labels, self.together, self.progress, self.stop
         )
-        split(seen.is_keep, options.validation_split, options.seed)  # too few are said before any work
+        split(seen.is_keep, options.validation_split, options.seed)  # fail early on too few labels
         values = self.trained.architecture.preprocessing.values
         try:
             self.tuning = FineTuning(
@@ -188,25 +188,28 @@ class _Run:
         rows = self.tuning.embeddings()
         groups = seen.bursts(rows, burst_of)
         self.sides = split(seen.is_keep, options.validation_split, options.seed, groups)
-        train_side = self.sides[0]  # the validation side stays unseen
+        train_side = self.sides[0]  # the probe never sees validation photos
         known = train_side[np.isfinite(rows[train_side]).all(axis=1)]
         target = seen.is_keep[known]
         if target.all() or not target.any():
-            raise TrainingError(f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another.")
+            raise TrainingError(
+                f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another model."
+            )
         self.probe = head.fit(head.features(rows[known]), np.arange(len(target)), target)
         targets = torch.tensor([LABELS.index(self.labels[key]) for key in seen.keys])
         self.start = self.tuning.start(self.probe, rows, targets, self.sides)
 
     def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
-        """Train until patience or epochs run out; the best epoch and why it ended. `saved`: the model file has it.
+        """Train until patience or the epochs run out. Returns the best epoch and why training ended; `saved` tells
+        whether the model file holds it.
 
-        Where none is, the epoch log stays that of the model beside it.
+        If nothing was saved, the earlier epoch log is restored, because it belongs to the model that remains.
         """
         earlier_log = self._earlier_log()
         best, ended = self._to_the_end(on_epoch)
         is_sound = not self.stopped and self.epochs[-1].finite
         if not self.saved and is_sound and self._needs_a_model():
-            self._save(self._classifier(self.probe), best)  # nothing to fall back on: the start is the best there is
+            self._save(self._classifier(self.probe), best)  # no earlier model to fall back on
         if not self.saved and self.together.main and earlier_log is not None:
             with replacing(self.stage.epoch_log) as temporary:
                 temporary.write_bytes(earlier_log)
@@ -256,14 +259,14 @@ class _Run:
                 tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
             on_epoch(epoch, better)
             if not epoch.finite:
-                return best, "the loss is no finite number any more; try a smaller learning rate"
+                return best, "the loss is no longer finite; try a smaller learning rate"
             if since_improvement >= self.options.patience:
                 return best, f"no better validation accuracy for {self.options.patience} epochs"
         self.stopped = self.together.any(self.stop())
         return best, "stopped on request" if self.stopped else "all epochs done"
 
     def _classifier(self, probe: head.Head | None = None) -> "CullClassifier":
-        """The transformer as it was pretrained, under a head that says nothing, or what `probe` says."""
+        """The pretrained transformer under a zero head, or under `probe`."""
         from ..learning.model import CullClassifier
 
         classifier = CullClassifier(self.trained.build(), self._dim)
@@ -286,7 +289,7 @@ class _Run:
         self.saved = True
 
     def _needs_a_model(self) -> bool:
-        """Whether the stage has no model file that can score a photo: some damage shows only then."""
+        """Whether the stage lacks a usable model file. Some damage shows only when a photo is scored, so one is."""
         return self.together.from_main(self.together.main and not _has_usable_model(self.stage))
 
 
@@ -307,17 +310,17 @@ def _log_row(epoch: Epoch) -> dict[str, object]:
 
 @contextmanager
 def note_unfinished(path: Path, options: Mapping[str, Any]) -> Iterator[None]:
-    """Keep the note at `path` while the block runs. Raises `StorageError` where the disk refuses."""
+    """Keep the marker at `path` while the block runs. Raises `StorageError` if it can't be written."""
     replace_text(path, json.dumps({"version": _NOTE_VERSION, "options": dict(options)}) + "\n")
     try:
         yield
     finally:
-        with suppress(OSError):  # left behind, it only offers a training again
+        with suppress(OSError):  # a stale marker does no harm: it only offers to train again
             path.unlink()
 
 
 def read_unfinished(path: Path) -> dict[str, Any] | None:
-    """The options of the training that left its note at `path`, {} where they can't be read; None for no note."""
+    """Options of the training that left the marker at `path`; {} if they can't be read, None if there is no marker."""
     try:
         note = json.loads(read_own(path))
         return dict(note["options"]) if note["version"] == _NOTE_VERSION else {}

@@ -1,1 +1,1 @@
-"""What this project promises, put to the test by breaking it: see README.md here. `make torture` runs all of it."""
+"""Fault injection for everything this project promises: see README.md here. `make torture` runs all of it."""

@@ -1,8 +1,8 @@
-"""All of the torture, one fault after the other, and the table in README.md.
+"""Runs all fault injections one after another, and writes the table in README.md.
 
     python -m tests.torture [--quick]
 
-`--quick` gives every fault a few turns and leaves the table alone. Exit code 1 where a promise was broken.
+`--quick` repeats every fault only a few times and leaves the table alone. Exit code 1 if a promise was broken.
 """
 
 import argparse
@@ -32,11 +32,11 @@ FAULTS = (  # program, its options, those of --quick
     ("flood", "--times 1000", "--times 150"),
 )
 LIMIT = 1800.0
-"""Seconds for one fault; what takes longer is stopped and counts as broken."""
+"""Timeout per fault in seconds; a timeout counts as broken."""
 
 
 def main() -> int:
-    """Run all; the exit code."""
+    """Run everything; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     is_quick = parser.parse_args().quick
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def run(command: str) -> tuple[list[str], bool]:
-    """The table's lines that a program printed, and whether it held all promises."""
+    """The table rows that a program printed, and whether all promises held."""
     arguments = [sys.executable, *command.split()[1:]]
     try:
         done = subprocess.run(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=False)

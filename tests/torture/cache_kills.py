@@ -1,11 +1,11 @@
-"""Caching at full speed, killed or damaged: what was acknowledged is there, and nothing is wrong.
+"""Kills or damages the cache under full write load: acknowledged rows survive, and no wrong row is ever returned.
 
     python -m tests.torture.cache_kills [--kills 100] [--seed 0]
 
-A child adds what can be told from its number as fast as it can, and says every addition that returned. After each kill
-the caches are opened again: nothing that was acknowledged is lost, nothing is wrong, no file is set aside. Then a good
-file is damaged, looked at, added to and looked at again: nothing may come back wrong. Prints a line for each fault;
-exit code 1 where a promise was broken.
+A child appends rows that are computable from their number, as fast as it can, and reports every append that returned.
+After each kill the caches are reopened: no acknowledged row is lost, none is wrong, and no file is set aside. Then a
+good file is damaged, read, appended to and read again: no wrong row may be returned. Prints a table row per fault; exit
+code 1 if a promise was broken.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed_together, row, tell
 
 MODULE = "tests.torture.cache_kills"
-MOST_PROMISED = 20_000  # a fresh folder after so many, so that looking at them stays quick
-LONGEST = (0.02, 0.1, 0.4)  # seconds of work before the kill; one of them
+MOST_PROMISED = 20_000  # start a fresh folder beyond this, so that checks stay fast
+LONGEST = (0.02, 0.1, 0.4)  # seconds of work before the kill, chosen at random
 
 
 @dataclass
 class Seen:
-    """What came back, counted; `kept` and `gone` were promised."""
+    """Counts of results; `kept` and `gone` had been acknowledged."""
 
     times: int = 0
     kept: int = 0
@@ -56,7 +56,7 @@ class Seen:
         )
 
 
-# --- what is tortured: a number is known by all that is stored of it --------------------------------------------------
+# --- the caches under test: all stored values derive from a number ----------------------------------------------------
 
 
 def id_of(number: int) -> str:
@@ -66,7 +66,7 @@ def id_of(number: int) -> str:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Rows, and every seventh number is unreadable."""
+    """Embedding rows; every seventh number is an unreadable photo."""
 
     dim: int
 
@@ -81,10 +81,10 @@ class Embeddings:
         store.append([id_of(number) for number in readable], self.rows(readable), reasons)
 
     def found(self, folder: Path) -> tuple[set[int], int]:
-        """The numbers of which everything is right, and how many things are wrong."""
+        """The numbers stored entirely correctly, and the number of wrong rows."""
         store = self.open(folder)
         ids = store.ids()
-        wanted = np.concatenate([ids, ids[::3]])  # as where a stage has some photos twice
+        wanted = np.concatenate([ids, ids[::3]])  # as when a stage contains duplicates
         is_there, rows, reasons = store.find(wanted)
         names = as_hex(wanted[is_there])
         numbers = [int(each[:16], 16) for each in names]
@@ -99,7 +99,7 @@ class Embeddings:
         return there, wrong
 
     def rows(self, numbers: Sequence[int]) -> np.ndarray:
-        """(N, D), no two the same."""
+        """(N, D), all rows distinct."""
         places = np.arange(1, self.dim + 1, dtype=np.uint32) * np.uint32(2_654_435_761)
         seeds = np.array(numbers, np.uint64).astype(np.uint32)[:, None] * np.uint32(40_503) + np.uint32(1)
         return (seeds * places >> np.uint32(8)).astype(np.float32) / 4096
@@ -113,7 +113,7 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Files:
-    """Content ids of files that have the number as their name, size, mtime and inode."""
+    """Content ids of files whose name, size, mtime and inode are the number."""
 
     def open(self, folder: Path) -> ContentIds:
         return ContentIds(folder)
@@ -124,7 +124,7 @@ class Files:
         store.save()
 
     def found(self, folder: Path) -> tuple[set[int], int]:
-        """The numbers of which everything is right, and how many entries are wrong."""
+        """The numbers stored entirely correctly, and the number of wrong entries."""
         path_ids, stats, ids, taken, compensation = self.open(folder)._known
         entries = zip(path_ids, stats.tolist(), as_hex(ids), taken.tolist(), compensation.tolist(), strict=True)
         there = {
@@ -143,12 +143,12 @@ class Files:
 
 
 def cache_of(dim: int) -> Any:
-    """The cache under torture; 0 for content ids."""
+    """The cache under test; 0 for content ids."""
     return Embeddings(dim) if dim else Files()
 
 
 def look(folder: Path, dim: int, promised: set[int]) -> Seen:
-    """Open the cache and hold it against what was promised."""
+    """Open the cache and compare it with the acknowledged numbers."""
     seen, there = Seen(times=1), set()
     try:
         there, seen.wrong = cache_of(dim).found(folder)
@@ -165,8 +165,8 @@ def look(folder: Path, dim: int, promised: set[int]) -> Seen:
 
 
 def add_for_ever(folder: Path, dim: int, start: int, seed: int) -> None:
-    """The child: add a few at a time, and say the first and the next of each few that are added."""
-    sys.unraisablehook = lambda error: (sys.__unraisablehook__(error), os._exit(1))  # or it would only be printed
+    """The child: append small batches, reporting the start and end of each."""
+    sys.unraisablehook = lambda error: (sys.__unraisablehook__(error), os._exit(1))  # by default it only prints
     chance, cache = random.Random(seed), cache_of(dim)
     most = chance.choice([1, 8, 64, 256])
     store = cache.open(folder)
@@ -187,7 +187,7 @@ def kills(
     longest: Sequence[float] = LONGEST,
     progress: Progress = silent,
 ) -> Seen:
-    """Kill children that add, `times` times; what was acknowledged must be there."""
+    """Kill appending children `times` times; acknowledged numbers must survive."""
     chance, total = random.Random(seed), Seen()
     with tempfile.TemporaryDirectory() as scratch:
         folder, promised, seen = Path(scratch) / "cache", set(), Seen()
@@ -211,37 +211,37 @@ def kills(
 
 
 def flip_a_bit(data: bytearray, chance: random.Random) -> None:
-    """One bit, anywhere."""
+    """Flip a random bit."""
     data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
 
 
 def flip_bits(data: bytearray, chance: random.Random) -> None:
-    """A hundred bits, anywhere."""
+    """Flip a hundred random bits."""
     for _ in range(100):
         flip_a_bit(data, chance)
 
 
 def flip_a_bit_of_the_head(data: bytearray, chance: random.Random) -> None:
-    """One bit of what HDF5 wrote about the file."""
+    """Flip a bit of the HDF5 metadata at the start of the file."""
     data[chance.randrange(min(4096, len(data)))] ^= 1 << chance.randrange(8)
 
 
 def zero_a_piece(data: bytearray, chance: random.Random) -> None:
-    """Up to 64 KiB, as a block that never reached the disk."""
+    """Zero up to 64 KiB, like a block that never reached the disk."""
     start = chance.randrange(len(data))
     size = min(chance.choice([16, 512, 4096, 65536]), len(data) - start)
     data[start : start + size] = bytes(size)
 
 
 def shift_a_piece(data: bytearray, chance: random.Random) -> None:
-    """A block that landed in the place of another."""
+    """Overwrite a block with another, like a misplaced write."""
     size = min(4096, len(data) // 2)
     source, target = chance.randrange(len(data) - size), chance.randrange(len(data) - size)
     data[target : target + size] = data[source : source + size]
 
 
 def lose_the_end(data: bytearray, chance: random.Random) -> None:
-    """Cut at a random place."""
+    """Truncate at a random position."""
     del data[chance.randrange(len(data)) :]
 
 
@@ -251,7 +251,7 @@ DAMAGES = (flip_a_bit, flip_bits, flip_a_bit_of_the_head, zero_a_piece, shift_a_
 def damages(
     damage: Callable[[bytearray, random.Random], None], times: int, *, dim: int, seed: int, progress: Progress = silent
 ) -> Seen:
-    """Damage a good file, `times` times, and go on with it; nothing may come back wrong, then or after an addition."""
+    """Damage a good file `times` times and keep using it: nothing wrong may be returned, before or after an append."""
     chance, cache, total = random.Random(seed), cache_of(dim), Seen()
     numbers, more = range(300), range(300, 500)
     with tempfile.TemporaryDirectory() as scratch:
@@ -270,7 +270,7 @@ def damages(
             except Exception:  # noqa: BLE001 - this is what is counted
                 seen.tracebacks += 1
             after = look(folder, dim, set(more))
-            seen.wrong += after.wrong + after.gone  # what was added after the damage must be there
+            seen.wrong += after.wrong + after.gone  # rows appended after the damage must be found
             seen.aside += after.aside
             seen.tracebacks += after.tracebacks
             total.add(seen)
@@ -278,7 +278,7 @@ def damages(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Play every fault; 1 where a promise was broken."""
+    """Run every fault; 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, help="how often each fault is played (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and places (default 0)")
@@ -286,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.child:
         add_for_ever(Path(options.child[0]), *map(int, options.child[1:]))
-    logging.getLogger("imlcull_al").addHandler(logging.NullHandler())  # its sentences are counted, not shown
+    logging.getLogger("imlcull_al").addHandler(logging.NullHandler())  # its messages are not shown
     logging.getLogger("imlcull_al").propagate = False
     broken = False
     for fault, is_kept, play in _faults(options.kills, options.seed):
@@ -298,7 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _faults(times: int, seed: int) -> Iterator[tuple[str, bool, Callable[..., Seen]]]:
-    """Its name, whether nothing may be lost, and how it is played."""
+    """Name of each fault, whether nothing may be lost, and a function that runs it."""
     for dim, writers in ((192, 1), (192, 2), (768, 1), (768, 2), (0, 1), (0, 2)):
         who = "one process adds" if writers == 1 else f"{writers} processes add"
         yield f"kill -9 while {who} {cache_of(dim)}", True, partial(kills, times, dim=dim, seed=seed, writers=writers)

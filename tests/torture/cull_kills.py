@@ -1,10 +1,10 @@
-"""Culling and taking back, killed: a whole, verified next stage or none, and the photos as they were.
+"""Kills culls and undos: the next stage is complete and verified, or absent, and the photos are untouched.
 
     python -m tests.torture.cull_kills [--kills 100] [--photos 60] [--seed 0]
 
-A child culls a stage, takes the cull back, and so on as fast as it can. After each kill there is a `stage_2` that is
-just what its manifest says, file by file, or none; what was taken back is whole as well; and every photo of `stage_1`
-has its bytes, times and mode. At the end one more cull must go through and leave nothing of the killed ones behind.
+A child culls a stage and undoes the cull, over and over. After each kill there is either a `stage_2` that matches its
+manifest file by file, or none; stages moved aside by an undo are complete too; and every photo of `stage_1` has its
+original bytes, times and mode. In the end one more cull must succeed and leave no remnants of the killed ones.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from imlcull_al.project.stages import Stage
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed, row, tell
 
-LONGEST = 1.0  # seconds of culling before the kill: a few culls of 60 photos
+LONGEST = 1.0  # seconds of culling before the kill, enough for a few culls of 60 photos
 MODULE = "tests.torture.cull_kills"
 
 
 def main() -> None:
-    """Kill, look, and print a line of the table; exit code 1 where a promise was broken."""
+    """Kill, check, and print a table row; exit code 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--photos", type=int, default=60)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def torture(folder: Path, kills: int, count: int, seed: int, progress: Any) -> tuple[dict[str, int], list[str]]:
-    """How often a kill left what, and what went wrong."""
+    """How often a kill left which state, and what went wrong."""
     chance, stage = random.Random(seed), Stage(folder, 1)
     for number in range(count):
         path = stage.path(f"day_{number % 3}/IMG_{number:04}.jpg")
@@ -87,7 +87,7 @@ def torture(folder: Path, kills: int, count: int, seed: int, progress: Any) -> t
 
 
 def left_behind(folder: Path) -> list[str]:
-    """What nobody would ever remove; half-written files go when the project is opened an hour later."""
+    """Files that would never be removed. Temporary files are swept when the project is opened an hour later."""
     left = [path for path in folder.iterdir() if path.name.startswith(TEMPORARY_PREFIX) and path.suffix != ".lock"]
     for path in left:
         os.utime(path, (1, 1))
@@ -106,7 +106,7 @@ def cull_for_ever(stage: Stage) -> None:
 
 
 def plan_of(stage: Stage) -> Plan:
-    """Two of three photos go on."""
+    """Keeps two of three photos."""
     listing = list_photos(stage)
     p_keep = {key: 0.1 if number % 3 == 0 else 0.9 for number, key in enumerate(listing.keys)}
     return make_plan(stage, decide(p_keep, {}, {}), listing, 0.5, "none")

@@ -1,13 +1,13 @@
-"""A crowd at the door of a public page, and a flood behind it: others get a place, and their turn.
+"""Overloads a public page from one address: a newcomer still gets a workspace, and other visitors are still served.
 
     python -m tests.torture.doors [--uploads 99] [--views 80] [--seed 0]
 
-The first sends, from one address, files of one byte, photos that open workspace after workspace, and uploads that end
-half way; then a newcomer sends one photo. The second asks for full-size views of one visitor's photo, all at once,
-while another visitor asks for one view and one answer. It prints two rows of a Markdown table; the exit code is 1
-where somebody was kept out. How long the other visitor waited is reported and never judged: it is the machine's.
+First, one address sends files of one byte, photos that each open a workspace, and uploads that stop halfway; then a
+newcomer sends one photo. Second, one visitor requests many full-size views at once, while another requests one view and
+the Label screen. Prints two rows of a Markdown table; exit code 1 if anyone was kept out. Waiting times are reported,
+never judged, because they depend on the machine.
 
-The page is a process of its own on 127.0.0.1, run as a Space, so that each sender has an address in X-Forwarded-For.
+The page is a separate process on 127.0.0.1, run as a Space, so that each sender has an address in X-Forwarded-For.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from PIL import Image
 from tests.torture.killing import ROOT, row
 
 UNFINISHED = 40
-SIDE = 3000  # pixels of a photo that is looked at in full size
+SIDE = 3000  # pixels per side of a photo viewed at full size
 PATIENCE = 180.0
 SENDER, OTHER = "203.0.113.1", "203.0.113.2"
 VISITOR = "00000000-0000-0000-0000-000000000001"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Crowd the door, flood the page, print a row for each; the exit code."""
+    """Run both, print a row for each; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uploads", type=int, default=99)
     parser.add_argument("--views", type=int, default=80)
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def crowd(port: int, uploads: int, data: bytes) -> tuple[str, list[str]]:
-    """One address takes as much of the door as it can; then a newcomer comes."""
+    """One address takes as many places as it can; then a newcomer arrives."""
     with ExitStack() as stack:
         said = Counter(bool(send(port, b"x", SENDER)[1]) for _ in range(uploads))
         opened = sum(bool(send(port, data, SENDER)[1]) for _ in range(uploads))
@@ -80,7 +80,7 @@ def crowd(port: int, uploads: int, data: bytes) -> tuple[str, list[str]]:
 
 
 def flood(port: int, views: int, data: bytes) -> tuple[str, list[str]]:
-    """One visitor asks for all views at once, another for one, and for an answer."""
+    """One visitor requests all views at once; another requests one view and the Label screen."""
     cookies = {sender: send(port, data, sender)[1] for sender in (SENDER, OTHER)}
     paths = {sender: f"/photos/{shown(port, cookie)['id']}/6000" for sender, cookie in cookies.items()}
     came: Counter[int] = Counter()
@@ -90,7 +90,7 @@ def flood(port: int, views: int, data: bytes) -> tuple[str, list[str]]:
     ]
     for thread in asking:
         thread.start()
-    while not came:  # the first was served or turned away, so all are there
+    while not came:  # the first was served or refused, so all have arrived
         time.sleep(0.01)
     since = time.monotonic()
     shown(port, cookies[OTHER])
@@ -123,14 +123,14 @@ def head(port: int, sender: str, length: int) -> str:
 
 
 def send(port: int, data: bytes, sender: str) -> tuple[str, str]:
-    """What the page says of an upload, and the cookie that it gives."""
+    """The page's reply to an upload, and the cookie it sets."""
     headers = {"Content-Type": "application/octet-stream", "X-Forwarded-For": sender}
     reply, said = ask(port, "/upload?name=a.jpg", "POST", data, **headers)
     return said.decode(), (reply.getheader("Set-Cookie") or "").partition(";")[0]
 
 
 def shown(port: int, cookie: str) -> dict[str, Any]:
-    """The first photo that the Label screen shows to whoever has the cookie."""
+    """The first photo that the Label screen shows to the visitor with this cookie."""
     asked = json.dumps({"do": "look", "visitor": VISITOR, "queue": "files", "presses": []}).encode()
     _, said = ask(port, "/act/label", "POST", asked, cookie, **{"Content-Type": "application/json"})
     found: dict[str, Any] = json.loads(said)["upcoming"][0]
@@ -140,7 +140,7 @@ def shown(port: int, cookie: str) -> dict[str, Any]:
 def ask(
     port: int, path: str, method: str = "GET", body: bytes | None = None, cookie: str = "", **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """The reply to one request, and its body."""
+    """The response to one request, and its body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request(method, path, body, {**headers, "Cookie": cookie})
     reply = connection.getresponse()
@@ -151,7 +151,7 @@ def ask(
 
 @contextmanager
 def serving(folder: Path) -> Iterator[int]:
-    """A public page whose workspaces are in the folder; its port."""
+    """Run a public page with workspaces in `folder`; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port), "--model", "builtin"]

@@ -15,7 +15,7 @@ EXAMPLES = 2000
 
 
 def main() -> None:
-    """Run the tests, and print a line of the table; their exit code."""
+    """Run the tests, print a table row, exit with their exit code."""
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_fuzz.py", "--show-capture=no"]
     environment = {**os.environ, "HYPOTHESIS_PROFILE": "torture"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

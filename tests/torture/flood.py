@@ -1,10 +1,10 @@
-"""Somebody who asks for too much: long bodies, half-sent headers, calls without end, passwords.
+"""Abusive clients: huge bodies, unfinished headers, endless calls, password guessing.
 
     python -m tests.torture.flood [--times 300]
 
-The server is a process of its own on a small sample project. Each attack is bounded, goes to 127.0.0.1 only, and is
-judged by what was answered and by what the server still does for others; never by time. It prints rows of a Markdown
-table and exits with 1 where a promise was broken. Linux only: the server's memory is read from /proc.
+The server is a separate process on a small sample project. Each attack is bounded and confined to 127.0.0.1. It is
+judged by the server's responses and by whether others are still served, never by time. Prints rows of a Markdown table;
+exit code 1 if a promise was broken. Linux only: the server's memory is read from /proc.
 """
 
 import argparse
@@ -28,16 +28,16 @@ from tests.torture.load import prepare, serving, usage
 
 PIECE = bytes(1 << 20)
 PIECES = 100
-"""Megabytes of one body."""
+"""Megabytes per body."""
 ROUTES = ("run/label", "call/label", "queue/join", "cancel")
 GROWTH = 200
-"""Megabytes by which the server may grow under one attack."""
+"""Megabytes that the server may grow during one attack."""
 Attack = Callable[[int, int], tuple[str, list[str]]]
-"""Port and times to what was seen, and the promises that were broken."""
+"""(port, times) → a summary, and the promises that were broken."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Attack, and print what was seen; the exit code."""
+    """Attack and print the results; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=300, help="of each attack; of the bodies one for each hundred")
     times, broken = parser.parse_args(arguments).times, 0
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def attacked(pid: int, attack: Attack, port: int, fault: str, times: int, promised: str) -> int:
-    """Print the row of one attack; how many promises it broke."""
+    """Print the row of one attack; returns how many promises it broke."""
     before = usage(pid).memory / 1e6
     seen, broken = attack(port, times)
     after = usage(pid).memory / 1e6
@@ -69,13 +69,13 @@ def attacked(pid: int, attack: Attack, port: int, fault: str, times: int, promis
 
 
 def long_bodies(port: int, times: int) -> tuple[str, list[str]]:
-    """Without a length, to the routes in turn."""
+    """Chunked bodies without a length, to the routes in turn."""
     seen: Counter[int] = Counter()
     for route in itertools.islice(itertools.cycle(ROUTES), times):
         with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
             fields = "Content-Type: application/json\r\nTransfer-Encoding: chunked"
             line.sendall(f"POST /gradio_api/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n\r\n".encode())
-            with suppress(OSError):  # it is closed after a while
+            with suppress(OSError):  # the server closes the connection
                 for _ in range(PIECES):
                     line.sendall(b"100000\r\n" + PIECE + b"\r\n")
             seen[status_of(line)] += 1
@@ -83,11 +83,11 @@ def long_bodies(port: int, times: int) -> tuple[str, list[str]]:
 
 
 def half_headers(port: int, times: int) -> tuple[str, list[str]]:
-    """All open at a time; then each is waited for."""
+    """Open all connections at once, then wait for each."""
     with ExitStack() as stack:
         lines = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in range(times)]
         for line in lines:
-            with suppress(OSError):  # closed already, to make room
+            with suppress(OSError):  # already closed by the server
                 line.sendall(b"GET / HTTP/1.1\r\nHost:")
         meanwhile = ask(port, "GET", "/gradio_api/app_id")
         closed = sum(status_of(line) == 0 for line in lines)
@@ -96,7 +96,7 @@ def half_headers(port: int, times: int) -> tuple[str, list[str]]:
 
 
 def calls(port: int, times: int) -> tuple[str, list[str]]:
-    """One after the other, each in a session of its own."""
+    """Sequential calls, each in its own session."""
     asked = json.dumps({"data": [20, "files"]})
     seen = Counter(ask(port, "POST", "/gradio_api/call/next_batch", asked) for _ in range(times))
     meanwhile = ask(port, "POST", "/gradio_api/run/status", json.dumps({"data": []}))
@@ -105,7 +105,7 @@ def calls(port: int, times: int) -> tuple[str, list[str]]:
 
 
 def passwords(port: int, times: int) -> tuple[str, list[str]]:
-    """As fast as they are answered; however long that takes, only those after a pause are looked at."""
+    """As fast as the server responds. However long that takes, only attempts after a pause may be checked."""
     since = time.monotonic()
     pairs = (base64.b64encode(f"anna:{number}".encode()).decode() for number in range(times))
     seen = Counter(ask(port, "GET", "/", Authorization=f"Basic {pair}") for pair in pairs)
@@ -116,7 +116,7 @@ def passwords(port: int, times: int) -> tuple[str, list[str]]:
 
 
 def ask(port: int, method: str, path: str, body: str | None = None, **headers: str) -> int:
-    """The status of one request."""
+    """Status of one request."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, {"Content-Type": "application/json", **headers})
@@ -126,7 +126,7 @@ def ask(port: int, method: str, path: str, body: str | None = None, **headers: s
 
 
 def status_of(line: socket.socket) -> int:
-    """Of the reply on a connection; 0 where it is closed without one, -1 where it stays open."""
+    """Status of the response on a connection; 0 if it was closed without one, −1 if it stays open."""
     try:
         first = line.recv(100)
     except TimeoutError:

@@ -1,6 +1,6 @@
-"""A child that says what it has done, killed at a moment nobody chose.
+"""Runs child processes that report what they do, and kills them at random moments.
 
-The child writes JSON lines to its standard output; whatever it wrote before SIGKILL is read to the last whole line.
+A child writes JSON lines to stdout. Everything written before SIGKILL is read, up to the last complete line.
 """
 
 import json
@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0  # seconds until a child that never begins is a defect
+PATIENCE = 60.0  # seconds until a child that prints nothing counts as a bug
 
 
 def tell(**words: Any) -> None:
-    """Say it to the parent at once; what is only buffered would be lost with the child."""
+    """Report to the parent and flush, because buffered lines would be lost with the child."""
     sys.stdout.write(json.dumps(words) + "\n")
     sys.stdout.flush()
 
 
 def killed(module: str, arguments: Sequence[str], chance: random.Random, longest: float) -> list[dict[str, Any]]:
-    """Run `python -m module arguments`, kill it up to `longest` seconds after its first line; all that it said."""
+    """Run `python -m module arguments` and kill it up to `longest` seconds after its first line. Returns everything it
+    reported.
+    """
     (said,) = killed_together(module, [arguments], chance, longest)
     return said
 
@@ -33,7 +35,7 @@ def killed(module: str, arguments: Sequence[str], chance: random.Random, longest
 def killed_together(
     module: str, each: Sequence[Sequence[str]], chance: random.Random, longest: float
 ) -> list[list[dict[str, Any]]]:
-    """Several children at once, each killed at a moment of its own."""
+    """Run several children at once, each killed at its own random moment."""
     children = [
         subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE)
         for arguments in each
@@ -70,5 +72,5 @@ def _read(child: subprocess.Popen[bytes], lines: list[bytes], begun: threading.E
 
 
 def row(fault: str, times: int, promised: str, seen: str) -> str:
-    """A line of the table in README.md."""
+    """A row of the table in README.md."""
     return f"| {fault} | {times:,} | {promised} | {seen} |"

@@ -1,11 +1,11 @@
-"""Answering at full speed, killed: every acknowledged answer is there, and no other.
+"""Kills processes that label at full speed: every acknowledged label survives, and no others appear.
 
     python -m tests.torture.label_kills [--kills 500] [--writers 1] [--seed 0]
 
-A child answers, skips and takes back as fast as it can; it says what it is about to do, and what it was acknowledged.
-After each kill the labels are opened again: they must be those acknowledged, with or without the one step that was
-under way; the CSV must be whole and say the same. After some kills everything is taken back, to the first answer.
-With `--writers 2` two children share the project, each with photos of its own, and are killed one after the other.
+A child labels, skips and undoes as fast as it can, reporting each step before it starts and once it is acknowledged.
+After each kill the labels are reopened: they must equal the acknowledged ones, with or without the step in progress,
+and the CSV must be well-formed and agree. After some kills everything is undone, back to the first label. With
+`--writers 2` two children share the project, each with its own photos, and are killed one after the other.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from tests.torture.killing import killed_together, row, tell
 PHOTOS = 40
 LONGEST = 0.25  # seconds of labeling before the kill
 KILLS_A_STAGE = 25
-"""Then everything is taken back, and another stage begun."""
+"""Kills until everything is undone and a new stage is started."""
 MODULE = "tests.torture.label_kills"
 
 
 def main() -> None:
-    """Kill, look, and print a line of the table; exit code 1 where a promise was broken."""
+    """Kill, check, and print a table row; exit code 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--writers", type=int, default=1)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def torture(folder: Path, kills: int, writers: int, seed: int, progress: Any) -> tuple[int, list[str]]:
-    """How many answers were acknowledged in so many kills, and what went wrong."""
+    """How many labels were acknowledged over `kills` kills, and what went wrong."""
     chance = random.Random(seed)
     names = [f"w{writer}" for writer in range(writers)]
     answers, broken = 0, []
@@ -80,7 +80,7 @@ def torture(folder: Path, kills: int, writers: int, seed: int, progress: Any) ->
 
 
 def label_for_ever(project: Path, name: str, seed: int) -> None:
-    """The child: says each step before and after."""
+    """The child: reports each step before and after."""
     chance, labels = random.Random(seed), Labels(Stage(project, 1))
     tell(begun=True)
     while True:
@@ -98,7 +98,7 @@ def label_for_ever(project: Path, name: str, seed: int) -> None:
 
 
 def replayed(before: dict[str, str], lines: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, str]]:
-    """The labels by what was acknowledged, and the same with the step that was under way."""
+    """The acknowledged labels, and the same with the step in progress applied."""
     acknowledged, possible = dict(before), dict(before)
     for line in lines:
         if "do" in line:
@@ -114,7 +114,7 @@ def replayed(before: dict[str, str], lines: list[dict[str, Any]]) -> tuple[dict[
 
 
 def read_csv(stage: Stage) -> dict[str, str]:
-    """By a reader of its own; {} for none."""
+    """The CSV by an independent reader; {} if there is none."""
     if not stage.labels.exists():
         return {}
     with stage.labels.open(encoding="utf-8", newline="") as file:
@@ -122,7 +122,7 @@ def read_csv(stage: Stage) -> dict[str, str]:
 
 
 def undone(stage: Stage) -> dict[str, str]:
-    """What is left when everything is taken back, step by step."""
+    """The labels that remain after undoing everything, step by step."""
     labels = Labels(stage)
     undoable = labels._journal.state.undoable
     while undoable:

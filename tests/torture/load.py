@@ -1,18 +1,19 @@
-"""Many labelers at once on the real server, and ten thousand answers in one session: what is lost, how long it takes.
+"""Load test: many concurrent labelers on a real server, or ten thousand labels in one session. Measures losses and
+latency.
 
     python -m tests.torture.load --labelers 20 --seconds 60 [--photos 2000] [--train]
     python -m tests.torture.load --answers 10000
 
-The first starts the server on a sample project whose embeddings and previews are there. Every labeler is a client of
-the page's API: next_batch, think, label, again and again. The server is killed with SIGKILL while they work; then
-journal and CSV are compared with what was acknowledged. It prints one row of a Markdown table, and exits with 1 where
-an answer was lost, invented or given twice. How long answers took is reported and never judged: it is the machine's.
+The first form starts the server on a sample project with cached embeddings and previews. Every labeler is a client of
+the page's API that loops over next_batch, think, label. The server is killed with SIGKILL meanwhile; then journal and
+CSV are compared with the acknowledged labels. Prints a row of a Markdown table; exit code 1 if a label was lost,
+invented or given twice. Latency is reported but never judged, because it depends on the machine.
 
-The second gives answers without a server and says what each adds to the process's memory.
+The second form labels without a server and reports how much memory each label adds.
 
-`--client`: `gradio` is gradio_client, which sends each call through Gradio's queue and opens two connections for it;
-`direct` posts the same calls to /gradio_api/run/ over a connection that stays open. `--ahead FOLDER` keeps photos and
-embeddings there for the next run. Linux only: memory and processor time of the server are read from /proc.
+`--client`: `gradio` is gradio_client, which sends each call through Gradio's queue over two new connections; `direct`
+posts the same calls to /gradio_api/run/ over a keep-alive connection. `--ahead FOLDER` keeps photos and embeddings for
+the next run. Linux only: memory and CPU time of the server are read from /proc.
 """
 
 import argparse
@@ -39,15 +40,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Call = Callable[..., Any]
-"""`call("label", key="a.jpg", label="keep")`: a function of the API by name."""
+"""`call("label", key="a.jpg", label="keep")`: an API function by name."""
 THINKING = 1.0
-"""Seconds that a labeler looks at a photo, on average. Exponential, as people's pauses are uneven: equal ones would
-fall into step, and none at all would measure how much the server can do instead of how long a person waits for it."""
-MISTAKES = 0.1  # share of the answers that are not the sample's truth, as people's are not
+"""Mean seconds that a labeler looks at a photo. Exponentially distributed, like people's pauses: equal pauses would
+synchronize, and no pause at all would measure throughput instead of latency.
+"""
+MISTAKES = 0.1  # share of wrong labels, as people make mistakes too
 ANSWERED_BEFORE = 200
-"""Answers that are there when the labelers come; the training learns from them, and the head is past its start."""
+"""Labels that exist when the labelers start. The training uses them, and the head is past its start."""
 LABELERS_A_PROCESS = 5
-IDLE = 3.0  # seconds; uvicorn closes a connection that was idle for five
+IDLE = 3.0  # seconds; uvicorn closes connections after five idle seconds
 PATIENCE = 180.0  # seconds for the server to start
 WARM_UP = 1000
 EVERY = 500
@@ -57,7 +59,7 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Load(NamedTuple):
-    """What is asked for."""
+    """Parameters of a load test."""
 
     labelers: int
     seconds: float
@@ -69,14 +71,16 @@ class Load(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """Of a process: `memory` in bytes (RSS), `processor` in seconds so far."""
+    """Resources of a process: `memory` in bytes (RSS), `processor` in CPU seconds so far."""
 
     memory: int
     processor: float
 
 
 class Note(NamedTuple):
-    """What a labeler saw: `what` is given, sent, acknowledged, refused or cut. `seconds`: of the call that ended."""
+    """An event seen by a labeler. `what`: given, sent, acknowledged, refused or cut. `seconds`: duration of the
+    call.
+    """
 
     labeler: int
     what: str
@@ -86,7 +90,7 @@ class Note(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of the answers: keys, sorted."""
+    """What became of the labels: sorted keys."""
 
     lost: list[str]
     invented: list[str]
@@ -96,7 +100,7 @@ class Outcome(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the two; the exit code."""
+    """Run one of the two forms; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if not Path("/proc/self/stat").exists():
@@ -120,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prepare(folder: Path, photos: int, model: str, ahead: Path | None = None) -> Path:
-    """A sample project in `folder`, embedded; copied from `ahead` where an earlier run left one."""
+    """An embedded sample project in `folder`, copied from `ahead` if an earlier run left one there."""
     from imlcull_al.session.session import open_session
     from imlcull_al.simulate.sample import make_sample
 
@@ -136,7 +140,7 @@ def prepare(folder: Path, photos: int, model: str, ahead: Path | None = None) ->
 
 
 def make_previews(project: Path, model: str) -> None:
-    """What the server would be busy with first."""
+    """Make previews, which would keep the server busy at first."""
     from imlcull_al.photos.previews import SCREEN
     from imlcull_al.session.session import open_session
 
@@ -144,7 +148,7 @@ def make_previews(project: Path, model: str) -> None:
 
 
 def under_load(project: Path, load: Load) -> int:
-    """Let the labelers work, kill the server, compare; the exit code."""
+    """Let the labelers work, kill the server, compare; returns the exit code."""
     from imlcull_al.project.labels import LABELS
     from imlcull_al.simulate.sample import truth
 
@@ -175,12 +179,12 @@ def under_load(project: Path, load: Load) -> int:
         time.sleep(load.seconds)
         job = status("status")["job"]
         at_end, theirs_at_end, took = usage(server.pid), [usage(pid) for pid in pids], time.perf_counter() - since
-        killed.set()  # just before, so that no labeler takes the end for a failure
+        killed.set()  # set first, so that no labeler reports the kill as a failure
         server.send_signal(signal.SIGKILL)
         server.wait()
     for client in clients:
         client.join(10)
-        client.kill()  # gradio_client waits for ever for a server that was killed
+        client.kill()  # gradio_client waits forever for a killed server
     seen = list(read_notes(notes))
     outcome = compare(project, before, seen)
     spent = sum(end.processor - start.processor for start, end in zip(theirs_at_start, theirs_at_end, strict=True))
@@ -190,14 +194,16 @@ def under_load(project: Path, load: Load) -> int:
 
 
 def compare(project: Path, before: Mapping[str, str], seen: Sequence[Note]) -> Outcome:
-    """Journal and CSV of a killed server against what its labelers noted; `before`: answers that were there already."""
+    """Compare journal and CSV of a killed server with the labelers' notes. `before`: the labels that existed at the
+    start.
+    """
     from imlcull_al.project import tables
     from imlcull_al.project.journal import Journal
     from imlcull_al.project.labels import Labels
     from imlcull_al.project.stages import open_stage
 
     stage = open_stage(project, 1)
-    # A photo given twice may have got two answers; either of them is what somebody sent.
+    # A photo given twice may have received two labels; both were sent.
     acknowledged: dict[str, set[str]] = {key: {label} for key, label in before.items()}
     sent = {key: {label} for key, label in before.items()}
     for note in seen:
@@ -207,7 +213,7 @@ def compare(project: Path, before: Mapping[str, str], seen: Sequence[Note]) -> O
             sent.setdefault(note.key, set()).add(note.label)
     given = {(note.key, note.labeler) for note in seen if note.what == "given"}
     answers = Counter(answer.key for answer in Journal(stage.journal).state.undoable)
-    labels = Labels(stage).as_dict()  # this also writes what the killed server had only in the journal into the CSV
+    labels = Labels(stage).as_dict()  # this also brings the CSV up to date with the journal
     rows = {row.values["image_name"]: row.values["label"] for row in tables.read(stage.labels)[1]}
     return Outcome(
         lost=sorted(key for key, said in acknowledged.items() if labels.get(key) not in said),
@@ -222,7 +228,7 @@ def compare(project: Path, before: Mapping[str, str], seen: Sequence[Note]) -> O
 
 
 def row(load: Load, seen: Sequence[Note], outcome: Outcome, memory: tuple[Usage, Usage]) -> str:
-    """One line of a Markdown table: what was done, how often, what is promised, what was seen."""
+    """A row of a Markdown table."""
     spent = [note.seconds for note in seen if note.what == "acknowledged"]
     middle, high, most = summary(spent)
     training = " while a training runs" if load.is_training else ""
@@ -240,7 +246,7 @@ def row(load: Load, seen: Sequence[Note], outcome: Outcome, memory: tuple[Usage,
 
 
 def summary(seconds: Sequence[float]) -> tuple[float, float, float]:
-    """Median, 95th percentile and maximum, in milliseconds; zeros for nothing."""
+    """Median, 95th percentile and maximum in milliseconds; zeros if empty."""
     ranked = sorted(1000 * each for each in seconds)
     if not ranked:
         return 0.0, 0.0, 0.0
@@ -248,14 +254,14 @@ def summary(seconds: Sequence[float]) -> tuple[float, float, float]:
 
 
 def answer_many(project: Path, count: int, model: str) -> None:
-    """Give `count` answers in one session, one in fifty taken back and given again; print memory and time."""
+    """Give `count` labels in one session, undoing and repeating one in fifty; print memory and time."""
     from imlcull_al import open_session
     from imlcull_al.project.labels import CULL, KEEP
     from imlcull_al.simulate.sample import truth
 
     is_keep, chance = truth(project), random.Random(0)
     session = open_session(project, model=model, cache_dir=project.parent / "cache")
-    samples: list[tuple[int, int, float]] = []  # answers so far, bytes, seconds an answer since the sample before
+    samples: list[tuple[int, int, float]] = []  # labels so far, bytes, seconds per label since the previous sample
     since, given = time.perf_counter(), 0
     while given < count and (photo := session.next()):
         label = KEEP if is_keep[photo.key] != (chance.random() < MISTAKES) else CULL
@@ -283,17 +289,17 @@ def answer_many(project: Path, count: int, model: str) -> None:
 
 
 def usage(pid: int) -> Usage:
-    """Memory and processor time of a process."""
+    """Memory and CPU time of a process."""
     text = Path(f"/proc/{pid}/stat").read_text()
-    fields = text.rpartition(")")[2].split()  # its name, in parentheses, may hold anything
+    fields = text.rpartition(")")[2].split()  # the name in parentheses may contain anything
     return Usage(int(fields[21]) * _PAGE, (int(fields[11]) + int(fields[12])) / _TICKS)
 
 
 def direct(port: int) -> Call:
-    """The API by POST, on one connection, without Gradio's client; one labeler is one session."""
+    """The API by POST over one connection, without Gradio's client. One labeler is one session."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     session, last = uuid.uuid4().hex, time.monotonic()
-    # Positions: a direct call has no names.
+    # Direct calls pass arguments by position.
     order = {"next_batch": ("count", "queue"), "label": ("key", "label", "queue"), "status": ()}
     order["train"] = ("epochs", "batch_size", "learning_rate", "patience", "validation_split", "seed", "train_blocks")
     usual = {"count": 1, "queue": None, "train_blocks": None}
@@ -301,7 +307,7 @@ def direct(port: int) -> Call:
     def call(name: str, **arguments: Any) -> Any:
         nonlocal last
         if time.monotonic() - last > IDLE:
-            connection.close()  # before the server does; the request opens another one
+            connection.close()  # before the server does; the request reconnects
         given = {**usual, "queue": "uncertain" if name == "next_batch" else None, **arguments}
         body = json.dumps({"data": [given[each] for each in order[name]], "session_hash": session})
         try:
@@ -323,13 +329,13 @@ def through_gradio(port: int) -> Call:
     """The API as docs/http.md shows it."""
     from gradio_client import Client
 
-    # Without https there is nothing to verify; loading the certificates for every call would keep a core busy.
+    # There is nothing to verify without HTTPS, and loading the certificates for every call would keep a core busy.
     client = Client(f"http://127.0.0.1:{port}", verbose=False, ssl_verify=False)
     return lambda name, **arguments: client.predict(api_name=f"/{name}", **arguments)
 
 
 def read_notes(folder: Path) -> Iterator[Note]:
-    """What all labelers noted; a torn last line was never more than a beginning."""
+    """The notes of all labelers. A torn last line is ignored."""
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
@@ -339,12 +345,12 @@ def read_notes(folder: Path) -> Iterator[Note]:
 def _work(
     numbers: Sequence[int], port: int, load: Load, truths: Mapping[str, str], notes: Path, everybody: Any, killed: Any
 ) -> None:
-    """A process of labelers, each a thread."""
+    """A process of labelers, one thread each."""
     with (notes / f"{numbers[0]}.log").open("w") as log:
-        os.dup2(log.fileno(), 2)  # gradio_client prints a traceback when the server goes
+        os.dup2(log.fileno(), 2)  # gradio_client prints a traceback when the server dies
     calls = [(through_gradio if load.client == "gradio" else direct)(port) for _ in numbers]
     for call in calls:
-        call("status")  # connected before the clock starts
+        call("status")  # connect before the clock starts
     everybody.wait(PATIENCE)
     threads = [
         threading.Thread(target=_label, args=(number, call, load, truths, notes, killed), daemon=True)
@@ -354,11 +360,11 @@ def _work(
         thread.start()
     for thread in threads:
         thread.join(load.seconds + 30)
-    os._exit(0)  # past gradio_client's threads, which may still wait
+    os._exit(0)  # don't wait for gradio_client's threads
 
 
 def _label(number: int, call: Call, load: Load, truths: Mapping[str, str], notes: Path, killed: Any) -> None:
-    """One labeler, until the server is killed. A line is written before an answer is sent and when it is there."""
+    """One labeler, until the server is killed. Each label is noted before it is sent and once it is acknowledged."""
     chance = random.Random(number)
     with (notes / f"{number:04}.jsonl").open("w", buffering=1) as file:
 
@@ -389,7 +395,7 @@ def _label(number: int, call: Call, load: Load, truths: Mapping[str, str], notes
 
 
 def _answer_some(project: Path, is_keep: Mapping[str, bool]) -> dict[str, str]:
-    """Answers that are there before the server starts."""
+    """Labels that exist before the server starts."""
     from imlcull_al.project.labels import CULL, KEEP, Labels
     from imlcull_al.project.stages import open_stage
 
@@ -402,9 +408,9 @@ def _answer_some(project: Path, is_keep: Mapping[str, bool]) -> dict[str, str]:
 
 @contextmanager
 def serving(project: Path, model: str, auth: str = "") -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
-    """The server as a process of its own, once its embeddings are read; it is killed at the end, if it still runs.
+    """Run the server in a separate process; yields once it is ready, and kills it at the end.
 
-    With `auth` (`user:password`), once it asks for the password.
+    With `auth` (`user:password`), ready means that it asks for the password.
     """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -450,7 +456,7 @@ def _details(
     busy: float,
     job: Mapping[str, Any] | None,
 ) -> str:
-    """What the row has no room for."""
+    """Details that don't fit into the row."""
     given = summary([note.seconds for note in seen if note.what == "given"])
     refused = Counter(note.label for note in seen if note.what == "refused")
     lines = [
@@ -469,7 +475,7 @@ def _megabytes(size: int) -> str:
 
 
 def _say(text: str) -> None:
-    """Beside the result, which is standard output's."""
+    """Print to stderr; stdout holds only the result."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 

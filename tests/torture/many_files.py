@@ -1,8 +1,8 @@
-"""A stage of a hundred thousand files: listed, culled and taken back, nothing lost on the way.
+"""A stage of a hundred thousand files: listed, culled and undone without loss.
 
     python -m tests.torture.many_files [--files 100000] [--link hardlink]
 
-Photos, RAW files and sidecars, some with names of 255 bytes, in folders of a thousand; two of three photos go on.
+Photos, RAW files and sidecars, some with names of 255 bytes, in folders of a thousand; two of three photos are kept.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SUFFIXES = ("CR2", "xmp")
 
 
 def main() -> None:
-    """Make, cull, take back, and print a line of the table; exit code 1 where a promise was broken."""
+    """Make, cull, undo, and print a table row; exit code 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--link", choices=LINKS, default="copy")
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def torture(stage: Stage, files: int, link: str, progress: Any) -> tuple[Counter[str], list[str]]:
-    """Seconds by what took them, and what went wrong."""
+    """Seconds by step, and what went wrong."""
     took: Counter[str] = Counter()
     names = [name_of(number) for number in range(files // 3)]
     for done, name in enumerate(names):
@@ -86,7 +86,7 @@ def torture(stage: Stage, files: int, link: str, progress: Any) -> tuple[Counter
 
 
 def name_of(number: int) -> str:
-    """Some as long as a file system takes, some with letters of other scripts."""
+    """Some names have the maximum length, some contain non-Latin characters."""
     name = f"IMG_{number:06}" + ("é写😀" if number % 7 == 0 else "")
     return f"day_{number // 1000:03}/{name.ljust(245, 'x') if number % 1001 == 0 else name}.JPG"
 
@@ -97,7 +97,7 @@ def everything(folder: Path) -> Any:
 
 
 def alike(one: os.stat_result, other: os.stat_result) -> bool:
-    """Size, times of writing, and mode; a hard link counts in neither."""
+    """Same size, mtime and mode; hard links change none of them."""
     return (one.st_size, one.st_mtime_ns, one.st_mode) == (other.st_size, other.st_mtime_ns, other.st_mode)
 
 

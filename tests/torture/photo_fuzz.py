@@ -1,12 +1,12 @@
-"""Photos that were damaged on purpose: pixels or a reason come out, in bounded time and memory, and the app lives.
+"""Damaged photos: each yields pixels or a reason within bounded time and memory, and the app survives.
 
     python -m tests.torture.photo_fuzz --times 2000 [--seed 0] [--photos FOLDER] [--keep FOLDER]
 
-Images of every format, with notes and profiles and in several modes, have bits flipped, ends cut, pieces exchanged,
-lengths and EXIF blocks overwritten, and go through everything that the app does with a photo. So do small files that
-claim, or hold, many times as much (see `hostile`). `--photos` adds the files of a folder, each of which is also tried
-as it is. `--keep` is where those go that ended a decoder. Each is made from the seed and its number alone. It prints
-one row of a Markdown table; the exit code is 1 where a promise was broken.
+Images of every format, with metadata and profiles and in several modes, are damaged: bits flipped, ends cut, pieces
+spliced, lengths and EXIF blocks overwritten. Each goes through everything that the app does with a photo, and so do
+small files that claim, or decompress to, many times their size (see `hostile`). `--photos` adds the files of a folder,
+damaged and undamaged. `--keep` saves the files that ended a decoder. Every file depends only on the seed and its
+number. Prints one row of a Markdown table; exit code 1 if a promise was broken.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from imlcull_al.photos import read as photos
 from imlcull_al.terminal import progress_bar
 
 SIDE, SCREEN, LATTICE = 224, 1600, 16
-MEMORY = 500  # megabytes of this process, whatever the photos hold
-LARGEST = 4 << 20  # bytes of a file of `--photos`; larger ones would take most of the time
+MEMORY = 500  # peak megabytes of this process, whatever the photos contain
+LARGEST = 4 << 20  # bytes of a file of `--photos`; larger ones would dominate the run time
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
 WEBP = (
     b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0/\xfe\xff\xa5\x0e\x07\x10\x11\xfd\x0fDD\xff\x03"  # 16383 × 15000, lossless, black
@@ -45,7 +45,7 @@ ENDINGS = ("crashed", "no answer", "takes more than", "makes no sense", "without
 
 
 class Seen(NamedTuple):
-    """What became of one file: what each use said (`ok` or a reason), and the seconds of the slowest."""
+    """Results of one file: what each operation said (`ok` or a reason), and the seconds of the slowest."""
 
     name: str
     said: tuple[str, ...]
@@ -54,7 +54,7 @@ class Seen(NamedTuple):
 
 
 def main() -> None:
-    """Damage, decode, and print a line of the table; exit code 1 where a promise was broken."""
+    """Damage, decode, and print a table row; exit code 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
@@ -104,7 +104,9 @@ def row(results: list[Seen], as_they_are: int, ended: int, broken: list[str]) ->
 def torture(
     whole: Mapping[str, bytes], found: Mapping[str, bytes], times: int, seed: int, folder: Path, progress: Any
 ) -> list[Seen]:
-    """What became of hostile files and of `found`, as they are, and of so many damaged ones; all stay in `folder`."""
+    """Results for the hostile files and `found`, unchanged, and for `times` damaged ones; all are written to
+    `folder`.
+    """
     groups = [sorted(each.values()) for each in (whole, found) if each]
     as_they_are = [*(make() for make in hostile().values()), *found.values()]
 
@@ -155,7 +157,7 @@ def _bounded(image: Image.Image) -> None:
 
 
 def megabytes() -> int:
-    """The most memory that this process has had."""
+    """Peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
@@ -182,13 +184,13 @@ def _spliced(data: bytes, other: bytes, chance: random.Random) -> bytes:
 
 
 def _shifted(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """A piece left out or there twice."""
+    """A piece dropped or duplicated."""
     a, b = (chance.randrange(len(data) + 1) for _ in range(2))
     return data[:a] + data[b:]
 
 
 def _overwritten(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Fields of 1, 2 or 4 bytes, most of them in the first kilobyte, where the lengths are, at their extremes."""
+    """Fields of 1, 2 or 4 bytes set to extreme values, most of them in the first kilobyte, where the lengths are."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         size, at = chance.choice((1, 2, 4)), _place(data, chance)
@@ -198,7 +200,7 @@ def _overwritten(data: bytes, other: bytes, chance: random.Random) -> bytes:
 
 
 def _noted_wrongly(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Bytes of an EXIF block, or of the tables of a TIFF, by others."""
+    """Overwrite bytes of an EXIF block or of TIFF directories."""
     starts = [at for at in (data.find(start) for start in EXIF_STARTS) if at >= 0]
     if not starts:
         return _overwritten(data, other, chance)
@@ -218,13 +220,13 @@ DAMAGES = (_flipped, _cut, _spliced, _shifted, _overwritten, _noted_wrongly)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """The files below a folder, as far as they are small enough."""
+    """The files below a folder that are small enough."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size <= LARGEST]
     return {str(path): path.read_bytes() for path in paths}
 
 
 def hostile() -> dict[str, Callable[[], bytes]]:
-    """What makes files of at most two megabytes that claim, or hold, many times as much."""
+    """Factories of files of at most two megabytes that claim, or decompress to, many times that."""
     claims = [(1, 250_000_000), (250_000_000, 1), (1, 2**31 - 1), (300_001, 800), (60_000, 60_000)]
     strips = [(300_000, 1), (1, 300_000), (300_000, 100), (100, 300_000)]
     return {
@@ -246,7 +248,7 @@ def hostile() -> dict[str, Callable[[], bytes]]:
 
 
 def png(width: int, height: int, data: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """An RGB PNG of this size with these compressed pixels, or any other data."""
+    """An RGB PNG of this size with `data` as its compressed pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")]
     framed = [
@@ -256,7 +258,7 @@ def png(width: int, height: int, data: bytes, *chunks: tuple[bytes, bytes]) -> b
 
 
 def _plain(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """The same, black."""
+    """A black PNG."""
     row = 1 + 3 * width
     return png(width, height, zlib.compress(bytes(row * height), 1), *chunks)
 
@@ -277,7 +279,7 @@ def _jpeg_of(width: int, height: int) -> bytes:
 
 
 def _tiff_that_goes_round() -> bytes:
-    """Its first directory is the one after it."""
+    """The first directory links to itself."""
     data = _saved(Image.new("RGB", (40, 30)), "TIFF")
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
@@ -286,14 +288,14 @@ def _tiff_that_goes_round() -> bytes:
 
 
 def _notes_that_go_round() -> bytes:
-    """Its EXIF directory is inside of itself, and the one after it too."""
+    """The EXIF directory contains itself and links to itself."""
     exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 8, 8)
     data = _saved(Image.new("RGB", (40, 30)), "JPEG")
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
 
 
 def _of_components(count: int) -> bytes:
-    """A JPEG 2000 codestream whose size marker describes so many components."""
+    """A JPEG 2000 codestream whose size marker declares `count` components."""
     data = _saved(Image.new("RGB", (40, 30)), "JPEG2000", no_jp2=True)
     at = data.index(b"\xff\x51")
     (length,) = struct.unpack_from(">H", data, at + 2)
@@ -308,7 +310,7 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def whole_images() -> dict[str, bytes]:
-    """Undamaged images of every format that is read, in many of its modes."""
+    """Undamaged images of every supported format, in many modes."""
     colours = Image.merge("RGB", [Image.radial_gradient("L").rotate(angle).resize((90, 70)) for angle in (0, 90, 180)])
     seen_through = colours.copy()
     seen_through.putalpha(Image.linear_gradient("L").resize(colours.size))

@@ -1,9 +1,9 @@
-"""Photos swapped for links while a cull copies them: no byte from outside reaches the next stage.
+"""Swaps photos for links while a cull copies them: no byte from outside reaches the next stage.
 
     python -m tests.torture.swaps [--culls 300] [--photos 120] [--seed 0]
 
-During each cull, at a random moment, a photo or a folder of photos is swapped for a link to one outside the stage.
-Afterwards there is a `stage_2` of the photos' own bytes alone, or none.
+During each cull, at a random moment, a photo or a folder of photos is replaced by a link to one outside the stage.
+Afterwards there is a `stage_2` that contains only the photos' own bytes, or none.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.torture.killing import row
 
 SECRET = b"a secret outside"
 LINKS = ("copy", "hardlink")
-LONGEST = 0.05  # seconds until the swap: about as long as a cull takes
+LONGEST = 0.05  # seconds until the swap, about the duration of a cull
 
 
 class Found(NamedTuple):
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 def main() -> None:
-    """Swap, cull, look, and print a line of the table; exit code 1 where a promise was broken."""
+    """Swap, cull, check, and print a table row; exit code 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--culls", type=int, default=300)
     parser.add_argument("--photos", type=int, default=120)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def torture(folder: Path, culls: int, count: int, seed: int, progress: Any) -> Found:
-    """What became of so many culls of `count` photos."""
+    """Results of `culls` culls of `count` photos."""
     stage, outside = Stage(folder / "project", 1), folder / "outside"
     keys = [f"day_{number % 3}/{number:03}.jpg" for number in range(count)]
     for key in keys:
@@ -81,7 +81,7 @@ def torture(folder: Path, culls: int, count: int, seed: int, progress: Any) -> F
 
 
 def strangers(made: Stage, keys: list[str]) -> list[str]:
-    """What a stage holds that it must not; nothing where there is none."""
+    """Foreign content of a stage; empty if there is no stage."""
     if not made.folder.exists():
         return []
     return [
@@ -93,7 +93,7 @@ def strangers(made: Stage, keys: list[str]) -> list[str]:
 
 @contextmanager
 def swapping(path: Path, target: Path, seconds: float) -> Iterator[None]:
-    """Swap `path` for a link to `target` after so many seconds; at the end of the block it is back."""
+    """Replace `path` by a link to `target` after `seconds`; restored at the end of the block."""
     aside = path.with_name(f".{path.name}")
 
     def swap() -> None:
