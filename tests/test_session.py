@@ -133,7 +133,7 @@ def test_an_unreadable_photo_is_kept_and_never_asked_about(project, cache_dir, t
     assert "broken.jpg" not in [photo.key for photo in session.order()]
     (broken,) = [each for each in session.scores() if each.key == "broken.jpg"]
     assert (broken.decision, broken.p_keep) == ("keep", None)
-    assert broken.reason.startswith("unreadable: it is no image")
+    assert broken.reason.startswith("unreadable: it is not an image")
 
 
 def test_after_training_scores_come_from_the_model(session, project, cache_dir, tiny_model):
@@ -494,3 +494,20 @@ def test_a_cull_by_links_knows_the_content_of_what_was_embedded(session):
     os.utime(paths[0], (1, 1))
     assert plan.known(paths[0]) is None
     assert plan.known(session.stage.path("warm_01.xmp")) is None
+
+
+def test_preparing_again_without_changes_keeps_the_revision(session):
+    before = session.revision
+    session.prepare()
+    assert session.revision == before
+
+
+def test_a_standing_stays_as_it_is(session):
+    before = session.standing()
+    photo = before.next()
+    session.answer(photo.key, "keep")
+    after = session.standing()
+    assert (before.counts.keep, after.counts.keep) == (0, 1)
+    assert (before.photo(photo.key).label, after.photo(photo.key).label) == (None, "keep")
+    assert before.next() == photo != after.next()
+    assert before.revision != after.revision == session.revision

@@ -134,8 +134,9 @@ class Session:
         seen = embeddings.ensure(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
+        ranker = Ranker(Scorer(source, seen), seen)  # normalizes the rows of `seen`, as those known already are
         if not self._is_known(listing, source, seen):
-            self._knowledge.learn(listing, source, Ranker(Scorer(source, seen), seen))
+            self._knowledge.learn(listing, source, ranker)
         return seen
 
     def _is_known(self, listing: Listing, source: Source, seen: Embeddings) -> bool:
