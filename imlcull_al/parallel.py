@@ -9,7 +9,18 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-THREADS = os.cpu_count() or 1
+_threads = os.cpu_count() or 1
+
+
+def threads() -> int:
+    """How many threads this process may keep busy: one for each processor, unless `limit_to` says otherwise."""
+    return _threads
+
+
+def limit_to(count: int) -> None:
+    """Share the machine with other processes. For a dedicated process, once, before it works."""
+    global _threads
+    _threads = count
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result, None, None]:
@@ -18,7 +29,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], ahead: i
     `function` runs in a copy of the consumer's context variables.
     """
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+    with ThreadPoolExecutor(max_workers=threads()) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(copy_context().run, function, item))

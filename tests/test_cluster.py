@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from conftest import MeanColour, fill_stage, save_photo
 
+from imlcull_al import parallel
 from imlcull_al.cli.commands import main
 from imlcull_al.encoding import cluster, shards
 from imlcull_al.encoding.cache import EmbeddingCache
@@ -67,7 +68,7 @@ def in_this_process(monkeypatch):
     def connected(address):
         yield SimpleNamespace(nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
 
-    monkeypatch.setattr("os.cpu_count", os.cpu_count)  # a worker replaces it
+    monkeypatch.setattr(parallel, "_threads", parallel._threads)  # a worker sets it
     monkeypatch.setattr(cluster, "_connected", connected)
     monkeypatch.setattr(cluster, "_outcomes", outcomes)
     return given
@@ -214,7 +215,7 @@ def test_a_worker_with_another_encoder_is_refused(stage, cache_dir, in_this_proc
 
 
 def test_a_worker_that_does_not_see_the_cache_is_refused(stage, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", os.cpu_count)
+    monkeypatch.setattr(parallel, "_threads", parallel._threads)
     worker = ShardWorker(pickle.dumps(BUILTIN), BUILTIN().fingerprint, tmp_path / "gone", 4, 1, prefixes([]))
     outcome = worker({"photos": [shards.packed([stage / "warm_00.jpg"])]})
     error = pickle.loads(outcome["error"][0])

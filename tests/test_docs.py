@@ -16,8 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 import app
-from imlcull_al.cli.commands import COMMANDS, main, train
-from imlcull_al.cli.parser import build_parser
+from imlcull_al.cli.commands import main
 from imlcull_al.encoding.builtin import QUALITIES
 from imlcull_al.encoding.load import BESIDE, DEFAULT_MODEL
 from imlcull_al.learning.queues import QUEUES
@@ -90,7 +89,7 @@ def launched(monkeypatch):
 
 
 def test_every_line_for_a_shell_is_tried_here():
-    known = (COMMAND, "make ", "python -m pip install ", "accelerate launch ", "SPACE_ID=", "curl ")
+    known = (COMMAND, "make ", "python -m pip install ", "SPACE_ID=", "curl ")
     assert [line for line in lines() if not line.startswith(known)] == []
 
 
@@ -101,6 +100,8 @@ def test_the_commands_run(my_project, monkeypatch, capsys):
         labels.answer(key, "keep" if keep else "cull")
     clusters = []
     monkeypatch.setattr("imlcull_al.encoding.cluster.fill", lambda *given, **_: clusters.append(given[-1]) or 0)
+    started: list[int] = []
+    monkeypatch.setattr("imlcull_al.training.processes.start", lambda count, words: started.append(count))
     tried = [words for words in commands() if words[0] not in LATER]
     assert [words[0] for words in tried[:8]] == [
         "embed",
@@ -118,6 +119,7 @@ def test_the_commands_run(my_project, monkeypatch, capsys):
     (undone,) = my_project.glob("stage_2.undone-*")
     assert undone.is_dir()
     assert clusters == ["10.0.0.1:6379"]
+    assert started[0] == 1 and 2 in started
 
 
 def test_the_pages_are_served(my_project, launched):
@@ -152,12 +154,6 @@ def test_the_replay_runs(my_project):
     assert main(words) == 0
     assert Path("curve.csv").is_file()
     assert Path("curve.png").is_file()
-
-
-def test_what_accelerate_launches_is_a_command():
-    (line,) = [line for line in lines() if line.startswith("accelerate launch ")]
-    words = shlex.split(line.partition("-m imlcull_al ")[2])
-    assert COMMANDS[build_parser().parse_args(words).command] is train
 
 
 def test_what_pip_installs_is_there():

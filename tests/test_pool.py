@@ -46,7 +46,7 @@ def start():
     started = []
 
     def start(most=1, seconds=60.0, module="tests.faulty_worker"):
-        started.append(Pool(module, most, seconds))
+        started.append(Pool(most, module, seconds))
         return started[-1]
 
     yield start
@@ -463,7 +463,7 @@ def test_who_waits_for_a_picture_comes_before_the_rest_of_a_job(monkeypatch):
 
     monkeypatch.setattr(pool, "_take", lambda: SimpleNamespace(ask=ask))
     monkeypatch.setattr(pool, "_give_back", lambda worker: None)
-    monkeypatch.setattr("imlcull_al.parallel.THREADS", 4)
+    monkeypatch.setattr("imlcull_al.parallel._threads", 4)
 
     def embed(progress, stop):
         list(in_order(lambda data: pool.do(MOMENT, data), [b"job 0", b"job 1", b"job 2", b"job 3"], ahead=4))

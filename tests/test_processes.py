@@ -193,46 +193,20 @@ def test_a_stop_that_the_main_process_hears_ends_both_at_the_same_step(stage, co
     assert helper[1].split() == ["stopped", "on", "request", "2", "helper"]
 
 
-def test_the_launchers_own_command(stage, command):
-    """On processors accelerate starts one process only; that one starts the two that were asked for."""
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "imlcull_al"]
-    done = subprocess.run([*launcher, *command], cwd=ROOT, timeout=BOUND, check=False, capture_output=True, text=True)
+def test_one_command_starts_both(stage, command):
+    words = [sys.executable, "-m", "imlcull_al", *command, "--processes", "2"]
+    done = subprocess.run(words, cwd=ROOT, timeout=BOUND, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "2 processes train together" in done.stderr
     assert done.stdout.count("is saved") == 1
     assert len(log_of(stage)) == 4
 
 
-@pytest.mark.parametrize(
-    ("words", "count"),
-    [
-        (["accelerate", "launch", "--cpu", "--num_processes", "3", "-m"], 3),
-        (["accelerate", "launch", "--num-processes=12"], 12),
-        (["accelerate", "launch", "--num_processes", "many"], 0),
-        (["accelerate", "launch", "--num_processes"], 0),
-        ([], 0),
-    ],
-)
-def test_how_many_were_asked_for(words, count):
-    assert processes._asked_for(words) == count
-
-
-def test_nothing_is_started_where_nothing_was_launched(monkeypatch):
+def test_nothing_is_started_for_one_process_or_in_one_of_several(monkeypatch):
     monkeypatch.setattr(os, "execv", lambda *arguments: pytest.fail("started"))
-    processes.start_the_others(["train"])
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-    processes.start_the_others(["train"])  # one process was asked for
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    processes.start(1, ["train"])
     monkeypatch.setenv("WORLD_SIZE", "2")
-    processes.start_the_others(["train"])  # both are there
-
-
-def test_a_launcher_that_can_not_be_asked_is_said(monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    monkeypatch.setattr(processes, "_command_of_launcher", list)
-    with pytest.raises(TrainingError, match=r"python -m torch\.distributed\.run"):
-        processes.start_the_others(["train"])
+    processes.start(2, ["train"])
 
 
 def test_without_accelerate_it_says_what_to_install(monkeypatch):

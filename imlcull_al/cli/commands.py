@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder's name may be any bytes
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     options = build_parser().parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         COMMANDS[options.command](options)
         sys.stdout.flush()
@@ -104,7 +105,7 @@ def train(options: argparse.Namespace) -> None:
     from ..session.session import open_session
     from ..training import processes
 
-    processes.start_the_others(sys.argv[1:])
+    processes.start(options.processes, options.arguments)
 
     def show(epoch: Epoch, best: bool) -> None:
         say(epoch.summary + (", saved" if best else ""))

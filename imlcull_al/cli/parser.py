@@ -145,6 +145,9 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train only the transformer's last N blocks, several times as fast; all of it by default",
     )
+    parser.add_argument(
+        "--processes", type=_positive, default=1, metavar="N", help="processes of this machine that train together"
+    )
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:

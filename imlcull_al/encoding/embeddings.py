@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import Cancelled, UnreadablePhoto, in_words
-from ..parallel import THREADS, in_order
+from ..parallel import in_order, threads
 from ..photos import read as photos
 from ..progress import Progress, Stop, never, silent
 from ..project.originals import State, stat_of
@@ -208,7 +208,7 @@ class _Work:
                     else:
                         self.done += 1
 
-        for batch, rows in in_order(self._encoded, _batches(images(), batch_size), ahead=THREADS + 1):
+        for batch, rows in in_order(self._encoded, _batches(images(), batch_size), ahead=threads() + 1):
             self._take(batch, rows)
             self.done += len(batch)
             progress("embedding", self.done, len(self.keys))

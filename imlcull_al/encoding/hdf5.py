@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 
 from ..errors import StorageError
+from ..parallel import threads
 from ..project.files import TEMPORARY_PREFIX, locked, open_own, replacing, set_aside, write_all
 from .rows import Found, Rows, first_of_each, places, row_checks
 
@@ -47,7 +48,7 @@ _PAGE = 4096
 _CHECKED = {"libver": ("v108", "v108")}  # from 1.8 on, HDF5 checks its own notes
 _BLOCK_BYTES = 1 << 21  # that are read and checked at once: they stay in the processor's cache
 _COPY_BYTES = 1 << 24
-_THREADS = min(os.cpu_count() or 1, 4)
+_MOST_THREADS = 4
 _MISSING = (FileNotFoundError, NotADirectoryError)
 _OUT_OF_REACH = (BlockingIOError, PermissionError)  # they say nothing of what the file holds
 _TROUBLE = (  # what h5py raises on a broken file, or on a disk that refuses
@@ -278,7 +279,7 @@ class Table:
             if into is not None:
                 into[rows[start:stop] if rows is not None else slice(start, stop)] = block
 
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(min(threads(), _MOST_THREADS)) as pool:
             for _ in pool.map(verify, starts.tolist(), [*starts[1:].tolist(), len(at)][: len(numbers)]):
                 pass
         return right
@@ -311,7 +312,7 @@ class Table:
             offset + first * dtype.itemsize for offset, dtype in zip(offsets, self.columns.values(), strict=True)
         )
         _write_at(stream, at_ids, _as_memory(rows.ids))
-        with ThreadPoolExecutor(_THREADS) as pool:  # while the values are written
+        with ThreadPoolExecutor(min(threads(), _MOST_THREADS)) as pool:  # while the values are written
             made = pool.submit(lambda: self._checks_of(rows) if checks is None else checks)
             _write_at(stream, at_values, _as_memory(rows.values))
             _write_at(stream, at_checks, _as_memory(made.result()))

@@ -5,7 +5,6 @@ imported late, once the number of cores is set, because they size their thread a
 Independent of the scheduler.
 """
 
-import os
 import pickle
 import socket
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EncoderError, ImlcullError, UnreadablePhoto
+from ..parallel import limit_to
 from ..project.originals import State, stat_of
 from . import shards
 from .cache import Content, ContentIds
@@ -30,7 +30,7 @@ def prefixes(ids: Collection[str]) -> np.ndarray:
 
 
 class ShardWorker:
-    """A callable for one dedicated process: it overrides `os.cpu_count` there."""
+    """A callable for one dedicated process, which it limits to its cores."""
 
     def __init__(
         self, load: bytes, fingerprint: str, run: Path, batch_size: int, cores: int, known: np.ndarray
@@ -39,7 +39,7 @@ class ShardWorker:
 
         Loading is deferred to the first batch, and so are its errors.
         """
-        os.cpu_count = lambda: cores  # type: ignore[assignment,return-value]  # the others belong to other workers
+        limit_to(cores)  # the others belong to other workers
         self._load, self._fingerprint, self._run = load, fingerprint, run
         self._batch_size, self._cores, self._known = batch_size, cores, known
         self._encoder: Encoder | None = None

@@ -13,7 +13,6 @@ import atexit
 import hashlib
 import logging
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..errors import UnreadablePhoto
+from ..parallel import threads
 from ..project.originals import Original, read
 from ..turns import Turns, working_for
 from . import decode, worker
@@ -44,9 +44,7 @@ _PATIENCE = 5  # seconds for a process that was ended to be gone
 class Pool:
     """A pool of worker processes. Threads may share it."""
 
-    def __init__(
-        self, module: str = worker.__name__, most: int = os.cpu_count() or 1, seconds: float = worker.WAIT
-    ) -> None:
+    def __init__(self, most: int, module: str = worker.__name__, seconds: float = worker.WAIT) -> None:
         """`module`: what the processes run; `most`: how many there are at once; `seconds`: how long each may think."""
         self._module = module
         self._seconds = seconds
@@ -324,6 +322,6 @@ def shared() -> Pool:
     global _shared
     with _sharing:
         if _shared is None:
-            _shared = Pool()
+            _shared = Pool(threads())
             atexit.register(_shared.close)
         return _shared

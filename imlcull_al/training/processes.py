@@ -1,6 +1,6 @@
 """The processes of one training: this process alone, or several launched by Hugging Face Accelerate.
 
-    accelerate launch --cpu --num_processes 2 -m imlcull_al train --project my_project
+    python -m imlcull_al train --project my_project --processes 2
 
 Each process computes its share of every batch and receives all results, so all make the same decisions. The main
 process alone writes files, reports progress and is asked to stop. If one process ends early, the next exchange fails in
@@ -9,7 +9,6 @@ Independent of models, photos and stages.
 """
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -194,40 +193,14 @@ def is_helper() -> bool:
     return launched_as() > 1 and any(number.isdigit() and int(number) > 0 for number in numbers)
 
 
-def start_the_others(arguments: Sequence[str]) -> None:
-    """Start N processes if `accelerate launch --cpu --num_processes N` started only this one.
+def start(count: int, arguments: Sequence[str]) -> None:
+    """Replace this process by `count` processes that train together, each run as `python -m imlcull_al ARGUMENTS`.
 
-    Without MPI, Accelerate's launcher starts a single CPU process whatever N is. This process is then replaced by
-    torch's own launcher with `arguments`, the words after `-m imlcull_al`. Otherwise a no-op. Raises `TrainingError` if
-    N can't be determined.
+    Torch's launcher starts them and connects them on this machine. Returns at once for a count of 1, and in a process
+    that was launched as one of several.
     """
-    is_alone = launched_as() == 1 and not any(name in os.environ for name in _SIZES)
-    if not is_alone or "ACCELERATE_USE_CPU" not in os.environ or "MASTER_ADDR" not in os.environ:
+    if count < 2 or launched_as() > 1:
         return
-    count = _asked_for(_command_of_launcher())
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
-    if not count:
-        raise TrainingError(
-            "accelerate launch started only one process. Start them with torch's launcher: "
-            "python -m torch.distributed.run --nproc_per_node 2 -m imlcull_al train …"
-        )
     sys.stdout.flush()
-    os.execv(sys.executable, [*launcher, str(count), "-m", "imlcull_al", *arguments])
-
-
-def _command_of_launcher() -> list[str]:
-    """Command line of the parent process; empty if it can't be read."""
-    try:
-        import psutil
-
-        return list(psutil.Process().parent().cmdline())
-    except (ImportError, AttributeError, OSError):
-        return []
-    except psutil.Error:
-        return []
-
-
-def _asked_for(command: Sequence[str]) -> int:
-    """Value of --num_processes in a command line of `accelerate launch`; 0 if absent."""
-    found = re.search(r"\0--num[_-]processes[=\0](\d+)\0", "\0".join(["", *command, ""]))
-    return int(found[1]) if found else 0
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    os.execv(sys.executable, [*launcher, "-m", "imlcull_al", *arguments])

@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from ..encoding.sharpness import as_png, sharpness_map
 from ..errors import ImlcullError, StageError, UnreadablePhoto
-from ..parallel import THREADS
+from ..parallel import threads
 from ..photos import read as photos
 from ..photos.previews import SCREEN
 from ..project.files import is_link, read_own
@@ -81,7 +81,7 @@ def _report_pictures(stage: Stage) -> list[Path]:
 def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of) -> list[Route]:
     """The routes of all screens. What is read, decoded and answered for one visitor doesn't keep others waiting."""
     answers = Fairly(whose, _ANSWERS, each=_ANSWERS // 4)
-    previews = Fairly(whose, THREADS)
+    previews = Fairly(whose, threads())
     large_views = Fairly(whose, 2)  # each takes a few hundred megabytes while it is decoded
 
     @lru_cache(maxsize=4)
