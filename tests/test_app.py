@@ -154,16 +154,16 @@ def test_scores_appear_then_dry_run_and_cull(visit, served):
     assert page.locator("#label-screen .notice").inner_text() == session.notice
 
     page.get_by_role("tab", name="Cull").click()
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert not session.stage.next.folder.exists()
-    make = page.get_by_role("button", name="Make stage_2 of")
-    kept = int("".join(filter(str.isdigit, make.inner_text().split(" of ")[1])))
+    make = page.get_by_role("button", name="Make stage_2 with")
+    kept = int("".join(filter(str.isdigit, make.inner_text().split(" with ")[1])))
     make.click()
     page.get_by_text("Made ").wait_for()
     assert len(list(session.stage.next.folder.iterdir())) == kept
 
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert page.get_by_role("button", name="Make stage_2").is_disabled()  # there is one
 
@@ -184,7 +184,7 @@ def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
     for tab in ("Review", "Promise", "Train", "Cull"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(300)
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert page.get_by_title(names[1]).count() > 0
     assert page.evaluate("window.owned") is None

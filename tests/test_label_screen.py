@@ -178,14 +178,14 @@ class TestRespond:
 
     def test_at_the_end_it_says_so(self, session):
         session.answer_all(session.listing.keys, "keep")
-        assert look(session)["nothing"].startswith("All photos are labeled. Train")
+        assert look(session)["nothing"].startswith("All photos are labeled. Next: train")
 
     def test_at_the_end_unreadable_photos_are_mentioned(self, session):
         session.stage.path("00.jpg").write_bytes(b"no photo")
         session.prepare()
         session.answer_all(session.listing.keys[1:], "keep")
         says = look(session)["nothing"]
-        assert says == "All photos are labeled but 1 that can't be read; these are kept. Train next, or cull."
+        assert says == "All photos are labeled except 1 that can't be read; those are kept. Next: train, or cull."
 
     def test_the_label_of_an_absent_photo_can_be_undone(self, session):
         session.answer("00.jpg", "keep")
@@ -199,17 +199,17 @@ class TestRespond:
         [
             ({}, "Reload"),
             ({"do": ["look"]}, "Reload"),
-            ({"do": "look"}, "which one it is"),
-            ({"do": "look", "visitor": "me"}, "which one it is"),
-            ({"do": "look", "visitor": 7}, "which one it is"),
+            ({"do": "look"}, "no valid visitor id"),
+            ({"do": "look", "visitor": "me"}, "no valid visitor id"),
+            ({"do": "look", "visitor": 7}, "no valid visitor id"),
             ({"do": "look", "visitor": ME}, "no queue"),
             ({"do": "look", "visitor": ME, "queue": {}}, "no queue"),
-            ({"do": "look", "visitor": ME, "queue": "files", "held": 7}, "no list"),
+            ({"do": "look", "visitor": ME, "queue": "files", "held": 7}, "no valid list"),
             ({"do": "look", "visitor": ME, "queue": "files", "current": "../secret.jpg"}, "no photo"),
             ({"do": "about", "key": "../secret.jpg"}, "no photo"),
             ({"do": "about", "key": ["00.jpg"]}, "no photo"),
             ({"do": "find", "text": ["00.jpg"]}, "part of a name"),
-            ({"do": "unlike", "visitor": ME}, "no such photo yet"),
+            ({"do": "unlike", "visitor": ME}, "No such photo"),
         ],
     )
     def test_nonsense_gets_a_sentence_and_changes_nothing(self, session, request_, says):
@@ -221,11 +221,11 @@ class TestRespond:
     @pytest.mark.parametrize(
         ("request_", "says"),
         [
-            ({}, "which one it is"),
-            ({"visitor": "me"}, "which one it is"),
-            ({"visitor": ME, "presses": 7}, "no list"),
-            ({"visitor": ME, "presses": ["k"]}, "without a number"),
-            ({"visitor": ME, "presses": [{"number": True}]}, "without a number"),
+            ({}, "no valid visitor id"),
+            ({"visitor": "me"}, "no valid visitor id"),
+            ({"visitor": ME, "presses": 7}, "no valid list"),
+            ({"visitor": ME, "presses": ["k"]}, "has no number"),
+            ({"visitor": ME, "presses": [{"number": True}]}, "has no number"),
         ],
     )
     def test_presses_that_are_none_get_a_sentence(self, session, request_, says):
@@ -237,20 +237,20 @@ class TestRespond:
     @pytest.mark.parametrize(
         ("press", "says"),
         [
-            ({"number": 1}, "which there is not"),
+            ({"number": 1}, "Unknown request"),
             ({"number": 1, "do": "answer", "key": ["03.jpg"], "label": "keep"}, "no photo"),
             ({"number": 1, "do": "answer", "key": "03.jpg", "label": "perhaps"}, "neither keep nor cull"),
             ({"number": 1, "do": "answer", "key": "03.jpg", "label": "keep", "queue": ["files"]}, "no queue"),
             ({"number": 1, "do": "undo", "key": "03.jpg"}, "nothing to undo"),
             ({"number": 1, "do": "undo", "key": None}, "nothing to undo"),
             ({"number": 1, "do": "skip", "key": "\ud800"}, "no photo"),
-            ({"number": 1, "do": "answer", "keys": "03.jpg", "label": "keep"}, "named no photos"),
-            ({"number": 1, "do": "answer", "keys": [["03.jpg"]], "label": "keep"}, "named no photos"),
-            ({"number": 1, "do": "answer", "keys": {"03.jpg": 1}, "label": "keep"}, "named no photos"),
+            ({"number": 1, "do": "answer", "keys": "03.jpg", "label": "keep"}, "names no photos"),
+            ({"number": 1, "do": "answer", "keys": [["03.jpg"]], "label": "keep"}, "names no photos"),
+            ({"number": 1, "do": "answer", "keys": {"03.jpg": 1}, "label": "keep"}, "names no photos"),
             ({"number": 1, "do": "answer", "keys": ["03.jpg", "../secret.jpg"], "label": "keep"}, "no photo"),
             ({"number": 1, "do": "answer", "keys": ["\ud800"], "label": "keep"}, "no photo"),
             ({"number": 1, "do": "answer", "keys": ["03.jpg"], "label": None}, "neither keep nor cull"),
-            ({"number": 1, "do": "undo", "keys": 7}, "named no photos"),
+            ({"number": 1, "do": "undo", "keys": 7}, "names no photos"),
             ({"number": 1, "do": "undo", "keys": []}, "nothing to undo"),
         ],
     )
@@ -423,7 +423,7 @@ def test_zoom_search_queues_and_legend(open_page, served):
 
     tab.locator("#label-screen .queue select").select_option("audit")
     tab.locator("#label-screen .queue select").blur()  # the hand leaves the menu
-    tab.locator("#label-screen .answer", has_text="Blind").wait_for()
+    tab.locator("#label-screen .answer", has_text="Spot check").wait_for()
     assert tab.locator("#label-screen .score").inner_text() == ""
     tab.keyboard.press("k")
     counts(tab, 3)

@@ -99,10 +99,10 @@ class TestLook:
     def test_without_scores_it_says_when_they_start(self, photos, tmp_path):
         shutil.copytree(photos / "stage_1", tmp_path / "stage_1")
         session = open_session(tmp_path, model="builtin", cache_dir=photos / "cache", prepare=False)
-        assert "embedded" in review.respond(session, {"do": "look"})["view"]["advice"]
+        assert "analyzed" in review.respond(session, {"do": "look"})["view"]["advice"]
         session.prepare()
         view = review.respond(session, {"do": "look"})["view"]
-        assert view["advice"].startswith("Scores start when both kinds have an answer")
+        assert view["advice"].startswith("Scores start once you have labeled")
         assert set(view["scores"]) == {-1}
 
 
@@ -367,7 +367,7 @@ def test_it_is_calm_without_scores(review_tab, session):
     while session.undo():
         pass
     tab = review_tab()
-    tab.get_by_text("Scores start when both kinds have an answer").wait_for()
+    tab.get_by_text("Scores start once you have labeled").wait_for()
     assert not tab.get_by_role("slider", name="Threshold").is_visible()
     tab.keyboard.press("k")
     until(tab, lambda: len(session.labels()) == 1)

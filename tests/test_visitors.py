@@ -678,10 +678,10 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
             time.sleep(0.01)
 
     tab.get_by_role("tab", name="Cull").click()
-    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("button", name="Preview").click()
     tab.get_by_role("heading", name="Kept").wait_for()
-    tab.get_by_role("button", name="Make stage_2 of").click()
-    tab.get_by_role("button", name="Go on with stage_2").wait_for()
+    tab.get_by_role("button", name="Make stage_2 with").click()
+    tab.get_by_role("button", name="Continue with the").wait_for()
 
     tab.get_by_role("tab", name="Photos").click()
     tab.get_by_text("The zip holds the kept photos").wait_for()

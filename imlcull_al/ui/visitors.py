@@ -49,7 +49,7 @@ _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def build(workspaces: Workspaces) -> None:
-    """Put the screen into the page."""
+    """Add the screen to the page."""
     limits = workspaces.limits
     words = (
         f"JPEG, PNG, WebP, TIFF and the like, RAW and XMP beside them, or zip archives of these. "
