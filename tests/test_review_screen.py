@@ -167,7 +167,7 @@ def review_tab(visit, served):
 
 def words(numbers: tuple[int, int, int, int]) -> str:
     kept, culled, labeled, unreadable = numbers
-    return f"{kept} kept · {culled} culled, {labeled} by label, {unreadable} unreadable"
+    return f"{kept} kept · {culled} culled, {labeled} decided by you, {unreadable} unreadable"
 
 
 def parted(tab, text: str) -> None:

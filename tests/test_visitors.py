@@ -653,7 +653,7 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
     tab.get_by_text("Bring your photos").wait_for()
     assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]
     tab.locator("#visitors-screen input.files").set_input_files([archive, large])
-    tab.get_by_text("30 new photos. 1 other file was passed over.").wait_for()
+    tab.get_by_text("30 new photos. 1 other file was skipped.").wait_for()
     tab.get_by_text("large.jpg: It is larger than").wait_for()
     tab.get_by_text("30 files").wait_for()
     assert not tab.evaluate("document.cookie")  # no script can read it
@@ -684,7 +684,7 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
     tab.get_by_role("button", name="Continue with the").wait_for()
 
     tab.get_by_role("tab", name="Photos").click()
-    tab.get_by_text("The zip holds the kept photos").wait_for()
+    tab.get_by_text("The zip contains the kept photos").wait_for()
     with tab.expect_download() as caught:
         tab.get_by_role("link", name="Download as zip").click()
     assert caught.value.suggested_filename == "stage_2.zip"
