@@ -320,7 +320,7 @@ class TestLook:
         assert look.progress_line(job) == "Epoch 3 · 4 of 8"
 
     def test_a_job_that_was_asked_to_stop_says_so(self):
-        assert "Training stops" in look.status(Job(1, 1, "training", what="epoch 3", stopping=True))
+        assert "Training: stopping" in look.status(Job(1, 1, "training", what="epoch 3", stopping=True))
 
 
 @pytest.fixture

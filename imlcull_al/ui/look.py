@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..errors import NoWorkspace
 from ..progress import how_far
-from ..session.desk import Desk
+from ..session.desk import DRY_RUN, EMBEDDING, TAKE_BACK, Desk
 from ..session.jobs import Job
 from .serving import Find
 from .telling import attempt
@@ -175,6 +175,9 @@ def answers(desk: Desk) -> tuple[str, int, int]:
     return desk.session.stage.name, now.keep, now.cull
 
 
+_ON_PAGE = {EMBEDDING: "analyzing photos", DRY_RUN: "preview", TAKE_BACK: "undoing the cull"}
+"""Display names of jobs and their steps, where the internal name is jargon."""
+
 Ended = tuple[int, tuple[str, int, int] | None, bool]
 """A failed job: its number, the answers when its failure was first seen, and whether they are still the same."""
 
@@ -207,19 +210,23 @@ def status(job: Job | None) -> str:
     if job is None:
         return ""
     if not job.running:
-        return f'<span class="subdued">{escape(job.name.capitalize())} {job.status}</span>'
+        return f'<span class="subdued">{escape(_on_page(job.name).capitalize())}: {job.status}</span>'
     if job.stopping:
-        return f'<span class="subdued">{escape(job.name.capitalize())} stops</span>'
+        return f'<span class="subdued">{escape(_on_page(job.name).capitalize())}: stopping</span>'
     share = job.done / job.total if job.total else 0
     bar = f'<span class="bar"><i style="width:{share:.0%}"></i></span>'
     return f'<span class="subdued numbers">{bar}{escape(progress_line(job))}</span>'
 
 
 def progress_line(job: Job) -> str:
-    """`Embedding · 120 of 360 · about 0:40 left`."""
+    """`Analyzing photos · 120 of 360 · about 0:40 left`."""
     if not job.what:
-        return f"{job.name.capitalize()} starts"
-    return how_far(job.what, job.done, job.total, job.seconds_left)
+        return f"{_on_page(job.name).capitalize()}: starting"
+    return how_far(_on_page(job.what), job.done, job.total, job.seconds_left)
+
+
+def _on_page(name: str) -> str:
+    return _ON_PAGE.get(name, name)
 
 
 def sentence(text: str, kind: str = "subdued") -> str:
