@@ -253,7 +253,7 @@ class TestCull:
 
     def test_without_a_dry_run_nothing_is_made(self, session):
         _, says = telling.attempt(lambda: Desk(session).cull())
-        assert says == "Make a dry run first."
+        assert says == "Preview the cull first."
 
     def test_a_training_makes_a_dry_run_old_and_previews_do_not(self, session):
         desk = self.dry_run(session)

@@ -167,7 +167,7 @@ class Desk:
         """
         promised, session = plan or self.preview(), self.session
         if promised is None:
-            raise CullRefused("Make a dry run first.")
+            raise CullRefused("Preview the cull first.")
         _still_true(session, promised)
 
         def work(progress: Progress, stop: Stop) -> Made:
@@ -180,7 +180,7 @@ class Desk:
         """The preview that a page shows, by its `preview_token`. Raises `CullRefused` where it is not the last one."""
         plan = self.preview()
         if plan is None:
-            raise CullRefused("Make a dry run first.")
+            raise CullRefused("Preview the cull first.")
         if preview_token(plan) != token:
             raise CullRefused(
                 f"Another preview was made meanwhile: it keeps {len(plan.kept)} photos. Look at it, then press again."
