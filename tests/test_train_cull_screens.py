@@ -155,7 +155,7 @@ class TestTrain:
 
     def test_what_a_stop_would_keep_is_said(self):
         none_yet = Job(1, 1, TRAINING, notes=(Lap(epoch(0), True, 1.0),))
-        assert "would change no model" in train.standing(none_yet)
+        assert "stopping now changes nothing" in train.standing(none_yet)
         one = Job(1, 1, TRAINING, notes=(Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
         assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; stopping keeps it."
 
