@@ -1,6 +1,6 @@
-"""The Gradio app: `python app.py --project FOLDER`.
+"""Start the web page: `python app.py --project FOLDER`.
 
-On a Hugging Face Space, where nobody gives arguments, a page on which every visitor has a workspace of their own.
+On a Hugging Face Space, without --project, serves a public page where every visitor has their own workspace.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from imlcull_al.installation import started_as
 from imlcull_al.terminal import say, show_log
 
 DATA_VARIABLE = "IMLCULL_DATA"
-"""Names the folder of a public page's workspaces."""
+"""Environment variable: folder for the workspaces of a public page."""
 _SPACE_VARIABLE = "SPACE_ID"  # set by Hugging Face
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.project is None and _SPACE_VARIABLE in os.environ:
             if options.stage or options.cache_dir or options.mcp:
-                raise ServerError("--stage, --cache-dir and --mcp are for one project. Name it with --project.")
+                raise ServerError("--stage, --cache-dir and --mcp need a project. Name it with --project.")
             _serve_visitors(options)
         else:
             _serve_project(options)
@@ -57,7 +57,7 @@ def _serve_project(options: argparse.Namespace) -> None:
 
 
 def _serve_visitors(options: argparse.Namespace) -> None:
-    if importlib.util.find_spec("spaces"):  # a ZeroGPU Space doesn't start without a function for its GPU
+    if importlib.util.find_spec("spaces"):  # a ZeroGPU Space fails to start without a GPU function
         importlib.import_module("spaces").GPU(_nothing)
     from imlcull_al.ui import launch_public
 
@@ -66,23 +66,23 @@ def _serve_visitors(options: argparse.Namespace) -> None:
 
 
 def _nothing() -> None:
-    """What a ZeroGPU's GPU is asked to do: work of minutes doesn't fit its slices of one."""
+    """Placeholder GPU function: ZeroGPU's one-minute slices are too short for embedding or training."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=started_as(),
-        description="Label, train and cull in the browser.",
+        description="Label photos, train a model and cull, in the browser.",
         formatter_class=Help,
     )
-    parser.add_argument("--project", type=Path, help="folder that holds stage_1; this folder without it")
-    parser.add_argument("--stage", type=int, help="number of the stage; the latest without it")
+    parser.add_argument("--project", type=Path, help="folder that contains stage_1 (default: current folder)")
+    parser.add_argument("--stage", type=int, help="stage number (default: the latest)")
     parser.add_argument("--model", help="Hugging Face id or local folder of a vision transformer")
     parser.add_argument("--cache-dir", type=Path, help=CACHE_DIR_HELP)
-    parser.add_argument("--host", help="address to listen on, 127.0.0.1 without it; 0.0.0.0 lets others in")
-    parser.add_argument("--port", type=int, default=7860, help="port of the page")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")
-    parser.add_argument("--mcp", action="store_true", help='offer the API to MCP clients; needs "gradio[mcp]"')
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1); 0.0.0.0 allows other machines")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
+    parser.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
     return parser
 
 

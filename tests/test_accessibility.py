@@ -62,16 +62,16 @@ def test_screens(visit, address, look):
     assert violations(tab) == [], "with the map"
     signs = {
         "Review": "#review-screen .cell",
-        "Promise": "text=Checks missing",
+        "Promise": "text=Checks still needed",
         "Train": "text=Adam's step size",
-        "Cull": "text=How files are placed",
+        "Cull": "text=Copy method",
     }
     for name, sign in signs.items():
         tab.get_by_role("tab", name=name).click()
         tab.locator(sign).first.wait_for()
         tab.wait_for_timeout(300)
         assert violations(tab) == [], name
-    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("button", name="Preview").click()
     tab.get_by_role("heading", name="Kept").wait_for()
     assert violations(tab) == []
 

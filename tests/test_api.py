@@ -55,7 +55,7 @@ def test_these_functions_are_listed_and_no_others(client):
     assert info["unnamed_endpoints"] == {}
     names = [each["parameter_name"] for each in info["named_endpoints"]["/train"]["parameters"]]
     assert names == [field.name for field in fields(Options)]
-    assert info["named_endpoints"]["/label"]["description"].startswith("Answer one photo.")
+    assert info["named_endpoints"]["/label"]["description"].startswith("Label one photo.")
 
 
 def test_what_the_page_calls_is_private(client):

@@ -22,7 +22,7 @@ from imlcull_al.ui import serving, telling
 
 @pytest.fixture
 def project(tmp_path):
-    """Six bright and six dark photos, and one that is none."""
+    """Six bright photos, six dark ones, and an unreadable file."""
     return fill_bright_and_dark(tmp_path / "holiday" / "stage_1", 12).parent
 
 
@@ -33,7 +33,7 @@ def session(project, tmp_path):
 
 @pytest.fixture
 def served(session, serve):
-    """A running page: its address and its desk."""
+    """Address and desk of a running page."""
     desk = Desk(session)
     return serve(desk), desk
 
@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 def answers(session) -> dict[str, str]:
-    """What the labels file says."""
+    """Rows of the labels CSV."""
     if not session.stage.labels.exists():
         return {}
     _, rows = tables.read(session.stage.labels)
@@ -150,26 +150,26 @@ def test_scores_appear_then_dry_run_and_cull(visit, served):
     for number, photo in enumerate(session.listing.keys[:4]):
         session.answer(photo, "keep" if number % 2 == 0 else "cull")
     desk.embed()
-    page.locator("#label-screen .score", has_text="Score: ").wait_for()  # without a press or a reload
+    page.locator("#label-screen .score", has_text="Score: ").wait_for()  # without input or a reload
     assert page.locator("#label-screen .notice").inner_text() == session.notice
 
     page.get_by_role("tab", name="Cull").click()
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert not session.stage.next.folder.exists()
-    make = page.get_by_role("button", name="Make stage_2 of")
-    kept = int("".join(filter(str.isdigit, make.inner_text().split(" of ")[1])))
+    make = page.get_by_role("button", name="Make stage_2 with")
+    kept = int("".join(filter(str.isdigit, make.inner_text().split(" with ")[1])))
     make.click()
     page.get_by_text("Made ").wait_for()
     assert len(list(session.stage.next.folder.iterdir())) == kept
 
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
-    assert page.get_by_role("button", name="Make stage_2").is_disabled()  # there is one
+    assert page.get_by_role("button", name="Make stage_2").is_disabled()  # it exists already
 
 
 def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
-    """Markup in a name is shown as it is, on every screen."""
+    """Markup in a file name is displayed literally on every screen."""
     names = ['"><img src=x onerror=window.owned=1>.jpg', "<svg onload=window.owned=1>.jpg", "';window.owned=1;'.jpg"]
     for number, name in enumerate(names):
         (project / "stage_1" / f"{number:02}.jpg").rename(project / "stage_1" / name)
@@ -184,7 +184,7 @@ def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
     for tab in ("Review", "Promise", "Train", "Cull"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(300)
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert page.get_by_title(names[1]).count() > 0
     assert page.evaluate("window.owned") is None

@@ -242,7 +242,7 @@ class TestCalls:
     def test_only_so_many_wait_and_they_make_room_when_they_end(self, address, held):
         replies = [post(address, "/gradio_api/call/status", {"data": []}) for _ in range(streams.MOST + 5)]
         assert [status for status, _ in replies] == [200] * streams.MOST + [429] * 5
-        assert replies[-1][1] == "Too many calls of yours are open. Wait until some have ended."
+        assert replies[-1][1] == "You have too many open calls. Wait until some have ended."
         assert ask(address, "/gradio_api/app_id")[0] == 200  # others are served
         held.set()
         for _, said in replies[: streams.MOST]:

@@ -1,4 +1,4 @@
-"""The Label screen: what it answers, then the keys, buttons and fingers of a person in real Chromium."""
+"""The Label screen: its functions, then keys, buttons and touch in a real Chromium."""
 
 import json
 import uuid
@@ -37,7 +37,7 @@ def session(project, tmp_path):
 
 
 def answers(session) -> dict[str, str]:
-    """What the labels file says."""
+    """Rows of the labels CSV."""
     if not session.stage.labels.exists():
         return {}
     _, rows = tables.read(session.stage.labels)
@@ -81,7 +81,7 @@ class TestRespond:
         press = answer(1, "03.jpg", "cull")
         take(session, press)
         take(session, press, answer(2, "04.jpg", "keep"))
-        take(session, answer(1, "05.jpg", "keep"), visitor=YOU)  # another page counts for itself
+        take(session, answer(1, "05.jpg", "keep"), visitor=YOU)  # numbers are per page
         assert [line["key"] for line in journal(session)] == ["03.jpg", "04.jpg", "05.jpg"]
 
     def test_a_refused_press_holds_up_no_other_and_may_be_sent_again(self, session):
@@ -178,14 +178,14 @@ class TestRespond:
 
     def test_at_the_end_it_says_so(self, session):
         session.answer_all(session.listing.keys, "keep")
-        assert look(session)["nothing"].startswith("All photos are labeled. Train")
+        assert look(session)["nothing"].startswith("All photos are labeled. Next: train")
 
     def test_at_the_end_unreadable_photos_are_mentioned(self, session):
         session.stage.path("00.jpg").write_bytes(b"no photo")
         session.prepare()
         session.answer_all(session.listing.keys[1:], "keep")
         says = look(session)["nothing"]
-        assert says == "All photos are labeled but 1 that can't be read; these are kept. Train next, or cull."
+        assert says == "All photos are labeled except 1 that can't be read; those are kept. Next: train, or cull."
 
     def test_the_label_of_an_absent_photo_can_be_undone(self, session):
         session.answer("00.jpg", "keep")
@@ -199,17 +199,17 @@ class TestRespond:
         [
             ({}, "Reload"),
             ({"do": ["look"]}, "Reload"),
-            ({"do": "look"}, "which one it is"),
-            ({"do": "look", "visitor": "me"}, "which one it is"),
-            ({"do": "look", "visitor": 7}, "which one it is"),
+            ({"do": "look"}, "no valid visitor id"),
+            ({"do": "look", "visitor": "me"}, "no valid visitor id"),
+            ({"do": "look", "visitor": 7}, "no valid visitor id"),
             ({"do": "look", "visitor": ME}, "no queue"),
             ({"do": "look", "visitor": ME, "queue": {}}, "no queue"),
-            ({"do": "look", "visitor": ME, "queue": "files", "held": 7}, "no list"),
+            ({"do": "look", "visitor": ME, "queue": "files", "held": 7}, "no valid list"),
             ({"do": "look", "visitor": ME, "queue": "files", "current": "../secret.jpg"}, "no photo"),
             ({"do": "about", "key": "../secret.jpg"}, "no photo"),
             ({"do": "about", "key": ["00.jpg"]}, "no photo"),
             ({"do": "find", "text": ["00.jpg"]}, "part of a name"),
-            ({"do": "unlike", "visitor": ME}, "no such photo yet"),
+            ({"do": "unlike", "visitor": ME}, "No such photo"),
         ],
     )
     def test_nonsense_gets_a_sentence_and_changes_nothing(self, session, request_, says):
@@ -221,11 +221,11 @@ class TestRespond:
     @pytest.mark.parametrize(
         ("request_", "says"),
         [
-            ({}, "which one it is"),
-            ({"visitor": "me"}, "which one it is"),
-            ({"visitor": ME, "presses": 7}, "no list"),
-            ({"visitor": ME, "presses": ["k"]}, "without a number"),
-            ({"visitor": ME, "presses": [{"number": True}]}, "without a number"),
+            ({}, "no valid visitor id"),
+            ({"visitor": "me"}, "no valid visitor id"),
+            ({"visitor": ME, "presses": 7}, "no valid list"),
+            ({"visitor": ME, "presses": ["k"]}, "has no number"),
+            ({"visitor": ME, "presses": [{"number": True}]}, "has no number"),
         ],
     )
     def test_presses_that_are_none_get_a_sentence(self, session, request_, says):
@@ -237,20 +237,20 @@ class TestRespond:
     @pytest.mark.parametrize(
         ("press", "says"),
         [
-            ({"number": 1}, "which there is not"),
+            ({"number": 1}, "Unknown request"),
             ({"number": 1, "do": "answer", "key": ["03.jpg"], "label": "keep"}, "no photo"),
             ({"number": 1, "do": "answer", "key": "03.jpg", "label": "perhaps"}, "neither keep nor cull"),
             ({"number": 1, "do": "answer", "key": "03.jpg", "label": "keep", "queue": ["files"]}, "no queue"),
             ({"number": 1, "do": "undo", "key": "03.jpg"}, "nothing to undo"),
             ({"number": 1, "do": "undo", "key": None}, "nothing to undo"),
             ({"number": 1, "do": "skip", "key": "\ud800"}, "no photo"),
-            ({"number": 1, "do": "answer", "keys": "03.jpg", "label": "keep"}, "named no photos"),
-            ({"number": 1, "do": "answer", "keys": [["03.jpg"]], "label": "keep"}, "named no photos"),
-            ({"number": 1, "do": "answer", "keys": {"03.jpg": 1}, "label": "keep"}, "named no photos"),
+            ({"number": 1, "do": "answer", "keys": "03.jpg", "label": "keep"}, "names no photos"),
+            ({"number": 1, "do": "answer", "keys": [["03.jpg"]], "label": "keep"}, "names no photos"),
+            ({"number": 1, "do": "answer", "keys": {"03.jpg": 1}, "label": "keep"}, "names no photos"),
             ({"number": 1, "do": "answer", "keys": ["03.jpg", "../secret.jpg"], "label": "keep"}, "no photo"),
             ({"number": 1, "do": "answer", "keys": ["\ud800"], "label": "keep"}, "no photo"),
             ({"number": 1, "do": "answer", "keys": ["03.jpg"], "label": None}, "neither keep nor cull"),
-            ({"number": 1, "do": "undo", "keys": 7}, "named no photos"),
+            ({"number": 1, "do": "undo", "keys": 7}, "names no photos"),
             ({"number": 1, "do": "undo", "keys": []}, "nothing to undo"),
         ],
     )
@@ -263,13 +263,13 @@ class TestRespond:
 
 @pytest.fixture
 def served(session, serve):
-    """A running page: its address and its session."""
+    """Address and session of a running page."""
     return serve(Desk(session)), session
 
 
 @pytest.fixture
 def open_page(visit, served):
-    """Opens tabs on the page, with its first photo."""
+    """Opens the page in a tab and waits for its first photo."""
 
     def open_page(query: str = "", **options):
         tab = visit(served[0] + query, **options)
@@ -280,12 +280,12 @@ def open_page(visit, served):
 
 
 def counts(tab, labeled: int) -> None:
-    """Wait until the page shows so many labeled."""
+    """Wait until the page shows `labeled` photos as labeled."""
     tab.locator("#label-screen .counts", has_text=f"{labeled} of {PHOTOS} labeled").wait_for()
 
 
 def shown(tab) -> str:
-    """The photo that is painted."""
+    """Key of the painted photo."""
     tab.locator("#label-screen .stage[data-shown]").wait_for()
     return tab.locator("#label-screen .stage").get_attribute("data-shown")
 
@@ -313,7 +313,7 @@ def test_keys_undo_skip_next_and_reload(open_page, served):
     assert answers(session) == expected
 
     left = shown(tab)
-    tab.keyboard.press("Space")  # looked past, not answered
+    tab.keyboard.press("Space")  # viewed without an answer
     tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{left}"])').wait_for()
     tab.keyboard.press("ArrowUp")
     wait_for(tab, left)
@@ -327,7 +327,7 @@ def test_keys_undo_skip_next_and_reload(open_page, served):
     assert answers(session) == expected
 
     tab.get_by_role("tab", name="Train").click()
-    tab.keyboard.press("k")  # on another tab keys mean nothing
+    tab.keyboard.press("k")  # on another tab keys are ignored
     tab.get_by_role("tab", name="Label").click()
     tab.wait_for_timeout(200)
     assert answers(session) == expected
@@ -336,7 +336,7 @@ def test_keys_undo_skip_next_and_reload(open_page, served):
     counts(tab, 3)
     assert shown(tab) not in expected
     last = list(expected)[-1]
-    for _ in range(2):  # a new page knows no presses of its own: the skip, then the last answer
+    for _ in range(2):  # a reloaded page has no presses of its own: undoes the skip, then the last answer
         tab.keyboard.press("u")
         tab.wait_for_timeout(300)
     wait_for(tab, last)
@@ -359,7 +359,7 @@ def test_twenty_presses_at_60_ms_are_twenty_answers_in_order(open_page, served):
     assert [line["label"] for line in lines] == ["keep", "cull"] * 10
     assert len({line["key"] for line in lines}) == 20
     painted = [first, *tab.evaluate("window.painted")]
-    assert [line["key"] for line in lines] == painted[:20]  # each was on the screen, in this order
+    assert [line["key"] for line in lines] == painted[:20]  # each was painted, in this order
     assert len(answers(session)) == 20
 
 
@@ -376,12 +376,12 @@ def test_answers_survive_a_server_that_does_not_answer_and_a_page_that_is_closed
     assert answers(session) == {photo: "keep"}
     assert tab.locator("#label-screen .error").inner_text() == ""
 
-    tab.route("**/act/presses", lambda route: None)  # under way for ever
+    tab.route("**/act/presses", lambda route: None)  # never completes
     second = shown(tab)
     tab.keyboard.press("c")
     tab.wait_for_timeout(100)
     tab.unroute("**/act/presses")
-    tab.goto("about:blank")  # the beacon brings it
+    tab.goto("about:blank")  # the beacon delivers it
     for _ in range(40):
         if second in answers(session):
             break
@@ -422,8 +422,8 @@ def test_zoom_search_queues_and_legend(open_page, served):
     image.wait_for(state="hidden")
 
     tab.locator("#label-screen .queue select").select_option("audit")
-    tab.locator("#label-screen .queue select").blur()  # the hand leaves the menu
-    tab.locator("#label-screen .answer", has_text="Blind").wait_for()
+    tab.locator("#label-screen .queue select").blur()  # focus leaves the menu
+    tab.locator("#label-screen .answer", has_text="Spot check").wait_for()
     assert tab.locator("#label-screen .score").inner_text() == ""
     tab.keyboard.press("k")
     counts(tab, 3)
@@ -431,14 +431,14 @@ def test_zoom_search_queues_and_legend(open_page, served):
 
     tab.keyboard.press("?")
     tab.get_by_role("dialog", name="Keys").wait_for()
-    tab.keyboard.press("k")  # means nothing here
+    tab.keyboard.press("k")  # ignored here
     tab.keyboard.press("Escape")
     tab.get_by_role("dialog", name="Keys").wait_for(state="hidden")
     assert len(answers(session)) == 3
 
 
 def painted(tab) -> list[int]:
-    """Red, green, blue in the middle of the photo that is painted."""
+    """RGB at the center of the painted photo."""
     return tab.locator("#label-screen canvas.photo").evaluate(
         "(each) => [...each.getContext('2d').getImageData(each.width / 2, each.height / 2, 1, 1).data].slice(0, 3)"
     )
@@ -454,7 +454,7 @@ def test_the_sharpness_map_is_laid_over_and_taken_away(open_page, monkeypatch):
     counts(tab, 1)
     first = shown(tab)
     plain = painted(tab)
-    tab.wait_for_timeout(500)  # longer than a photo is looked at before its map is asked for
+    tab.wait_for_timeout(500)  # longer than the delay before a map is fetched
     assert asked == []
     assert not legend.is_visible()
 
@@ -477,7 +477,7 @@ def test_the_sharpness_map_is_laid_over_and_taken_away(open_page, monkeypatch):
 
     tab.keyboard.press("z")
     tab.locator("#label-screen .stage.close").wait_for()
-    assert not legend.is_visible()  # single pixels are looked at as they are
+    assert not legend.is_visible()  # hidden at 100 %
     tab.keyboard.press("m")
     tab.locator("#label-screen .stage:not(.zoomed)").wait_for()
     assert legend.is_visible()
@@ -489,7 +489,7 @@ def test_the_sharpness_map_is_laid_over_and_taken_away(open_page, monkeypatch):
     wait_for(tab, first)
     assert painted(tab) == plain
     assert not legend.is_visible()
-    tab.wait_for_timeout(100)  # what was asked for before the button was pressed
+    tab.wait_for_timeout(100)  # for requests from before the button was pressed
     count = len(asked)
     tab.keyboard.press("k")
     counts(tab, 2)
@@ -523,14 +523,14 @@ def test_two_tabs_share_the_work(open_page, served):
     keys = [line["key"] for line in journal(session)]
     assert len(set(keys)) == len(keys) == 8
     mine = [line["key"] for line in journal(session) if line["label"] == "keep"]
-    one.keyboard.press("u")  # its own, though the other tab answered last
+    one.keyboard.press("u")  # undoes its own answer, though the other tab answered last
     wait_for(one, mine[-1])
     counts(two, 7)
     assert mine[-1] not in answers(session)
 
 
 def swipe(tab, distance: int) -> None:
-    """A finger over the photo."""
+    """Swipe over the photo by touch."""
     box = tab.locator("#label-screen .stage").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     touch = tab.context.new_cdp_session(tab)
@@ -549,7 +549,7 @@ def test_swipes_on_a_dark_phone(open_page, served):
         expected[shown(tab)] = answer_
         swipe(tab, distance)
         counts(tab, len(expected))
-    swipe(tab, 20)  # too short to be meant
+    swipe(tab, 20)  # too short to count
     tab.wait_for_timeout(300)
     assert answers(session) == expected
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
@@ -572,7 +572,7 @@ LOW = {"viewport": {"width": 1280, "height": 720}}
 
 
 def on_top(tab, selector: str) -> bool:
-    """Whether the middle of what is selected, and both its edges, can be seen and pressed."""
+    """Whether the center and both edges of the selected element are unobstructed."""
     return tab.locator(selector).first.evaluate(
         """(element) => {
           const box = element.getBoundingClientRect(), x = box.left + box.width / 2;
@@ -600,11 +600,11 @@ def test_a_refused_answer_is_said_over_the_photo_until_one_is_taken(open_page, s
     error = tab.get_by_role("alert").filter(has_text="kepe")
     error.wait_for()
     assert on_top(tab, "#label-screen .error")
-    tab.wait_for_timeout(600)  # what is beside the photo was asked for again, and refused too
+    tab.wait_for_timeout(600)  # the details were fetched again, and refused too
     assert tab.locator("#label-screen .likes button").count()
 
     session.stage.labels.write_text(good)
-    tab.wait_for_timeout(2500)  # the page looked again, but no answer was taken yet
+    tab.wait_for_timeout(2500)  # the page polled again, but no answer was accepted yet
     assert error.is_visible()
     tab.keyboard.press("k")
     counts(tab, 5)

@@ -264,7 +264,7 @@ def test_answers_for_another_project_wait_for_it(visit, serve, session, tmp_path
     said(tab, "review", "2 answers are not saved yet; trying again.")
     mine, desk.session = desk.session, other  # a server of another project took the address
     tab.context.unroute("**/act/presses")
-    said(tab, "review", "2 answers are not saved: The page shows another project")
+    said(tab, "review", "2 answers are not saved: This page shows another project")
     # Not `kept`: the page may be reloading itself just now.
     tab.wait_for_function("Object.keys(sessionStorage).filter((name) => name.startsWith('imlcull press')).length === 2")
     assert journal(other) == []
@@ -307,14 +307,14 @@ def test_presses_beyond_the_loaded_photos_are_said_and_answer_nothing(visit, add
         tab.wait_for_function(
             "(shown) => document.querySelector('#label-screen .stage').dataset.shown !== shown", arg=shown
         )
-    said(tab, "label", "No more photos are loaded, and the app does not answer.")
+    said(tab, "label", "No more photos are loaded, and the app is not responding.")
     tab.keyboard.press("k")
     tab.keyboard.press("c")
-    said(tab, "label", "2 presses came before a photo was there; they answered nothing.")
+    said(tab, "label", "2 presses ignored: no photo was on screen yet.")
     tab.context.unroute("**/act/*")
     until(tab, lambda: len(journal(session)) == loaded)
     tab.locator("#label-screen .stage[data-shown]").wait_for()
-    said(tab, "label", "2 presses came before a photo was there; they answered nothing.")
+    said(tab, "label", "2 presses ignored: no photo was on screen yet.")
     tab.keyboard.press("k")
     until(tab, lambda: len(journal(session)) == loaded + 1)
     assert {label for _, _, label in journal(session)} == {"keep"}
@@ -328,7 +328,7 @@ def test_a_photo_that_could_not_be_loaded_is_not_answered(visit, address, sessio
     tab.reload()
     said(tab, "label", "This photo could not be loaded.")
     tab.keyboard.press("k")
-    said(tab, "label", "One press came before a photo was there; it answered nothing.")
+    said(tab, "label", "One press ignored: no photo was on screen yet.")
     assert journal(session) == []
 
 

@@ -291,7 +291,7 @@ from imlcull_al.photos.pool import Pool
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs in their background ignore it
 sys.path.insert(0, "tests")
 from test_pool import jpeg
-pool = Pool("tests.faulty_worker", most=4)
+pool = Pool(4, "tests.faulty_worker")
 threads = [threading.Thread(target=pool.do, args=(DECODE, what, None), daemon=True) for what in (b"hang:", b"spin:")]
 for thread in threads:
     thread.start()

@@ -40,7 +40,7 @@ def test_the_screen_says_what_is_missing_for_each_target(session):
 def test_before_scores_it_says_why_there_is_nothing(tmp_path, cache_dir, tiny_model):
     fill_stage(tmp_path / "project" / "stage_1")
     session = open_session(tmp_path / "project", model=str(tiny_model), cache_dir=cache_dir)
-    assert "before there are scores" in promise.promise_html(session, 5.0, 0.5)
+    assert "until there are scores" in promise.promise_html(session, 5.0, 0.5)
     assert promise.curve_html(session.learning_curve()) == ""
 
 
@@ -69,18 +69,18 @@ def test_a_blind_check_changes_the_promise_on_the_page(visit, serve, session, vi
     line.get_by_text("At most").wait_for()
     before = line.inner_text()
     tab.locator("#label-screen .queue select").select_option("audit")
-    tab.get_by_text("Blind: no score").wait_for()
+    tab.get_by_text("Spot check: score hidden").wait_for()
     assert tab.locator("#label-screen .score").inner_text() == ""
     tab.locator("#label-screen .stage[data-shown]").wait_for()
     photo = tab.locator("#label-screen .stage").get_attribute("data-shown")
     tab.keyboard.press("k" if "warm" in photo else "c")
     tab.wait_for_function("before => document.querySelector('#label-screen .promise').innerText !== before", arg=before)
     tab.get_by_role("tab", name="Promise").click()
-    tab.get_by_text("Checks missing").wait_for()
+    tab.get_by_text("Checks still needed").wait_for()
     tab.get_by_role("heading", name="Learning curve").wait_for()
-    tab.get_by_label("Lose at most this share of the keepers (%)").fill("200")
+    tab.get_by_label("Keepers you can afford to lose (%)").fill("200")
     tab.get_by_text("choose one between 0 and 100").wait_for()
-    tab.get_by_label("Lose at most this share of the keepers (%)").fill("10")
+    tab.get_by_label("Keepers you can afford to lose (%)").fill("10")
     tab.get_by_text("choose one between 0 and 100").wait_for(state="hidden")
 
 

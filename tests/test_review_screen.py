@@ -1,4 +1,4 @@
-"""The Review screen: its functions as functions, then its hands in a real browser."""
+"""The Review screen: its functions, then mouse, touch and keys in a real browser."""
 
 import shutil
 
@@ -17,7 +17,7 @@ PHOTOS = 60
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Photos from dark to bright, one that is none, and a name that means harm."""
+    """Photos from dark to bright, an unreadable one, and one with markup in its name."""
     stage = tmp_path_factory.mktemp("photos") / "stage_1"
     stage.mkdir()
     chance = np.random.default_rng(0)
@@ -48,12 +48,12 @@ def served(session, serve):
 
 
 def answers(session) -> dict[str, str]:
-    """What the labels file says."""
+    """Rows of the labels CSV."""
     return {row.values["image_name"]: row.values["label"] for row in tables.read(session.stage.labels)[1]}
 
 
 def sides(session, threshold: float) -> tuple[int, int, int, int]:
-    """Kept, culled, by label and unreadable, as a cull at this threshold would decide."""
+    """Counts of kept, culled, labeled and unreadable photos, as a cull at this threshold would decide."""
     decisions = session.scores(threshold)
     kept = sum(each.decision == "keep" for each in decisions)
     reasons = [each.reason.partition(":")[0] for each in decisions]
@@ -99,15 +99,15 @@ class TestLook:
     def test_without_scores_it_says_when_they_start(self, photos, tmp_path):
         shutil.copytree(photos / "stage_1", tmp_path / "stage_1")
         session = open_session(tmp_path, model="builtin", cache_dir=photos / "cache", prepare=False)
-        assert "embedded" in review.respond(session, {"do": "look"})["view"]["advice"]
+        assert "analyzed" in review.respond(session, {"do": "look"})["view"]["advice"]
         session.prepare()
         view = review.respond(session, {"do": "look"})["view"]
-        assert view["advice"].startswith("Scores start when both kinds have an answer")
+        assert view["advice"].startswith("Scores start once you have labeled")
         assert set(view["scores"]) == {-1}
 
 
 def take(session, *taken):
-    """What becomes of presses, each with the next number."""
+    """Reply to presses, numbered in sequence."""
     take.number = getattr(take, "number", 0) + 1
     numbered = [{"number": take.number * 100 + place, **press} for place, press in enumerate(taken)]
     return presses.respond(session, {"visitor": "11111111-1111-4111-8111-111111111111", "presses": numbered})
@@ -167,11 +167,11 @@ def review_tab(visit, served):
 
 def words(numbers: tuple[int, int, int, int]) -> str:
     kept, culled, labeled, unreadable = numbers
-    return f"{kept} kept · {culled} culled, {labeled} by label, {unreadable} unreadable"
+    return f"{kept} kept · {culled} culled, {labeled} decided by you, {unreadable} unreadable"
 
 
 def parted(tab, text: str) -> None:
-    """Wait until the counts say this."""
+    """Wait until the counts show `text`."""
     tab.wait_for_function(
         "text => document.querySelector('#review-screen .sides').textContent.replace(/\\s+/g, ' ').trim() === text",
         arg=text,
@@ -190,7 +190,7 @@ def by_name(tab) -> None:
 
 
 def until(tab, condition) -> None:
-    """Wait for something on the server's side."""
+    """Wait for a condition on the server."""
     for _ in range(300):
         if condition():
             return
@@ -215,7 +215,7 @@ def test_the_threshold_parts_keep_from_cull_as_a_cull_would(review_tab, session)
     slider.dispatch_event("input")
     parted(tab, words(sides(session, 0.37)))
 
-    box = slider.bounding_box()  # a hand on the histogram
+    box = slider.bounding_box()  # drag on the histogram
     tab.mouse.move(box["x"] + box["width"] * 0.37, box["y"] + 30)
     tab.mouse.down()
     tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 30, steps=4)
@@ -294,7 +294,7 @@ def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(review_tab, s
     first = focused(tab)
     tab.keyboard.press("k")
     until(tab, lambda: answers(session).get(first) == "keep")
-    assert focused(tab) == first  # stays until asked
+    assert focused(tab) == first  # unchanged until the list is updated
     tab.get_by_role("button", name="Update list").click()
     until(tab, lambda: first not in grid.locator(".cell .file").all_inner_texts())
 
@@ -337,7 +337,7 @@ def test_only_what_is_in_sight_is_in_the_page_and_dark_is_dark(review_tab, sessi
     cells = tab.locator("#review-screen .cell")
     assert cells.count() < PHOTOS
     tab.keyboard.press("End")
-    assert focused(tab) == "broken.jpg"  # no score, so the last
+    assert focused(tab) == "broken.jpg"  # no score, so last
     assert cells.count() < PHOTOS
     ink, ground = tab.evaluate(
         """() => [document.querySelector('#review-screen .sides'), document.body].map((element) => {
@@ -367,7 +367,7 @@ def test_it_is_calm_without_scores(review_tab, session):
     while session.undo():
         pass
     tab = review_tab()
-    tab.get_by_text("Scores start when both kinds have an answer").wait_for()
+    tab.get_by_text("Scores start once you have labeled").wait_for()
     assert not tab.get_by_role("slider", name="Threshold").is_visible()
     tab.keyboard.press("k")
     until(tab, lambda: len(session.labels()) == 1)
@@ -375,13 +375,13 @@ def test_it_is_calm_without_scores(review_tab, session):
     tab.keyboard.press("ArrowLeft")
     tab.keyboard.press("c")
     until(tab, lambda: len(session.labels()) == 2)
-    parted(tab, words(sides(session, 0.5)))  # scores came, with no reload
+    parted(tab, words(sides(session, 0.5)))  # scores appear without a reload
     assert tab.get_by_role("slider", name="Threshold").is_visible()
 
 
 @pytest.fixture
 def shoot(tmp_path, serve):
-    """Three bursts of three photos each, taken in the other order than their names, and one photo without a time."""
+    """Three bursts of three photos, in reverse name order, and one photo without a capture time."""
     stage = tmp_path / "shoot" / "stage_1"
     stage.mkdir(parents=True)
     chance = np.random.default_rng(1)
@@ -401,7 +401,7 @@ def shoot(tmp_path, serve):
 
 
 def files(tab) -> list[str]:
-    """The names in the order of the grid."""
+    """Names in grid order."""
     cells = tab.locator("#review-screen .cell").evaluate_all(
         "cells => cells.map((cell) => [cell.ariaPosInSet, cell.querySelector('.file').textContent])"
     )
@@ -446,5 +446,5 @@ def test_a_resting_finger_begins_a_range_and_a_tap_ends_it(review_tab, session):
     before = answers(session)
     tab.get_by_role("button", name="Cull all").tap()
     until(tab, lambda: answers(session) == {**before, **{f"{n:03}.jpg": "cull" for n in range(3, 7)}})
-    cells.filter(has_text="006.jpg").tap()  # afterwards a tap shows one large again
+    cells.filter(has_text="006.jpg").tap()  # a tap opens the large view again
     tab.get_by_role("dialog", name="Large view").wait_for()

@@ -117,10 +117,10 @@ class TestTrain:
     def test_the_cost_is_photos_and_seconds_once_known(self):
         counts = Counts(photos=360, keep=30, cull=50, unreadable=0, missing=0)
         assert train.cost(counts, None, 256) == (
-            "80 labeled photos (30 keep, 50 cull). Seconds per epoch: unknown until the first epoch is done."
+            "80 labeled photos (30 keep, 50 cull). Time per epoch: unknown until the first epoch is done."
         )
         assert train.cost(counts, 2.04, 30) == (
-            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; 30 epochs take 1:01 at the longest."
+            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; 30 epochs take at most 1:01."
         )
         for nonsense in (None, "many", math.nan, math.inf, -1, [3]):
             assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
@@ -154,9 +154,9 @@ class TestTrain:
 
     def test_what_a_stop_would_keep_is_said(self):
         none_yet = Job(1, 1, TRAINING, notes=(Lap(epoch(0), True, 1.0),))
-        assert "would change no model" in train.standing(none_yet)
+        assert "stopping now changes nothing" in train.standing(none_yet)
         one = Job(1, 1, TRAINING, notes=(Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
-        assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; a stop keeps it."
+        assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; stopping keeps it."
 
     def test_stop_means_the_training_and_nothing_else(self):
         desk, asked = Desk(None), []
@@ -195,8 +195,8 @@ class TestInterrupted:
         lost = session.interrupted_training()
         assert lost == Interrupted(Options(epochs=3, batch_size=4), 0, False)
         assert train.offer_again(session, lost) == (
-            "The training of stage_1 was interrupted before its first epoch was done; no model was changed. "
-            "Start it again with its own options."
+            "Training on stage_1 was interrupted before its first epoch was done; no model was changed. "
+            "You can restart it with its options."
         )
 
     def test_its_epochs_are_counted_but_not_those_of_an_earlier_one(self, session):
@@ -209,8 +209,8 @@ class TestInterrupted:
         session.stage.epoch_log.write_text(log)
         session.stage.model.write_bytes(b"a model")
         assert train.offer_again(session, session.interrupted_training()) == (
-            "The training of stage_1 was interrupted after epoch 2; its best epoch is saved. "
-            "Start it again with its own options."
+            "Training on stage_1 was interrupted after epoch 2; its best epoch is saved. "
+            "You can restart it with its options."
         )
 
     @pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": "x"}, {"other": 1}])
@@ -252,7 +252,7 @@ class TestCull:
 
     def test_without_a_dry_run_nothing_is_made(self, session):
         _, says = telling.attempt(lambda: Desk(session).cull())
-        assert says == "Make a dry run first."
+        assert says == "Preview the cull first."
 
     def test_a_training_makes_a_dry_run_old_and_previews_do_not(self, session):
         desk = self.dry_run(session)
@@ -275,7 +275,7 @@ class TestCull:
         made = finish(desk.jobs, CULL).result.stage
         assert session.cull_to_undo() == made
         html = cull.outcome_html(desk)
-        assert "Made stage_2 of 11 photos, with stage_2_cull_manifest.csv, in holiday at home" in html
+        assert "Made stage_2 with 11 photos, listed in stage_2_cull_manifest.csv, in holiday at home" in html
 
         first = sorted(made.folder.iterdir())[0]
         original = first.read_bytes()
@@ -319,7 +319,7 @@ class TestLook:
         assert look.progress_line(job) == "Epoch 3 · 4 of 8"
 
     def test_a_job_that_was_asked_to_stop_says_so(self):
-        assert "Training stops" in look.status(Job(1, 1, "training", what="epoch 3", stopping=True))
+        assert "Training: stopping" in look.status(Job(1, 1, "training", what="epoch 3", stopping=True))
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def opened(tab, name):
 def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session):
     jobs = desk.jobs
     opened(tab, "Train")
-    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Seconds per epoch: unknown").wait_for()
+    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
     for label, value in (("Epochs", 500), ("Patience", 500), ("Batch size", 2)):
         tab.get_by_label(label).first.fill(str(value))
     tab.get_by_role("button", name="Start training").click()
@@ -374,16 +374,16 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
 
 def test_dry_run_then_cull_then_take_back(tab, session):
     opened(tab, "Cull")
-    back = tab.get_by_role("button", name="Take the cull back")
+    back = tab.get_by_role("button", name="Undo this cull")
     assert not back.is_visible()
-    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("button", name="Preview").click()
     tab.get_by_role("heading", name="Kept").wait_for()
     tab.get_by_role("heading", name="Culled").wait_for()
     assert not session.stage.next.folder.exists()
-    tab.get_by_role("button", name="Make stage_2 of").click()
-    tab.get_by_role("button", name="Go on with stage_2").wait_for()
+    tab.get_by_role("button", name="Make stage_2 with").click()
+    tab.get_by_role("button", name="Continue with the").wait_for()
     back.click()
-    tab.get_by_text("Took the cull back.").wait_for()
+    tab.get_by_text("Cull undone.").wait_for()
     assert not session.stage.next.folder.exists()
     assert session.stage.folder.exists()
     tab.wait_for_timeout(1200)
@@ -426,9 +426,9 @@ def test_go_on_with_the_next_stage_and_back(tab, desk, visit, address):
     other = visit(address)
     other.locator("#label-screen .counts", has_text="8 of 21 labeled").wait_for()
     opened(tab, "Cull")
-    tab.get_by_role("button", name="Dry run").click()
-    tab.get_by_role("button", name="Make stage_2 of").click()
-    tab.get_by_role("button", name="Go on with stage_2").click()
+    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_role("button", name="Make stage_2 with").click()
+    tab.get_by_role("button", name="Continue with the").click()
     tab.get_by_role("heading", name="holiday at home / stage_2").wait_for()
     tab.get_by_role("button", name="Make stage_3").wait_for()
     kept = len(desk.session.listing.keys)
@@ -438,7 +438,7 @@ def test_go_on_with_the_next_stage_and_back(tab, desk, visit, address):
     assert desk.session.labels() == {}
     tab.get_by_role("button", name="Back to stage_1").click()
     tab.get_by_role("heading", name="holiday at home / stage_1").wait_for()
-    tab.get_by_role("button", name="Take the cull back").wait_for()
+    tab.get_by_role("button", name="Undo this cull").wait_for()
 
 
 def test_a_press_for_the_stage_before_lands_there(desk, address):
@@ -477,8 +477,8 @@ def test_the_way_on_stays_when_the_next_stage_has_answers(tab, desk):
     desk.session.answer(desk.session.listing.keys[0], "keep")
     desk.go_back()
     opened(tab, "Cull")
-    tab.get_by_role("button", name="Go on with stage_2").wait_for()
-    assert not tab.get_by_role("button", name="Take the cull back").is_visible()
+    tab.get_by_role("button", name="Continue with").wait_for()
+    assert not tab.get_by_role("button", name="Undo this cull").is_visible()
 
 
 def test_a_reload_comes_back_to_its_tab(tab):
@@ -488,7 +488,7 @@ def test_a_reload_comes_back_to_its_tab(tab):
     tab.get_by_role("button", name="Start training").wait_for()
 
 
-@pytest.mark.parametrize(("name", "button"), [("Train", "Start training"), ("Cull", "Dry run")])
+@pytest.mark.parametrize(("name", "button"), [("Train", "Start training"), ("Cull", "Preview")])
 def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button):
     for _ in range(8):
         session.undo()

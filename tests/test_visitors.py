@@ -1,4 +1,4 @@
-"""The public page: real requests of two visitors who must not see each other, then one at work in Chromium."""
+"""The public page: isolation of two visitors by real requests, then a whole visit in Chromium."""
 
 import http.client
 import io
@@ -51,7 +51,7 @@ def photo(tmp_path_factory):
 
 
 def ask(address, path, method="GET", body=None, cookie="", **headers):
-    """The reply and its body."""
+    """Response and body."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -63,7 +63,7 @@ def ask(address, path, method="GET", body=None, cookie="", **headers):
 
 
 def zipped(files) -> bytes:
-    """A zip of these."""
+    """A zip of these files."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name, data in files.items():
@@ -72,14 +72,14 @@ def zipped(files) -> bytes:
 
 
 def send(address, name, body, cookie="", **headers):
-    """The reply to an upload, and what it says."""
+    """Response to an upload, and its JSON."""
     path = f"/upload?name={quote(name)}"
     reply, said = ask(address, path, "POST", body, cookie, **{"Content_Type": BYTES, **headers})
     return reply, json.loads(said)
 
 
 def heard(line):
-    """The reply on an open connection, and its body."""
+    """Response on an open connection, and its body."""
     reply = http.client.HTTPResponse(line)
     reply.begin()
     return reply, reply.read()
@@ -93,7 +93,7 @@ def wait_until(is_so):
 
 
 def given(reply) -> str:
-    """The cookie of a reply, as a browser sends it back."""
+    """Cookie set by a response, as a Cookie header value."""
     return (reply.getheader("Set-Cookie") or "").partition(";")[0]
 
 
@@ -103,7 +103,7 @@ def token(cookie) -> str:
 
 @pytest.fixture
 def anna(address, photo, places):
-    """The cookie of a visitor with one photo."""
+    """Cookie of a visitor with one photo."""
     cookie = given(send(address, "a.jpg", photo)[0])
     yield cookie
     ask(address, "/workspace", "DELETE", cookie=cookie)
@@ -151,7 +151,7 @@ class TestCookie:
 
 
 class TestTwoVisitors:
-    """Everything that belongs to Anna, asked for with Bert's cookie and without any."""
+    """Request everything of Anna's with Bert's cookie, and with none."""
 
     @pytest.fixture(params=["Bert", "nobody"])
     def other(self, request, bert):
@@ -210,7 +210,7 @@ class TestTwoVisitors:
             assert b'"data":' not in said or b"a.jpg" not in said, name
 
     def test_every_handler_of_the_page(self, address, places, anna, other):
-        """Whatever is called, in whichever way: nothing of Anna's comes back, and nothing of hers changes."""
+        """No call, by any route, reads or changes anything of Anna's."""
         desk = places.find(token(anna)).desk
         desk.jobs.wait(30, EMBEDDING)
         number = desk.jobs.state().number
@@ -237,8 +237,8 @@ class TestUpload:
         assert self.left(places) == before
 
     def left(self, places):
-        """Everything on the disk but caches."""
-        # Unlike `rglob`, this is not upset by a folder that is being removed.
+        """All files on disk except caches."""
+        # Unlike `rglob`, tolerates a folder being deleted meanwhile.
         every = ((at, [*folders, *files]) for at, folders, files in os.walk(places.folder))
         found = (Path(at, name).relative_to(places.folder) for at, names in every for name in names)
         return sorted(path.as_posix() for path in found if "cache" not in path.parts)
@@ -272,7 +272,7 @@ class TestUpload:
             line.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
             for _ in range(20):
                 line.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
-            assert b"larger than" in heard(line)[1]  # more would come, and be thrown away
+            assert b"larger than" in heard(line)[1]  # refused before the rest arrives
 
     def test_one_that_breaks_off_leaves_nothing(self, address, places, photo):
         before = self.left(places)
@@ -281,7 +281,7 @@ class TestUpload:
             head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
             line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + bytes(70_000))
             until = time.monotonic() + 20
-            while self.left(places) == before:  # its first half is on the disk
+            while self.left(places) == before:  # until its first half is on disk
                 assert time.monotonic() < until
                 time.sleep(0.01)
         while self.left(places) != before:
@@ -330,7 +330,7 @@ def test_a_refused_upload_leaves_a_workspace_as_it_was(address, places, anna):
 
 
 def test_others_are_served_while_a_large_upload_comes(address, photo, monkeypatch):
-    """The page answers between any two pieces of it."""
+    """The page stays responsive between any two chunks."""
     parts = urlsplit(address)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
         head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
@@ -344,7 +344,7 @@ def test_others_are_served_while_a_large_upload_comes(address, photo, monkeypatc
 
 
 class TestCrowds:
-    """A door of its own, with few places, each from an address of its own as a Space's proxy tells it."""
+    """Its own server with few places; each sender has its own address, as reported by a Space's proxy."""
 
     @pytest.fixture
     def places(self, tmp_path, monkeypatch):
@@ -398,7 +398,7 @@ class TestCrowds:
         with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
             head = f"POST /upload?name=a.jpg HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {BYTES}\r\n"
             line.sendall(f"{head}Content-Length: 90000\r\n\r\n".encode() + photo[:100])
-            assert b"Too little came for too long" in heard(line)[1]
+            assert b"The upload was too slow" in heard(line)[1]
         assert list(places.folder.iterdir()) == []
 
     def test_senders_are_known_again_after_a_restart(self, address, places, photo):
@@ -412,11 +412,11 @@ class TestCrowds:
 
 
 class TestTurns:
-    """Anna asks for eighty pictures at once; Bert wants one."""
+    """Anna requests eighty photos at once, Bert one."""
 
     @pytest.fixture
     def flood(self, address, places, anna, bert, monkeypatch):
-        """Once all Anna's requests wait: which pictures were begun, who has asked for a turn, and a way on."""
+        """Starts once all of Anna's requests wait: previews begun, visitors queued, and a semaphore to proceed."""
         begun, joined, go_on, statuses = [], [], threading.Semaphore(0), []
 
         def preview(path, side):
@@ -530,7 +530,7 @@ class TestDeleted:
 
 
 def every_error(path):
-    """One of each kind, naming that path as this program would."""
+    """One error of each class, with a message that contains `path`."""
     kinds, found = [errors.ImlcullError], []
     while kinds:
         kind = kinds.pop()
@@ -545,12 +545,12 @@ PLACES = ("stage_1/a.jpg", "stage_1_cull_labels.csv", "../cache/content_ids.h5",
 class TestNoPathOfTheServerIsTold:
     @pytest.fixture(params=range(len(every_error(Path("/x")))), ids=lambda n: type(every_error(Path("/x"))[n]).__name__)
     def raised(self, request, places, anna):
-        """The errors of one kind, of files in different places."""
+        """Errors of one kind, for files in different places."""
         project = places.find(token(anna)).project
         return [every_error(Path(os.path.normpath(project / each)))[request.param] for each in PLACES]
 
     def replies(self, address, anna, photo):
-        """What a visitor hears at every door; first of the job, which opening begins anew."""
+        """Replies of every route to a visitor; the job's first, as opening the workspace restarts it."""
         yield ask(address, "/gradio_api/run/status", "POST", '{"data": []}', anna, Content_Type="application/json")
         yield send(address, "z.jpg", photo, anna)
         yield ask(address, "/workspace", cookie=anna)
@@ -594,14 +594,14 @@ class TestNoPathOfTheServerIsTold:
             assert json.dumps(said) in self.told(address, places, anna, photo)
 
     def test_by_the_page_when_a_job_fails(self, address, places, anna, photo):
-        """Whatever the page asks each second, and whichever button is pressed."""
+        """All polling handlers of the page, and all its buttons."""
         desk = places.find(token(anna)).desk
 
         def fail(progress, stop):
             raise errors.StorageError(f"Could not write {places.find(token(anna)).project / PLACES[0]}: no room.")
 
         desk.jobs.wait(30)
-        desk.session.follow_disk()  # or the watch finds the photos new, and another job follows
+        desk.session.follow_disk()  # else the watcher sees new photos and starts another job
         desk.jobs.start(EMBEDDING, fail, yields=True)
         desk.jobs.wait(30)
         said = []
@@ -639,7 +639,7 @@ def test_no_field_takes_a_path(address):
 
 
 def test_a_visit_in_chromium(address, places, visit, tmp_path):
-    """Thirty photos in a zip, one beside it: label by keys, dry run, cull, take home, delete."""
+    """Upload a zip of thirty photos and one oversized photo; label by keys, preview, cull, download, delete."""
     archive, chance = tmp_path / "holiday.zip", np.random.default_rng(0)
     with zipfile.ZipFile(archive, "w") as made:
         for number in range(30):
@@ -653,10 +653,10 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
     tab.get_by_text("Bring your photos").wait_for()
     assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]
     tab.locator("#visitors-screen input.files").set_input_files([archive, large])
-    tab.get_by_text("30 new photos. 1 other file was passed over.").wait_for()
+    tab.get_by_text("30 new photos. 1 other file was skipped.").wait_for()
     tab.get_by_text("large.jpg: It is larger than").wait_for()
     tab.get_by_text("30 files").wait_for()
-    assert not tab.evaluate("document.cookie")  # no script can read it
+    assert not tab.evaluate("document.cookie")  # HttpOnly
 
     tab.get_by_role("tab", name="Label").click()
     tab.locator("#label-screen .stage[data-shown]").wait_for()
@@ -678,13 +678,13 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
             time.sleep(0.01)
 
     tab.get_by_role("tab", name="Cull").click()
-    tab.get_by_role("button", name="Dry run").click()
+    tab.get_by_role("button", name="Preview").click()
     tab.get_by_role("heading", name="Kept").wait_for()
-    tab.get_by_role("button", name="Make stage_2 of").click()
-    tab.get_by_role("button", name="Go on with stage_2").wait_for()
+    tab.get_by_role("button", name="Make stage_2 with").click()
+    tab.get_by_role("button", name="Continue with the").wait_for()
 
     tab.get_by_role("tab", name="Photos").click()
-    tab.get_by_text("The zip holds the kept photos").wait_for()
+    tab.get_by_text("The zip contains the kept photos").wait_for()
     with tab.expect_download() as caught:
         tab.get_by_role("link", name="Download as zip").click()
     assert caught.value.suggested_filename == "stage_2.zip"
@@ -698,7 +698,7 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
     with tab.expect_navigation():
         tab.get_by_role("button", name="Delete everything now").click()
     tab.get_by_text("Bring your photos").wait_for()
-    tab.wait_for_timeout(1500)  # the timer, which shows the other tabs, has passed
+    tab.wait_for_timeout(1500)  # long enough for the timer that shows the other tabs
     assert not tab.locator("#visitors-screen .mine").is_visible()
     assert not workspace.folder.exists()
     assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]

@@ -172,7 +172,7 @@ class Desk:
         """
         promised, session = plan or self.preview(), self.session
         if promised is None:
-            raise CullRefused("Make a dry run first.")
+            raise CullRefused("Preview the cull first.")
         _still_true(session, promised)
 
         def work(progress: Progress, stop: Stop) -> Made:
@@ -185,7 +185,7 @@ class Desk:
         """The preview with this `preview_token`. Raises `CullRefused` if it is not the latest."""
         plan = self.preview()
         if plan is None:
-            raise CullRefused("Make a dry run first.")
+            raise CullRefused("Preview the cull first.")
         if preview_token(plan) != token:
             raise CullRefused(
                 f"There is a newer preview: it keeps {len(plan.kept)} photos. Check it, then press again."

@@ -1,32 +1,32 @@
-"""The page: a tab for each screen, the line above them, and the server.
+"""The web page: one tab per screen, the status line above them, and the server.
 
-    visitors.py    on a public page: send photos, take the outcome home
-    presses.py     the answers of all screens, each counted once
+    visitors.py    public page: upload photos, download the result
+    presses.py     answers from all screens, applied exactly once
     label.py       one large photo at a time
-    review.py      all photos in a grid, and where the threshold parts them
-    promise.py     how many keepers a cull loses at most
+    review.py      all photos in a grid, split by the threshold
+    promise.py     upper bound on the keepers a cull loses
     train.py       options, cost, progress and report
-    curves.py      the course of a training as a drawing
-    cull.py        dry run, then the next stage, and back
+    curves.py      line charts as SVG
+    cull.py        preview, make the next stage, undo
     api.py         the same actions for scripts
-    look.py        colours, type, words that screens share
-    telling.py     an error becomes a sentence
-    strict.py      requests as a browser can mean them
-    fairly.py      work for requests, in turns of the visitors
-    serving.py     photos by id, and the screens' requests
-    guard.py       who may ask, and for what
-    bounds.py      how much one may ask for
-    bodies.py      how long a request may be, and how slow
-    streams.py     whose a session is, and how many calls wait
-    guesses.py     when the next password is looked at
-    headers.py     what the browser is told: frames, sources, cookies
-    senders.py     from which address a request comes
-    connections.py how many are open, and for how long
-    addresses.py   where the page is, for people on this machine and on others
-    assets/        HTML, style and script of the screens that talk to the server themselves
+    look.py        theme, CSS and HTML shared by the screens
+    telling.py     errors to sentences
+    strict.py      strict JSON parsing of requests
+    fairly.py      worker threads, scheduled fairly across visitors
+    serving.py     routes: photos by id, and the screens' requests
+    guard.py       access control: origin, password, allowed routes
+    bounds.py      per-visitor limits on body size, calls and streams
+    bodies.py      size and rate limits for request bodies
+    streams.py     ownership and quotas of Gradio sessions
+    guesses.py     exponential backoff for wrong passwords
+    headers.py     security headers and the content security policy
+    senders.py     client address of a request
+    connections.py connection limits and timeouts
+    addresses.py   URLs of the page, from this machine and from others
+    assets/        HTML, CSS and JavaScript of the screens that call the server directly
 
-Screens hold no state of their own: answers are in the session, long work is in `Jobs`, and what one visitor looks at
-is in their browser. Whose desk a request is for is told by its cookies: on this machine there is one desk for all.
+Screens are stateless: answers live in the session, long work in `Jobs`, and each visitor's view in their browser.
+Cookies map a request to its desk; locally there is one desk for everybody.
 """
 
 import errno
@@ -60,7 +60,7 @@ from .streams import AT_ONCE, CALLS_IN_ALL, SESSIONS
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
 SCREENS = {"label": label.respond, "review": review.respond, "presses": presses.respond}
-"""What talks to the server itself, through `/act/{screen}`: two screens, and the outbox of both."""
+"""Handlers of `/act/{screen}`: two screens, and the outbox they share."""
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
 _MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")
@@ -79,8 +79,8 @@ def launch(
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`.
 
-    `auth`: `user:password`, asked for on every route; the environment variable IMLCULL_AUTH where it is not given.
-    `mcp`: offer the API to MCP clients too.
+    `auth`: `user:password`, required on every route; defaults to the environment variable IMLCULL_AUTH.
+    `mcp`: also expose the API to MCP clients.
     """
     auth = _checked_auth(auth)
     _check_mcp(mcp)
@@ -91,7 +91,7 @@ def launch(
     page = serve(desk, host, port, auth, mcp=mcp)
     say(f"{desk.session.stage.folder} is on {reached_at(host, port)}. Stop with Ctrl-C.")
     if host not in LOOPBACK and auth is None:
-        say("Whoever reaches this machine sees the photos and can answer; --auth user:password asks for a password.")
+        say("Anyone who can reach this machine can see and label the photos. Set a password with --auth user:password.")
     try:
         threading.Event().wait()
     finally:
@@ -107,7 +107,7 @@ def launch_public(
     port: int = DEFAULT_PORT,
     auth: str | None = None,
 ) -> None:
-    """Serve a page on which every visitor has a workspace of their own below `folder`, until Ctrl-C.
+    """Serve a page on which every visitor gets their own workspace under `folder`, until Ctrl-C.
 
     `auth` as in `launch`. Raises `ImlcullError`.
     """
@@ -126,9 +126,9 @@ def launch_public(
 
 
 def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = None, *, mcp: bool = False) -> gr.Blocks:
-    """Start the server in the background and return the page, whose `close` ends it.
+    """Start the server in the background and return the page; its `close` stops the server.
 
-    `place`: the one desk of this machine, or the workspaces of a public page.
+    `place`: the single desk of a local page, or the workspaces of a public one.
     """
     if isinstance(place, Desk):
         place.watch()
@@ -139,13 +139,13 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
         paths = (*visitors.PATHS, *paths)
     page.queue(max_size=CALLS_IN_ALL)
-    # Or uvicorn takes what a program on this machine claims in X-Forwarded-For for its address; see `senders`.
+    # By default uvicorn trusts X-Forwarded-For from local processes; see `senders`.
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     page.launch(
         server_name=in_url(host),
         server_port=port,
         prevent_thread_lock=True,
-        # Routes given here come before Gradio's own.
+        # These routes take precedence over Gradio's own.
         app_kwargs={
             "routes": routes(find, SCREENS, whose) + own,
             "middleware": [
@@ -165,14 +165,14 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         ssr_mode=False,
         mcp_server=mcp,
         inbrowser=False,
-        _frontend=False,  # all it does: no look whether the page comes within three seconds, which a busy machine fails
+        _frontend=False,  # only skips Gradio's check that the page loads within 3 s, which fails on a busy machine
     )
     bound(page.server.config, is_proxied())
     return page
 
 
 def build(place: Desk | Workspaces) -> gr.Blocks:
-    """The page."""
+    """Build the page."""
     find, is_public = _finder(place), isinstance(place, Workspaces)
     name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.project.name
     with strict.Page(
@@ -182,12 +182,12 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
         with gr.Row(elem_classes="top"):
             line = gr.HTML(heading(name, ""))
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
-            again = gr.Button("Embed again", size="sm", scale=0, min_width=110, visible=False)
+            again = gr.Button("Analyze again", size="sm", scale=0, min_width=110, visible=False)
         with gr.Tabs():
             if isinstance(place, Workspaces):
                 with gr.Tab("Photos"):
                     visitors.build(place)
-            # A visitor without photos has nothing to do there.
+            # Hidden until the visitor has photos.
             with gr.Tab("Label", visible=not is_public) as label_tab:
                 label.build()
             with gr.Tab("Review", visible=not is_public) as review_tab:
@@ -219,20 +219,20 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
 
             every_second(timer, find, on_photos, seen, [seen, *tabs])
         on_press(stop, find, lambda desk: desk.jobs.cancel(), None, None)
-        on_press(again, find, lambda desk: desk.embed(), None, None)  # another was faster: the line shows that job
+        on_press(again, find, lambda desk: desk.embed(), None, None)  # fails only if a job runs, which the line shows
         page.load(None, js=asset("tabs.js"), api_visibility="private")
         api.build(find)
     return page
 
 
 def _finder(place: Desk | Workspaces) -> Find:
-    """Whose desk a request is for."""
+    """Return the function that maps a request to its desk."""
     return visitors.finder(place) if isinstance(place, Workspaces) else lambda request: place
 
 
 def _line(desk: Desk) -> str:
     job, stage = desk.jobs.state(), desk.session.stage
-    # Embedding has no screen of its own, so its error is said here.
+    # Embedding has no screen of its own, so its error is shown here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
     return heading(f"{stage.project.name} / {stage.name}", words)
 
@@ -246,7 +246,7 @@ def _checked_auth(auth: str | None) -> str | None:
 def _check_mcp(wanted: bool) -> None:
     if wanted and importlib.util.find_spec("mcp") is None:
         command = pip_install('"gradio[mcp]"')
-        raise ServerError(f"MCP needs one more package. Run: {command}")
+        raise ServerError(f"MCP support needs another package. Install it with: {command}")
 
 
 def _check_port(host: str, port: int) -> None:
@@ -260,7 +260,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _advice(error: Exception, port: int) -> str:
-    """What to do where a port can't be listened on."""
+    """What to do about a port that can't be opened."""
     number = getattr(error, "errno", None)
     if isinstance(error, OverflowError):
         return f"Choose a port from 1 to {_LAST_PORT}."

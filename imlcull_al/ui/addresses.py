@@ -1,30 +1,30 @@
-"""Under which addresses a page is reached that listens on a host: on this machine, and by others on its network."""
+"""URLs under which the page is reachable from this machine and from others on its network."""
 
 import socket
 from contextlib import suppress
 
 _ANY = ("0.0.0.0", "::")
 _BEYOND = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-"""Addresses of no machine (RFC 5737, RFC 3849): the way to them is the way to other machines."""
+"""Documentation addresses (RFC 5737, RFC 3849): the route to them is the route to other machines."""
 
 
 def bare(host: str) -> str:
-    """An address without the brackets that it has in a URL."""
+    """Strip the brackets of an IPv6 address in a URL."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def in_url(host: str) -> str:
-    """An address with the brackets that IPv6 needs in a URL."""
+    """Bracket an IPv6 address for use in a URL."""
     return f"[{host}]" if ":" in host else host
 
 
 def family(host: str) -> socket.AddressFamily:
-    """Of the socket that listens on a host."""
+    """Address family of a socket that listens on `host`."""
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def reached_at(host: str, port: int, own: list[str] | None = None) -> str:
-    """Where the page is, in words. `own`: what others call this machine, see `own_names`."""
+    """The page's URLs as text. `own`: names of this machine, see `own_names`."""
     if host not in _ANY:
         return _url(host, port)
     names = own_names(family(host)) if own is None else own
@@ -33,9 +33,9 @@ def reached_at(host: str, port: int, own: list[str] | None = None) -> str:
 
 
 def own_names(kind: socket.AddressFamily) -> list[str]:
-    """What other machines call this one: its address on the way to them, where there is one, and its name.
+    """Names of this machine for others: its outbound address, if any, and its host name.
 
-    Asks no other machine: a UDP socket that is connected sends nothing.
+    Sends no packets: connecting a UDP socket only selects a route.
     """
     with suppress(OSError), socket.socket(kind, socket.SOCK_DGRAM) as probe:
         probe.connect((_BEYOND[kind], 9))

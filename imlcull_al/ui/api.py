@@ -1,11 +1,11 @@
-"""The buttons of the page as functions for scripts: Gradio's API, and tools for MCP clients where that is asked for.
+"""The page's actions as functions for scripts: Gradio's API and, on request, MCP tools.
 
     from gradio_client import Client
     client = Client("http://127.0.0.1:5000")
     client.predict(count=5, api_name="/next_batch")
 
-Each does what a button does, on the same session. An error is the sentence that the page would show. To MCP clients
-results are JSON text.
+Each function does what a button does, on the same session, and fails with the same message. MCP clients get results
+as JSON text.
 """
 
 import json
@@ -25,17 +25,17 @@ from .telling import attempt
 
 MCP_PATH = "/gradio_api/mcp"
 MOST = 1000
-"""Photos of one `next_batch`."""
+"""Most photos per `next_batch`."""
 Result = TypeVar("Result")
 _DEFAULTS = Options()
 _SECONDS_TO_WAIT = 300
 
 
 def build(find: Find) -> None:
-    """Put the functions into the page."""
+    """Add the functions to the page."""
     for function in _functions(find):
-        # An answer doesn't wait for other people's: neither with Gradio's client, which goes through the queue whatever
-        # is said here, nor past it.
+        # Answers must not wait for other visitors'. `queue=False` alone isn't enough: Gradio's client uses the queue
+        # anyway, hence no concurrency limit.
         gr.api(function, queue=False, concurrency_limit=None)
 
 
@@ -46,19 +46,19 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             raise _Refusal(error, print_exception=False)
         if _is_mcp(request):
             return json.dumps(result, ensure_ascii=False)  # type: ignore[return-value]  # Gradio sends str(result)
-        return result  # type: ignore[return-value]  # there is one where there is no error
+        return result  # type: ignore[return-value]  # not None, as there is no error
 
     def next_batch(request: gr.Request, count: int = 1, queue: str = "uncertain") -> list[dict[str, Any]]:
-        """The photos to answer next, which nobody else is being shown.
+        """Get the next photos to label. None of them is being shown to anybody else.
 
         Args:
-            count: How many, 1 to 1000.
-            queue: uncertain, audit (blind), keepers, culls, disagreements or files.
+            count: Number of photos, 1 to 1000.
+            queue: uncertain, audit (spot checks), keepers, culls, disagreements or files.
 
         Returns:
-            For each its key, p_keep (0 to 1, null while unknown and in the blind audit), label (keep, cull or null),
-            queue (what it is asked for: every eighth or so is for the audit) and the address of a preview, relative to
-            the page's.
+            For each photo: key, p_keep (0 to 1; null while unknown and for spot checks), label (keep, cull or null),
+            queue (the reason it is shown; about one in eight is a spot check, "audit") and the URL of a preview,
+            relative to the page.
         """
 
         def work(desk: Desk) -> list[dict[str, Any]]:
@@ -70,12 +70,12 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         return tried(request, work)
 
     def label(request: gr.Request, key: str, label: str, queue: str | None = None) -> dict[str, Any]:
-        """Answer one photo. The answer is on the disk when this returns.
+        """Label one photo. The answer is on disk when this returns.
 
         Args:
-            key: The photo, as next_batch names it.
+            key: The photo's key, from next_batch.
             label: keep or cull.
-            queue: The queue it was shown in; by default that in which next_batch gave it.
+            queue: The queue it was shown in; defaults to the one next_batch returned.
 
         Returns:
             The status.
@@ -88,10 +88,10 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         return tried(request, work)
 
     def undo(request: gr.Request, key: str | None = None) -> dict[str, Any]:
-        """Take back the last answer.
+        """Undo the last answer.
 
         Args:
-            key: Only that of this photo; without it, the last of all.
+            key: Undo this photo's last answer; without it, the last answer to any photo.
 
         Returns:
             The status.
@@ -105,26 +105,26 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         return tried(request, work)
 
     def status(request: gr.Request) -> dict[str, Any]:
-        """How far the work is.
+        """Get the state of the project.
 
         Returns:
-            The stage, counts of photos and answers, where scores come from, and the running or last job.
+            The stage, counts of photos and answers, the source of the scores, and the running or last job.
         """
         return tried(request, _status)
 
     def scores(request: gr.Request, threshold: float = 0.5) -> list[dict[str, Any]]:
-        """The score and the decision of every photo of the stage.
+        """Get the score and decision for every photo of the stage.
 
         Args:
-            threshold: p_keep at or above this is kept, 0 to 1.
+            threshold: Photos with p_keep at or above this are kept, 0 to 1.
 
         Returns:
-            For each image_name, p_keep, decision (keep or cull) and reason.
+            For each photo: image_name, p_keep, decision (keep or cull) and reason.
         """
 
         def work(desk: Desk) -> list[dict[str, Any]]:
             if not desk.session.prepared:
-                raise StageError("The photos are still being embedded. Ask again when the status says prepared.")
+                raise StageError("The photos are still being embedded. Try again once status reports prepared.")
             return [
                 {"image_name": each.key, "p_keep": each.p_keep, "decision": each.decision, "reason": each.reason}
                 for each in desk.session.scores(_number(threshold, "threshold"))
@@ -142,16 +142,16 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         seed: int = _DEFAULTS.seed,
         train_blocks: int | None = _DEFAULTS.train_blocks,
     ) -> dict[str, Any]:
-        """Start to fine-tune the model on the answers, in the background; status says how far it is.
+        """Start fine-tuning the model on the answers, in the background; status reports progress.
 
         Args:
-            epochs: Passes over the photos, at most.
-            batch_size: Photos in a step.
+            epochs: Maximum passes over the photos.
+            batch_size: Photos per step.
             learning_rate: Adam's step size.
-            patience: Epochs to wait for a better one.
-            validation_split: Share of the answers set apart.
-            seed: The same seed, the same training.
-            train_blocks: Only this many of the transformer's last blocks, several times as fast; null for all of it.
+            patience: Epochs without improvement before stopping.
+            validation_split: Share of the answers held out.
+            seed: Same seed, same result.
+            train_blocks: Train only this many of the transformer's last blocks, several times faster; null for all.
 
         Returns:
             The status.
@@ -164,7 +164,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         return tried(request, work)
 
     def cancel(request: gr.Request) -> dict[str, Any]:
-        """Ask the running job to stop; a training keeps its best epoch.
+        """Stop the running job; a training keeps its best epoch.
 
         Returns:
             The status.
@@ -177,15 +177,15 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         return tried(request, work)
 
     def cull(request: gr.Request, threshold: float = 0.5, link: str = "copy", dry_run: bool = False) -> dict[str, Any]:
-        """Put the kept photos into the next stage, and wait until that is done. This stage stays as it is.
+        """Make the next stage from the kept photos and wait until done. The current stage is unchanged.
 
         Args:
-            threshold: p_keep at or above this is kept, 0 to 1; an answer goes before a score.
-            link: How files are placed: copy, hardlink or reflink.
-            dry_run: Only say what would be kept and culled.
+            threshold: Photos with p_keep at or above this are kept, 0 to 1; answers override scores.
+            link: Copy method: copy, hardlink or reflink.
+            dry_run: Only report what would be kept and culled.
 
         Returns:
-            The numbers of photos kept and culled, and the name of the new stage, null after a dry run.
+            Counts of photos kept and culled, and the name of the new stage, null after a dry run.
         """
 
         def work(desk: Desk) -> dict[str, Any]:
@@ -203,10 +203,10 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
 
 
 def _outcome(desk: Desk, name: str) -> Any:
-    """What the job of this name came to, once it has. Raises `StageError` with its sentence."""
+    """Wait for the job of this name and return its result. Raises `StageError` with its error, or on timeout."""
     job = desk.jobs.wait(_SECONDS_TO_WAIT, name)
     if job is None or job.running:
-        raise StageError("That takes longer than a request may; the status says when it is done.")
+        raise StageError("This takes longer than one request allows. Poll status until it is done.")
     if job.status != DONE:
         raise StageError(job.error)
     return job.result
@@ -249,10 +249,10 @@ def _shown(session: Session, photo: Photo) -> dict[str, Any]:
 
 
 class _Refusal(gr.Error):
-    """An error that MCP clients get as its sentence; Gradio's own would be quoted."""
+    """An error that MCP clients receive as plain text; `gr.Error` would be quoted."""
 
     def __str__(self) -> str:
-        """The sentence."""
+        """Return the bare message."""
         return self.message
 
 
@@ -261,7 +261,7 @@ def _is_mcp(request: gr.Request) -> bool:
 
 
 def _visitor(request: gr.Request) -> str:
-    """Who asks: one client of the API has one; all MCP clients are one."""
+    """Visitor id: one per API client; all MCP clients share one."""
     return f"api {getattr(request, 'session_hash', None)}"
 
 
@@ -270,7 +270,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _number(value: Any, name: str) -> float:
-    """A number as it was sent. Raises `StageError` for anything else."""
+    """`value` if it is a number. Raises `StageError` for anything else."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise StageError(f"{name} is {value!r}; send a number.")
     return value

@@ -1,7 +1,7 @@
-"""How long the body of a request may be, and how slowly it may come.
+"""Limits on the size and speed of request bodies.
 
-A body is counted as it comes, whatever its sender announced. One that breaks a bound looks to the route like a broken
-connection; what is answered then is said here.
+Bodies are counted as they arrive, regardless of Content-Length. A route sees a violation as a client disconnect, and
+this module sends the error response.
 """
 
 import asyncio
@@ -16,24 +16,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 ANSWER = 4_000_000  # bytes; a range of 10,000 long names fits
 CALL = 64_000
 STRANGER = 8_000
-"""Bytes from a visitor of a public page who has no photos there."""
-TOO_LONG = "This request is longer than any that this page sends."
+"""Bytes from a visitor of a public page without a workspace."""
+TOO_LONG = "This request is too large."
 ROOM = 64_000_000
-"""Bytes of all bodies at a time, those of uploads aside."""
+"""Bytes of all bodies in memory at once, except uploads."""
 PATIENCE = 20.0
-"""Seconds that may pass until more of a body comes."""
+"""Seconds to wait for the next chunk."""
 SLOWEST = 2_000.0
-"""Bytes a second of a whole body, after as many seconds."""
+"""Minimum average rate in bytes per second, after a grace period of `PATIENCE`."""
 
 
 def longest(path: str, is_stranger: bool) -> int:
-    """Bytes that a route takes."""
+    """Size limit of a route, in bytes."""
     most = ANSWER if path.startswith("/act/") else CALL if path.startswith("/gradio_api/") else 0
     return min(most, STRANGER) if is_stranger else most
 
 
 def announced(headers: Headers) -> int | None:
-    """Bytes of the body that will come, as its sender says; None where it comes in pieces and nobody says."""
+    """Body size from Content-Length; None for a chunked body."""
     if "transfer-encoding" in headers:
         return None
     length = headers.get("content-length", "0")
@@ -41,7 +41,7 @@ def announced(headers: Headers) -> int | None:
 
 
 def patience(received: int, waited: float) -> float:
-    """Seconds in which more of a body must come, when so many bytes of it took so many seconds."""
+    """Seconds to wait for the next chunk, after `received` bytes in `waited` seconds."""
     return max(min(PATIENCE, PATIENCE + received / SLOWEST - waited), 0.0)
 
 
@@ -49,21 +49,21 @@ _GONE: Message = {"type": "http.disconnect"}
 
 
 class Room:
-    """Bytes of bodies in memory."""
+    """Shared budget for bodies held in memory."""
 
     def __init__(self, most: int = ROOM) -> None:
-        """`most`: in all."""
+        """`most`: total bytes."""
         self.most = most
         self.taken = 0
 
 
 class Body:
-    """The body of one request. `receive` is what its route gets; `refusal` is there once it broke a bound."""
+    """The body of one request. The route reads from `receive`; `refusal` is set once a limit is exceeded."""
 
     def __init__(
         self, receive: Receive, most: int | None, room: Room, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`most`: bytes; None for a route that counts them itself and keeps none of them in memory."""
+        """`most`: bytes; None for a route that enforces its own limit and streams to disk."""
         self.refusal: Response | None = None
         self._receive = receive
         self._most = most
@@ -76,7 +76,7 @@ class Body:
         self._read: bytes | None = None
 
     async def receive(self) -> Message:
-        """The next message of it; after its end, whatever comes then."""
+        """The next ASGI message; passes messages through after the end of the body."""
         if self._read is not None:
             body, self._read = self._read, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -87,9 +87,9 @@ class Body:
             async with asyncio.timeout(patience(self._size, self._waited)):
                 message = await self._receive()
         except TimeoutError:
-            return self._refuse(408, "This request came too slowly. Send it again.")
+            return self._refuse(408, "This request arrived too slowly. Send it again.")
         if message["type"] == "http.disconnect":
-            return self._refuse(400, "The connection broke off.")
+            return self._refuse(400, "The connection was lost.")
         self._waited += self._clock() - began
         self._more = message.get("more_body", False)
         size = len(message.get("body", b""))
@@ -97,7 +97,7 @@ class Body:
         return message if self._most is None else self._hold(message, size)
 
     async def whole(self) -> bytes:
-        """All of it, which `receive` gives again; empty where it broke a bound, or off."""
+        """Read the whole body, and buffer it for `receive`. Empty if a limit was exceeded or the connection lost."""
         body = b""
         while self._more and not self.refusal:
             body += (await self.receive()).get("body", b"")
@@ -105,7 +105,7 @@ class Body:
         return body
 
     async def serve(self, app: ASGIApp, scope: Scope, send: Send) -> None:
-        """Have the app answer, unless a bound is broken before it does."""
+        """Run the app, or send the refusal if a limit is exceeded before the app responds."""
         has_begun = False
         if self.refusal:
             return await self.refusal(scope, self._receive, send)
@@ -126,14 +126,14 @@ class Body:
         return None
 
     def close(self) -> None:
-        """Give its room back."""
+        """Release the memory budget."""
         self._room.taken -= self._held
 
     def _hold(self, message: Message, size: int) -> Message:
         if self._most is not None and self._size > self._most:
             return self._refuse(413, TOO_LONG)
         if self._room.taken + size > self._room.most:
-            return self._refuse(503, "Too much is sent to this page at once. Try again in a moment.")
+            return self._refuse(503, "The server is receiving too much at once. Try again in a moment.")
         self._room.taken += size
         self._held += size
         return message

@@ -1,6 +1,7 @@
-"""How much one may ask for: a bound of body, of calls and of open streams on each route, ours and Gradio's.
+"""Quotas per visitor: body size, concurrent calls and open streams, on our routes and Gradio's.
 
-A visitor of a public page who has no photos there has the smallest. Sessions and calls answer only to whom they belong.
+Visitors of a public page without a workspace ("strangers") get the smallest. Sessions and calls are accessible only to
+their owner.
 """
 
 import json
@@ -17,16 +18,16 @@ from .senders import sender_of
 from .streams import MOST, STRANGERS, Streams
 
 Known = Callable[[HTTPConnection], str | None]
-"""The workspace that a request may enter, or None for a stranger's."""
+"""Maps a request to its workspace; None for a stranger."""
 COOKIE = "imlcull_browser"
-"""Tells one browser from another, so that a session is its own."""
+"""Identifies a browser, which owns its sessions."""
 GRADIO = "/gradio_api/"
 RUN, CALL, HEARTBEAT = (GRADIO + name for name in ("run/", "call/", "heartbeat/"))
 _JOIN, _DATA, _CANCEL, _RESET = (GRADIO + name for name in ("queue/join", "queue/data", "cancel", "reset"))
 
 
 class Visitor(NamedTuple):
-    """Who asks: whose sessions are theirs, who is counted, and whether they have nothing here."""
+    """Sender of a request: owner of sessions, payer for quotas, and whether a stranger."""
 
     owner: str
     payer: str
@@ -34,10 +35,10 @@ class Visitor(NamedTuple):
 
 
 class Bounds:
-    """The middleware below the guard's."""
+    """ASGI middleware that enforces the quotas; runs inside the guard's."""
 
     def __init__(self, app: ASGIApp, streams: Streams, uploads: frozenset[str], known: Known | None) -> None:
-        """`uploads`: paths that bound their own body. `known`: where one page is for all, None."""
+        """`uploads`: paths that limit their own body size. `known`: None on a local page."""
         self._app = app
         self._streams = streams
         self._uploads = uploads
@@ -45,7 +46,7 @@ class Bounds:
         self._room = Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse with a sentence."""
+        """Pass the request on, or refuse it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         visitor, kind = self._visitor(HTTPConnection(scope)), _kind(scope["method"], scope["path"])
@@ -53,7 +54,7 @@ class Bounds:
             return await self._answer(visitor, scope, receive, send)
         with self._streams.one(kind, visitor.payer, STRANGERS if visitor.is_stranger else MOST) as is_free:
             if not is_free:
-                words = f"Too many {kind}s of yours are open. Wait until some have ended."
+                words = f"You have too many open {kind}s. Wait until some have ended."
                 return await PlainTextResponse(words, 429, {"Retry-After": "1"})(scope, receive, send)
             return await self._answer(visitor, scope, receive, send)
 
@@ -77,11 +78,11 @@ class Bounds:
         address = sender_of(request)
         workspace = self._known(request) if self._known else None
         payer = f"workspace {workspace}" if workspace else address
-        # First the browser: its visitor may get a workspace, or lose it, while the page is open.
+        # Ownership is by browser: its visitor may gain or lose a workspace while the page is open.
         return Visitor(request.cookies.get(COOKIE) or payer, payer, self._known is not None and not workspace)
 
     def _is_theirs(self, visitor: Visitor, scope: Scope, sent: bytes) -> bool:
-        """Whether all sessions and calls that a request names are its sender's; new sessions become so."""
+        """Whether the sender owns all sessions and calls in the request; claims new sessions."""
         path, post = scope["path"], scope["method"] == "POST"
         if path.startswith(HEARTBEAT):
             return self._streams.claim(path.removeprefix(HEARTBEAT), visitor.owner, visitor.payer)
@@ -101,7 +102,7 @@ class Bounds:
         return all(self._streams.owns(name, visitor.owner) for name in names if isinstance(name, str))
 
     def _learning(self, send: Send, visitor: Visitor) -> Send:
-        """A `send` that makes the call of which a reply tells its visitor's."""
+        """Wrap `send` to claim for the visitor the event id in the reply."""
         reply = b""
 
         async def learn(message: Message) -> None:
@@ -116,12 +117,12 @@ class Bounds:
         return learn
 
 
-_NO_SESSION: Response = PlainTextResponse("There is no such session of yours. Reload the page.", 404)
-_REPLY = 200  # bytes; no longer is one that tells of a call
+_NO_SESSION: Response = PlainTextResponse("This session is not yours, or has expired. Reload the page.", 404)
+_REPLY = 200  # bytes; longest reply that carries an event id
 
 
 def _kind(method: str, path: str) -> str | None:
-    """What a request is counted as: a call, a stream, or nothing."""
+    """The quota a request counts towards: call, stream, or None."""
     if method == "POST":
         return "call" if path.startswith((RUN, CALL)) or path == _JOIN else None
     return "stream" if path.startswith((CALL, HEARTBEAT)) or path == _DATA else None

@@ -1,6 +1,4 @@
-"""The Cull screen: a dry run with its numbers and photos, one button that makes the next stage, and one that takes it
-back.
-"""
+"""The Cull screen: preview a cull with counts and contact sheets, make the next stage, and undo it."""
 
 from collections.abc import Sequence
 from html import escape
@@ -18,21 +16,23 @@ from .look import Ended, ended, every_second, on_press, sentence, until_answers_
 from .serving import SMALL, Find, photo_url
 
 SHEET = 36
-"""Photos shown of each side."""
+"""Most photos shown of each side."""
 
 
 def build(find: Find, timer: gr.Timer) -> None:
-    """Put the screen into the page."""
+    """Add the screen to the page."""
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
         with gr.Row(equal_height=True):
-            threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold: keep from this score on", min_width=280)
-            link = gr.Radio(list(LINKS), value=LINKS[0], label="How files are placed", min_width=280)
+            threshold = gr.Slider(
+                0, 1, 0.5, step=0.01, label="Threshold: keep photos scoring at least this", min_width=280
+            )
+            link = gr.Radio(list(LINKS), value=LINKS[0], label="Copy method", min_width=280)
         with gr.Row():
-            dry_run = gr.Button("Dry run", variant="primary", scale=0, min_width=140)
+            dry_run = gr.Button("Preview", variant="primary", scale=0, min_width=140)
             make = gr.Button("Make the next stage", interactive=False, scale=0, min_width=300)
-            go_on = gr.Button("Go on", variant="primary", visible=False, scale=0, min_width=180)
-            take_back = gr.Button("Take the cull back", visible=False, scale=0, min_width=180)
+            go_on = gr.Button("Continue", variant="primary", visible=False, scale=0, min_width=180)
+            take_back = gr.Button("Undo this cull", visible=False, scale=0, min_width=180)
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
@@ -53,7 +53,7 @@ def build(find: Find, timer: gr.Timer) -> None:
             (looks, revision, failure),
             "" if failure and not failure[2] else outcome_html(desk),
             gr.Button(button[0], interactive=button[1]),
-            gr.Button(f"Go on with {made.name}", visible=can_go_on),
+            gr.Button(way_on(desk), visible=can_go_on),
             gr.Button(visible=can_undo),
             back_button(desk),
             sentence(offered),
@@ -61,7 +61,7 @@ def build(find: Find, timer: gr.Timer) -> None:
         )
 
     on_press(dry_run, find, lambda desk, threshold: desk.dry_run(threshold), threshold, message, then)
-    # The press is for the preview on this page: another that was made meanwhile promises something else.
+    # Bound to the preview shown on this page: one made meanwhile elsewhere may keep other photos.
     on_press(make, find, lambda desk, link, token: desk.cull(link, desk.shown(token)), [link, shown], message, then)
     on_press(take_back, find, lambda desk: desk.take_back(), None, message, then)
     on_press(go_on, find, lambda desk: desk.go_on(), None, message, then)
@@ -71,9 +71,9 @@ def build(find: Find, timer: gr.Timer) -> None:
 
 
 def promised(desk: Desk, threshold: float) -> tuple[str, bool]:
-    """What the button says that it does, and whether it can be pressed: as long as the preview is of just that.
+    """Label of the button that makes the next stage, and whether it is enabled: only while the preview is current.
 
-    `threshold`: that of the slider.
+    `threshold`: the slider's value.
     """
     preview, plan, name = desk.preview(), desk.planned(), desk.session.stage.next.name
     if preview is None or desk.session.stage.next.folder.exists():
@@ -82,52 +82,60 @@ def promised(desk: Desk, threshold: float) -> tuple[str, bool]:
         return f"Make {name}: the preview is out of date", False
     if threshold != plan.threshold:
         return f"Make {name}: not previewed at {threshold:g}", False
-    return f"Make {name} of {len(plan.kept)} photos", True
+    return f"Make {name} with {len(plan.kept)} photos", True
+
+
+def way_on(desk: Desk) -> str:
+    """Label of the button that opens the next stage; counts the keepers if the cull ran here."""
+    job = desk.latest_cull()
+    if job is None or job.name != CULL or job.status != DONE:
+        return f"Continue with {desk.session.stage.next.name}"
+    return f"Continue with the {job.result.photos:,} keeper{'' if job.result.photos == 1 else 's'}"
 
 
 def back_button(desk: Desk) -> gr.Button:
-    """The way to the stage before, where there is one."""
+    """The button that returns to the previous stage; hidden if there is none."""
     old = desk.session.stage.previous
     return gr.Button(f"Back to {old.name}", visible=not _at_work(desk) and old.folder.exists())
 
 
 def interrupted(desk: Desk) -> str:
-    """The sentence about a cull that was killed; empty for none."""
+    """The sentence about a killed cull; empty if there is none."""
     if _at_work(desk) or not desk.session.interrupted_cull():
         return ""
     stage = desk.session.stage
-    return f"The cull of {stage.name} was interrupted; {stage.next.name} was not made. Make a dry run to do it again."
+    return f"The cull of {stage.name} was interrupted; {stage.next.name} was not made. Start again with a preview."
 
 
 def outcome_html(desk: Desk) -> str:
-    """What the newest of dry run, cull and taking back came to; nothing before the first."""
+    """Result of the latest preview, cull or undo; empty before the first."""
     job, session = desk.latest_cull(), desk.session
     if job is None or job.running:
         return ""
     if job.status != DONE:
         return sentence(job.error, "failed")
     if job.name == DRY_RUN:
-        old = "" if desk.planned() else sentence("Answers, scores or photos changed since this preview.")
+        old = "" if desk.planned() else sentence("Answers, scores or photos have changed since this preview.")
         return old + plan_html(session, job.result)
     return made_html(session, job.result) if job.name == CULL else taken_back_html(session, job.result)
 
 
 def made_html(session: Session, done: Made) -> str:
-    """What there is now, and how to go on with it."""
+    """What the cull made, and how to continue with it."""
     made, companions = done.stage, f" and {done.companions} companion files" if done.companions else ""
     return sentence(
-        f"Made {made.name} of {done.photos} photos{companions}, with {made.manifest.name}, in {made.project.name}; "
-        f"{session.stage.name} is as it was. "
-        f"Go on with {made.name} to label and cull what was kept; there is a way back to {session.stage.name}.",
+        f"Made {made.name} with {done.photos} photos{companions}, listed in {made.manifest.name}, in "
+        f"{made.project.name}; {session.stage.name} is unchanged. "
+        f"Continue with {made.name} to label and cull the keepers; you can return to {session.stage.name} at any time.",
         "",
     )
 
 
 def taken_back_html(session: Session, aside: Path) -> str:
-    """Where the stage lies now."""
+    """Where the undone stage was moved."""
     return sentence(
-        f"Took the cull back. What was {session.stage.next.name} is in the folder {aside.name} now, its manifest "
-        "beside it; delete both when you don't need them.",
+        f"Cull undone. {session.stage.next.name} was moved to the folder {aside.name}, with its manifest next to it; "
+        "delete both when you no longer need them.",
         "",
     )
 
@@ -138,9 +146,9 @@ def _at_work(desk: Desk) -> bool:
 
 
 def plan_html(session: Session, plan: Plan) -> str:
-    """Numbers and contact sheets of a dry run."""
+    """Counts and contact sheets of a preview."""
     companions = plan.companions
-    notes = f"Dry run at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
+    notes = f"Preview at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
     if companions:
         notes += f" {companions} companion files go with their photos."
     left_out = "".join(sentence(f"Left out: {key}: {reason}") for key, reason in plan.left_out.items())
@@ -155,7 +163,7 @@ def plan_html(session: Session, plan: Plan) -> str:
 
 
 def table_html(plan: Plan) -> str:
-    """Kept and culled, by label, by score and unreadable."""
+    """Counts of kept and culled photos by what decided them: a label, the score, or unreadable."""
     reasons = ("label", "score", "unreadable")
     rows = "".join(
         f'<tr><td class="{style}">{name}</td><td>{len(side)}</td>'
@@ -163,21 +171,21 @@ def table_html(plan: Plan) -> str:
         + "</tr>"
         for name, style, side in (("Kept", "keep", plan.kept), ("Culled", "cull", plan.culled))
     )
-    heads = "".join(f"<th>{name}</th>" for name in ("Side", "Photos", "By label", "By score", "Unreadable"))
+    heads = "".join(f"<th>{name}</th>" for name in ("", "Photos", "Decided by you", "By score", "Unreadable"))
     return (
         f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
 def sheet_html(session: Session, title: str, side: Sequence[Decision]) -> str:
-    """Thumbnails of one side, those nearest to the threshold first."""
+    """Thumbnails of one side, closest to the threshold first."""
     figures = "".join(
         f'<figure title="{escape(each.key)}"><img src="{photo_url(session, each.key, SMALL)}" alt="{escape(each.key)}" '
         f'loading="lazy"><figcaption class="subdued numbers">{_caption(each)}</figcaption></figure>'
         for each in side[:SHEET]
     )
     more = f", {SHEET} of {len(side)}" if len(side) > SHEET else ""
-    return f'<h2>{title}, nearest to the threshold first{more}</h2><div class="sheet">{figures}</div>' if side else ""
+    return f'<h2>{title}, closest to the threshold first{more}</h2><div class="sheet">{figures}</div>' if side else ""
 
 
 def _caption(decision: Decision) -> str:
@@ -187,7 +195,7 @@ def _caption(decision: Decision) -> str:
 
 
 def _least_sure(decision: Decision) -> float:
-    """The score; labels, which are sure, and photos without a score come after all others on either side."""
+    """Sort key: the score; labeled and unscored photos sort last on either side."""
     if decision.reason != "score" or decision.p_keep is None:
         return 2.0 if decision.decision == "keep" else -1.0
     return decision.p_keep

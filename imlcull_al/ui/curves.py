@@ -1,6 +1,7 @@
-"""Small drawings of lines, such as the course of a training: numbers in, SVG out.
+"""Small line charts, such as the loss by epoch: numbers in, SVG out.
 
-Colours are the page's, so the drawings follow its light or dark; what is drawn is said in words for a screen reader.
+Colors come from the page's CSS, so charts follow the light or dark theme. Each has a text alternative for screen
+readers.
 """
 
 import math
@@ -15,7 +16,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 34, 42
 
 
 class Line(NamedTuple):
-    """One curve: its name, the style class of its colour, and a value for each epoch."""
+    """One curve: its name, the CSS class of its color, and one value per x."""
 
     name: str
     style: str
@@ -23,9 +24,9 @@ class Line(NamedTuple):
 
 
 def curves_svg(epochs: Sequence[Epoch], best: int | None = None) -> str:
-    """Train and validation loss, and validation accuracy, by epoch; `best`: the number of the epoch to mark.
+    """Training and validation loss, and validation accuracy, by epoch; `best`: the epoch to mark.
 
-    Epoch 0 is the start. Empty for no epochs; values that are not finite are left out.
+    Epoch 0 is the starting model. Empty for no epochs; non-finite values are skipped.
     """
     if not epochs:
         return ""
@@ -38,7 +39,7 @@ def curves_svg(epochs: Sequence[Epoch], best: int | None = None) -> str:
     return (
         '<div class="curves">'
         + chart("Loss", "Cross-entropy (nats)", numbers, losses, best)
-        + chart("Accuracy", "Photos right (%)", numbers, accuracy, best, limits=(0, 100))
+        + chart("Accuracy", "Correct (%)", numbers, accuracy, best, limits=(0, 100))
         + "</div>"
     )
 
@@ -52,7 +53,7 @@ def chart(
     limits: tuple[float, float] | None = None,
     x_name: str = "Epoch",
 ) -> str:
-    """One drawing: `lines` over `numbers`, an axis from zero or between `limits`, a dashed rule at `best`."""
+    """One chart: `lines` over x values `numbers`; y axis from zero, or `limits`; a dashed vertical rule at `best`."""
     finite = [value for line in lines for value in line.values if math.isfinite(value)]
     y_ticks = ticks(*(limits or (0.0, max(finite, default=0.0) or 1.0)), whole=False)
     x_ticks = ticks(numbers[0], max(numbers[-1], numbers[0] + 1), whole=True)
@@ -82,13 +83,13 @@ def chart(
 
 
 def spoken(title: str, numbers: Sequence[int], lines: Sequence[Line], x_name: str = "Epoch") -> str:
-    """The drawing in words: where each line began and where it is."""
+    """Text alternative of a chart: first and last value of each line."""
     words = [f"{line.name} from {line.values[0]:.3g} to {line.values[-1]:.3g}" for line in lines]
     return f"{title}, {x_name.lower()} {numbers[0]} to {numbers[-1]}: {'; '.join(words)}"
 
 
 def ticks(low: float, high: float, *, whole: bool, count: int = 5) -> list[float]:
-    """About `count` round numbers, from at most `low` to at least `high`; `whole`: integers only."""
+    """About `count` round numbers covering `low` to `high`; `whole`: integers only."""
     span = max(high - low, 1e-9)
     power = 10.0 ** math.floor(math.log10(span / count))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor * count >= span * (1 - 1e-9))
@@ -104,7 +105,7 @@ def _scaled(value: float, source: tuple[float, float], target: tuple[float, floa
 
 
 def _legend(lines: Sequence[Line], right: float) -> str:
-    """The names of the lines, in their colours, right-aligned above the drawing; none for one line."""
+    """Line names in their colors, right-aligned above the chart; empty for a single line."""
     if len(lines) < 2:
         return ""
     names = " ".join(f'<tspan class="{line.style}" dx="10">{escape(line.name)}</tspan>' for line in lines)
@@ -112,7 +113,7 @@ def _legend(lines: Sequence[Line], right: float) -> str:
 
 
 def _drawn(line: Line, numbers, x, y) -> str:  # type: ignore[no-untyped-def]  # two functions of a number
-    """The curve, broken where a value is not finite, and its latest point."""
+    """The curve, with gaps at non-finite values, and a dot at its last point."""
     path, pen_is_down, last = "", False, None
     for number, value in zip(numbers, line.values, strict=True):
         if math.isfinite(value):

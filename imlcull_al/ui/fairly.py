@@ -1,6 +1,6 @@
-"""Work for requests, done in threads of its own, in turns of the visitors who ask.
+"""Run request work in a dedicated thread pool, scheduled fairly across visitors.
 
-A request that waits holds no thread, so answers never wait behind a flood of pictures.
+Waiting requests hold no thread, so answers never queue behind a flood of image requests.
 """
 
 import math
@@ -16,21 +16,21 @@ from ..turns import Turns
 
 Result = TypeVar("Result")
 Whose = Callable[[Any], str]
-"""Which visitor sent a request."""
+"""Maps a request to its visitor's name."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Fairly:
-    """At most `most` threads at work, `each` of them for one visitor."""
+    """A fair pool of at most `most` threads, at most `each` per visitor."""
 
     def __init__(self, whose: Whose, most: int, each: float = math.inf) -> None:
-        """Nobody has asked yet."""
+        """Starts idle."""
         self._whose = whose
         self._turns = Turns(most, each)
         self._threads = CapacityLimiter(most)
 
     async def do(self, request: Request, work: Callable[[], Result]) -> Result | None:
-        """What `work()` returns; None for a visitor who is gone when their turn comes. Raises `TooManyRequests`."""
+        """Run `work()` when it is the visitor's turn; None if they disconnected by then. Raises `TooManyRequests`."""
         async with self._turns.taken(self._whose(request)):
             if await request.is_disconnected():
                 return None
@@ -38,7 +38,7 @@ class Fairly:
 
 
 def turning_away(handler: Handler) -> Handler:
-    """The handler, with a sentence for a visitor who has asked for too much at once."""
+    """Wrap a handler to reply 429 on `TooManyRequests`."""
 
     async def turned(request: Request) -> Response:
         try:

@@ -1,7 +1,7 @@
-"""Who may ask the server, and for what.
+"""Access control: origin checks, password, and an allowlist of routes.
 
-A page of another site must not press buttons here or show this page in a frame of its own, a password covers every
-route, and of Gradio's routes only those that the page needs answer. How much one may ask for is said in `bounds`.
+Pages of other sites can neither trigger actions here nor frame this page. The password covers every route. Of Gradio's
+routes, only those the page needs are served. Quotas are in `bounds`.
 """
 
 import base64
@@ -31,7 +31,7 @@ from .streams import Streams
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 AUTH_VARIABLE = "IMLCULL_AUTH"
-_COOKIE_SECONDS = 400 * 24 * 60 * 60  # the most that browsers take
+_COOKIE_SECONDS = 400 * 24 * 60 * 60  # the maximum that browsers accept
 _PATHS = frozenset((
     "/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
     *(GRADIO + name for name in (
@@ -42,12 +42,12 @@ _PATHS = frozenset((
 _FOLDERS = (
     "/photos/", "/report/", "/act/", "/assets/", "/static/", "/svelte/", RUN, CALL, HEARTBEAT
 )  # fmt: skip
-"""What is served at all. Gradio's other routes (file, upload, proxy, stream, component_server, …) stay shut."""
+"""Allowlisted prefixes. Gradio's other routes (file, upload, proxy, stream, component_server, …) are blocked."""
 _FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")
 
 
 def check_auth(auth: str | None) -> None:
-    """Raise `ServerError` for what is no `user:password`."""
+    """Raise `ServerError` unless `auth` is None or `user:password`."""
     user, colon, password = (auth or "user:password").partition(":")
     if not (user and colon and password):
         raise ServerError(f"--auth and {AUTH_VARIABLE} take user:password, such as --auth anna:a-long-sentence.")
@@ -61,10 +61,10 @@ def guards(
     uploads: Collection[str] = (),
     known: Known | None = None,
 ) -> list[Middleware]:
-    """The middleware that every request passes. `queue`: Gradio's, of the page. `auth`: `user:password`, or None.
+    """The middleware for every request. `queue`: the page's Gradio queue. `auth`: `user:password`, or None.
 
-    `paths`: further ones that are served, or with a / at their end, the beginnings of such. `uploads`: those of them
-    that bound their own body. `known`: on a public page, which its host may show in a frame.
+    `paths`: additional allowed paths; a trailing / makes one a prefix. `uploads`: those that limit their own body size.
+    `known`: only on a public page, which its host may frame.
     """
     return [
         Middleware(_Guard, host, auth, frozenset(paths), is_public=known is not None),
@@ -73,7 +73,7 @@ def guards(
 
 
 def known_hosts(host: str) -> frozenset[str]:
-    """The names by which the page may be asked for, when it listens on `host`."""
+    """Accepted Host header names for a page that listens on `host`."""
     if host in LOOPBACK:
         return frozenset(LOOPBACK)
     name = socket.gethostname().lower()
@@ -81,10 +81,10 @@ def known_hosts(host: str) -> frozenset[str]:
 
 
 class _Guard:
-    """Refuses requests without the password, for another host name (DNS rebinding), from pages of another origin, and
-    for routes that the page doesn't need.
+    """Refuses requests without the password, for unknown host names (DNS rebinding), from other origins, and for routes
+    not on the allowlist.
 
-    Gradio keeps other origins from reading answers; a press of a button is done before its answer is kept back.
+    Gradio's CORS policy only stops other origins from reading a response, after the action has happened.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class _Guard:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
-            return await PlainTextResponse("There is no such page.", 404)(scope, receive, send)
+            return await PlainTextResponse("No such page.", 404)(scope, receive, send)
         request = HTTPConnection(scope)
         send = Sealed(send, SPACE if self._is_public else NOWHERE, _new_cookie(request))
         return await (self._refusal(request) or self._app)(scope, receive, send)
@@ -119,37 +119,37 @@ class _Guard:
     def _refusal(self, request: HTTPConnection) -> Response | None:
         path, headers = request.scope["path"], request.headers
         if not self._named(headers.get("host", "")) or not _from_here(headers, may_frame=self._is_public):
-            return PlainTextResponse("This page answers only to itself.", 403)
+            return PlainTextResponse("Requests from other sites are refused.", 403)
         if self._auth is not None and not self._is_launch(path):
             stranger = self._stranger(headers.get("authorization", ""), sender_of(request))
             if stranger:
                 return stranger
         if not self._is_needed(path):
-            return PlainTextResponse("There is no such page.", 404)
+            return PlainTextResponse("No such page.", 404)
         return None
 
     def _named(self, host: str) -> bool:
         name = _host_name(host)
         if name in self._hosts:
             return True
-        # A page of another site can take our address under its own name, but then it has no password of ours.
+        # DNS rebinding can point another site's name at us, but its page then lacks our password.
         return self._is_shared and name is not None and (self._auth is not None or _is_address(name))
 
     def _is_launch(self, path: str) -> bool:
-        """Whether this is the one request with which Gradio's `launch` asks whether the server is up."""
+        """Whether this is the one startup request that Gradio's `launch` makes without a password."""
         if self._launched or path != f"{GRADIO}startup-events":
             return False
         self._launched = True
         return True
 
     def _is_needed(self, path: str) -> bool:
-        """Whether the page needs a route, of this project or of Gradio's: not those for files and proxies."""
+        """Whether a path is on the allowlist; paths with `..` never are."""
         if ".." in path.replace("\\", "/").split("/"):
             return False
         return path in self._paths or path.startswith(self._folders)
 
     def _stranger(self, authorization: str, address: str) -> Response | None:
-        """What is said to whoever doesn't know the password. A guess during a pause is not looked at."""
+        """Check the password; the refusal, or None if it is right. Guesses during a backoff are not checked."""
         guess = _pair(authorization)
         if guess:
             wait = math.ceil(self._guesses.wait(address))
@@ -160,11 +160,11 @@ class _Guard:
                 self._guesses.right(address)
                 return None
             self._guesses.wrong(address)
-        return PlainTextResponse("Name and password, please.", 401, {"WWW-Authenticate": 'Basic realm="imlcull"'})
+        return PlainTextResponse("Name and password required.", 401, {"WWW-Authenticate": 'Basic realm="imlcull"'})
 
 
 def _pair(authorization: str) -> bytes:
-    """The `user:password` of a header; empty where it holds none."""
+    """`user:password` from a Basic Authorization header; empty without one."""
     scheme, _, given = authorization.partition(" ")
     try:
         decoded = base64.b64decode(given, validate=True) if scheme.lower() == "basic" else b""
@@ -174,18 +174,18 @@ def _pair(authorization: str) -> bytes:
 
 
 def _new_cookie(request: HTTPConnection) -> str:
-    """The cookie of a browser that has none yet; empty for one that has."""
+    """Set-Cookie value with a new browser id; empty if the request already has one."""
     if COOKIE in request.cookies:
         return ""
     return f"{COOKIE}={secrets.token_urlsafe(24)}; Path=/; Max-Age={_COOKIE_SECONDS}; {cookie_policy(request)}"
 
 
 def _from_here(headers: Headers, *, may_frame: bool) -> bool:
-    """Whether a request comes from this page, or from no page at all; `may_frame`: or from a page that shows it."""
+    """Whether a request comes from this page or no page; with `may_frame`, also from a page that frames this one."""
     origin = headers.get("origin")
     if origin is not None and _netloc(origin) != headers.get("host", ""):
         return False
-    # A picture in a page of another site has no origin; browsers say in these headers where it stands, and as what.
+    # Images embedded in other sites send no Origin; Sec-Fetch-* headers tell where they are embedded, and how.
     if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
         return True
     place = headers.get("sec-fetch-dest", "document")

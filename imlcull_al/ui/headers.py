@@ -1,13 +1,13 @@
-"""What every reply tells the browser: where the page may be shown, and from where it may load anything.
+"""Security headers of every response: framing and Content-Security-Policy.
 
-The policy is as tight as Gradio 6.31 allows. Beyond the page's own files it needs
+The policy is as strict as Gradio 6.31 allows. Besides 'self' it permits
 
-- in `script-src` the inline scripts of its page, each by its hash, because they hold the configuration, and
-  `'unsafe-eval'`, because the scripts of our screens reach it as text (`js_on_load`, `js=`);
-- in `style-src` `'unsafe-inline'`: components style themselves with attributes and elements that they make;
-- in `img-src` `data:` and `blob:`: icons inside style sheets, and photos that the Label tab loads ahead.
+- `script-src`: the page's inline scripts, by hash, since they hold the configuration, and `'unsafe-eval'`, since our
+  screens' scripts arrive as text (`js_on_load`, `js=`);
+- `style-src`: `'unsafe-inline'`, since components create style attributes and elements;
+- `img-src`: `data:` and `blob:`, for icons in style sheets and photos prefetched by the Label tab.
 
-Handlers in attributes (`onerror=`) need none of it and are refused, and so is every other host.
+Inline event handlers (`onerror=`) and all other hosts stay blocked.
 """
 
 import base64
@@ -21,7 +21,7 @@ from starlette.types import Message, Send
 
 NOWHERE: tuple[str, ...] = ()
 SPACE = ("https://huggingface.co",)
-"""Who frames the page of a Space. Not `*.hf.space`, where anybody can have a page."""
+"""Allowed to frame a Space's page. Not `*.hf.space`, where anybody can host a page."""
 _FIXED = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -36,9 +36,9 @@ _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
 def policy(html: bytes = b"", ancestors: Sequence[str] = NOWHERE) -> str:
-    """The Content-Security-Policy of a page, or of anything else: the inline scripts of `html` may run, no others.
+    """The Content-Security-Policy of a response; only the inline scripts of `html` may run.
 
-    `ancestors`: the sites that may show it in a frame.
+    `ancestors`: sites that may frame it.
     """
     hashes = [base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE.findall(html)]
     scripts = " ".join(["script-src 'self' 'unsafe-eval'", *(f"'sha256-{each}'" for each in hashes)])
@@ -46,10 +46,10 @@ def policy(html: bytes = b"", ancestors: Sequence[str] = NOWHERE) -> str:
 
 
 class Sealed:
-    """A `send` that puts the headers on a reply. A page is held back until it is whole, for the hashes."""
+    """An ASGI `send` that adds the headers. Buffers HTML until complete, to hash its inline scripts."""
 
     def __init__(self, send: Send, ancestors: Sequence[str], cookie: str = "") -> None:
-        """`cookie`: goes with a page."""
+        """`cookie`: Set-Cookie value for HTML pages."""
         self._send = send
         self._ancestors = ancestors
         self._cookie = cookie
@@ -57,7 +57,7 @@ class Sealed:
         self._html = b""
 
     async def __call__(self, message: Message) -> None:
-        """Send it, or hold it back."""
+        """Send or buffer a message."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(_FIXED)
@@ -81,7 +81,7 @@ class Sealed:
 
 
 def cookie_policy(request: HTTPConnection) -> str:
-    """What a cookie needs to be kept. A Space is shown in a frame of another site, where only such a cookie is."""
+    """Cookie attributes. A Space is framed by another site, where browsers keep only SameSite=None; Secure cookies."""
     if request.headers.get("x-forwarded-proto", request.url.scheme).startswith("https"):
         return "HttpOnly; SameSite=None; Secure; Partitioned"
     return "HttpOnly; SameSite=Strict"

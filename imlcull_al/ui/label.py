@@ -1,7 +1,7 @@
 """The Label screen: one large photo, keep or cull, by key, button or swipe.
 
-What a visitor sees is known to their browser alone, which holds the next photos of its queue and has them loaded
-before they are asked for. Every press goes with the key of the photo it was meant for into the page's outbox.
+View state lives only in the visitor's browser, which prefetches the next photos of its queue. Every press enters the
+page's outbox with the key of the photo it was meant for.
 """
 
 from bisect import bisect_left
@@ -21,16 +21,16 @@ from .serving import photo_id
 from .telling import attempt
 
 AHEAD = 16
-"""Photos that a browser may hold, at most."""
+"""Most photos a browser may hold."""
 FOUND = 8
-"""Photos listed for what was searched, at most."""
+"""Most photos listed as search results."""
 _SCRIPTS = (
     *PAGE, "label_picture.js", "label_map.js", "label.js", "label_beside.js", "label_search.js", "label_hands.js",
 )  # fmt: skip
 
 
 def build() -> None:
-    """Put the screen into the page. It asks `respond` by itself, every two seconds and at each press."""
+    """Add the screen to the page. Its script calls `respond` every two seconds and after each press."""
     options = "".join(f'<option value="{name}">{title.capitalize()}</option>' for name, title in QUEUES.items())
     colours = ", ".join(COLOURS)
     gr.HTML(
@@ -44,29 +44,30 @@ def build() -> None:
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what was asked and return what to show; with `error`, a sentence, when that failed.
+    """Dispatch a request to the function named by `do`; on failure, the reply's `error` is a sentence.
 
-    `request`: `do` is look | leave | about | find | unlike, `visitor` a UUID that the page made. What else each takes
-    and returns is in the function of its name.
+    `request`: `do` is look | leave | about | find | unlike, `visitor` a UUID made by the page. See each function for
+    its other fields and its reply.
     """
     acts = {"look": look, "leave": leave, "about": about, "find": find, "unlike": unlike}
     do = request.get("do")
     act = acts.get(do) if isinstance(do, str) else None
     if act is None:
-        return {"error": "The page asked for what there is not. Reload it."}
+        return {"error": "Unknown request. Reload the page."}
     reply, error = attempt(lambda: act(session, request))
     return {**(reply or {}), "error": error or (reply or {}).get("error", "")}
 
 
 def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Show the queue.
+    """Return the next photos of a queue.
 
-    `queue`: its name; `held`: keys loaded ahead, which stay in front; `passed`: keys looked past, which come last;
-    `current`: the photo on screen. Returns `upcoming` photos of the queue, `current` as it stands, counts and words.
+    `queue`: its name; `held`: prefetched keys, which stay first; `passed`: keys viewed without an answer, which go
+    last; `current`: key of the photo on screen. Returns `upcoming` photos, the present state of `current`, counts and
+    messages.
     """
     visitor, queue, now = visitor_of(request), str(request.get("queue")), session.counts()
     left = now.photos - now.keep - now.cull
-    # A fair share, so that somebody who comes later to a small rest finds photos too.
+    # A fair share: when few photos are left, visitors who join later get some too.
     count = min(AHEAD, max(3, left // (session.visitors() + 1)))
     upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"))
     current = request.get("current")
@@ -89,13 +90,13 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The page is closed: let others have its photos."""
+    """Release the photos held by a page that closed."""
     session.offer(visitor_of(request), count=0)
     return {}
 
 
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`photo` by its `key`, its exposure, and the answered photos most like it; not those where `queue` is blind."""
+    """Return `photo` by `key`, its exposure, and the most similar labeled photos (none for a spot check)."""
     key = str(request.get("key"))
     similar = [] if request.get("queue") == AUDIT else session.similar(key)
     return {
@@ -109,10 +110,13 @@ def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`found`: the photo with the number `text` in file order, then those whose names hold it, in file order."""
+    """Search: photo number `text` in file order, then photos whose names contain `text`, in file order.
+
+    Returns `found`, the first 8, and the `total`.
+    """
     text = request.get("text")
     if not isinstance(text, str):
-        raise StageError("Search for a part of a name, or for a number.")
+        raise StageError("Search for part of a name, or for a number.")
     keys, wanted = session.listing.keys, text.strip().casefold()
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else 0
     numbered = [keys[number - 1]] if 1 <= number <= len(keys) else []
@@ -122,11 +126,14 @@ def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`photo`: the unlabeled one least like those labeled, held for this visitor unless somebody else is shown it."""
+    """Return as `photo` the unlabeled photo least similar to the labeled ones, reserved for this visitor.
+
+    None if somebody else is viewing it. Raises `StageError` while unprepared, or if no photo or every photo is labeled.
+    """
     visitor = visitor_of(request)
     photo = session.unlike()
     if photo is None:
-        raise StageError("There is no such photo yet: the photos are still being embedded, or all are labeled.")
+        raise StageError("No such photo: the photos are still being analyzed, or all are labeled.")
     held = [photo.key, *_keys(request, "held")]
     offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"))
     return {"photo": _shown(session, offered[0]) if offered else None}
@@ -140,19 +147,19 @@ def counts(session: Session) -> str:
 
 
 def advice(session: Session) -> str:
-    """A sentence where the answers so far need one."""
+    """A hint on what is still needed before scores appear; empty otherwise."""
     now = session.counts()
     if now.keep and not now.cull:
-        return "Only keep so far. Scores start with the first cull."
+        return "Only keeps so far. Scores start with the first cull."
     if now.cull and not now.keep:
-        return "Only cull so far. Scores start with the first keep."
+        return "Only culls so far. Scores start with the first keep."
     if now.keep and not session.prepared:
-        return "Scores start when all photos have been embedded."
+        return "Scores start once all photos are analyzed."
     return ""
 
 
 def promised(session: Session) -> str:
-    """The promise so far, once something was checked."""
+    """Summary of the promise; empty before the first check."""
     promise = session.promise()
     if promise is None or not promise.certificate.cull_pile.checked:
         return ""
@@ -160,17 +167,17 @@ def promised(session: Session) -> str:
 
 
 def nothing(session: Session, queue: str) -> str:
-    """Why a queue has nothing to show, and what to do next."""
+    """Why a queue is empty, and what to do next."""
     now = session.counts()
     if session.next() is None:
-        but = f" but {now.unreadable} that can't be read; these are kept" if now.unreadable else ""
-        done = f"All photos are labeled{but}. Train next, or cull."
-        return done if queue != "disagreements" else f"No answer of yours disagrees with the scores. {done}"
+        but = f" except {now.unreadable} that can't be read; those are kept" if now.unreadable else ""
+        done = f"All photos are labeled{but}. Next: train, or cull."
+        return done if queue != "disagreements" else f"None of your answers disagrees with the scores. {done}"
     if queue != "disagreements":
-        return "The last photos are being shown to somebody else. Look at the disagreements meanwhile."
+        return "Somebody else is labeling the last photos. Meanwhile, look at the disagreements."
     if now.keep and now.cull and session.prepared:
-        return "No answer of yours disagrees with the scores. Choose another queue."
-    return "There are no scores yet that could disagree. Label some photos to keep and some to cull first."
+        return "None of your answers disagrees with the scores. Choose another queue."
+    return "There are no scores to disagree with yet. First label some photos keep and some cull."
 
 
 def _shown(session: Session, photo: Photo) -> dict[str, Any]:

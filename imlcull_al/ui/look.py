@@ -1,4 +1,4 @@
-"""Colours, type and spacing, and the few pieces of HTML that more than one screen shows."""
+"""Theme, CSS and the HTML and event wiring that several screens share."""
 
 from collections.abc import Callable
 from html import escape
@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..errors import NoWorkspace
 from ..progress import how_far
-from ..session.desk import Desk
+from ..session.desk import DRY_RUN, EMBEDDING, TAKE_BACK, Desk
 from ..session.jobs import Job
 from .serving import Find
 from .telling import attempt
@@ -17,7 +17,7 @@ _TEAL = gr.themes.Color(
     "#eef7f6", "#d3ebe9", "#a9d7d3", "#77bdb7", "#479f98", "#2b8c85", "#1b7f79", "#176a65", "#135450", "#0f403d",
     "#092927",
 )  # fmt: skip
-# No family of another host: names only, so that nothing is fetched.
+# Local font names only, so that nothing is fetched from another host.
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif")
 _MONO = ("ui-monospace", "SF Mono", "Consolas", "Liberation Mono", "monospace")
 
@@ -116,9 +116,9 @@ def every_second(
     outputs: Any,
     message: gr.HTML | None = None,
 ) -> None:
-    """Call `function(desk, *inputs)`, which only looks: past the queue, and without a sign of work on the page.
+    """Poll `function(desk, *inputs)`, which must be read-only: bypasses the queue, shows no progress indicator.
 
-    Where it fails, the page stays as it is, and the sentence goes to `message`. A visitor without a desk sees nothing.
+    On failure the outputs stay unchanged and the error goes to `message`. For a visitor without a desk, a no-op.
     """
     listed = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
@@ -144,9 +144,9 @@ def on_press(
     message: gr.HTML | None,
     then: gr.State | None = None,
 ) -> None:
-    """Call `function(desk, *inputs)` when the button is pressed; the sentence of its error goes to `message`.
+    """Call `function(desk, *inputs)` when the button is pressed; its error goes to `message`.
 
-    `then`, of `until_answers_change`, gets the answers that the sentence is about.
+    `then`: the state from `until_answers_change`, set to the answers at the time of the error.
     """
 
     def press(request: gr.Request, *values: Any) -> Any:
@@ -158,7 +158,7 @@ def on_press(
 
 
 def until_answers_change(timer: gr.Timer, find: Find, message: gr.HTML) -> gr.State:
-    """Empty `message` once there are other answers than those of the state that is returned."""
+    """Clear `message` once the answers differ from those in the returned state."""
     then = gr.State()
 
     def look(request: gr.Request, known: Any) -> Any:
@@ -170,17 +170,20 @@ def until_answers_change(timer: gr.Timer, find: Find, message: gr.HTML) -> gr.St
 
 
 def answers(desk: Desk) -> tuple[str, int, int]:
-    """Stage, keep and cull: what a refusal hangs on. New scores are no new answers."""
+    """Stage name, keep count, cull count: what a refusal depends on. New scores leave them unchanged."""
     now = desk.session.counts()
     return desk.session.stage.name, now.keep, now.cull
 
 
+_ON_PAGE = {EMBEDDING: "analyzing photos", DRY_RUN: "preview", TAKE_BACK: "undoing the cull"}
+"""Display names of jobs and their steps, where the internal name is jargon."""
+
 Ended = tuple[int, tuple[str, int, int] | None, bool]
-"""A job that failed: its number, the answers when that was seen, and whether it is still so."""
+"""A failed job: its number, the answers when its failure was first seen, and whether they are still the same."""
 
 
 def ended(desk: Desk, job: Job | None, known: Ended | None) -> Ended | None:
-    """What a page knows of the error of its job, after what it knew; None where there is no error."""
+    """Update `known` for the latest job; None if the job has no error."""
     if job is None or not job.error:
         return None
     now, _ = attempt(lambda: answers(desk))
@@ -198,30 +201,34 @@ def _look(find: Find, request: gr.Request, function: Callable[..., Any], values:
 
 
 def heading(project: str, status: str) -> str:
-    """The line above the tabs."""
+    """HTML of the line above the tabs: project name and status."""
     return f'<div class="heading"><h1>{escape(project)}</h1><span role="status">{status}</span></div>'
 
 
 def status(job: Job | None) -> str:
-    """One line about the latest job: how far it is, or that it ended; the screen of the job says how."""
+    """Status line of the latest job: its progress, or that it ended. The job's own screen shows the outcome."""
     if job is None:
         return ""
     if not job.running:
-        return f'<span class="subdued">{escape(job.name.capitalize())} {job.status}</span>'
+        return f'<span class="subdued">{escape(_on_page(job.name).capitalize())}: {job.status}</span>'
     if job.stopping:
-        return f'<span class="subdued">{escape(job.name.capitalize())} stops</span>'
+        return f'<span class="subdued">{escape(_on_page(job.name).capitalize())}: stopping</span>'
     share = job.done / job.total if job.total else 0
     bar = f'<span class="bar"><i style="width:{share:.0%}"></i></span>'
     return f'<span class="subdued numbers">{bar}{escape(progress_line(job))}</span>'
 
 
 def progress_line(job: Job) -> str:
-    """`Embedding · 120 of 360 · about 0:40 left`."""
+    """`Analyzing photos · 120 of 360 · about 0:40 left`."""
     if not job.what:
-        return f"{job.name.capitalize()} starts"
-    return how_far(job.what, job.done, job.total, job.seconds_left)
+        return f"{_on_page(job.name).capitalize()}: starting"
+    return how_far(_on_page(job.what), job.done, job.total, job.seconds_left)
+
+
+def _on_page(name: str) -> str:
+    return _ON_PAGE.get(name, name)
 
 
 def sentence(text: str, kind: str = "subdued") -> str:
-    """A paragraph, or nothing for no text."""
+    """A paragraph; empty for an empty text."""
     return f'<p class="{kind}">{escape(text)}</p>' if text else ""

@@ -1,7 +1,7 @@
-"""Presses: the answers, skips and undos of all screens, as the page's outbox sends them.
+"""Presses: answers, skips and undos from all screens, as sent by the page's outbox.
 
-Each has a number, counted by its page. One that is sent twice, because its reply was lost, counts once. Presses are
-taken in order, and what they did is on the disk before `respond` returns.
+Each carries a sequence number from its page, so a retry after a lost reply is idempotent. Presses are applied in
+order, and their effects are on disk before `respond` returns.
 """
 
 import uuid
@@ -17,46 +17,45 @@ _LONGEST_LIST = 5000
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Take `presses` of `visitor`, a UUID that the page made; with `error`, a sentence, when none was taken.
+    """Apply `presses` of `visitor`, a UUID made by the page. If none was applied, `error` is a sentence.
 
-    Each press: `number`; `do` answer | skip | undo; the photo it is for as `key`, or a range as `keys`, which is
-    answered as a whole or not at all; `label` keep | cull; `queue` it was shown in. An undo of a `key` takes back the
-    last answer to that photo, null for the last of anybody; one of `keys` what `Session.undo_all` does; `of` is the
-    number of the press that it takes back, where that is known.
-    Returns `refused` (number, error) and `undone` (number, keys of what was taken back): all others count.
+    Each press: `number`; `do` answer | skip | undo; the photo's `key`, or `keys` for a range, answered atomically;
+    `label` keep | cull; the `queue` it was shown in. An undo with a `key` undoes that photo's last answer, with null
+    the last answer of anybody; with `keys` it calls `Session.undo_all`. `of`: number of the press it undoes, if known.
+    Returns `refused` (number, error) and `undone` (number, undone keys). All other presses succeeded.
     """
     taken, error = attempt(lambda: _take(session, visitor_of(request), listed(request.get("presses"))))
     return {**(taken or {}), "error": error}
 
 
 def visitor_of(request: Mapping[str, Any]) -> str:
-    """Who asks: a UUID as browsers write it. Raises `StageError` for anything else."""
+    """The visitor's UUID, in canonical form. Raises `StageError` for anything else."""
     text = request.get("visitor")
     try:
         if isinstance(text, str) and str(uuid.UUID(text)) == text:
             return text
     except ValueError:
         pass
-    raise StageError("The page did not say which one it is. Reload it.")
+    raise StageError("The request has no valid visitor id. Reload the page.")
 
 
 def listed(value: Any) -> list[Any]:
-    """A list as it was sent, empty for None. Raises `StageError` for what no page sends."""
+    """`value` if it is a list of at most 5000; empty for None. Raises `StageError` for anything else."""
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > _LONGEST_LIST:
-        raise StageError("The page sent something that is no list of photos. Reload it.")
+        raise StageError("The request has no valid list of photos. Reload the page.")
     return value
 
 
 def _take(session: Session, visitor: str, presses: list[Any]) -> dict[str, Any]:
-    """Do the presses in order. One that is refused doesn't hold up the others, except the undo of it."""
+    """Apply presses in order. A refused press blocks only its own undo."""
     refused: list[dict[str, Any]] = []
     undone: list[dict[str, Any]] = []
     for press in presses:
         number = press.get("number") if isinstance(press, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
-            raise StageError("The page sent a press without a number. Reload it.")
+            raise StageError("A press has no number. Reload the page.")
         work = partial(_undo_of_none if _is_of(press, refused) else _do, session, press)
         done, error = attempt(partial(session.once, visitor, number, work))
         if error:
@@ -71,12 +70,12 @@ def _is_of(press: Mapping[str, Any], refused: list[dict[str, Any]]) -> bool:
 
 
 def _undo_of_none(session: Session, press: Mapping[str, Any]) -> None:
-    """It would take back an older answer to the same photo."""
-    raise StageError("The answer was not taken, so there is nothing to undo.")
+    """Refuse: the undo of a refused answer would undo an older answer to the same photo."""
+    raise StageError("The answer was not saved, so there is nothing to undo.")
 
 
 def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
-    """Act; the keys of what was undone."""
+    """Apply one press; returns the keys it undid."""
     do, key, label, queue = press.get("do"), press.get("key"), str(press.get("label")), press.get("queue")
     if do == "undo":
         return _undo(session, press)
@@ -87,7 +86,7 @@ def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
     elif do == "skip":
         session.skip(str(key))
     else:
-        raise StageError(f"The page asked for {do!r}, which there is not. Reload it.")
+        raise StageError(f"Unknown request {do!r}. Reload the page.")
     return []
 
 
@@ -96,7 +95,7 @@ def _undo(session: Session, press: Mapping[str, Any]) -> list[str]:
     if "keys" in press:
         taken_back = session.undo_all(_range(press))
     elif key is None and session.visitors() > 1:
-        raise StageError("There is nothing of yours to undo here, and what came before may be somebody else's.")
+        raise StageError("You have nothing to undo here; the last answer may be somebody else's.")
     else:
         last = session.undo(None if key is None else str(key))
         taken_back = [last] if last else []
@@ -106,8 +105,8 @@ def _undo(session: Session, press: Mapping[str, Any]) -> list[str]:
 
 
 def _range(press: Mapping[str, Any]) -> list[str]:
-    """The photos of a press, each once. Raises `StageError` for anything else than a list of names."""
+    """Photo keys of a press, deduplicated. Raises `StageError` unless they are a list of names."""
     keys = press.get("keys")
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise StageError("The page named no photos. Reload it.")
+        raise StageError("The request names no photos. Reload the page.")
     return list(dict.fromkeys(keys))

@@ -1,4 +1,4 @@
-"""The Promise screen: how many keepers a cull loses at most, how often the scores are right, and whether to go on."""
+"""The Promise screen: upper bound on the keepers lost, accuracy of the scores, and whether more labels help."""
 
 from collections.abc import Sequence
 from html import escape
@@ -16,21 +16,23 @@ from .serving import Find
 from .telling import attempt
 
 TARGETS = (0.1, 0.05, 0.02, 0.01)
-"""Shares of keepers lost, for each of which it is said what is missing."""
+"""Shares of keepers lost; the table lists the checks still needed for each."""
 _WHAT = (
-    "After the first answers, one in eight photos that Label shows is a blind check: drawn at random from all that "
-    "nobody looked at, without its score, and never used to train. What you answer there says how many keepers are "
-    "among the photos that would be culled unseen. Keepers that are found are kept. It holds for this folder and for "
-    "your answers."
+    "After the first answers, one in eight photos on the Label tab is a spot check: drawn at random from the photos "
+    "nobody has looked at, shown without its score, and never used for training. Your answers estimate how many "
+    "keepers are among the photos that would be culled unseen. Any keeper found this way is kept. The result holds "
+    "for this folder and your answers."
 )
 
 
 def build(find: Find, tab: gr.Tab, timer: gr.Timer) -> None:
-    """Put the screen into the page; `tab` is where it lies."""
+    """Add the screen to the page, inside `tab`."""
     with gr.Column(elem_classes="screen"):
         with gr.Row():
-            aim = gr.Number(100 * MAX_KEEPERS_LOST, label="Lose at most this share of the keepers (%)", min_width=260)
-            threshold = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold: keep from this score on", min_width=280)
+            aim = gr.Number(100 * MAX_KEEPERS_LOST, label="Keepers you can afford to lose (%)", min_width=260)
+            threshold = gr.Slider(
+                0, 1, 0.5, step=0.01, label="Threshold: keep photos scoring at least this", min_width=280
+            )
         message = gr.HTML()
         said = gr.HTML()
         curve = gr.HTML()
@@ -52,12 +54,15 @@ def build(find: Find, tab: gr.Tab, timer: gr.Timer) -> None:
 
 
 def promise_html(session: Session, aim: float | None, threshold: float) -> str:
-    """What can be said, what it rests on, and what is missing for more. Raises `StageError`."""
+    """The bound, its evidence, and the checks still needed for tighter ones. Raises `StageError` for a bad `aim`.
+
+    `aim`: percent of keepers lost, between 0 and 100.
+    """
     if aim is None or not 0 < aim < 100:
-        raise StageError(f"A share of {aim or 0:g} % can't be aimed at; choose one between 0 and 100, such as 5.")
+        raise StageError(f"{aim or 0:g} % is not a possible share; choose one between 0 and 100, such as 5.")
     promise = session.promise(threshold, aim / 100, CONFIDENCE)
     if promise is None:
-        return sentence("Nothing can be said before there are scores: label some to keep and some to cull first.") + (
+        return sentence("Nothing to report until there are scores. First label some photos keep and some cull.") + (
             sentence(_WHAT)
         )
     first, *others = promise.report
@@ -70,25 +75,25 @@ def promise_html(session: Session, aim: float | None, threshold: float) -> str:
 
 
 def missing_html(promise: Promise) -> str:
-    """A table: for each target how many checks are missing."""
+    """Table of the checks still needed for each target."""
     rows = "".join(
         f"<tr><td>{target:.0%}</td><td>{_missing(promise.missing_for(target))}</td></tr>" for target in TARGETS
     )
     return (
         '<div class="scroll"><table class="numbers"><thead><tr><th>Keepers lost at most</th>'
-        f"<th>Checks missing</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<th>Checks still needed</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
 def curves_html(session: Session) -> str:
-    """How the bound fell with the checks, and how good the scores became: what takes a moment to work out."""
+    """The bound by checks and the learning curve. Slow, so computed only when the tab is selected."""
     promise = session.promise()
     course = course_svg(promise) if promise else ""
     return (f'<div class="curves">{course}</div>' if course else "") + curve_html(session.learning_curve())
 
 
 def course_svg(promise: Promise) -> str:
-    """How the bound fell with the checks of the cull pile."""
+    """Chart of the bound against the checks of the cull pile; empty below two points."""
     course = promise.course()
     if len(course) < 2:
         return ""
@@ -98,7 +103,7 @@ def course_svg(promise: Promise) -> str:
 
 
 def curve_html(points: Sequence[Point]) -> str:
-    """How good the scores became, and whether more labels change much."""
+    """The learning curve: accuracy on checked photos, agreement with earlier scores, and a hint whether to go on."""
     if not points:
         return ""
     measured = [point for point in points if point.right.trials]
@@ -106,18 +111,16 @@ def curve_html(points: Sequence[Point]) -> str:
     if len(measured) > 1:
         numbers = [point.labels for point in measured]
         lines = (
-            Line("Right", "firm", [100 * point.right.hits / point.right.trials for point in measured]),
+            Line("Accuracy", "firm", [100 * point.right.hits / point.right.trials for point in measured]),
             Line("95% interval", "soft", [100 * point.right.low for point in measured]),
             Line("", "soft", [100 * point.right.high for point in measured]),
         )
-        drawn = chart(
-            "Scores, as the audit measures them", "Photos right (%)", numbers, lines, None, (0, 100), "Answers"
-        )
+        drawn = chart("Accuracy on spot checks", "Correct (%)", numbers, lines, None, (0, 100), "Answers")
     agreed = [point for point in points if point.agreement is not None]
     if len(agreed) > 1:
         values = [point.agreement or 0.0 for point in agreed]
         drawn += chart(
-            "Agreement with ten answers before",
+            "Agreement with the scores ten answers earlier",
             "Cohen's kappa",
             [point.labels for point in agreed],
             (Line("Agreement", "firm", values),),

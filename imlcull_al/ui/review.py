@@ -1,7 +1,7 @@
-"""The Review screen: all photos of the stage in a grid, and where the threshold parts them.
+"""The Review screen: all photos of the stage in a grid, split into kept and culled by the threshold.
 
-The browser holds the table that `respond` gave it and draws from that; a threshold moves without a request. Names and
-addresses of the photos are sent once, scores and answers whenever the session's revision is another one.
+The browser renders from the table returned by `respond`, so moving the threshold needs no request. Photo names and
+ids are sent once; scores and labels whenever the session's revision changes.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from .serving import Find, photo_id
 from .telling import attempt
 
 STEPS = 10_000
-"""A score is sent as a whole number of these, rounded down: p_keep ≥ k / STEPS exactly where the number is ≥ k."""
+"""Scores are sent as floor(p_keep · STEPS), such that p_keep ≥ k / STEPS exactly when the integer is ≥ k."""
 _EDGES = np.arange(STEPS + 1) / STEPS
 _SCRIPTS = (
     *PAGE, "review_table.js", "review_grid.js", "review.js", "review_parting.js", "review_large.js", "review_hands.js",
@@ -28,7 +28,7 @@ _SCRIPTS = (
 
 
 def build(find: Find, timer: gr.Timer) -> None:
-    """Put the screen into the page."""
+    """Add the screen to the page."""
     screen = gr.HTML(
         value="",
         html_template=asset("review.html"),
@@ -37,35 +37,35 @@ def build(find: Find, timer: gr.Timer) -> None:
         elem_id="review-screen",
         apply_default_css=False,
     )
-    # A new value tells the script to look again; the template doesn't show it.
+    # A change of value makes the script request an update; the template doesn't display it.
     every_second(timer, find, lambda desk: desk.session.revision, None, screen)
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what was asked and return what to show as `view`; with `error`, a sentence, where that failed.
+    """Return the screen's data as `view`; on failure, `error` is a sentence.
 
-    `request`: `do` is look; `revision`, `listing` and `moments` are those that the page has, if any.
+    `request`: `do` is look; `revision`, `listing` and `moments` are the versions the page already has, if any.
     """
     if request.get("do") != "look":
-        return {"view": None, "error": "The page asked for what there is not. Reload it."}
+        return {"view": None, "error": "Unknown request. Reload the page."}
     shown, error = attempt(lambda: look(session, *(request.get(name) for name in ("revision", "listing", "moments"))))
     return {"view": shown, "error": error}
 
 
 def threshold_name(session: Session) -> str:
-    """Under what the browser's localStorage holds the threshold that was chosen here; the folder is part of it."""
+    """localStorage key of the threshold chosen for this stage; depends on the folder."""
     return f"imlcull threshold {photo_id(session, '')}"
 
 
 def look(session: Session, revision: Any = None, listing: Any = None, moments: Any = None) -> dict[str, Any]:
-    """The table as columns, in key order, or only `revision` when that is still the page's.
+    """The table as columns in key order, or only `revision` if the page is up to date.
 
-    `scores`: p_keep in steps, −1 for none; `labels`: 0 for none, 1 keep, 2 cull; `unreadable`: row → reason;
-    `advice`: why there are no scores. `photos`, sent where `listing` is not the page's: `names`, `ids`, `threshold`.
-    `sequence`, sent where `moments` is not the page's: `bursts` and `ranks` in the order of time, −1 for unknown,
-    and `brackets`, numbers of bursts whose frames are no choice.
+    `scores`: p_keep in steps, −1 for none; `labels`: 0 none, 1 keep, 2 cull; `unreadable`: row → reason; `advice`: why
+    there are no scores. `photos` (`names`, `ids`, `threshold`) is sent if `listing` changed. `sequence` is sent if
+    `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and `brackets`, burst numbers of bracketed
+    series, whose frames are not alternatives.
     """
-    now = session.revision  # before the survey: what changes meanwhile is seen at the next look
+    now = session.revision  # read before the survey, so that a change during it shows at the next look
     if revision == now:
         return {"revision": now}
     survey, reasons = session.survey(), session.unreadable()
@@ -86,30 +86,30 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
 
 
 def in_steps(p_keep: Sequence[float | None]) -> list[int]:
-    """Scores as whole numbers of 1 / `STEPS`, rounded down; −1 for None."""
+    """Scores in units of 1 / `STEPS`, rounded down; −1 for None."""
     known = np.array([-1.0 if score is None else score for score in p_keep])
-    # Not `floor(p_keep * STEPS)`: 0.29 * 10000 is 2899.9999.
+    # `floor(p_keep * STEPS)` is off by one: 0.29 * 10000 is 2899.9999.
     steps: list[int] = (np.searchsorted(_EDGES, known, side="right") - 1).tolist()
     return steps
 
 
 def advice(session: Session, survey: Sequence[Photo]) -> str:
-    """Why there are no scores; empty where there are some."""
+    """Why there are no scores; empty if there are."""
     if any(photo.p_keep is not None for photo in survey):
         return ""
     if not session.prepared:
-        return "Scores start when all photos have been embedded and both kinds have an answer."
-    return "Scores start when both kinds have an answer: a keep and a cull."
+        return "Scores start once all photos are analyzed and you have labeled a keep and a cull."
+    return "Scores start once you have labeled a keep and a cull."
 
 
 def _digest(session: Session) -> str:
-    """A short text that is another one for other photos."""
+    """Short hash of the stage folder and its listing."""
     names = "\0".join([str(session.stage.folder), *session.listing.keys])
     return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
 
 
 def _sequence(session: Session) -> dict[str, Any]:
-    """Bursts and the order of time by row."""
+    """Burst number and chronological rank per row, and the brackets."""
     known = session.moments()
     ordered = sorted(known, key=lambda key: (known[key][0], not known[key][1] < math.inf, known[key][1], key))
     rank = {key: number for number, key in enumerate(ordered)}
@@ -123,7 +123,7 @@ def _sequence(session: Session) -> dict[str, Any]:
 
 
 def _photos(session: Session, listing: str) -> dict[str, Any]:
-    """What stays as long as the stage's listing does."""
+    """Data that changes only with the listing."""
     keys = session.listing.keys
     return {
         "listing": listing,

@@ -1,20 +1,20 @@
-"""From which address a request comes, as far as that can be believed."""
+"""The trusted client address of a request."""
 
 import ipaddress
 import os
 from typing import Any
 
 _SPACE_VARIABLE = "SPACE_ID"  # set by Hugging Face
-_HOME = 64  # bits of an IPv6 address that a provider gives to one household
+_HOME = 64  # prefix length that providers assign to one household
 _LONGEST = 64
 
 
 def sender_of(request: Any) -> str:
-    """The IPv4 address of a request's sender, or the IPv6 network; text of another kind where there is neither.
+    """IPv4 address or IPv6 /64 network of the client; other text if neither can be parsed.
 
-    On a Space a request comes from Hugging Face's proxy, out of a private network. That proxy appends whom it serves to
-    X-Forwarded-For, so the last entry is the sender; those before it are what the sender claims. Elsewhere, and from
-    anybody who isn't in a private network, the header is what the sender claims, all of it.
+    On a Space, requests come from Hugging Face's proxy in a private network, which appends the client to
+    X-Forwarded-For: the last entry is the client, earlier ones are unverified. Elsewhere, or from a public address, the
+    whole header is unverified and ignored.
     """
     peer = getattr(getattr(request, "client", None), "host", None) or "unknown"
     if is_proxied() and _is_private(peer):
@@ -24,12 +24,12 @@ def sender_of(request: Any) -> str:
 
 
 def is_proxied() -> bool:
-    """Whether all requests come through the proxy of a Hugging Face Space."""
+    """Whether the server runs behind the proxy of a Hugging Face Space."""
     return bool(os.environ.get(_SPACE_VARIABLE))
 
 
 def network_of(text: str) -> str:
-    """What counts as one sender: an IPv4 address, or the /64 network of an IPv6 address."""
+    """Normalize an address to one sender: an IPv4 address, or the /64 network of an IPv6 address."""
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     if host.count(":") == 1:  # an IPv4 address with a port
         host = host.partition(":")[0]

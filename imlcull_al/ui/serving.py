@@ -1,12 +1,12 @@
-"""The routes beside the page: photos and report pictures, by name from a list, never by path.
+"""Custom routes: photos and report figures, looked up by id or listed name, never by path.
 
-    /photos/{id}/{size}     JPEG, longest side `size`; id is a hash of the photo's path
-    /photos/{id}/sharpness  PNG to lay over it, one pixel a cell (see `sharpness`); where there is none, why: 422
-    /report/{name}          a PNG of the last training
-    /act/{screen}           POST: a JSON object to a screen's `respond`, which returns one; `elsewhere` is true in what
-                            comes back instead where its `stage` or `project` is not open here
+    /photos/{id}/{size}     JPEG with longest side `size`; id is a hash of the photo's path
+    /photos/{id}/sharpness  PNG overlay, one pixel per cell (see `sharpness`); 422 with the reason if there is none
+    /report/{name}          a PNG of the last training's report
+    /act/{screen}           POST a JSON object to a screen's `respond`, which returns one. If the request's `stage` or
+                            `project` is not open, the reply has `error`, and `elsewhere` is true
 
-Knows nothing of the screens, nor of who may ask (see `guard`).
+Independent of the screens and of access control (see `guard`).
 """
 
 import hashlib
@@ -39,20 +39,20 @@ from .telling import attempt
 
 SMALL = 320
 FULL = 6000
-"""For a look at single pixels: made when it is asked for, and not kept on the disk."""
+"""For zooming to 100 %: made on demand, not cached on disk."""
 _SIZES = {str(size): size for size in (FULL, SCREEN, SMALL)}
-"""As they are written in an address: Starlette makes no number of five thousand digits, but an error."""
-_MAPS = 2000  # of sharpness, some 300 bytes each, that are kept in memory
+"""Keyed by URL text: Starlette's int converter fails on thousands of digits."""
+_MAPS = 2000  # sharpness maps cached in memory, some 300 bytes each
 _ANSWERS = 32  # threads
 Respond = Callable[[Session, Mapping[str, Any]], Mapping[str, Any]]
 Find = Callable[[Any], Desk]
-"""The desk of whoever sent a request, told by its cookies. Raises `NoWorkspace` for a visitor who has none."""
-# Private: photos must not stay in a proxy. Ten minutes, because a file may be replaced by another of its name.
+"""Maps a request to its desk by its cookies. Raises `NoWorkspace` for a visitor without a workspace."""
+# Private: proxies must not cache photos. Ten minutes: a file may be replaced by another of the same name.
 _HEADERS = {"Cache-Control": "private, max-age=600"}
 
 
 def photo_id(session: Session, key: str) -> str:
-    """What a photo is called in an address. The folder is part of it: browsers remember photos across projects."""
+    """Id of a photo in URLs. Depends on the folder, as browser caches outlive a project."""
     return _id(session.stage.path(key))
 
 
@@ -61,15 +61,15 @@ def _id(path: Path) -> str:
 
 
 def photo_url(session: Session, key: str, size: int) -> str:
-    """Where the page finds a photo."""
+    """URL of a photo, relative to the page."""
     return f"photos/{photo_id(session, key)}/{size}"
 
 
 def report_urls(session: Session) -> dict[str, str]:
-    """What each picture of the last training is called, and where the page finds it; another after each training."""
+    """Name → URL of each report figure of the last training. URLs change with every training."""
     urls = {}
     for path in sorted(_report_pictures(session.stage)):
-        with suppress(FileNotFoundError):  # replaced by that of a new training just now
+        with suppress(FileNotFoundError):  # just replaced by a new training
             urls[path.stem.replace("_", " ")] = f"report/{quote(path.name)}?{path.lstat().st_mtime_ns}"
     return urls
 
@@ -79,10 +79,10 @@ def _report_pictures(stage: Stage) -> list[Path]:
 
 
 def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of) -> list[Route]:
-    """The routes of all screens. What is read, decoded and answered for one visitor doesn't keep others waiting."""
+    """The routes of all screens, with separate fair thread pools for answers, previews and large views."""
     answers = Fairly(whose, _ANSWERS, each=_ANSWERS // 4)
     previews = Fairly(whose, threads())
-    large_views = Fairly(whose, 2)  # each takes a few hundred megabytes while it is decoded
+    large_views = Fairly(whose, 2)  # each takes a few hundred megabytes to decode
 
     @lru_cache(maxsize=4)
     def by_id(folder: Path, listing: tuple[str, ...]) -> dict[str, str]:
@@ -107,14 +107,14 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
             return None
 
     def asked_for(request: Request) -> tuple[Session, str] | None:
-        """Whose photo a request names, and its key; None for none, and for a link out of the stage."""
+        """Session and key of the requested photo; None if unknown, or a link out of the stage."""
         session = session_of(request)
         keys = by_id(session.stage.folder, session.listing.keys) if session else {}
         key = keys.get(request.path_params["id"])
         return (session, key) if session and key and _is_inside(session.stage, key) else None
 
     def ready(request: Request, size: int | None) -> tuple[Session, str, bytes | None] | None:
-        """What a request names, as `asked_for`, and its preview, if that is there already."""
+        """Session and key as in `asked_for`, and the preview if cached."""
         found = asked_for(request) if size else None
         if found is None:
             return None
@@ -125,7 +125,7 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
         size = _SIZES.get(request.path_params["size"])
         found = await answers.do(request, lambda: ready(request, size))
         if found is None or size is None:
-            return PlainTextResponse("There is no such photo.", 404)
+            return PlainTextResponse("No such photo.", 404)
         session, key, jpeg = found
         if jpeg is None:
             decoding = large_views if size == FULL else previews
@@ -135,7 +135,7 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
     async def sharpness(request: Request) -> Response:
         found = await answers.do(request, lambda: asked_for(request))
         if found is None:
-            return PlainTextResponse("There is no such photo.", 404)
+            return PlainTextResponse("No such photo.", 404)
         path = found[0].stage.path(found[1])
         looked = partial(attempt, lambda: sharpness_of(path, photos.stat_of(path)))
         picture, error = await large_views.do(request, looked) or (None, "")
@@ -149,17 +149,17 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
         path = {path.name: path for path in pictures}.get(request.path_params["name"])
         try:
             picture = read_own(path) if path else None
-        except OSError:  # it went, or became a link, just now
+        except OSError:  # just deleted, or replaced by a link
             picture = None
         if picture is None:
-            return PlainTextResponse("There is no such picture.", 404)
+            return PlainTextResponse("No such picture.", 404)
         return Response(picture, media_type="image/png", headers=_HEADERS)
 
     async def act(request: Request) -> Response:
         respond = screens.get(request.path_params["screen"])
         if respond is None:
-            return PlainTextResponse("There is no such screen.", 404)
-        # Only this type: a form of another site can't send it.
+            return PlainTextResponse("No such screen.", 404)
+        # CSRF protection: a form on another site can't send this content type.
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return PlainTextResponse("Send a JSON object.", 415)
         try:
@@ -187,29 +187,29 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
 
 
 def _project_id(desk: Desk) -> str:
-    """A text that is another one for another project: a page may outlive the server of its own."""
+    """Hash of the project folder: a page may outlive its server, and another project be served at the same URL."""
     return _id(desk.session.stage.project)
 
 
 def _session_at(desk: Desk, asked: Mapping[str, Any]) -> Session:
-    """The session of the `stage` and the `project` that a page shows. Raises `StageError` where it isn't open here."""
+    """The session of the page's `stage` and `project`. Raises `StageError` if it is not open here."""
     if asked.get("project") not in (None, _project_id(desk)):
-        raise StageError("The page shows another project than the one that is open here. Reload it.")
+        raise StageError("This page shows another project than the one now open. Reload it.")
     return desk.at(asked.get("stage"))
 
 
 def _sendable(text: str) -> str:
-    """`text` without what UTF-8 has no bytes for: of a name that is no text."""
+    """`text` with lone surrogates, from undecodable file names, replaced."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _is_inside(stage: Stage, key: str) -> bool:
-    """Whether a photo still lies in the stage; it may have become a link since it was listed."""
+    """Whether the path still resolves into the stage; it may have become a link since listing."""
     return stage.path(key).resolve().is_relative_to(stage.folder.resolve())
 
 
 def placeholder(reason: str, size: int) -> bytes:
-    """What stands in for a photo that can't be read: its reason on grey."""
+    """JPEG shown for an unreadable photo: the reason on gray."""
     width, height = size, size * 2 // 3
     image = Image.new("RGB", (width, height), "#8c8c8c")
     font = ImageFont.load_default(size=max(width // 26, 13))

@@ -1,8 +1,8 @@
-"""Whose a session of Gradio's is, and how much of Gradio one caller may keep busy.
+"""Ownership and quotas of Gradio sessions and calls.
 
-Gradio knows sessions and calls by names that a page makes up, or is told, and whoever says such a name reads its
-stream. Here it belongs to whom it came from first: `owner`, the secret of a browser, or of what has none, its payer.
-What is counted is counted by `payer`: a workspace, or an address.
+Gradio identifies sessions and calls by client-chosen or server-issued names, and anybody who knows a name can read its
+stream. Here the first user of a name owns it: `owner` is the browser's secret cookie or, without one, the payer. Quotas
+are per `payer`: a workspace or an address.
 """
 
 from collections import Counter, OrderedDict
@@ -11,37 +11,36 @@ from contextlib import contextmanager
 from typing import Any
 
 MOST = 64
-"""Calls of one caller that wait, run, or came to something that nobody has read; and as many open streams, of which a
-tab has two."""
+"""Most calls per payer that wait, run or have unread results; also most open streams (a tab has two)."""
 STRANGERS = 16
-"""The same of a visitor of a public page who has no photos there."""
+"""The same for a visitor of a public page without a workspace."""
 CALLS_IN_ALL = 256
 AT_ONCE = 32
-"""Calls that run; they have threads of their own, so that photos and answers don't wait for them."""
+"""Most concurrent calls. They have their own threads, so that photos and answers don't wait for them."""
 SESSIONS = 256
-"""Pages of which Gradio remembers the state; who was away longest finds a fresh one."""
-_NAMES = 500  # of one caller
+"""Most pages whose state Gradio keeps; least recently used ones are evicted and start afresh."""
+_NAMES = 500  # per payer
 _CALLERS = 1_000
 _LONGEST_NAME = 100
 
 
 class Streams:
-    """Names and their owners, in bounded memory; all of it in the server's event loop."""
+    """Names and their owners, in bounded memory. Not thread-safe: use only in the server's event loop."""
 
     def __init__(self, queue: Any) -> None:
-        """`queue`: Gradio's, of the page."""
+        """`queue`: the page's Gradio queue."""
         self._queue = queue
         self._owners: OrderedDict[str, OrderedDict[str, str]] = OrderedDict()  # payer → name → owner
         self._payers: dict[str, str] = {}  # name → payer
         self._open: Counter[tuple[str, str]] = Counter()
 
     def owns(self, name: str, owner: str) -> bool:
-        """Whether a name is theirs."""
+        """Whether `owner` owns a name."""
         payer = self._payers.get(name)
         return payer is not None and self._owners[payer].get(name) == owner
 
     def claim(self, name: str, owner: str, payer: str) -> bool:
-        """Whether a name is theirs from now on. It is not where it is another's."""
+        """Claim a name; False if somebody else owns it or it is too long."""
         if len(name) > _LONGEST_NAME or (name in self._payers and not self.owns(name, owner)):
             return False
         self._drop(name)
@@ -57,7 +56,7 @@ class Streams:
 
     @contextmanager
     def one(self, kind: str, payer: str, most: int) -> Iterator[bool]:
-        """Count one more call or stream for as long as this lasts; False where that would be too many."""
+        """Count one call or stream while the context is open; yields False at the limit."""
         free = most - self._open[kind, payer]
         if kind == "call":
             free -= self._waiting(payer, free)
@@ -73,7 +72,7 @@ class Streams:
                 del self._open[kind, payer]
 
     def _waiting(self, payer: str, room: int) -> int:
-        """Calls of theirs that wait or run. Where `room` is too small, results that nobody reads are thrown away."""
+        """Calls of a payer that wait, run or have unread results. Discards unread results if `room` is too small."""
         pending = self._queue.pending_event_ids_session
         held = {name: len(pending[name]) for name in self._owners.get(payer, ()) if name in pending}
         for name in [name for name in held if not self._is_busy(name)] if sum(held.values()) >= room else ():
@@ -83,7 +82,7 @@ class Streams:
         return sum(held.values())
 
     def _is_busy(self, name: str) -> bool:
-        """Whether a session has calls that wait or run, and not only results."""
+        """Whether a session has waiting or running calls, not only results."""
         return any(each in self._queue.event_ids_to_events for each in self._queue.pending_event_ids_session[name])
 
     def _forget(self, name: str) -> None:
@@ -98,6 +97,6 @@ class Streams:
                 del self._owners[payer]
 
     def _let_go(self, name: str) -> None:
-        """What Gradio itself does when a stream breaks off."""
+        """Clean up as Gradio does when a stream disconnects."""
         self._queue.pending_messages_per_session.pop(name, None)
         self._queue.pending_event_ids_session.pop(name, None)

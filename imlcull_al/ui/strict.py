@@ -1,7 +1,7 @@
-"""Requests as a browser can mean them: what it can't is refused before anything is done, with a sentence.
+"""Strict JSON: reject requests that no browser sends before acting on them.
 
-Python's parser takes more than JavaScript writes (NaN, numbers of any length, halves of characters), and what comes of
-that fails far from where it came in. What goes out can always be sent. Knows nothing of screens.
+Python's parser accepts more than JavaScript produces (NaN, arbitrarily large integers, lone surrogates), which would
+fail far from the input. Replies are always encodable. Independent of the screens.
 """
 
 import json
@@ -18,15 +18,15 @@ from ..errors import in_words
 
 log = logging.getLogger(__name__)
 LONGEST = 4_000_000
-"""Bytes of a request; a range of 10,000 long names fits."""
+"""Most bytes of a request; enough for a range of 10,000 long names."""
 _LARGEST_NUMBER = 2**53 - 1
 _ROUTES = "/gradio_api/"
-NONSENSE = "This request makes no sense here. Reload the page."
+NONSENSE = "Invalid request. Reload the page."
 
 
 def parsed(body: bytes) -> Any:
-    """What was sent. Raises `ValueError` for what no browser sends: other numbers than it can hold, halves of
-    characters, nesting without end.
+    """Parse a JSON body. Raises `ValueError` for numbers that JavaScript can't represent, lone surrogates and excessive
+    nesting.
     """
     try:
         sent = json.loads(body.decode(), parse_constant=_whole, parse_int=_whole, parse_float=_finite)
@@ -37,12 +37,12 @@ def parsed(body: bytes) -> Any:
 
 
 def rendered(reply: Mapping[str, Any]) -> Response:
-    """A reply as JSON in ASCII, which holds halves of characters too, as a name that is no text has them."""
+    """A JSON response in ASCII, which can escape lone surrogates from undecodable file names."""
     return Response(json.dumps(reply, allow_nan=False), media_type="application/json")
 
 
 async def received(receive: Receive) -> bytes:
-    """The body of a request; nothing when it is longer than any page would send."""
+    """Read a request body; empty if it exceeds `LONGEST` or the client disconnects."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -54,33 +54,29 @@ async def received(receive: Receive) -> bytes:
 
 
 class Page(gr.Blocks):
-    """A page whose functions are called as they were written, or answer with a sentence: where the values don't fit,
-    Gradio would print a traceback.
-    """
+    """A page that reports invalid arguments as an error message; Gradio would print a traceback."""
 
     async def process_api(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """Call a function."""
+        """Call an event handler."""
         try:
             return await super().process_api(*arguments, **named)
         except gr.Error as error:
             error.print_exception = False
             raise
         except Exception as error:
-            log.warning("Gradio refused the values of a request: %s", in_words(error))
+            log.warning("Gradio rejected the arguments of a request: %s", in_words(error))
             raise gr.Error(NONSENSE, print_exception=False) from error
 
 
 class StrictJSON:
-    """Middleware before Gradio's own routes: what they are sent is parsed here first, and an error that a request led
-    them into is answered by a sentence.
-    """
+    """Middleware for Gradio's own routes: validates JSON bodies, and turns exceptions into 400 responses."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """`app`: what comes after it."""
+        """`app`: the wrapped ASGI app."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let `app` do so."""
+        """Validate a POST to a Gradio route; pass everything else through."""
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(_ROUTES):
             return await self._app(scope, receive, send)
         body, is_answered = await received(receive), False
@@ -93,7 +89,7 @@ class StrictJSON:
         async def noted(message: Message) -> None:
             nonlocal is_answered
             is_answered = True
-            # Gradio answers with 500 where a function refused its arguments; here that is no defect of the server.
+            # Gradio replies 500 if a function rejects its arguments; that is a client error.
             await send({**message, "status": 400} if message.get("status") == 500 else message)
 
         try:
@@ -105,12 +101,12 @@ class StrictJSON:
         except Exception as error:
             if is_answered:
                 raise
-            log.warning("Gradio refused a request: %s", type(error).__name__)
+            log.warning("Gradio rejected a request: %s", type(error).__name__)
             await PlainTextResponse(NONSENSE, 400)(scope, receive, send)
 
 
 def _whole(text: str) -> int:
-    number = int(text)  # refuses NaN and Infinity
+    number = int(text)  # raises ValueError for NaN and Infinity
     if abs(number) > _LARGEST_NUMBER:
         raise ValueError("a number that a browser can't hold")
     return number

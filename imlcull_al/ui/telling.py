@@ -1,4 +1,4 @@
-"""The one place where the page turns an error into a sentence."""
+"""Turns errors into sentences, in one place for the whole page."""
 
 import logging
 from collections.abc import Callable
@@ -12,11 +12,11 @@ Result = TypeVar("Result")
 
 
 def attempt(work: Callable[[], Result]) -> tuple[Result | None, str]:
-    """What `work()` returns and no sentence, or None and the sentence of its error; a defect is logged too."""
+    """Run `work()`: its result and "", or None and the error as a sentence. Unexpected errors are logged."""
     try:
         return work(), ""
     except ImlcullError as error:
         return None, str(error)
-    except Exception as error:  # Gradio would show a red box without words
-        log.exception("A page asked for something that failed")
+    except Exception as error:  # Gradio would show an empty error box
+        log.exception("A request from the page failed")
         return None, defect(error)

@@ -1,6 +1,6 @@
-"""The Train screen: cost, options, start and stop, the epochs as they come, and the report of the last training.
+"""The Train screen: cost, options, start and stop, live epochs, and the report of the last training.
 
-What a training did is in the notes of its job, one `Lap` an epoch.
+The history of a training is in the notes of its job, one `Lap` per epoch.
 """
 
 import statistics
@@ -23,31 +23,31 @@ from .look import Ended, ended, every_second, on_press, sentence, until_answers_
 from .serving import Find, report_urls
 
 _ALL_AS_ZERO = {name for name, default in asdict(Options()).items() if default is None}
-"""Options whose None, all, is 0 on the screen: a page sends 0 for an empty field."""
+"""Options whose None ("all") is shown as 0: the page sends 0 for an empty field."""
 _STEPS = {"learning_rate": 0.00001, "validation_split": 0.05}
 _MEANINGS = {
     "epochs": "Passes over the photos, at most",
-    "batch_size": "Photos in a step",
+    "batch_size": "Photos per step",
     "learning_rate": "Adam's step size",
-    "patience": "Epochs to wait for a better one",
-    "validation_split": "Share of the labels set apart",
-    "seed": "The same seed, the same training",
-    "train_blocks": "The last ones only, faster; 0 for all",
+    "patience": "Epochs without improvement before stopping",
+    "validation_split": "Share of the labels held out",
+    "seed": "Same seed, same result",
+    "train_blocks": "Train only the last blocks, faster; 0 for all",
 }
 REPORT = {
-    "curves": "Loss and accuracy by epoch. The epoch with the best validation accuracy is the model; where the two "
-    "losses part, it only learned your labels by heart.",
-    "confusion matrix": "How often the model agreed with you on validation photos, and which way it erred.",
-    "reliability": "How many of the photos with a score you kept. On the diagonal a score means what it says.",
-    "mistakes lost keepers": "What you kept and the model would cull, the worst first. Look here before you trust it.",
-    "mistakes kept culls": "What you culled and the model would keep, the worst first. These cost disk, not photos.",
-    "sharpness": "Where the first of these mistakes are sharp, to tell a miss of the camera from a matter of taste.",
+    "curves": "Loss and accuracy by epoch. The model of the epoch with the best validation accuracy is saved. "
+    "Where the two losses diverge, the model is overfitting: it memorizes your labels.",
+    "confusion matrix": "How often the model agreed with you on the validation photos, and which errors it made.",
+    "reliability": "Share of photos you kept, by score. On the diagonal, scores are accurate probabilities.",
+    "mistakes lost keepers": "Photos you kept but the model would cull, worst first. Check these before you trust it.",
+    "mistakes kept culls": "Photos you culled but the model would keep, worst first. They only cost disk space.",
+    "sharpness": "Sharpness maps of the worst mistakes, to tell missed focus from a matter of taste.",
 }
-"""The pictures in the order of the page, and what each shows."""
+"""Report figures in page order, with their captions."""
 
 
 def build(find: Find, timer: gr.Timer) -> None:
-    """Put the screen into the page."""
+    """Add the screen to the page."""
     with gr.Column(elem_classes="screen"):
         price = gr.HTML()
         with gr.Row():
@@ -94,7 +94,7 @@ def build(find: Find, timer: gr.Timer) -> None:
 
 
 def options(values: tuple[float | None, ...]) -> Options:
-    """The fields of the screen as options. Raises `TrainingError` for an empty one that may not be."""
+    """The screen's fields as `Options`. Raises `TrainingError` for an empty required field."""
     named = dict(zip((field.name for field in fields(Options)), values, strict=True))
     for name in _ALL_AS_ZERO:
         named[name] = named[name] or None
@@ -104,33 +104,33 @@ def options(values: tuple[float | None, ...]) -> Options:
 
 
 def pace(job: Job | None) -> float | None:
-    """Seconds per epoch of a training, running or ended; None while no epoch is done. The start is no epoch."""
+    """Median seconds per epoch of a running or finished training; None before the first. Epoch 0 doesn't count."""
     measured = [lap.seconds for lap in job.notes if lap.epoch.epoch > 0] if job else []
     return statistics.median(measured) if measured else None
 
 
 def cost(counts: Counts, seconds: float | None, epochs: float | None) -> str:
-    """What a training takes: photos, seconds per epoch once that was measured, and how long `epochs` of them are."""
+    """Cost of a training: photos, measured seconds per epoch, and the longest that `epochs` epochs take."""
     photos = counts.keep + counts.cull
     labeled = f"{photos} labeled photo{'' if photos == 1 else 's'} ({counts.keep} keep, {counts.cull} cull)"
     if seconds is None:
-        return f"{labeled}. Seconds per epoch: unknown until the first epoch is done."
+        return f"{labeled}. Time per epoch: unknown until the first epoch is done."
     whole = isinstance(epochs, int | float) and 1 <= epochs < float("inf")
-    most = f"; {epochs:.0f} epochs take {minutes(seconds * epochs)} at the longest" if whole and epochs else ""
+    most = f"; {epochs:.0f} epochs take at most {minutes(seconds * epochs)}" if whole and epochs else ""
     return f"{labeled}. An epoch took {seconds:.2g} s{most}."
 
 
 def offer_again(session: Session, lost: Interrupted | None) -> str:
-    """The sentence about a training that was killed; empty for none."""
+    """The offer to restart a killed training; empty if there is none."""
     if lost is None:
         return ""
     when = f"after epoch {lost.epochs}" if lost.epochs else "before its first epoch was done"
     kept = "its best epoch is saved" if lost.saved else "no model was changed"
-    return f"The training of {session.stage.name} was interrupted {when}; {kept}. Start it again with its own options."
+    return f"Training on {session.stage.name} was interrupted {when}; {kept}. You can restart it with its options."
 
 
 def training_html(session: Session, job: Job | None) -> str:
-    """The course of the training, running or ended; nothing before the first."""
+    """Status and epochs of the running or last training; empty before the first."""
     if job is None:
         return ""
     words = sentence(job.error, "failed")
@@ -142,19 +142,19 @@ def training_html(session: Session, job: Job | None) -> str:
 
 
 def standing(job: Job) -> str:
-    """Where a running training is, and what a stop would keep."""
+    """Status of a running training, and what stopping it would keep."""
     saved = [lap.epoch for lap in job.notes if lap.best and lap.epoch.epoch > 0]
     if job.stopping:
         return "Stopping after this step."
     if not job.notes:
         return "Reading the photos."
     if not saved:
-        return "No epoch was better than the start so far; a stop would change no model."
-    return f"Epoch {saved[-1].epoch} is the best so far, {saved[-1].val_accuracy:.1%}; a stop keeps it."
+        return "No epoch has beaten the starting model yet; stopping now changes nothing."
+    return f"Epoch {saved[-1].epoch} is the best so far, {saved[-1].val_accuracy:.1%}; stopping keeps it."
 
 
 def epochs_html(laps: Sequence[Lap]) -> str:
-    """The curves, and behind them a table of the epochs, the latest first; epoch 0 is the start."""
+    """The curves, then a collapsed table of the epochs, latest first; epoch 0 is the starting model."""
     saved = [lap.epoch.epoch for lap in laps if lap.best and lap.epoch.epoch > 0]
     rows = "".join(
         f"<tr><td>{epoch.epoch or 'Start'}</td><td>{epoch.train_loss:.4f}</td><td>{epoch.val_loss:.4f}</td>"
@@ -173,7 +173,7 @@ def epochs_html(laps: Sequence[Lap]) -> str:
 
 
 def report_html(session: Session) -> str:
-    """The pictures of the last training with a sentence each, if there was one."""
+    """Captioned figures of the last training's report; empty if there is none."""
     urls = report_urls(session)
     figures = "".join(_figure(name, urls[name], words) for name, words in REPORT.items() if name in urls)
     return f'<h2>Report of the last training</h2><div class="report">{figures}</div>' if figures else ""

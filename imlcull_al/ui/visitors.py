@@ -1,15 +1,15 @@
-"""The Photos screen of a public page: every visitor sends photos, works in a workspace of their own, and takes it home.
+"""The Photos screen of a public page: visitors upload photos, work in their own workspace, and download the result.
 
-    POST   /upload?name=IMG_1.jpg     one photo or zip as the body; the first that can be decoded makes the workspace
-           &into=mine                 only into the workspace that is there
-    GET    /workspace                 what is in it
-    POST   /workspace/open            start with what was sent
+    POST   /upload?name=IMG_1.jpg     one photo or zip as the body; the first decodable photo creates the workspace
+           &into=mine                 only into an existing workspace
+    GET    /workspace                 number and size of its files
+    POST   /workspace/open            start analyzing the uploads
     DELETE /workspace                 delete it now
     GET    /workspace.zip             kept photos, labels and model
 
-A cookie that no script can read holds the token. One whose workspace was deleted, or expired, is taken back with a
-sentence, and what is sent with it is refused: a page that still shows the old photos must not begin anew unasked.
-Locally none of this is there.
+The token is in an HttpOnly cookie. A token whose workspace expired or was deleted is revoked with a message and its
+uploads are refused: a page that still shows the old photos must not silently start a new workspace.
+Absent on a local page.
 """
 
 import asyncio
@@ -38,24 +38,24 @@ from .telling import attempt
 COOKIE = "imlcull_workspace"
 PATHS = ("/upload", "/workspace", "/workspace/open", "/workspace.zip")
 UPLOADS = ("/upload",)
-"""Those of them that count their own body and put it on the disk as it comes."""
+"""Paths that limit their own body size and stream it to disk."""
 _AT_ONCE = 4
-"""Files that are unpacked and looked at at a time, one of each sender."""
+"""Files unpacked and checked concurrently, at most one per sender."""
 _PATIENCE = 30.0
 _LEAST = 64 << 10
-"""So many bytes have to come within so many seconds; a slow telephone sends ten times as many."""
+"""Minimum upload rate: `_LEAST` bytes per `_PATIENCE` seconds. A slow phone sends ten times that."""
 _SCRIPTS = ("visitors.js",)
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def build(workspaces: Workspaces) -> None:
-    """Put the screen into the page."""
+    """Add the screen to the page."""
     limits = workspaces.limits
     words = (
-        f"JPEG, PNG, WebP, TIFF and the like, RAW and XMP beside them, or zip archives of these. "
-        f"Up to {limits.files:,} files and {megabytes(limits.total)} in all, {megabytes(limits.photo)} each. "
-        f"Nobody else sees them; they are deleted {SECONDS / 3600:.0f} hours after your last visit, "
-        "sooner when many people are here."
+        f"JPEG, PNG, WebP, TIFF and similar, with their RAW and XMP files, or zip archives of these. "
+        f"Up to {limits.files:,} files and {megabytes(limits.total)} in total, {megabytes(limits.photo)} each. "
+        f"Nobody else can see them. They are deleted {SECONDS / 3600:.0f} hours after your last visit, "
+        "or sooner when the server is busy."
     )
     gr.HTML(
         value="",
@@ -73,12 +73,12 @@ def build(workspaces: Workspaces) -> None:
 
 
 def finder(workspaces: Workspaces) -> Callable[[Any], Desk]:
-    """The desk of whoever sent a request."""
+    """Return the function that maps a request to its workspace's desk."""
     return lambda request: workspaces.find(_token(request)).desk
 
 
 def whose(workspaces: Workspaces) -> Whose:
-    """Which visitor sent a request: that of the workspace, or anybody at the address who has none."""
+    """Return the function that names a request's visitor: by workspace, or by address without one."""
 
     def visitor(request: Any) -> str:
         name = workspaces.name_of(_token(request))
@@ -88,7 +88,7 @@ def whose(workspaces: Workspaces) -> Whose:
 
 
 def knower(workspaces: Workspaces) -> Callable[[Any], str | None]:
-    """The workspace of whoever sent a request, by a name that gives no token away; None for none."""
+    """Return the function that names a request's workspace without revealing its token; None without one."""
     return lambda request: workspaces.name_of(_token(request))
 
 
@@ -98,7 +98,7 @@ def routes(workspaces: Workspaces) -> list[Route]:
     answers, adding = Fairly(whose(workspaces), 16, each=4), Fairly(sender_of, _AT_ONCE, each=1)
 
     async def upload(request: Request) -> Response:
-        # A form of another site can't send this type.
+        # CSRF protection: a form on another site can't send this content type.
         if request.headers.get("content-type", "") != "application/octet-stream":
             return PlainTextResponse("Send a photo or a zip as application/octet-stream.", 415)
         had, sender = _token(request), sender_of(request)
@@ -127,7 +127,7 @@ def routes(workspaces: Workspaces) -> list[Route]:
         state, error = attempt(lambda: _state(workspaces.find(token)))
         response = JSONResponse({**(state or {}), "error": error}, headers=_PRIVATE)
         if state:
-            _remember(request, response, token)  # the cookie must not end before the workspace
+            _remember(request, response, token)  # the cookie must not expire before the workspace
         elif token and not workspaces.has(token):
             _remember(request, response, "", 0)
         return response
@@ -165,12 +165,12 @@ def routes(workspaces: Workspaces) -> list[Route]:
 
 
 def _most(name: str, limits: Limits) -> int:
-    """Bytes that a file of this name may have."""
+    """Size limit in bytes for a file of this name."""
     return limits.total if photo_suffix(name) == ARCHIVE_SUFFIX else limits.photo
 
 
 async def _received(request: Request, arrival: Arrival, most: int, name: str) -> str:
-    """Write the body to a file, no more of it than may come; a sentence where it doesn't come whole."""
+    """Stream the body to a file, at most `most` bytes. Returns an error sentence; empty if it arrived whole."""
     too_large, size = f"{name[:80]} is larger than {megabytes(most)}. Leave it out.", 0
     if _announced(request) > most:
         return too_large
@@ -183,14 +183,14 @@ async def _received(request: Request, arrival: Arrival, most: int, name: str) ->
             if error:
                 return error
     except ClientDisconnect:
-        return "The connection broke off."
+        return "The connection was lost."
     except TimeoutError:
-        return "Too little came for too long. Try again over a better connection."
+        return "The upload was too slow. Try again over a better connection."
     return ""
 
 
 async def _steady(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces of a body. Raises `TimeoutError` where fewer than `_LEAST` bytes come within `_PATIENCE` seconds."""
+    """Chunks of a body. Raises `TimeoutError` if fewer than `_LEAST` bytes arrive within `_PATIENCE` seconds."""
     clock, came = asyncio.get_running_loop().time, _LEAST
     while True:
         if came >= _LEAST:
@@ -205,20 +205,20 @@ async def _steady(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _announced(request: Request) -> int:
-    """Bytes that the body will have, as its sender says; 0 for one that doesn't say."""
+    """Body size from Content-Length; 0 without one."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
 def _open(workspace: Workspace) -> None:
-    """Have new photos looked at; a training or cull that runs is followed by that anyway."""
+    """Embed new photos. No-op during a training or cull, which is followed by embedding anyway."""
     job = workspace.desk.jobs.state()
     if job is None or not job.running or job.name == EMBEDDING:
         workspace.desk.embed()
 
 
 def _state(workspace: Workspace) -> dict[str, Any]:
-    """How much is in a workspace, and whether a cull has been made."""
+    """Number and bytes of files in a workspace, and whether a cull was made."""
     size, files = usage(workspace.stage.folder)
     return {"files": files, "bytes": size, "culled": workspace.latest.manifest.exists()}
 
@@ -229,6 +229,6 @@ def _token(request: Any) -> str:
 
 
 def _remember(request: Request, response: Response, token: str, seconds: float = SECONDS) -> None:
-    """Give the visitor the token."""
+    """Set the token cookie; `seconds` 0 deletes it."""
     kept = f"Path=/; Max-Age={seconds:.0f}; {cookie_policy(request)}"
     response.headers.append("Set-Cookie", f"{COOKIE}={token}; {kept}")

@@ -1,11 +1,11 @@
-"""HTML, style and script of the screens, as files that a browser's tools understand."""
+"""HTML, CSS and JavaScript of the screens, as separate files."""
 
 from importlib.resources import files
 
 PAGE = ("act.js", "outbox.js", "keys.js", "page.js")
-"""What every screen that talks to the server itself begins with; all screens of a page share what it makes."""
+"""Scripts that start every screen with its own JavaScript; the objects they create are shared by the whole page."""
 
 
 def asset(name: str) -> str:
-    """The text of a file beside this one."""
+    """Text of an asset file."""
     return (files(__name__) / name).read_text(encoding="utf-8")

@@ -1,10 +1,10 @@
-// Ask a screen's `respond` on the server; the reply is an object whose `error` is a sentence or empty. Rejects while the
-// server is away, with `status` where something answered in its place.
-// Every request says which stage of which project it is about, and an answer goes there, even when the work has gone on
-// to another one meanwhile: then the page starts afresh, once nothing is on its way any more (`isIdle`).
+// Call a screen's `respond` on the server. The reply is an object whose `error` is a sentence or empty. Rejects while the
+// server is unreachable, with `status` if there was an HTTP response.
+// Every request names its stage and project, so an answer always reaches the right one, even after the server moved on to
+// another stage. In that case the page reloads as soon as nothing is in flight (`isIdle`).
 function makeAct(isIdle) {
-  const PATIENCE = 30000; // milliseconds; a connection that broke without a word never answers
-  const here = {};        // stage and project of this page, as the first reply named them
+  const PATIENCE = 30000; // milliseconds; a connection that dropped silently never responds
+  const here = {};        // stage and project of this page, from the first reply
   let open = 0, isStale = false;
 
   async function act(screen, request) {

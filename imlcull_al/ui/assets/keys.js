@@ -1,12 +1,12 @@
-// Which keys and clicks are meant for the photo: one rule for all screens.
-// A hand on the photo, or on nothing, means the photo with every key. On a button or a slider, which take arrows, Space
-// and Enter for themselves, it means the photo with letters. In a field, a menu or a dialog it never does.
+// Which keys and clicks are shortcuts for the photo: one rule for all screens.
+// With focus on the photo or nowhere, all keys are. On a button or slider, which use arrows, Space and Enter themselves,
+// only other keys are. In a text field, menu or dialog, none are.
 const FOR_CONTROLS = [' ', 'enter', 'tab', 'home', 'end', 'pageup', 'pagedown', 'arrowleft', 'arrowright', 'arrowup', 'arrowdown'];
 const ROLES = ['dialog', 'alertdialog', 'menu', 'menubar', 'listbox', 'combobox', 'textbox', 'searchbox', 'spinbutton', 'tree', 'grid'];
 const FIELDS = ['input:not([type=button], [type=submit], [type=checkbox], [type=radio], [type=range])', 'textarea', 'select',
   '[contenteditable]:not([contenteditable=false])', 'dialog', '[data-keys=own]', ...ROLES.map((role) => `[role=${role}]`)].join();
 
-// Where the hand is: `photo`, `control` or `field`. `target`: what has the focus; `photo`: the element that shows it.
+// Classify the focused element `target` as `photo`, `control` or `field`. `photo`: the element that shows the photo.
 function handIsOn(target, photo) {
   const on = target.closest ? target : document.body, field = on.closest(FIELDS);
   const dialog = document.querySelector('dialog:modal, [aria-modal=true]');
@@ -14,7 +14,7 @@ function handIsOn(target, photo) {
   return [document.body, document.documentElement, photo].includes(on) ? 'photo' : 'control';
 }
 
-// Not a shortcut of the browser's, and not a part of a character that is being composed.
+// Neither a browser shortcut nor part of IME composition.
 function isPlain(event) {
   const isComposed = event.isComposing || event.keyCode === 229;
   return !isComposed && !event.ctrlKey && !event.metaKey && !event.altKey && !event.getModifierState('AltGraph');
@@ -26,18 +26,18 @@ function isForPhoto(event, photo) {
   return hand === 'photo' || (hand === 'control' && !FOR_CONTROLS.includes(event.key.toLowerCase()));
 }
 
-// The second click of a double click, or the second tap of a double tap. `before`: the click before it, if any.
+// Whether `click` is the second of a double click or double tap. `before`: the previous click, if any.
 function isSecond(click, before) {
   if (click.detail > 1) return true;
-  if (!click.detail || !before) return false; // no detail: by a key
+  if (!click.detail || !before) return false; // detail 0: triggered by a key
   const apart = Math.hypot(click.clientX - before.clientX, click.clientY - before.clientY);
   return click.timeStamp - before.timeStamp < 350 && apart < 30;
 }
 
-// Follows all keys and clicks of the page. Asked while one is handled: `isHeld()`, whether its key was down already,
-// wherever that began; `isSecond()`, whether it is the second click of two.
+// Tracks all keys and clicks of the page. Inside an event handler, `isHeld()` tells whether the key was already down,
+// even if it went down elsewhere, and `isSecond()` whether the click is the second of a double click.
 function makeHands() {
-  const HELD = 1000; // milliseconds between two events of a key that is held, at most; a menu may swallow its end
+  const HELD = 1000; // ms: longest gap between repeats of a held key; needed because a menu may swallow keyup
   const down = new Map(); // code → time
   let held = false, second = false, before = null;
   document.addEventListener('keydown', (event) => {

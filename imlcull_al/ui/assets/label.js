@@ -1,29 +1,28 @@
-// The Label screen in the browser. `element` is its HTML; `act` (act.js) asks label.respond, and answers go into the
-// `outbox` (outbox.js).
+// The Label screen. `element` is its HTML; `act` (act.js) calls label.respond; answers go into the `outbox` (outbox.js).
 const find = (name) => element.querySelector('.' + name);
 const say = (name, text) => { if (find(name).textContent !== (text || '')) find(name).textContent = text || ''; };
 const KEYS = { k: 'keep', p: 'keep', arrowright: 'keep', c: 'cull', x: 'cull', arrowleft: 'cull' };
 const ACTIONS = { u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
-const COMMITTED = 8;   // photos of the last reply that stay next, whatever the new order: they are decoded
-const AHEAD = 12, BEHIND = 6; // decoded photos
-const REST = 250;      // milliseconds that a photo is looked at before what is beside it is asked for
+const COMMITTED = 8;   // upcoming photos that keep their place when the order changes: they are decoded already
+const AHEAD = 12, BEHIND = 6; // photos kept decoded
+const REST = 250;      // milliseconds a photo stays on screen before its details are fetched
 const SWIPE = 70;      // pixels
 const stage = find('stage'), choice = find('queue select'), searching = find('search input'), help = find('help');
 
-// A photo: key, id, p_keep, label, queue, number as the server says; `isOpen`: to be answered; `isPassed`: looked past.
-let history = [];      // photos in the order seen
-let at = -1;           // the one on screen; history.length while there is none
-let upcoming = [];     // photos not seen yet
-let mine = [];         // answers and skips given here: number, photo, label before, isOpen before
-let waiting = [];      // presses that came before the photo they are for was painted
-let missed = 0;        // answers that came while no photo was there
-let isPainted = false; // the photo on screen was there for a frame
-let isAsking = false;  // a reply will say what to show
-let isLooking = false; // a look waits for its turn
-let lookError = '', isAway = false;    // the last look failed: the app does not answer
-let nothing = '';      // why the queue has no photo
-let trouble = '';      // what else went wrong here; until an answer is given
-let pointer = null;    // where it is on the stage
+// A photo: key, id, p_keep, label, queue, number, from the server; `isOpen`: needs an answer; `isPassed`: viewed without one.
+let history = [];      // photos in viewing order
+let at = -1;           // index of the photo on screen; history.length if none
+let upcoming = [];     // photos not viewed yet
+let mine = [];         // answers and skips given here: number, photo, previous label, previous isOpen
+let waiting = [];      // presses queued until the photo they are for is painted
+let missed = 0;        // answers ignored because no photo was on screen
+let isPainted = false; // the photo on screen has been painted
+let isAsking = false;  // the next reply decides what to show
+let isLooking = false; // a look is queued
+let lookError = '', isAway = false;    // error of the last look; whether the server did not respond
+let nothing = '';      // why the queue is empty
+let trouble = '';      // any other error, shown until the next answer
+let pointer = null;    // its position on the stage
 let drag = null;
 let resting = 0, typing = 0;
 
@@ -50,7 +49,7 @@ function show(photo) {
 
 function showNone() { at = history.length; display(); }
 
-// After an answer: what was left behind further on, else the next of the queue.
+// After an answer: the next open photo in the history, else the next in the queue.
 function advance() {
   const [later] = laterOpen();
   if (later) { show(later); return; }
@@ -79,11 +78,11 @@ function prefetch() {
   picture.want([...(photo ? [photo] : []), ...laterOpen().concat(upcoming).slice(0, AHEAD), ...before]);
 }
 
-// The photo on screen once it was painted, and the next one: its map may be made while this one is looked at.
+// The photo on screen, once painted, and the next one, so that its map can be prefetched.
 function mapped() { return isPainted && isHere() ? [current(), ...laterOpen(), ...upcoming].slice(0, 2) : []; }
 
 function drawn(photo, isFailed) {
-  say('nothing', isFailed ? 'This photo could not be loaded. It is tried again in a moment; keys answer nothing meanwhile.' : '');
+  say('nothing', isFailed ? 'This photo could not be loaded. Retrying; keys are ignored until then.' : '');
   element.dispatchEvent(new CustomEvent('drawn', { detail: photo.key, bubbles: true }));
   requestAnimationFrame(() => {
     if (current() !== photo || isPainted) return;
@@ -106,7 +105,7 @@ function describe() {
   };
 }
 
-// Ask what comes next, once the presses before have arrived; one at a time.
+// Fetch the queue, after all earlier presses were delivered. One request at a time.
 function look() {
   if (isLooking) return;
   isLooking = true;
@@ -114,7 +113,7 @@ function look() {
     isLooking = false;
     const reply = await act('label', { do: 'look', visitor: outbox.visitor, ...describe() }).catch(() => null);
     isAway = !reply;
-    lookError = reply ? reply.error : 'The app does not answer; trying again.';
+    lookError = reply ? reply.error : 'The app is not responding; trying again.';
     if (reply && reply.upcoming) arrange(reply);
     tell();
     prefetch();
@@ -125,7 +124,7 @@ function arrange(reply) {
   const underway = new Set(outbox.pending().flatMap((press) => press.keys || [press.key]));
   const seen = new Set([current(), ...laterOpen()].filter(Boolean).map((photo) => photo.key));
   const passed = new Set(history.filter((photo) => photo.isPassed && photo.isOpen).map((photo) => photo.key));
-  const isOfQueue = reply.queue === choice.value; // else it was chosen meanwhile, and another reply comes
+  const isOfQueue = reply.queue === choice.value; // else the queue was switched, and another reply is coming
   const offered = reply.upcoming.filter((photo) => isOfQueue && !underway.has(photo.key) && !seen.has(photo.key));
   const fresh = offered.filter((photo) => !passed.has(photo.key));
   upcoming = fresh.length ? fresh : offered;
@@ -147,10 +146,10 @@ function arrange(reply) {
 
 function sayNothing() {
   const isCutOff = isAway || outbox.isFailing();
-  say('nothing', isCutOff ? 'No more photos are loaded, and the app does not answer. Keys answer nothing until it does.' : nothing || 'Loading');
+  say('nothing', isCutOff ? 'No more photos are loaded, and the app is not responding. Keys are ignored until it does.' : nothing || 'Loading');
 }
 
-// Somebody else, or a new score, changed what is known about the photo on screen.
+// Update the photo on screen after a new score or another visitor's answer.
 function refresh(photo, now) {
   const isBlind = photo.queue === 'audit' && photo.isOpen;
   if (photo.label === now.label && (isBlind || photo.p_keep === now.p_keep)) return;
@@ -166,7 +165,7 @@ function describeAgain(photo) {
   element.querySelectorAll('.likes').forEach((row, place) => row.replaceChildren(...likes[place]));
 }
 
-// What became of presses: numbers of those that arrived, of those not taken, and keys of what was taken back.
+// Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
 function took(arrived, refused, undone) {
   refused.forEach(notTaken);
   const [last] = undone.flatMap(({ keys }) => keys);
@@ -174,7 +173,7 @@ function took(arrived, refused, undone) {
   look();
 }
 
-// An answer that the server did not take is shown with its photo, never dropped in silence.
+// Return to the photo of a refused answer, so that no answer is dropped silently.
 function notTaken(number) {
   isAsking = false;
   const given = mine.find((one) => one.number === number);
@@ -186,7 +185,7 @@ function notTaken(number) {
 
 function tell() {
   const { error, saved } = outbox.words();
-  const lost = missed && `${missed === 1 ? 'One press' : `${missed} presses`} came before a photo was there; ${missed === 1 ? 'it' : 'they'} answered nothing.`;
+  const lost = missed && `${missed === 1 ? 'One press' : `${missed} presses`} ignored: no photo was on screen yet.`;
   say('error', [error || lookError, lost, trouble].filter(Boolean).join(' '));
   say('saved', saved);
   if (!current()) sayNothing();
@@ -201,8 +200,8 @@ function press(what, label) {
   drain();
 }
 
-// What is pressed waits until the photo on screen was painted. An answer that comes while no photo is there at all waits
-// for none, since it would answer one that nobody has seen, and neither does one to a photo that could not be loaded.
+// Presses wait until the photo on screen is painted. Answers given while no photo is on screen, or to one that failed to
+// load, are dropped instead: queued, they would answer a photo that nobody has seen.
 function isPainting() { return Boolean(current()) && !isPainted; }
 function isAnswer({ what }) { return what === 'answer' || what === 'skip'; }
 
@@ -236,7 +235,7 @@ function next(photo) {
   if (photo.isOpen) photo.isPassed = true;
   if (at + 1 < history.length) show(history[at + 1]);
   else if (upcoming.length) advance();
-  else if (photo.isOpen) photo.isPassed = false; // nothing else is left
+  else if (photo.isOpen) photo.isPassed = false; // no other photo is left
   look();
 }
 
@@ -244,15 +243,15 @@ function undo() {
   const last = mine.pop();
   outbox.add({ do: 'undo', key: last ? last.photo.key : null, of: last && last.number });
   if (!last) { isAsking = true; return; }
-  // The photo that was on screen comes next again.
+  // The photo now on screen comes right after it.
   Object.assign(last.photo, { label: last.label, isOpen: true, isPassed: false });
   show(last.photo);
 }
 
-// `isOpen`: to be answered, though it has an answer.
+// `isOpen`: ask for an answer even if the photo has one.
 async function jump(key, isOpen = false) {
   const reply = await act('label', { do: 'about', key }).catch(() => null);
-  if (isOpen) isAsking = false; // it was waited for
+  if (isOpen) isAsking = false; // this was the awaited reply
   if (!reply || !reply.photo) return;
   visit(reply.photo);
   current().isOpen ||= isOpen;
@@ -265,7 +264,7 @@ function visit(photo) {
 async function seekUnlike() {
   const { held, passed } = describe();
   const request = { do: 'unlike', visitor: outbox.visitor, held, passed };
-  const reply = await act('label', request).catch(() => ({ error: 'The app does not answer. Try again in a moment.' }));
+  const reply = await act('label', request).catch(() => ({ error: 'The app is not responding. Try again in a moment.' }));
   trouble = reply.error;
   tell();
   if (reply.photo) show({ ...reply.photo, isOpen: true });

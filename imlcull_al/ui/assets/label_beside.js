@@ -1,4 +1,4 @@
-// What the Label screen says beside its photo.
+// The side panel of the Label screen: score, answer, exposure and similar photos.
 function describePhoto(photo) {
   say('name', photo && photo.key);
   say('number', photo && `No. ${photo.number}`);
@@ -20,27 +20,27 @@ function describePhoto(photo) {
 function howSure(score) {
   const distance = Math.abs(score - 0.5), side = score >= 0.5 ? 'keep' : 'cull';
   if (distance < 0.1) return 'a toss-up';
-  return distance < 0.3 ? `leans to ${side}` : `sure of ${side}`;
+  return distance < 0.3 ? `likely ${side}` : `very likely ${side}`;
 }
 
 function spokenAnswer(photo) {
   if (!photo) return '';
-  if (photo.queue === 'audit' && photo.isOpen) return 'Blind: no score, so that it can be measured.';
+  if (photo.queue === 'audit' && photo.isOpen) return 'Spot check: score hidden, your answer tests the model.';
   if (!photo.label) return '';
   const score = photo.p_keep;
   if (photo.queue !== 'disagreements' || score === null || (score >= 0.5) === (photo.label === 'keep')) return `Your answer: ${photo.label}`;
   const [yes, no] = photo.label === 'keep' ? 'KC' : 'CK';
-  return `You said ${photo.label}. ${yes} confirms, ${no} changes it.`;
+  return `You said ${photo.label}. ${yes} confirms it, ${no} changes it.`;
 }
 
-// Asked for once a photo has been looked at for a moment, so that it never slows the next one.
+// Fetch the details only after the photo has been on screen for REST ms, so that quick answering is not slowed down.
 function drawRest(photo) {
   if (!photo || photo !== current()) return;
   clearTimeout(resting);
   resting = setTimeout(async () => {
     const reply = await act('label', { do: 'about', key: photo.key, queue: photo.isOpen ? photo.queue : null }).catch(() => null);
     if (photo !== current()) return;
-    if (reply && !reply.error) photo.beside = reply; // else what was known of it before stays
+    if (reply && !reply.error) photo.beside = reply; // on an error, keep the earlier details
     if (!photo.beside) return;
     const { exposure, similar } = photo.beside;
     say('exposure', spokenExposure(exposure));
@@ -59,7 +59,7 @@ function spokenExposure(facts) {
 
 function thumbnail(photo) {
   const button = document.createElement('button'), image = document.createElement('img');
-  button.title = `${photo.key}: ${photo.label}, ${Math.round(photo.similarity * 100)}% alike`;
+  button.title = `${photo.key}: ${photo.label}, ${Math.round(photo.similarity * 100)}% similar`;
   image.alt = `${photo.key}: ${photo.label}`;
   image.decoding = 'async';
   image.src = `photos/${photo.id}/320`;

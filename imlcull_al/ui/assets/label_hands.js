@@ -1,4 +1,4 @@
-// Hands on the Label screen: zoom, fingers, buttons, keys; then the screen begins.
+// Input on the Label screen: zoom, touch, buttons, keys. Starts the screen.
 // --- zoom and swipe
 
 function toggleZoom(photo) {
@@ -8,13 +8,13 @@ function toggleZoom(photo) {
   if (frame) zoom.start(photo, frame, place.x, place.y);
 }
 
-// It is not there while single pixels are looked at; whoever asks for it then has looked enough.
+// The map is hidden at 100 %, so turning it on ends the zoom.
 function toggleMap() {
   map.turn(zoom.isOn() || !map.isOn());
   zoom.end();
 }
 
-// The photo follows the finger, and a word says what letting go would mean.
+// The photo follows the finger, and a hint shows which answer releasing it would give.
 function swing(x) {
   const photo = find('photo');
   photo.style.transform = x ? `translateX(${x}px)` : '';
@@ -56,15 +56,15 @@ stage.addEventListener('wheel', (event) => {
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
   if (!button || button.disabled) return;
-  if (event.detail) stage.focus({ preventScroll: true }); // clicked, not pressed: keys are for the photo again
+  if (event.detail) stage.focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photo
   const isOnce = isAnswer({ what: button.dataset.do });
-  if (isOnce && hands.isSecond()) { trouble = 'The second click of a double click answers nothing.'; tell(); return; }
+  if (isOnce && hands.isSecond()) { trouble = 'Double click: only the first click counted.'; tell(); return; }
   press(button.dataset.do, button.dataset.label);
 });
 
 function onKey(event) {
   if (!element.offsetParent) return;
-  if (hands.isHeld()) { if (event.target.closest?.('button[data-do]')) event.preventDefault(); return; } // Enter would click on
+  if (hands.isHeld()) { if (event.target.closest?.('button[data-do]')) event.preventDefault(); return; } // a held Enter would keep clicking
   if (!isForPhoto(event, stage)) return;
   const key = event.key.toLowerCase();
   if (key in KEYS) press('answer', KEYS[key]);
@@ -74,7 +74,7 @@ function onKey(event) {
   event.preventDefault();
 }
 
-// The menu keeps the keys until it is left. On some systems it is changed by each arrow while it stays closed.
+// The menu keeps keyboard focus until it is left: on some systems, arrow keys change it while it is closed.
 let isByPointer = false;
 choice.addEventListener('pointerdown', () => { isByPointer = true; });
 choice.addEventListener('keydown', () => { isByPointer = false; });
@@ -85,7 +85,7 @@ choice.addEventListener('keyup', (event) => {
 
 const QUEUE_MEMORY = 'imlcull queue';
 function rememberQueue() {
-  try { sessionStorage.setItem(QUEUE_MEMORY, choice.value); } catch { /* storage is forbidden */ }
+  try { sessionStorage.setItem(QUEUE_MEMORY, choice.value); } catch { /* storage is disabled */ }
 }
 function rememberedQueue() {
   try { return sessionStorage.getItem(QUEUE_MEMORY); } catch { return null; }

@@ -1,7 +1,7 @@
-// The sharpness map over the photo. While it is off nothing is asked for; while it is on, what a photo needs comes
-// first: its map is asked for once it was looked at for a moment, one at a time, as the server works on each.
-// `wanted()`: the photo on screen, then those that may come next; none while that one is not painted. `redraw()`
-// draws it anew, with what `of` gives for it then.
+// The sharpness map over the photo. Fetches nothing while off. While on, photos have priority: maps are fetched one at a
+// time, since each costs the server work, and only after the photo has been on screen for a moment.
+// `wanted()`: the photo on screen, then the likely next ones; empty until it is painted. `redraw()` repaints the photo
+// with the map that `of` returns.
 function makeMap({ wanted, legend, news, button, redraw }) {
   const KEPT = 50;
   const known = new Map(); // photo id → { bitmap } or { error }
@@ -13,7 +13,7 @@ function makeMap({ wanted, legend, news, button, redraw }) {
       if (reply.ok) return { bitmap: await createImageBitmap(await reply.blob()) };
       return { error: await reply.text() };
     } catch {
-      return { error: 'The map could not be loaded. It is tried again with the next look at this photo.' };
+      return { error: 'The map could not be loaded. It will be retried when you return to this photo.' };
     }
   }
 
@@ -54,7 +54,7 @@ function makeMap({ wanted, legend, news, button, redraw }) {
       redraw();
       pump();
     },
-    // A photo was painted.
+    // Called after a photo was painted.
     rest(milliseconds) {
       clearTimeout(resting);
       if (!isOn) return;

@@ -1,12 +1,12 @@
-// One photo on a canvas. Those to come are fetched, decoded and scaled beside the page's thread, so that showing one
-// is a copy of pixels. `onShown(photo)` is called once a photo is drawn. `mapOf(photo)`: what to lay over it, or nothing.
+// One photo on a canvas. Upcoming photos are fetched, decoded and scaled off the main thread, so that showing one is a
+// plain blit. `onShown(photo, isFailed)` is called once a photo is drawn. `mapOf(photo)`: the bitmap to overlay, if any.
 function makePicture(stage, canvas, onShown, mapOf) {
   const AT_ONCE = 3, SIZE = 1600;
   const brush = canvas.getContext('2d');
-  const loaded = new Map(); // photo id → { bitmap, isFailed }; empty while it is being fetched
+  const loaded = new Map(); // photo id → { bitmap, isFailed }; both unset while loading
   let wanted = [], loading = 0, current = null, isDrawn = false, told = '', resizing = 0;
 
-  // Width and height out of a JPEG's frame header: scaling while decoding needs to know what fits before.
+  // Width and height from the JPEG frame header (SOF): createImageBitmap needs the target size before decoding.
   function sizeOf(bytes) {
     for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff;) {
       const marker = bytes[at + 1];
@@ -44,7 +44,7 @@ function makePicture(stage, canvas, onShown, mapOf) {
       setTimeout(() => { if (loaded.get(photo.id) === entry) { loaded.delete(photo.id); pump(); } }, 3000);
     }
     loading -= 1;
-    if (loaded.get(photo.id) !== entry) entry.bitmap?.close(); // nobody wants it any more
+    if (loaded.get(photo.id) !== entry) entry.bitmap?.close(); // evicted while loading
     if (current && current.id === photo.id && !isDrawn) draw();
     pump();
   }
@@ -64,13 +64,12 @@ function makePicture(stage, canvas, onShown, mapOf) {
     layOver(bitmap && mapOf(current), bitmap);
     isDrawn = Boolean(bitmap);
     stage.dataset.shown = current.key;
-    if (told === (isFailed ? 'failed' : 'shown')) return; // only drawn again, for another size
+    if (told === (isFailed ? 'failed' : 'shown')) return; // a redraw after a resize
     told = isFailed ? 'failed' : 'shown';
     onShown(current, isFailed);
   }
 
-  // Without its colours below, so that those of the map are the only ones, and in cells as they are: between them
-  // nothing is known.
+  // Desaturate the photo so that only the map has color. No smoothing: the map has no values between cells.
   function layOver(map, bitmap) {
     if (!map) { delete stage.dataset.map; return; }
     const place = fitted(bitmap.width, bitmap.height);
@@ -91,7 +90,7 @@ function makePicture(stage, canvas, onShown, mapOf) {
     if (!wide || !high || (canvas.width === wide && canvas.height === high)) return;
     [canvas.width, canvas.height] = [wide, high];
     if (!loaded.size) return;
-    if (current) draw(); // scaled, until the others are decoded for the new size
+    if (current) draw(); // the old bitmap, scaled, until photos are decoded for the new size
     clearTimeout(resizing);
     resizing = setTimeout(() => { forget(() => false); isDrawn = false; pump(); }, 200);
   }
@@ -106,7 +105,7 @@ function makePicture(stage, canvas, onShown, mapOf) {
   measure();
 
   return {
-    // The photos to have ready, the most urgent first; all others are dropped.
+    // Set the photos to keep decoded, most urgent first; evicts all others.
     want(photos) {
       wanted = photos;
       const ids = new Set(photos.map((photo) => photo.id));
@@ -126,7 +125,7 @@ function makePicture(stage, canvas, onShown, mapOf) {
     },
     isDrawn: () => isDrawn,
     again() { if (isDrawn) draw(); },
-    // Where the photo lies on the stage, in CSS pixels.
+    // Rectangle of the photo on the stage, in CSS pixels.
     frame() {
       const { bitmap } = (current && loaded.get(current.id)) || {};
       if (!bitmap) return null;
@@ -137,9 +136,9 @@ function makePicture(stage, canvas, onShown, mapOf) {
   };
 }
 
-// 100 % of the photo: one of its pixels is one of the screen's. It is fetched when it is asked for.
+// Zoom to 100 %: one photo pixel per screen pixel. Fetches the full-size photo on demand.
 function makeZoom(stage, image, badge) {
-  let at = null; // the left upper corner, in CSS pixels of the stage; null while the whole photo is shown
+  let at = null; // top left corner, in CSS pixels of the stage; null while zoomed out
   let asked = null;
 
   const clamp = (value, size, room) => (size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, value)));
@@ -163,7 +162,7 @@ function makeZoom(stage, image, badge) {
   return {
     end,
     isOn: () => asked !== null,
-    // `x`, `y`: the point of the stage that stays where it is. `frame`: where the whole photo lies.
+    // `x`, `y`: the point of the stage that stays fixed. `frame`: rectangle of the photo while zoomed out.
     async start(photo, frame, x, y) {
       asked = photo.id;
       stage.classList.add('zoomed');

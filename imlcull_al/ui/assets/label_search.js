@@ -21,7 +21,7 @@ function hit(photo) {
 
 function rest({ found, total }) {
   const line = document.createElement('p');
-  line.textContent = total ? `and ${total - found.length} more` : 'No photo has that name or number.';
+  line.textContent = total ? `and ${total - found.length} more` : 'No photo matches that name or number.';
   return line;
 }
 

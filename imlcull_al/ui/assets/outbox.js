@@ -1,33 +1,32 @@
-// Presses on their way to the server: in order, one request at a time, and sent again until the server has them. The
-// page has one outbox, so the journal has the answers of all screens in the order in which they were given.
-// A press has a visitor and a number, by which the server counts it once however often it comes. It lies in
-// sessionStorage until it is acknowledged, so that a reload, a crash or a closed lid loses none: the next page sends
-// what the one before left, under the visitor of that one. Its own presses have a visitor of their own, and those of a
-// duplicated tab collide with nobody's.
+// The outbox: delivers presses to the server in order, one request at a time, with retries until acknowledged. All screens
+// share one outbox, so the journal records answers in the order they were given.
+// Each press carries a visitor id and a sequence number, so that the server can deduplicate retries. It stays in
+// sessionStorage until acknowledged, so that it survives a reload, a crash or suspend: the next page sends leftovers under
+// their original visitor id. Every page makes a new visitor id, so a duplicated tab causes no collisions.
 function makeOutbox(act) {
   const PREFIX = 'imlcull press ';
   const LATE = 3000, LONGEST_REST = 2000, NEWS = 5000; // milliseconds
-  const BEACON = 60000;                                // bytes that browsers take from a page that goes
-  const HOPELESS = [400, 413];                         // statuses of a request that will never be taken
+  const BEACON = 60000;                                // bytes that browsers accept from a closing page
+  const HOPELESS = [400, 413];                         // HTTP statuses that no retry will fix
   const visitor = newVisitor();
   const screens = [];
   let pending = restored();  // { visitor, about, press, place, isKept }; `about`: stage and project
-  let aside = [];            // the same, for a stage that is not open here; the next page tries again
+  let aside = [];            // entries for a stage that is not open; retried after a reload
   let asideBecause = '';
-  let refusal = '';          // why a press was not taken; until one is
-  let trouble = '';          // what else is known while presses fail
+  let refusal = '';          // why the last press was refused; cleared by the next accepted one
+  let trouble = '';          // the server's message while sending fails
   let number = 0, order = pending.length ? Number(pending.at(-1).place.slice(PREFIX.length)) : 0;
   let failures = 0, isLate = false, isBusy = false, isReloading = false;
-  let isOwed = pending.length > 0, isSavedAgain = false; // whether it is to be said, and is, that all is saved again
+  let isOwed = pending.length > 0, isSavedAgain = false; // whether "All answers are saved." is due, and shown
   let reads = [], wake = () => {}, forgetting = 0;
 
-  // --- what is kept
+  // --- persistence
 
   function restored() {
     try {
       const places = Object.keys(sessionStorage).filter((name) => name.startsWith(PREFIX)).sort();
       return places.map((place) => ({ ...JSON.parse(sessionStorage.getItem(place)), place, isKept: true }));
-    } catch { return []; } // storage is forbidden
+    } catch { return []; } // storage is disabled
   }
 
   function keep({ place, ...entry }) {
@@ -60,7 +59,7 @@ function makeOutbox(act) {
     if (reply) { settle(run, reply); return; }
     failures += 1;
     isOwed = true;
-    trouble = error.status && !error.message.includes('<') ? error.message : ''; // no words of a browser or a proxy
+    trouble = error.status && !error.message.includes('<') ? error.message : ''; // skip browser errors and HTML from proxies
     tell();
   }
 
@@ -85,7 +84,7 @@ function makeOutbox(act) {
     return run;
   }
 
-  // Returns what was not taken. What takes a refused answer back would take back an older one, so it goes too.
+  // Returns the refused entries. The undo of a refused answer is dropped too: it would undo an older answer.
   function taken(run, refusals) {
     const isRefused = ({ press }) => refusals.some(({ number }) => number === press.number);
     const isVain = ({ press, visitor }) => visitor === run[0].visitor && refusals.some(({ number }) => number === press.of);
@@ -96,7 +95,7 @@ function makeOutbox(act) {
     return [...run.filter(isRefused), ...vain];
   }
 
-  // One stream: what is read is never older than what was acknowledged before. It goes on while presses fail.
+  // A single stream: a read never returns state older than an earlier acknowledgment. Reads continue while sends fail.
   async function pump() {
     if (isBusy) return;
     isBusy = true;
@@ -109,7 +108,7 @@ function makeOutbox(act) {
     } finally { isBusy = false; }
   }
 
-  // --- words
+  // --- messages
 
   function isFailing() { return failures > 0 || isLate; }
 
@@ -122,7 +121,7 @@ function makeOutbox(act) {
     const unsaved = pending.length && isFailing()
       ? `${counted(pending, 'is', 'are')} not saved yet; trying again. ${trouble}`.trim() : '';
     const left = aside.length
-      ? `${counted(aside, 'is', 'are')} not saved: ${asideBecause} This tab keeps what was answered, and sends it again when it is reloaded.` : '';
+      ? `${counted(aside, 'is', 'are')} not saved: ${asideBecause} This tab keeps them and sends them again when you reload it.` : '';
     return { error: [unsaved, left, refusal].filter(Boolean).join(' '), saved: isSavedAgain ? 'All answers are saved.' : '' };
   }
 
@@ -138,9 +137,9 @@ function makeOutbox(act) {
     screens.forEach(({ said }) => said(words()));
   }
 
-  // --- the page goes
+  // --- page close
 
-  // What is under way may be cut off, so it goes once more, in requests that outlive the page; as much as fits.
+  // Requests in flight may be aborted, so resend pending presses as beacons, which outlive the page, up to BEACON bytes.
   function leave() {
     let left = BEACON;
     for (const run of runs(pending)) {
@@ -156,7 +155,7 @@ function makeOutbox(act) {
   window.addEventListener('pagehide', leave);
   window.addEventListener('pageshow', (event) => { if (event.persisted) pump(); });
   window.addEventListener('online', () => wake());
-  // A page that reloads itself, as Gradio's does once the server is back, loses nothing that is kept.
+  // No warning if the page reloads itself, as Gradio does once the server is back, and all presses are in storage.
   window.navigation?.addEventListener('navigate', (event) => {
     isReloading = event.navigationType === 'reload' && !event.userInitiated;
   });
@@ -169,7 +168,7 @@ function makeOutbox(act) {
   return {
     visitor,
     words,
-    // Returns the number of the press.
+    // Queue a press; returns its number.
     add(press) {
       number += 1;
       order += 1;
@@ -180,16 +179,16 @@ function makeOutbox(act) {
       afterPaint(pump);
       return number;
     },
-    // Call `work`, which asks for something and returns a promise, when its turn comes.
+    // Queue `work`, an async function that fetches something, behind the pending presses.
     read(work) { reads.push(work); pump(); },
-    // `isThere()`: whether the screen is still in the page; `took(reply)`: what became of presses; `said(words)`.
+    // `isThere()`: whether the screen is still in the page; `took(...)`: outcome of presses; `said(words)`: show messages.
     join(screen) { screens.push(screen); screen.said(words()); },
     pending: () => pending.map(({ press }) => press),
     isFailing,
   };
 }
 
-// Entries in order, parted into requests: each of one visitor and one stage, with so many presses and photos at most.
+// Split entries, in order, into batches of one visitor and stage with at most `presses` presses and `photos` photos.
 function runs(entries, presses = 500, photos = 20000) {
   const isSame = (one, other) => one.visitor === other.visitor && one.about.stage === other.about.stage
     && one.about.project === other.about.project;
@@ -204,7 +203,7 @@ function runs(entries, presses = 500, photos = 20000) {
   return found;
 }
 
-// crypto.randomUUID is only there on localhost and under https.
+// crypto.randomUUID exists only in secure contexts (localhost and HTTPS).
 function newVisitor() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 15) | 64;
@@ -217,5 +216,5 @@ function afterPaint(work) {
   let isDone = false;
   const once = () => { if (!isDone) { isDone = true; work(); } };
   requestAnimationFrame(() => setTimeout(once));
-  setTimeout(once, 200); // a page that is not visible paints nothing
+  setTimeout(once, 200); // hidden pages get no animation frames
 }

@@ -1,4 +1,4 @@
-// What all screens of the page share; the first one to load makes it.
+// Shared by all screens of the page; created by the first one to load.
 function makePage() {
   const act = makeAct(() => !outbox.pending().length), outbox = makeOutbox(act);
   return { act, outbox, hands: makeHands() };

@@ -1,28 +1,28 @@
-// The Review screen in the browser. `element` is its HTML; `act` (act.js) asks review.respond, and answers go into the
-// `outbox` (outbox.js).
+// The Review screen. `element` is its HTML; `act` (act.js) calls review.respond; answers go into the `outbox`
+// (outbox.js).
 const find = (selector) => element.querySelector(selector);
 const closer = find('.closer'), cellsBox = find('.cells'), slider = find('.threshold'), sorting = find('.sort select');
-const AGAIN = 2000; // milliseconds after a look that failed
+const AGAIN = 2000; // milliseconds before retrying a failed look
 const SIDES = ['open', 'kept', 'culled'], WORDS = ['', 'keep', 'cull'], CODES = { keep: KEEP, cull: CULL };
 const percent = (steps) => Math.floor(steps * 100 / STEPS) + '%';
 let photos = null;    // names and ids by row
 let rowOf = new Map();       // name → row
-let sequence = null;  // bursts and ranks in the order of time by row
-let table = null;     // scores, labels, unreadable by row; answers under way are laid over it
+let sequence = null;  // bursts and chronological ranks by row
+let table = null;     // scores, labels, unreadable by row, with pending answers applied
 let threshold = STEPS / 2;
 let filter = 'all';
-let shown = [];       // rows in the order of the grid; it changes only when this person asks, so that nothing jumps
+let shown = [];       // rows in grid order; changes only on request, so that nothing jumps
 let focus = 0, anchor = 0;   // positions in `shown`
 let picked = new Set();      // rows
-let underway = [];           // answers and undos not yet acknowledged: number, keys, codes
-let mine = [];               // answers given here, for Undo: number, keys, codes before
+let underway = [];           // unacknowledged answers and undos: number, keys, codes
+let mine = [];               // answers given here, for Undo: number, keys, previous codes
 let isLooking = false, lookingSoon = 0, trouble = '';
-let isPicking = false, isHeld = false, holding = 0; // by touch
+let isPicking = false, isHeld = false, holding = 0; // long press by touch
 const HOLD = 450; // milliseconds
 
 const grid = makeGrid(cellsBox, find('.space'), { make: makeCell, draw: drawCell, address: addressOf });
 
-// --- what a photo looks like
+// --- cells
 
 function isReadable(row) { return !(row in table.unreadable); }
 function address(row, size) { return `photos/${photos.ids[row]}/${size}`; }
@@ -76,7 +76,7 @@ function facts(row) {
   ].filter(Boolean);
 }
 
-// --- the list: order, focus, selection
+// --- order, focus, selection
 
 function arrange() {
   const row = shown[focus];
@@ -84,12 +84,12 @@ function arrange() {
   const there = shown.indexOf(row);
   focus = anchor = there >= 0 ? there : Math.max(Math.min(focus, shown.length - 1), 0);
   find('[data-do=again]').disabled = true;
-  write(find('.nothing'), shown.length ? '' : 'No photo is ' + (filter === 'all' ? 'here.' : `${filter}.`));
+  write(find('.nothing'), shown.length ? '' : filter === 'all' ? 'No photos here.' : `No photos are ${filter}.`);
   grid.restart(shown.length);
   drawFocus();
 }
 
-// The person asked for another list: the photo they were at, if it is still there, stays in sight.
+// After a new sort or filter: scroll to the focused photo if it is still listed.
 function rearrange() {
   arrange();
   grid.scrollTo(focus);
@@ -103,7 +103,7 @@ function drawFocus() {
   else cellsBox.removeAttribute('aria-activedescendant');
   isPicking = isPicking && picked.size > 0;
   find('.picked').hidden = picked.size < 2 && !isPicking;
-  write(find('.how-many'), `${picked.size.toLocaleString('en')} selected${isPicking && picked.size === 1 ? '; tap the last one' : ''}`);
+  write(find('.how-many'), `${picked.size.toLocaleString('en')} selected${isPicking && picked.size === 1 ? '; tap the last one of the range' : ''}`);
   if (closer.open) drawLarge();
 }
 
@@ -135,7 +135,7 @@ function chosen() { return picked.size && !closer.open ? [...picked] : shown.sli
 
 // --- the server
 
-// Asked when its turn comes, so that it sees what was answered before.
+// Queued behind pending presses, so that the reply includes them.
 function look() {
   if (isLooking) return;
   isLooking = true;
@@ -143,7 +143,7 @@ function look() {
     isLooking = false;
     const known = { revision: table && table.revision, listing: photos && photos.listing, moments: sequence && sequence.moments };
     const reply = await act('review', { do: 'look', ...known }).catch(() => null);
-    trouble = reply ? reply.error : 'The app does not answer; trying again.';
+    trouble = reply ? reply.error : 'The app is not responding; trying again.';
     tell();
     if (reply && reply.view) receive(reply.view);
     else setTimeout(() => { if (element.offsetParent) look(); }, AGAIN);
@@ -187,7 +187,7 @@ function answer(label) {
   expect({ number, keys, codes: keys.map(() => CODES[label]) });
 }
 
-// Until the server has said otherwise, a press has done what it was meant to do.
+// Optimistic update: apply the press until the server replies.
 function expect(change) {
   underway.push(change);
   layOver(change);
@@ -211,19 +211,19 @@ function goTo(key) {
   if (position >= 0) moveTo(position);
 }
 
-// What became of presses: numbers of those that arrived, of those not taken, and keys of what was taken back.
+// Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
 function took(arrived, refused, undone) {
   undone.forEach(({ number, keys }) => {
     const change = underway.find((each) => each.number === number);
     if (!change) return;
     const left = change.keys.filter((key) => !keys.includes(key));
-    // Another tab's answer was later, and went first.
+    // A later answer from another tab was undone first; the rest of ours can still be undone.
     if (left.length) mine.push({ number: change.of, keys: left, before: left.map((key) => change.codes[change.keys.indexOf(key)]) });
     else if (!change.keys.length && keys.length === 1) goTo(keys[0]);
   });
   underway = underway.filter(({ number }) => !arrived.includes(number) && !refused.includes(number));
   mine = mine.filter(({ number }) => !refused.includes(number));
-  if (refused.length && table) table.revision = ''; // see what is true
+  if (refused.length && table) table.revision = ''; // force a full reload of the table
   if (undone.length || refused.length) look(); else lookSoon();
 }
 

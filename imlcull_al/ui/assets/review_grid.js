@@ -1,8 +1,8 @@
-// A grid of which only the rows in sight are elements. Knows positions and cells; what is in a cell is the caller's.
-//   make() → an element whose `image` is an <img>; draw(cell, position); address(position) → the image's, '' for none
+// A virtualized grid: only visible rows have DOM elements. Handles positions and recycling; the caller draws the cells.
+//   make() → an element whose `image` is an <img>; draw(cell, position); address(position) → image URL, '' for none
 function makeGrid(viewport, space, { make, draw, address }) {
-  const GAP = 8, CAPTION = 24, SHAPE = 0.8, AHEAD = 1; // AHEAD: rows above and below those in sight
-  const REST = 140, FRAME = 16, AT_ONCE = 8; // milliseconds after a leap before images are asked for, and so many then
+  const GAP = 8, CAPTION = 24, SHAPE = 0.8, AHEAD = 1; // AHEAD: extra rows above and below the viewport
+  const REST = 140, FRAME = 16, AT_ONCE = 8; // ms to wait after a fast scroll, ms between batches, images per batch
   const cells = new Map();   // position → element
   const spare = [];
   let count = 0, columns = 1, width = 0, rowHeight = 1, high = 0, version = 0, asked = 0, resting = 0, lastTop = 0;
@@ -41,17 +41,17 @@ function makeGrid(viewport, space, { make, draw, address }) {
     const wanted = address(cell.position);
     if (cell.wanted === wanted) return;
     cell.wanted = wanted;
-    cell.image.removeAttribute('src'); // a load that is under way is dropped
+    cell.image.removeAttribute('src'); // cancels a load in flight
   }
 
-  // A few images a frame, so that a hand that moves on finds the page free.
+  // Load a few images per frame, so that scrolling stays responsive.
   function load() {
     const missing = [...cells.values()].filter((cell) => cell.wanted && !cell.image.hasAttribute('src'));
     missing.slice(0, AT_ONCE).forEach((cell) => { cell.image.src = cell.wanted; });
     resting = missing.length > AT_ONCE ? setTimeout(load, FRAME) : 0;
   }
 
-  // Put cells where there are none yet; those out of sight give theirs. Draw what is not drawn.
+  // Recycle cells that left the viewport for positions that entered it, and draw outdated cells.
   function place() {
     asked = 0;
     const top = viewport.scrollTop, [first, last] = inSight(top);
@@ -66,7 +66,7 @@ function makeGrid(viewport, space, { make, draw, address }) {
     loadUnlessFlying(top);
   }
 
-  // Rows that fly past ask for no image.
+  // Load no images during a fast scroll.
   function loadUnlessFlying(top) {
     const isFlying = Math.abs(top - lastTop) > high / 2;
     if (top === lastTop && resting) return;
@@ -77,7 +77,7 @@ function makeGrid(viewport, space, { make, draw, address }) {
 
   function soon() { if (!asked) asked = requestAnimationFrame(place); }
 
-  // Other photos, or another width: every cell is placed anew.
+  // Lay out all cells again, for other photos or another width.
   function restart(newCount = count) {
     count = newCount;
     measure();
@@ -91,7 +91,7 @@ function makeGrid(viewport, space, { make, draw, address }) {
     place();
   }
 
-  // Bring a position into sight, or into the middle; the caller redraws.
+  // Scroll a position into view, or to the middle; the caller redraws.
   function scrollTo(position, middle) {
     const top = Math.floor(position / columns) * rowHeight, now = viewport.scrollTop;
     if (middle) viewport.scrollTop = top - (high - rowHeight) / 2;

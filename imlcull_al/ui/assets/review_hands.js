@@ -1,4 +1,4 @@
-// Hands on the Review screen: clicks, fingers and keys.
+// Input on the Review screen: clicks, touch and keys.
 const DOES = {
   undo,
   again: rearrange,
@@ -15,24 +15,24 @@ function choose(name) {
   rearrange();
 }
 
-// Where keys mean a photo: in the large view while it is open, else in the grid.
+// The element that takes photo shortcuts: the large view while open, else the grid.
 function hold() { return closer.open ? closer : cellsBox; }
 
-let clicked = null; // the cell of the first click of two
+let clicked = null; // the cell of the first click of a double click
 element.addEventListener('click', (event) => {
   if (!table) return;
   const button = event.target.closest('button'), cell = event.target.closest('.cell'), isSecond = hands.isSecond();
   const isAnswer = event.target.closest('[data-answer]');
-  if (isSecond && (isAnswer || (cell && cell !== clicked))) return; // a double click answers once, and nothing beneath it
+  if (isSecond && (isAnswer || (cell && cell !== clicked))) return; // a double click answers once, and never the photo that moved under the pointer
   if (!isSecond) clicked = cell;
-  if (button && event.detail) hold().focus({ preventScroll: true }); // clicked, not pressed: keys are for the photos again
+  if (button && event.detail) hold().focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photos
   if (button && button.dataset.filter) choose(button.dataset.filter);
   else if (button && button.dataset.answer) answer(button.dataset.answer);
   else if (button && button.dataset.do) DOES[button.dataset.do]();
   else if (cell) clickCell(cell.position, event);
 });
 
-// A finger that rests on a photo begins a range there; the next tap ends it.
+// A long press starts a range; the next tap ends it.
 cellsBox.addEventListener('pointerdown', (event) => {
   const cell = event.target.closest('.cell');
   clearTimeout(holding);
@@ -84,7 +84,7 @@ function onKey(event) {
   if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
   if (!table || !element.offsetParent) return;
   const key = event.key.toLowerCase(), isHeld = hands.isHeld();
-  if (isHeld && event.target.closest?.('[data-answer]')) event.preventDefault(); // Enter would click on
+  if (isHeld && event.target.closest?.('[data-answer]')) event.preventDefault(); // a held Enter would keep clicking
   else if (isForAll(event)) { pickAll(); event.preventDefault(); }
   else if (isForPhoto(event, hold()) && strike(key, event.shiftKey, isHeld)) event.preventDefault();
 }
@@ -94,7 +94,7 @@ function isForAll(event) {
   return isAll && !closer.open && handIsOn(event.target, cellsBox) !== 'field';
 }
 
-// Whether the key means anything here. One that is held goes on through the photos, and answers nothing.
+// Handle a key; false if it has no meaning here. A held key moves through the photos but never answers.
 function strike(key, isRange, isHeld) {
   if (key in steps()) {
     hold().focus({ preventScroll: true });
@@ -107,14 +107,14 @@ function strike(key, isRange, isHeld) {
   return true;
 }
 
-// Up in the first row and down in the last stay where they are.
+// Up in the first row and down in the last are no-ops.
 function step(key) {
   const to = steps()[key];
   return (key === 'arrowup' && to < 0) || (key === 'arrowdown' && to >= shown.length) ? focus : to;
 }
 
 document.addEventListener('keydown', onKey);
-// Another tab's answers: only while this one is looked at, for a table costs more than a glance at its revision.
+// Pick up other tabs' answers, but only while visible: fetching a table is expensive.
 watch('value', () => { if (element.offsetParent) look(); });
 new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cellsBox);
 outbox.join({ isThere: () => element.isConnected, took, said: tell });

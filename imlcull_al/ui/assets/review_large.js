@@ -1,7 +1,7 @@
 // The large view of the Review screen.
 function openLarge() {
   if (!shown.length) return;
-  if (!closer.open) { closer.showModal(); closer.focus(); } // no button of it takes Enter for itself
+  if (!closer.open) { closer.showModal(); closer.focus(); } // focus the dialog, so that none of its buttons takes Enter
   drawLarge();
 }
 
@@ -13,7 +13,7 @@ function drawLarge() {
   if (image.wanted !== large) {
     image.wanted = large;
     image.removeAttribute('src');
-    image.style.backgroundImage = readable ? `url(${address(row, 320)})` : ''; // until the large one is here
+    image.style.backgroundImage = readable ? `url(${address(row, 320)})` : ''; // placeholder while the large one loads
     if (large) image.src = large;
     const next = shown[focus + 1];
     if (next !== undefined && isReadable(next)) new Image().src = address(next, 1600);

@@ -1,7 +1,7 @@
-// Where the threshold parts the photos on the Review screen: counts, the histogram and the slider.
+// The threshold on the Review screen: counts, histogram and slider.
 function drawParting() {
   const counts = countSides(table, threshold), number = (value) => value.toLocaleString('en');
-  const others = [[counts.labeled, 'by label'], [counts.unreadable, 'unreadable'], [counts.open, 'without a score']];
+  const others = [[counts.labeled, 'decided by you'], [counts.unreadable, 'unreadable'], [counts.open, 'without a score']];
   write(find('.kept-count'), number(counts.kept));
   write(find('.culled-count'), number(counts.culled));
   write(find('.others'), others.filter(([value]) => value).map(([value, name]) => `, ${number(value)} ${name}`).join(''));
@@ -11,7 +11,8 @@ function drawParting() {
   find('.cull-side').style.transform = `scaleX(${threshold / STEPS})`;
 }
 
-// Unlabeled photos are the ground; answers, far fewer, stand before it side by side. The root lets one photo be seen.
+// Histogram of scores: unlabeled photos as the background, keep and cull labels side by side in front. Square-root scale,
+// so that a single photo stays visible.
 function drawHistogram() {
   const counts = histogram(table), most = Math.max(1, ...counts.flat()), wide = 100 / BINS;
   const bar = (kind, bin, x, width) => {
@@ -33,7 +34,7 @@ function part(value) {
   drawParting();
   if (filter === 'kept' || filter === 'culled') { arrange(); return; }
   const edge = shown.findIndex((row) => isPast(table.scores[row]));
-  if (edge >= 0 && (sorting.value === 'score' || sorting.value === 'worst')) grid.scrollTo(edge, true); // the photos that it is about
+  if (edge >= 0 && (sorting.value === 'score' || sorting.value === 'worst')) grid.scrollTo(edge, true); // show the photos at the threshold
   grid.redraw();
 }
 
@@ -43,9 +44,9 @@ function remembered() {
   try {
     const value = Number(localStorage.getItem(photos.threshold) ?? 0.5);
     return value >= 0 && value <= 1 ? Math.round(value * 100) * STEPS / 100 : STEPS / 2;
-  } catch { return STEPS / 2; } // storage is forbidden
+  } catch { return STEPS / 2; } // storage is disabled
 }
 
 function remember() {
-  try { localStorage.setItem(photos.threshold, threshold / STEPS); } catch { /* then not */ }
+  try { localStorage.setItem(photos.threshold, threshold / STEPS); } catch { /* storage is disabled */ }
 }

@@ -1,9 +1,9 @@
-// Arithmetic on the table that the server sent: columns by row, a row for each photo, in the order of names. A score is
-// a whole number of 1/STEPS, rounded down (review.py), so whole numbers decide here as p_keep does on the server.
+// Pure functions on the table from the server: columns with one row per photo, in name order. Scores are integers in
+// units of 1/STEPS, rounded down (review.py), so integer comparison here agrees with p_keep on the server.
 const STEPS = 10000, BINS = 50;
 const KEEP = 1, CULL = 2;
 
-// As cull.decide: a label beats the score, an unreadable photo is kept. 0 while nothing is known.
+// Mirrors cull.decide: a label overrides the score, unreadable photos are kept. 0 while undecided.
 function decide(table, row, threshold) {
   if (table.labels[row]) return table.labels[row];
   if (table.scores[row] >= 0) return table.scores[row] >= threshold ? KEEP : CULL;
@@ -32,7 +32,7 @@ const FILTERS = {
   unreadable: (table, row) => row in table.unreadable,
 };
 
-// Ties stay in the order of names; photos without a score, or without a time, come last either way.
+// Ties keep name order; photos without a score or time sort last in either direction.
 const last = (value) => (value < 0 ? Infinity : value);
 const burstsFirst = (table, within) => (one, other) => {
   const apart = last(table.bursts[one]) - last(table.bursts[other]);
@@ -58,7 +58,7 @@ function arrangeRows(table, filter, sort, threshold) {
   return sort === 'name' ? rows : rows.sort(SORTS[sort](table));
 }
 
-// How a photo lies in its burst, where the list is by time: '' for one alone, else begins, goes-on or ends.
+// CSS class for a photo's position in its burst when sorted by time: '' if alone, else begins, goes-on or ends.
 function placeInBurst(table, shown, position) {
   const burst = table.bursts[shown[position]];
   if (burst < 0) return '';
@@ -68,7 +68,7 @@ function placeInBurst(table, shown, position) {
   return after ? ' goes-on' : ' ends';
 }
 
-// Photos by bin of the score: [unlabeled, keep, cull], each an array of BINS.
+// Photo counts per score bin: [unlabeled, keep, cull], each an array of length BINS.
 function histogram(table) {
   const counts = [0, KEEP, CULL].map(() => new Array(BINS).fill(0));
   table.scores.forEach((score, row) => {

@@ -1,4 +1,4 @@
-// The Photos screen of a public page: files go to the server one by one, as they are.
+// The Photos screen of a public page: uploads files unchanged, one by one.
 const find = (name) => element.querySelector('.' + name);
 const MOST_ERRORS = 8;
 const limits = find('visitors').dataset;
@@ -8,13 +8,13 @@ async function ask(path, method = 'GET') {
   try {
     const reply = await fetch(path, { method });
     return reply.ok ? reply.json() : { error: await reply.text() };
-  } catch { return { error: 'The server does not answer. Try again in a moment.' }; }
+  } catch { return { error: 'The server is not responding. Try again in a moment.' }; }
 }
 
-// XMLHttpRequest, because fetch doesn't say how much of a body has been sent.
+// XMLHttpRequest, because fetch reports no upload progress.
 function send(file, name, onProgress) {
   const most = Number(/\.zip$/i.test(name) ? limits.total : limits.photo);
-  if (file.size > most) return Promise.resolve({ error: `It is larger than ${limit(most)}. Leave it out.` });
+  if (file.size > most) return Promise.resolve({ error: `It is larger than ${limit(most)}; leave it out.` });
   return new Promise((resolve) => {
     const request = underway = new XMLHttpRequest();
     request.open('POST', `upload?name=${encodeURIComponent(name)}${isKept ? '&into=mine' : ''}`);
@@ -23,7 +23,7 @@ function send(file, name, onProgress) {
     request.onload = () => {
       try { resolve(JSON.parse(request.responseText)); } catch { resolve({ error: request.responseText || `The server answered ${request.status}.` }); }
     };
-    request.onerror = () => resolve({ error: 'The connection broke off. Try again.' });
+    request.onerror = () => resolve({ error: 'The connection was lost. Try again.' });
     request.onabort = () => resolve({ error: '' });
     request.send(file);
   });
@@ -33,7 +33,7 @@ async function sendAll(files) {
   if (isSending || !files.length) return;
   const all = files.reduce((sum, { file }) => sum + file.size, 0), began = performance.now();
   const sums = { new: 0, known: 0, passed_over: 0 };
-  files.sort((a, b) => isPhoto(b) - isPhoto(a)); // a RAW file alone opens no workspace
+  files.sort((a, b) => isPhoto(b) - isPhoto(a)); // photos first: a RAW file alone opens no workspace
   let before = 0;
   isSending = true;
   isStopped = false;
@@ -48,9 +48,9 @@ async function sendAll(files) {
     for (const each of Object.keys(sums)) sums[each] += reply[each] || 0;
     if (reply.gone) isKept = false;
     if (reply.gone || isStopped || find('errors').children.length === MOST_ERRORS) break;
-    // Each file would make another workspace.
+    // Without the cookie, every file would create another workspace.
     if (!isKept && reply.new && !(isKept = !(await ask('workspace')).error)) {
-      complain('Your browser does not keep the cookie by which your photos are found. Open this page in a window of its own, or allow its cookies.');
+      complain('Your browser blocks the cookie that links you to your photos. Open this page in its own window, or allow its cookies.');
       sums.new = 0;
       break;
     }
@@ -62,7 +62,7 @@ async function sendAll(files) {
   if (sums.new) {
     const opened = await ask('workspace/open', 'POST');
     if (opened.error) complain(opened.error);
-    else if (!isSending) find('outcome').textContent += ' Go on to Label while they are being looked at.';
+    else if (!isSending) find('outcome').textContent += ' Continue on the Label tab while they are analyzed.';
   }
   look();
 }
@@ -71,8 +71,8 @@ function isPhoto({ name }) { return limits.photos.split(',').some((suffix) => na
 
 function spoken(sums) {
   const words = [`${sums.new.toLocaleString('en')} new photo${sums.new === 1 ? '' : 's'}.`];
-  if (sums.known) words.push(`${sums.known} ${sums.known === 1 ? 'was' : 'were'} here already, by name.`);
-  if (sums.passed_over) words.push(`${sums.passed_over} other file${sums.passed_over === 1 ? ' was' : 's were'} passed over.`);
+  if (sums.known) words.push(`${sums.known} ${sums.known === 1 ? 'was' : 'were'} already here under the same name.`);
+  if (sums.passed_over) words.push(`${sums.passed_over} other file${sums.passed_over === 1 ? ' was' : 's were'} skipped.`);
   return words.join(' ');
 }
 
@@ -80,7 +80,7 @@ function tell(number, count, sent, all, began) {
   const share = all ? sent / all : 1, seconds = (performance.now() - began) / 1000;
   const left = share > 0.02 && share < 1 ? seconds / share - seconds : 0;
   find('track i').style.transform = `scaleX(${share})`;
-  find('how-far').textContent = `Sending ${number} of ${count}${left >= 1 ? ` · about ${minutes(left)} left` : ''}`;
+  find('how-far').textContent = `Uploading ${number} of ${count}${left >= 1 ? ` · about ${minutes(left)} left` : ''}`;
 }
 
 function limit(bytes) { return bytes % 2 ** 30 ? `${Math.floor(bytes / 2 ** 20)} MB` : `${bytes / 2 ** 30} GB`; }
@@ -103,11 +103,11 @@ async function look() {
   isKept = true;
   find('holds').textContent = `${state.files.toLocaleString('en')} file${state.files === 1 ? '' : 's'}, ${size(state.bytes)}`;
   find('zip-words').textContent = state.culled
-    ? 'The zip holds the kept photos, your labels and, once you have trained, the model.'
-    : 'The zip holds your labels and, once you have trained, the model. The kept photos come into it with the first cull.';
+    ? 'The zip contains the kept photos, your labels and, once you have trained, the model.'
+    : 'The zip contains your labels and, once you have trained, the model. The kept photos are added by the first cull.';
 }
 
-// --- what was dropped or chosen, folders and all
+// --- dropped and chosen files, including folders
 
 async function entriesOf(item, prefix) {
   if (item.isFile) {
