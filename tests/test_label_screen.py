@@ -10,6 +10,7 @@ from PIL import Image
 
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.project import tables
+from imlcull_al.project.labels import Labels
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
 from imlcull_al.ui import label, presses, serving
@@ -120,6 +121,13 @@ class TestRespond:
         keys = [photo["key"] for photo in view["upcoming"]]
         assert keys[:3] == [order[9], order[5], order[1]]
         assert order[0] not in keys
+
+    @pytest.mark.parametrize("asked", [{"do": "look"}, {"do": "about", "key": "00.jpg"}, {"do": "find", "text": "0"}])
+    def test_a_reply_looks_at_the_labels_once(self, session, monkeypatch, asked):
+        looks, writing = [], Labels._writing
+        monkeypatch.setattr(Labels, "_writing", lambda self: looks.append(1) or writing(self))
+        reply = label.respond(session, {"visitor": str(uuid.uuid4()), "queue": "uncertain", **asked})
+        assert (reply["error"], len(looks)) == ("", 1)
 
     def test_nobody_is_shown_what_somebody_else_is(self, session):
         mine = {photo["key"] for photo in look(session)["upcoming"]}
@@ -617,7 +625,7 @@ def test_notices_are_two_short_paragraphs_and_nothing_reaches_out_of_the_panel(o
     for number in range(8):
         session.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
     news = "The labels were changed by something else, and what could not be read was set aside. " * 4
-    monkeypatch.setattr(type(session), "news", property(lambda self: news.strip()))
+    monkeypatch.setattr(session._labels, "news", news.strip())
     tab = open_page(**LOW)
     tab.locator("#label-screen .news", has_text="set aside").wait_for()
     tab.locator("#label-screen .cull-row .likes button").first.wait_for()

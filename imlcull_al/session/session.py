@@ -245,18 +245,18 @@ class Session:
 
     def similar(self, key: str, count: int = 3) -> list[Similar]:
         """Up to `count` kept and `count` culled photos most like this one, closest first; none while unprepared."""
-        self._check(key)
+        self.check(key)
         return similar(self.standing(wait=False), key, count)
 
     def exposure(self, key: str) -> dict[str, str]:
         """What the camera noted about a photo, for people; empty for nothing, and for a link out of the stage."""
-        self._check(key)
+        self.check(key)
         path = self.stage.path(key)
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
 
     def photo(self, key: str) -> Photo:
         """One photo with its score and its answer. Raises `StageError` for a key that the stage doesn't hold."""
-        self._check(key)
+        self.check(key)
         return self.standing(wait=False).photo(key)
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
@@ -272,13 +272,13 @@ class Session:
         if queue is not None:
             check_queue(queue)
         for key in keys:
-            self._check(key)
+            self.check(key)
         self._labels.answer_all(keys, label, queue)
         self._visitors.answered(keys, self._knowledge.answered().number)
 
     def skip(self, key: str) -> None:
         """Put a photo behind all others."""
-        self._check(key)
+        self.check(key)
         self._labels.skip(key, self._visitors.asked_in(key))
         self._knowledge.answered()
 
@@ -286,7 +286,7 @@ class Session:
         """Undo and return the last answer or skip, of this photo if one is named; None when none is left."""
         if key is None:
             return next(iter(self.undo_all([])), None)
-        self._check(key)
+        self.check(key)
         undone = self._labels.undo(key)
         self._knowledge.answered()
         return undone
@@ -458,7 +458,8 @@ class Session:
             self.prepare()
         return self.standing()
 
-    def _check(self, key: str) -> None:
+    def check(self, key: str) -> None:
+        """Raise `StageError` for a key that the stage doesn't hold, or if its folder is gone."""
         if not self.stage.folder.is_dir():
             raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
         if key not in self._knowledge.frame.keys:

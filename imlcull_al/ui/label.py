@@ -14,7 +14,9 @@ from ..encoding.sharpness import COLOURS
 from ..errors import StageError
 from ..learning.queues import QUEUES
 from ..project.labels import AUDIT
-from ..session.session import Photo, Session
+from ..session.session import Counts, Photo, Session, Standing
+from ..session.similar import similar
+from ..session.similar import unlike as least_like
 from .assets import PAGE, asset
 from .presses import listed, visitor_of
 from .serving import photo_id
@@ -65,27 +67,30 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     last; `current`: key of the photo on screen. Returns `upcoming` photos, the present state of `current`, counts and
     messages.
     """
-    visitor, queue, now = visitor_of(request), str(request.get("queue")), session.counts()
-    left = now.photos - now.keep - now.cull
+    visitor, queue, now = visitor_of(request), str(request.get("queue")), session.standing(wait=False)
+    given = now.counts
+    left = given.photos - given.keep - given.cull
     # A fair share: when few photos are left, visitors who join later get some too.
     count = min(AHEAD, max(3, left // (session.visitors() + 1)))
-    upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"))
+    upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"), now)
     current = request.get("current")
+    if isinstance(current, str):
+        session.check(current)
     visitors = session.visitors()
     return {
         "queue": queue,
-        "upcoming": [_shown(session, photo) for photo in upcoming],
-        "current": _shown(session, session.photo(current)) if isinstance(current, str) else None,
-        "labeled": now.keep + now.cull,
-        "photos": now.photos,
-        "counts": counts(session),
+        "upcoming": [_shown(now, photo) for photo in upcoming],
+        "current": _shown(now, now.photo(current)) if isinstance(current, str) else None,
+        "labeled": given.keep + given.cull,
+        "photos": given.photos,
+        "counts": counts(given),
         "visitors": f"{visitors} people labeling" if visitors > 1 else "",
-        "advice": advice(session),
-        "promise": promised(session),
-        "nothing": "" if upcoming else nothing(session, queue),
-        "offer_unlike": session.prepared and left > 0 and bool(now.keep) != bool(now.cull),
-        "news": session.news,
-        "notice": session.notice,
+        "advice": advice(now),
+        "promise": promised(now),
+        "nothing": "" if upcoming else nothing(now, queue),
+        "offer_unlike": now.prepared and left > 0 and bool(given.keep) != bool(given.cull),
+        "news": now.news,
+        "notice": now.notice,
     }
 
 
@@ -98,13 +103,15 @@ def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return `photo` by `key`, its exposure, and the most similar labeled photos (none for a spot check)."""
     key = str(request.get("key"))
-    similar = [] if request.get("queue") == AUDIT else session.similar(key)
+    session.check(key)
+    now = session.standing(wait=False)
+    alike = [] if request.get("queue") == AUDIT else similar(now, key)
     return {
-        "photo": _shown(session, session.photo(key)),
+        "photo": _shown(now, now.photo(key)),
         "exposure": session.exposure(key),
         "similar": [
-            {"key": each.key, "id": photo_id(session, each.key), "label": each.label, "similarity": each.similarity}
-            for each in similar
+            {"key": each.key, "id": photo_id(now, each.key), "label": each.label, "similarity": each.similarity}
+            for each in alike
         ],
     }
 
@@ -117,12 +124,13 @@ def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     text = request.get("text")
     if not isinstance(text, str):
         raise StageError("Search for part of a name, or for a number.")
-    keys, wanted = session.listing.keys, text.strip().casefold()
+    now = session.standing(wait=False)
+    keys, wanted = now.listing.keys, text.strip().casefold()
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else 0
     numbered = [keys[number - 1]] if 1 <= number <= len(keys) else []
     named = [key for key in keys if wanted and wanted in key.casefold()]
     found = list(dict.fromkeys([*numbered, *named]))
-    return {"found": [_shown(session, session.photo(key)) for key in found[:FOUND]], "total": len(found)}
+    return {"found": [_shown(now, now.photo(key)) for key in found[:FOUND]], "total": len(found)}
 
 
 def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,64 +138,63 @@ def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
     None if somebody else is viewing it. Raises `StageError` while unprepared, or if no photo or every photo is labeled.
     """
-    visitor = visitor_of(request)
-    photo = session.unlike()
+    visitor, now = visitor_of(request), session.standing(wait=False)
+    photo = least_like(now)
     if photo is None:
         raise StageError("No such photo: the photos are still being analyzed, or all are labeled.")
     held = [photo.key, *_keys(request, "held")]
-    offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"))
-    return {"photo": _shown(session, offered[0]) if offered else None}
+    offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"), now)
+    return {"photo": _shown(now, offered[0]) if offered else None}
 
 
-def counts(session: Session) -> str:
+def counts(now: Counts) -> str:
     """`37 of 360 labeled · 20 keep · 17 cull`."""
-    now = session.counts()
     unreadable = f" · {now.unreadable} unreadable" if now.unreadable else ""
     return f"{now.keep + now.cull} of {now.photos} labeled · {now.keep} keep · {now.cull} cull{unreadable}"
 
 
-def advice(session: Session) -> str:
+def advice(now: Standing) -> str:
     """A hint on what is still needed before scores appear; empty otherwise."""
-    now = session.counts()
-    if now.keep and not now.cull:
+    given = now.counts
+    if given.keep and not given.cull:
         return "Only keeps so far. Scores start with the first cull."
-    if now.cull and not now.keep:
+    if given.cull and not given.keep:
         return "Only culls so far. Scores start with the first keep."
-    if now.keep and not session.prepared:
+    if given.keep and not now.prepared:
         return "Scores start once all photos are analyzed."
     return ""
 
 
-def promised(session: Session) -> str:
+def promised(now: Standing) -> str:
     """Summary of the promise; empty before the first check."""
-    promise = session.promise()
+    promise = now.promise()
     if promise is None or not promise.certificate.cull_pile.checked:
         return ""
     return promise.summary
 
 
-def nothing(session: Session, queue: str) -> str:
+def nothing(now: Standing, queue: str) -> str:
     """Why a queue is empty, and what to do next."""
-    now = session.counts()
-    if session.next() is None:
-        but = f" except {now.unreadable} that can't be read; those are kept" if now.unreadable else ""
+    given = now.counts
+    if now.next() is None:
+        but = f" except {given.unreadable} that can't be read; those are kept" if given.unreadable else ""
         done = f"All photos are labeled{but}. Next: train, or cull."
         return done if queue != "disagreements" else f"None of your answers disagrees with the scores. {done}"
     if queue != "disagreements":
         return "Somebody else is labeling the last photos. Meanwhile, look at the disagreements."
-    if now.keep and now.cull and session.prepared:
+    if given.keep and given.cull and now.prepared:
         return "None of your answers disagrees with the scores. Choose another queue."
     return "There are no scores to disagree with yet. First label some photos keep and some cull."
 
 
-def _shown(session: Session, photo: Photo) -> dict[str, Any]:
+def _shown(now: Standing, photo: Photo) -> dict[str, Any]:
     return {
         "key": photo.key,
-        "id": photo_id(session, photo.key),
+        "id": photo_id(now, photo.key),
         "p_keep": photo.p_keep,
         "label": photo.label,
         "queue": photo.queue,
-        "number": bisect_left(session.listing.keys, photo.key) + 1,
+        "number": bisect_left(now.listing.keys, photo.key) + 1,
     }
 
 

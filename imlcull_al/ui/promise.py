@@ -87,9 +87,10 @@ def missing_html(promise: Promise) -> str:
 
 def curves_html(session: Session) -> str:
     """The bound by checks and the learning curve. Slow, so computed only when the tab is selected."""
-    promise = session.promise()
+    now = session.standing()
+    promise = now.promise()
     course = course_svg(promise) if promise else ""
-    return (f'<div class="curves">{course}</div>' if course else "") + curve_html(session.learning_curve())
+    return (f'<div class="curves">{course}</div>' if course else "") + curve_html(now.learning_curve())
 
 
 def course_svg(promise: Promise) -> str:

@@ -13,7 +13,7 @@ import gradio as gr
 import numpy as np
 
 from ..project.labels import LABELS
-from ..session.session import Photo, Session
+from ..session.session import Photo, Session, Standing
 from .assets import PAGE, asset
 from .look import every_second
 from .serving import Find, photo_id
@@ -52,9 +52,9 @@ def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"view": shown, "error": error}
 
 
-def threshold_name(session: Session) -> str:
+def threshold_name(at: Session | Standing) -> str:
     """localStorage key of the threshold chosen for this stage; depends on the folder."""
-    return f"imlcull threshold {photo_id(session, '')}"
+    return f"imlcull threshold {photo_id(at, '')}"
 
 
 def look(session: Session, revision: Any = None, listing: Any = None, moments: Any = None) -> dict[str, Any]:
@@ -65,21 +65,21 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
     `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and `brackets`, burst numbers of bracketed
     series, whose frames are not alternatives.
     """
-    now = session.revision  # read before the survey, so that a change during it shows at the next look
-    if revision == now:
-        return {"revision": now}
-    survey, reasons = session.survey(), session.unreadable()
+    if revision == session.revision:
+        return {"revision": revision}
+    now = session.standing()
+    survey, reasons = now.survey(), now.unreadable
     table = {
-        "revision": now,
+        "revision": now.revision,
         "scores": in_steps([photo.p_keep for photo in survey]),
         "labels": [LABELS.index(photo.label) + 1 if photo.label else 0 for photo in survey],
         "unreadable": {row: reasons[photo.key] for row, photo in enumerate(survey) if photo.key in reasons},
-        "notice": session.notice,
-        "advice": advice(session, survey),
+        "notice": now.notice,
+        "advice": advice(now, survey),
     }
-    names, sequence = _digest(session), _sequence(session)
+    names, sequence = _digest(now), _sequence(now)
     if listing != names:
-        table["photos"] = _photos(session, names)
+        table["photos"] = _photos(now, names)
     if moments != sequence["moments"]:
         table["sequence"] = sequence
     return table
@@ -93,41 +93,41 @@ def in_steps(p_keep: Sequence[float | None]) -> list[int]:
     return steps
 
 
-def advice(session: Session, survey: Sequence[Photo]) -> str:
+def advice(now: Standing, survey: Sequence[Photo]) -> str:
     """Why there are no scores; empty if there are."""
     if any(photo.p_keep is not None for photo in survey):
         return ""
-    if not session.prepared:
+    if not now.prepared:
         return "Scores start once all photos are analyzed and you have labeled a keep and a cull."
     return "Scores start once you have labeled a keep and a cull."
 
 
-def _digest(session: Session) -> str:
+def _digest(now: Standing) -> str:
     """Short hash of the stage folder and its listing."""
-    names = "\0".join([str(session.stage.folder), *session.listing.keys])
+    names = "\0".join([str(now.stage.folder), *now.listing.keys])
     return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
 
 
-def _sequence(session: Session) -> dict[str, Any]:
+def _sequence(now: Standing) -> dict[str, Any]:
     """Burst number and chronological rank per row, and the brackets."""
-    known = session.moments()
+    known = now.moments()
     ordered = sorted(known, key=lambda key: (known[key][0], not known[key][1] < math.inf, known[key][1], key))
     rank = {key: number for number, key in enumerate(ordered)}
-    rows = session.listing.keys
+    rows = now.listing.keys
     columns = {
         "bursts": [known[key][0] if key in known else -1 for key in rows],
         "ranks": [rank.get(key, -1) for key in rows],
-        "brackets": session.brackets(),
+        "brackets": now.brackets(),
     }
     return {"moments": hashlib.blake2b(repr(columns).encode(), digest_size=8).hexdigest(), **columns}
 
 
-def _photos(session: Session, listing: str) -> dict[str, Any]:
+def _photos(now: Standing, listing: str) -> dict[str, Any]:
     """Data that changes only with the listing."""
-    keys = session.listing.keys
+    keys = now.listing.keys
     return {
         "listing": listing,
-        "threshold": threshold_name(session),
+        "threshold": threshold_name(now),
         "names": list(keys),
-        "ids": [photo_id(session, key) for key in keys],
+        "ids": [photo_id(now, key) for key in keys],
     }

@@ -31,7 +31,7 @@ from ..photos.previews import SCREEN
 from ..project.files import is_link, read_own
 from ..project.stages import Stage
 from ..session.desk import Desk
-from ..session.session import Session
+from ..session.session import Session, Standing
 from . import strict
 from .fairly import Fairly, Whose, turning_away
 from .senders import sender_of
@@ -51,18 +51,18 @@ Find = Callable[[Any], Desk]
 _HEADERS = {"Cache-Control": "private, max-age=600"}
 
 
-def photo_id(session: Session, key: str) -> str:
+def photo_id(at: Session | Standing, key: str) -> str:
     """Id of a photo in URLs. Depends on the folder, as browser caches outlive a project."""
-    return _id(session.stage.path(key))
+    return _id(at.stage.path(key))
 
 
 def _id(path: Path) -> str:
     return hashlib.blake2b(str(path).encode(), digest_size=16).hexdigest()
 
 
-def photo_url(session: Session, key: str, size: int) -> str:
+def photo_url(at: Session | Standing, key: str, size: int) -> str:
     """URL of a photo, relative to the page."""
-    return f"photos/{photo_id(session, key)}/{size}"
+    return f"photos/{photo_id(at, key)}/{size}"
 
 
 def report_urls(session: Session) -> dict[str, str]:
