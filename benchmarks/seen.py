@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; small matrices ga
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageStat
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.defects import Spoiled, make_defects
 from benchmarks.results import RESULTS, table, write_part
@@ -38,7 +39,7 @@ from imlcull_al.photos import tiles
 from imlcull_al.photos.read import Views
 from imlcull_al.progress import Progress
 from imlcull_al.terminal import progress_bar
-from imlcull_al.training.evaluation import auroc, mean_interval
+from imlcull_al.training.evaluation import mean_interval
 from recipe import sources
 from recipe.degradations import KINDS
 
@@ -124,7 +125,10 @@ def main() -> None:
                 task.name: play(task, rows_of(task, encoder, options.out, progress), options.seeds) for task in tasks
             }
         own = Task(
-            "all defects", {one.key: options.out / "defects" / one.key for one in made}, *[np.empty(0)] * 2, auroc
+            "all defects",
+            {one.key: options.out / "defects" / one.key for one in made},
+            *[np.empty(0)] * 2,
+            lambda *_: 0.0,
         )
         kinds = by_kind(made, rows_of(own, ours, options.out, progress)[:, -len(QUALITIES) * (1 + tiles.COUNT + 1) :])
     text = f"{report(curves, chance_of(tasks), options.seeds)}\n{kinds}"
@@ -228,7 +232,7 @@ def by_kind(made: Sequence[Spoiled], quality: np.ndarray) -> str:
                 spoiled = np.array([one.defect == kind and one.band == band for one in made])
                 for part in (full, ~full):
                     rows = np.flatnonzero((sound | spoiled) & part)
-                    cells.append(f"{auroc(quality[rows, where + place], spoiled[rows]):.2f}")
+                    cells.append(f"{roc_auc_score(spoiled[rows], quality[rows, where + place]):.2f}")
         lines.append([kind, *(" / ".join(cells[at : at + 2]) for at in range(0, len(cells), 2))])
     head = ["defect", "whole view, plain", "whole view, faint", "tiles, plain", "tiles, faint"]
     title = "**Each defect by the encoder's own number for it, no photo answered: AUC, full-size photos / garments**"
@@ -244,7 +248,7 @@ def chance_of(tasks: Sequence[Task]) -> float:
 
 def _by_auc(name: str, paths: dict[str, Path], group: Sequence[int], keep: Sequence[bool]) -> Task:
     truth = np.array(keep)
-    return Task(name, paths, np.array(group), truth, lambda p_keep, rows: auroc(p_keep, truth[rows]))
+    return Task(name, paths, np.array(group), truth, lambda p_keep, rows: float(roc_auc_score(truth[rows], p_keep)))
 
 
 def _first(p_keep: np.ndarray, chosen: np.ndarray) -> int:

@@ -1,7 +1,11 @@
 """Progress callbacks, stop requests and time estimates of long-running work. Independent of who listens."""
 
-from collections.abc import Callable, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Called with the task (a few words), the number of items done, and the total."""
 
@@ -49,3 +53,15 @@ def seconds_left(reports: Sequence[tuple[float, int]], total: int) -> float | No
     if done <= had or now <= since:
         return None
     return (now - since) / (done - had) * (total - done)
+
+
+@contextmanager
+def logged(work: str) -> Iterator[None]:
+    """Log at INFO when long work begins, and how and after how many seconds it ended. Also a decorator."""
+    log.info("%s: begins", work)
+    since, ended = time.monotonic(), "ended early"
+    try:
+        yield
+        ended = "done"
+    finally:
+        log.info("%s: %s after %.1f s", work, ended, time.monotonic() - since)

@@ -1,369 +1,335 @@
-"""How much one may ask the server for, and whose a session is: real requests, and the rules as functions."""
+from fractions import Fraction
+from math import comb, prod
 
-import asyncio
-import json
-import select
-import socket
-import threading
-from contextlib import ExitStack
-from types import SimpleNamespace
-from urllib.parse import urlsplit
-
+import numpy as np
 import pytest
-from conftest import WARM, ask, fill_stage, save_photo
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from imlcull_al import ui
-from imlcull_al.session import workspaces
-from imlcull_al.session.desk import Desk
-from imlcull_al.session.session import open_session
-from imlcull_al.session.workspaces import Workspaces
-from imlcull_al.ui import api, bodies, bounds, connections, streams
+from imlcull_al.learning import blind, bounds, measures, thresholds
+from imlcull_al.learning.bounds import Certificate, Pile, keepers_lost_bound, keepers_lost_bounds
+from imlcull_al.learning.thresholds import threshold
 
-JSON = "application/json"
-CALLS = [f"/gradio_api/{name}" for name in ("run/label", "call/label", "queue/join", "cancel", "reset")]
-READING = [("/act/label", bodies.ANSWER), *((path, bodies.CALL) for path in CALLS)]
-ROUTES = [*READING, ("/gradio_api/info", bodies.CALL), ("/config", 0), ("/", 0), ("/report/x.png", 0)]
+KEYS = [f"{number}.jpg" for number in range(400)]
+SLACK = 3  # standard errors that a simulated rate may be above the promised one
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    root = tmp_path_factory.mktemp("bounds")
-    fill_stage(root / "project" / "stage_1", 2, 2)
-    return Desk(open_session(root / "project", model="builtin", cache_dir=root / "cache", prepare=False))
+def test_the_stream_is_fixed_by_its_seed_and_stays_when_photos_come_and_go():
+    order = blind.stream(KEYS, "a")
+    assert sorted(order) == sorted(KEYS) and order != KEYS
+    assert order == blind.stream(reversed(KEYS), "a") != blind.stream(KEYS, "b")
+    assert blind.stream(KEYS[50:], "a") == [key for key in order if key in KEYS[50:]]
 
 
-@pytest.fixture(scope="module")
-def address(desk, serve):
-    return serve(desk)
+def test_every_photo_is_as_likely_as_any_other_to_come_early():
+    first = [number for seed in range(300) for number in map(KEYS.index, blind.stream(KEYS, str(seed))[:10])]
+    often = np.bincount(first, minlength=400)  # 7.5 each
+    assert 300 < np.square(often - 7.5).sum() / 7.5 < 500  # χ² with 399 degrees of freedom: ± 28
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setattr(workspaces, "FREE", 0)
-    yield Workspaces(tmp_path_factory.mktemp("public"), "builtin")
-    patch.undo()
+def test_one_in_eight_is_an_audit_at_no_regular_place():
+    turns = np.array([blind.is_audit_turn("a", shown) for shown in range(800)])
+    assert (turns.reshape(100, 8).sum(axis=1) == 1).all()
+    assert len(set(np.flatnonzero(turns) % 8)) == 8
 
 
-@pytest.fixture(scope="module")
-def public(places, serve):
-    return serve(places)
+def bound_by_definition(pile: int, checked: int, found: int, risk: Fraction) -> int:
+    """DESIGN §6.7 in whole numbers: prior over posterior beta-binomial mass, for every L."""
 
+    def mass(k: int, n: int, a: int, b: int) -> Fraction:  # of the beta-binomial, a and b whole
+        rising = [prod(range(x, x + m)) for x, m in ((a, k), (b, n - k), (a + b, n))]
+        return Fraction(comb(n, k) * rising[0] * rising[1], rising[2])
 
-@pytest.fixture
-def visitor(places):
-    """Makes a visitor with one photo; the header of their cookie."""
+    def in_set(keepers: int) -> bool:
+        prior = mass(keepers, pile, 1, 100)
+        return prior / mass(keepers - found, pile - checked, 1 + found, 100 + checked - found) < 1 / risk
 
-    def visitor():
-        token = places.create()
-        save_photo(places.find(token).stage.folder / "a.jpg", WARM)
-        return {"Cookie": f"imlcull_workspace={token}"}
-
-    return visitor
-
-
-def post(address, path, asked, **headers):
-    """Status, and the object that was sent back."""
-    status, body = ask(address, path, "POST", json.dumps(asked), Content_Type=JSON, **headers)
-    return status, json.loads(body) if body.startswith(b"{") else body.decode()
-
-
-def line_to(address):
-    parts = urlsplit(address)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
-
-
-def status_of(line):
-    """The status of the reply on a connection; 0 where it was closed without one."""
-    first = line.recv(100)
-    return int(first.split()[1]) if first else 0
-
-
-def head(address, path, *fields, method="POST"):
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {urlsplit(address).netloc}", f"Content-Type: {JSON}", *fields, "", ""]
-    return "\r\n".join(lines).encode()
-
-
-class TestBodies:
-    @pytest.mark.parametrize(("path", "most"), ROUTES)
-    def test_each_route_has_a_bound_and_a_stranger_s_is_small(self, path, most):
-        assert bodies.longest(path, is_stranger=False) == most
-        assert bodies.longest(path, is_stranger=True) == min(most, 8_000)
-
-    @pytest.mark.parametrize(("path", "most"), ROUTES)
-    @pytest.mark.parametrize("method", ["POST", "GET"])
-    def test_one_that_is_announced_too_long_is_not_waited_for(self, address, path, most, method):
-        with line_to(address) as line:
-            line.sendall(head(address, path, f"Content-Length: {most + 1}", method=method))
-            assert status_of(line) == 413
-
-    @pytest.mark.parametrize(("path", "most"), READING)
-    def test_one_that_comes_in_pieces_is_counted(self, address, path, most):
-        with line_to(address) as line:
-            line.sendall(head(address, path, "Transfer-Encoding: chunked"))
-            for _ in range(most // 50_000 + 1):
-                line.sendall(b"C350\r\n" + bytes(50_000) + b"\r\n")
-            line.sendall(b"C350\r\n" + bytes(50_000) + b"\r\n")
-            assert status_of(line) == 413  # more would come
-
-    def test_a_stranger_on_a_public_page_may_send_little(self, public, visitor):
-        long = {"data": ["x" * bodies.STRANGER]}
-        for path in ("/gradio_api/run/status", "/gradio_api/call/status", "/gradio_api/queue/join", "/act/label"):
-            assert post(public, path, long)[0] == 413, path
-            assert post(public, path, long, Cookie="imlcull_workspace=made-up")[0] == 413, path
-            assert post(public, path, long, **visitor())[0] != 413, path
-
-    def test_what_is_held_is_bounded_in_all_and_given_back(self):
-        room = bodies.Room(100)
-
-        def coming(*sizes):
-            parts = [{"type": "http.request", "body": bytes(size), "more_body": True} for size in sizes]
-
-            async def receive():
-                return parts.pop(0) if parts else {"type": "http.request", "body": b"", "more_body": False}
-
-            return bodies.Body(receive, 90, room)
-
-        async def all_of_it():
-            first, second, third = coming(40, 40), coming(30), coming(30)
-            assert len(await first.whole()) == 80
-            assert (await second.whole(), second.refusal.status_code) == (b"", 503)
-            second.close()
-            first.close()
-            assert (len(await third.whole()), third.refusal, room.taken) == (30, None, 30)
-            third.close()
-
-        asyncio.run(all_of_it())
-        assert room.taken == 0
-
-    def test_patience_ends_with_a_pause_or_a_trickle(self):
-        assert bodies.patience(0, 0) == bodies.PATIENCE == 20
-        assert bodies.patience(0, 15) == 5
-        assert bodies.patience(1_000, 30) == 0
-        assert bodies.patience(200_000, 90) == 20
-        assert bodies.patience(10**9, 0) == 20
-
-    @pytest.mark.parametrize("path", ["/act/label", "/gradio_api/run/label", "/gradio_api/queue/join"])
-    def test_one_that_stops_coming_is_told_so(self, address, monkeypatch, path):
-        monkeypatch.setattr(bodies, "PATIENCE", 0.05)
-        with line_to(address) as line:
-            line.sendall(head(address, path, "Content-Length: 100") + b'{"data": [')
-            assert status_of(line) == 408
-
-    def test_an_upload_that_stops_coming_leaves_nothing(self, public, places, monkeypatch):
-        monkeypatch.setattr(bodies, "PATIENCE", 0.05)
-        before = sorted(places.folder.iterdir())
-        with line_to(public) as line:
-            sent = head(public, "/upload?name=a.jpg", "Content-Length: 1000").replace(
-                JSON.encode(), b"application/octet-stream"
-            )
-            line.sendall(sent + bytes(500))
-            assert status_of(line) == 408
-        assert sorted(places.folder.iterdir()) == before
-
-    def test_half_of_one_is_not_acted_on(self):
-        async def receive():
-            return {"type": "http.disconnect"}
-
-        body = bodies.Body(receive, 90, bodies.Room())
-        assert (asyncio.run(body.whole()), body.refusal.status_code) == (b"", 400)
-
-
-class TestConnections:
-    @pytest.fixture
-    def lines(self):
-        with ExitStack() as stack:
-            yield lambda address: stack.enter_context(line_to(address))
-
-    def test_one_whose_headers_do_not_come_is_closed(self, address, lines, monkeypatch):
-        monkeypatch.setattr(connections, "SECONDS", 0.05)
-        silent, half = lines(address), lines(address)
-        half.sendall(b"GET / HTTP/1.1\r\nHost:")
-        assert [status_of(silent), status_of(half)] == [0, 0]
-
-    def test_a_trickle_is_no_reason_to_wait_longer(self, address, lines, monkeypatch):
-        monkeypatch.setattr(connections, "SECONDS", 0.05)
-        line = lines(address)
-        line.sendall(b"GET / HTTP/1.1\r\n")
-        while not select.select([line], [], [], 0.001)[0]:
-            line.sendall(b"X")
-        assert status_of(line) == 0
-
-    def test_a_second_request_has_a_deadline_too(self, address, lines, monkeypatch):
-        monkeypatch.setattr(connections, "SECONDS", 1)
-        line = lines(address)
-        line.sendall(head(address, "/gradio_api/app_id", method="GET"))
-        assert status_of(line) == 200
-        line.sendall(b"GET / HTTP/1.1\r\nHost:")
-        while line.recv(10_000):  # the rest of the reply
-            pass
-
-    def test_many_half_sent_ones_make_room_for_a_whole_one(self, address, lines):
-        half = [lines(address) for _ in range(connections.MOST_OF_ONE)]
-        for line in half:
-            line.sendall(b"GET / HTTP/1.1\r\nHost:")
-        assert ask(address, "/gradio_api/app_id")[0] == 200
-        assert status_of(half[0]) == 0
-
-    def test_the_oldest_that_asks_for_nothing_is_closed_first(self):
-        closed = []
-
-        class Made:
-            def __init__(self, name, waits=True):
-                self.name, self.is_waiting = name, waits
-
-            def give_up(self):
-                closed.append(self.name)
-
-        crowd = connections.Connections(most=4, most_of_one=2)
-        busy, idle = Made("busy", waits=False), Made("idle")
-        assert crowd.add(busy, "a")
-        assert crowd.add(idle, "a")
-        assert crowd.add(Made("other", waits=False), "a")
-        assert closed == ["idle"]
-        assert not crowd.add(Made("one more"), "a")  # both are being answered
-        assert crowd.add(Made("first of b"), "b")
-        assert crowd.add(Made("first of c"), "c")
-        assert crowd.add(Made("first of d"), "d")
-        assert closed == ["idle", "first of b"]
-        crowd.remove(busy)
-        assert crowd.add(Made("again"), "a")
-
-
-class TestCalls:
-    @pytest.fixture
-    def held(self, monkeypatch):
-        """While it is not set, no call of `status` ends."""
-        gate = threading.Event()
-        monkeypatch.setattr(api, "_status", lambda desk: gate.wait(30) and {})
-        yield gate
-        gate.set()
-
-    def test_only_so_many_wait_and_they_make_room_when_they_end(self, address, held):
-        replies = [post(address, "/gradio_api/call/status", {"data": []}) for _ in range(streams.MOST + 5)]
-        assert [status for status, _ in replies] == [200] * streams.MOST + [429] * 5
-        assert replies[-1][1] == "You have too many open calls. Wait until some have ended."
-        assert ask(address, "/gradio_api/app_id")[0] == 200  # others are served
-        held.set()
-        for _, said in replies[: streams.MOST]:
-            assert b"complete" in ask(address, f"/gradio_api/call/status/{said['event_id']}")[1]
-        assert post(address, "/gradio_api/call/status", {"data": []})[0] == 200
-
-    def test_results_that_nobody_reads_are_thrown_away(self, address):
-        for _ in range(streams.MOST * 2):
-            status, said = post(address, "/gradio_api/call/status", {"data": []})
-            assert status in (200, 429)  # as fast as they are done
-        assert b"complete" in ask(address, f"/gradio_api/call/status/{said['event_id']}")[1]
-
-    def test_a_stranger_may_have_few_streams(self, public, visitor):
-        with ExitStack() as stack:
-
-            def stream(number, *fields):
-                line = stack.enter_context(line_to(public))
-                line.sendall(head(public, f"/gradio_api/heartbeat/page{number}", *fields, method="GET"))
-                return status_of(line)
-
-            seen = [stream(number) for number in range(streams.STRANGERS + 2)]
-            assert seen == [200] * streams.STRANGERS + [429] * 2
-            assert stream("known", f"Cookie: {visitor()['Cookie']}") == 200
-
-    def test_what_gradio_keeps_is_bounded(self, desk):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        page = ui.serve(desk, "127.0.0.1", port)
-        try:
-            assert page._queue.max_size == streams.CALLS_IN_ALL
-            assert page.server_app.state_holder.capacity == streams.SESSIONS
-        finally:
-            page.close(verbose=False)
-
-
-class TestSessions:
-    """Everything that Gradio does for whoever says a session's name, asked for by somebody else."""
-
-    def test_of_two_visitors(self, public, visitor):
-        anna, bert = visitor(), visitor()
-        status, said = post(public, "/gradio_api/call/status", {"data": [], "session_hash": "annas"}, **anna)
-        assert status == 200
-        event = said["event_id"]
-        for other in (bert, {}, {"Cookie": "imlcull_workspace=made-up"}):
-            self.refused(public, "annas", event, other)
-        assert b'"photos": 1' in ask(public, f"/gradio_api/call/status/{event}", **anna)[1]
-
-    def test_of_two_browsers(self, address):
-        anna, bert = ({"Cookie": f"{bounds.COOKIE}={name}"} for name in ("anna", "bert"))
-        _, said = post(address, "/gradio_api/call/status", {"data": [], "session_hash": "hers"}, **anna)
-        for other in (bert, {}):
-            self.refused(address, "hers", said["event_id"], other)
-        assert b'"photos": 4' in ask(address, f"/gradio_api/call/status/{said['event_id']}", **anna)[1]
-
-    def refused(self, address, session, event, other):
-        for path in (
-            f"/gradio_api/queue/data?session_hash={session}",
-            f"/gradio_api/queue/data?session_hash=x&session_hash={session}",
-            f"/gradio_api/queue/data?session_hash={event}",
-            f"/gradio_api/call/status/{event}",
-            f"/gradio_api/call/v2/status/{event}",
-            f"/gradio_api/call/status/{session}",
-            f"/gradio_api/heartbeat/{session}",
-            "/gradio_api/queue/data?session_hash=nobodys",
-        ):
-            assert ask(address, path, **other)[0] == 404, path
-        for path, asked in (
-            ("queue/join", {"data": [], "fn_index": 0, "session_hash": session}),
-            ("run/status", {"data": [], "session_hash": session}),
-            ("call/status", {"data": [], "session_hash": session}),
-            ("cancel", {"session_hash": session, "fn_index": 0, "event_id": event}),
-            ("cancel", {"session_hash": "x", "fn_index": 0, "event_id": event}),
-            ("reset", {"event_id": event}),
-        ):
-            assert post(address, f"/gradio_api/{path}", asked, **other)[0] == 404, path
-
-    def test_a_page_keeps_its_session_when_its_visitor_gets_a_workspace(self, public, visitor):
-        page = f"{bounds.COOKIE}=page"
-        asked = {"data": [], "session_hash": "early"}
-        assert post(public, "/gradio_api/call/status", asked, Cookie=page)[0] == 200
-        assert post(public, "/gradio_api/call/status", asked, Cookie=f"{page}; {visitor()['Cookie']}")[0] == 200
-
-
-class TestStreams:
-    @pytest.fixture
-    def queue(self):
-        return SimpleNamespace(pending_messages_per_session={}, pending_event_ids_session={}, event_ids_to_events={})
-
-    def test_a_name_is_whose_it_was_first(self, queue):
-        made = streams.Streams(queue)
-        assert not made.owns("a", "anna")
-        assert made.claim("a", "anna", "here")
-        assert made.claim("a", "anna", "there")
-        assert not made.claim("a", "bert", "here")
-        assert (made.owns("a", "anna"), made.owns("a", "bert")) == (True, False)
-        assert not made.claim("x" * 101, "anna", "here")
-
-    def test_memory_is_bounded_and_nobody_drives_out_another_s(self, queue):
-        made = streams.Streams(queue)
-        made.claim("anna's", "anna", "anna's place")
-        queue.pending_event_ids_session["0"] = set()
-        for number in range(streams._NAMES + 1):
-            made.claim(str(number), "bert", "bert's place")
-        assert made.owns("anna's", "anna")
-        assert not made.owns("0", "bert")
-        assert queue.pending_event_ids_session == {}
-        for number in range(streams._CALLERS):
-            made.claim(f"name {number}", "carl", f"place {number}")
-        assert (len(made._owners), len(made._payers)) == (streams._CALLERS, streams._CALLERS)
-
-    def test_calls_are_counted_until_somebody_reads_what_came_of_them(self, queue):
-        made = streams.Streams(queue)
-        made.claim("page", "anna", "here")
-        made.claim("script", "anna", "here")
-        queue.pending_event_ids_session |= {"page": {"1", "2"}, "script": {"3"}, "another's": {"4", "5"}}
-        queue.pending_messages_per_session |= {"script": ["a result"]}
-        queue.event_ids_to_events |= {"1": None, "2": None}
-        with made.one("call", "here", 4) as first, made.one("call", "here", 4) as second:
-            assert (first, second) == (True, True)  # for the second, the result of 3 was thrown away
-            with made.one("call", "here", 4) as third, made.one("stream", "here", 4) as other:
-                assert (third, other) == (False, True)
-        assert queue.pending_messages_per_session == {}
-        assert queue.pending_event_ids_session == {"page": {"1", "2"}, "another's": {"4", "5"}}
-        assert made._open == {}
+    members = [keepers for keepers in range(found, pile - checked + found + 1) if in_set(keepers)]
+    assert members == list(range(members[0], members[-1] + 1))  # an interval
+    return members[-1] - found
+
+
+COUNTS = st.integers(1, 60).flatmap(
+    lambda pile: st.integers(0, pile).flatmap(
+        lambda checked: st.tuples(st.just(pile), st.just(checked), st.integers(0, checked))
+    )
+)
+
+
+@settings(deadline=None)
+@given(COUNTS, st.sampled_from([Fraction(1, 20), Fraction(1, 3), Fraction(1, 1000)]))
+def test_the_bound_is_that_of_the_definition(counts, risk):
+    assert keepers_lost_bound(*counts, confidence=float(1 - risk)) == bound_by_definition(*counts, risk)
+
+
+@settings(deadline=None)
+@given(COUNTS)
+def test_bounds_fall_with_checks_that_find_nothing_and_end_at_none(counts):
+    pile, checked, found = counts
+    further = np.arange(checked, pile + 1)
+    bounds = keepers_lost_bounds(pile, further, np.array(found))
+    assert (np.diff(bounds) <= 0).all() and bounds[-1] == 0
+    assert keepers_lost_bound(*counts, 0.99) >= keepers_lost_bound(*counts, 0.9)
+
+
+def test_bounds_of_small_and_large_piles():
+    assert keepers_lost_bound(1, 0, 0) == 1
+    assert keepers_lost_bound(1, 1, 1) == keepers_lost_bound(1, 1, 0) == 0
+    assert keepers_lost_bound(0, 0, 0) == 0
+    assert keepers_lost_bound(10**6, 0, 0) == 10**6
+    assert keepers_lost_bound(10, 9, 3) == 1
+    assert keepers_lost_bound(10**6, 10**6 - 1, 3) == 0  # else one of four of a million would have come last
+    # With no keeper found L is out when (1 − m/M)^L < δ b / (b + m), all but exactly so when m is small beside M.
+    assert keepers_lost_bound(10**6, 300, 0) / 10**6 == pytest.approx(np.log(20 * 4) / 300, rel=0.01)
+
+
+@pytest.mark.parametrize("counts", [(5, 6, 0), (5, 3, 4), (5, 3, -1), (-1, -1, -1)])
+def test_counts_that_can_not_be(counts):
+    with pytest.raises(ValueError, match="can't be"):
+        keepers_lost_bound(*counts)
+    with pytest.raises(ValueError, match="can't be"):
+        keepers_lost_bound(5, 2, 1, confidence=1.0)
+
+
+RUNS = 2000
+
+
+def peeked(photos: int, keepers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(RUNS, photos + 1) each: checks, keepers found, keepers left at every look until all of a pile is checked."""
+    chance = np.random.default_rng(photos + keepers)
+    drawn = chance.permuted(np.tile(np.arange(photos) < keepers, (RUNS, 1)), axis=1)
+    found = np.append(np.zeros((RUNS, 1), int), np.cumsum(drawn, axis=1), axis=1)
+    return np.broadcast_to(np.arange(photos + 1), found.shape), found, keepers - found
+
+
+def at_most(share: float, runs: np.ndarray) -> bool:
+    return runs.mean() <= share + SLACK * np.sqrt(share * (1 - share) / len(runs))
+
+
+@pytest.mark.parametrize(("photos", "keepers"), [(40, 2), (200, 1), (200, 8), (200, 60)])
+def test_a_pile_looked_at_after_every_check_breaks_the_bound_in_at_most_one_run_of_twenty(photos, keepers):
+    checks, found, left = peeked(photos, keepers)
+    table = keepers_lost_bounds(
+        photos, np.arange(photos + 1)[:, None], np.minimum(np.arange(keepers + 1), checks[0][:, None])
+    )
+    broken = (left > table[checks, found]).any(axis=1)
+    assert at_most(0.05, broken)
+    assert broken.any()  # and it isn't kept by saying nothing
+
+
+def test_the_fixed_sample_bound_would_not_bear_so_many_looks_and_is_not_much_narrower():
+    from scipy.stats import hypergeom
+
+    photos, keepers = 200, 8
+    checks, found, _ = peeked(photos, keepers)
+    # The fixed-sample bound is below those left just where P(so few found | as many as there are) <= δ.
+    assert not at_most(0.05, (hypergeom.cdf(found, photos, keepers, checks) <= 0.05).any(axis=1))
+    for m, ratio in ((25, 1.3), (50, 1.45), (100, 1.55)):
+        fixed = max(L for L in range(photos - m + 1) if hypergeom.cdf(0, photos, L, m) > 0.05)
+        assert fixed < keepers_lost_bound(photos, m, 0) <= ratio * fixed
+
+
+def test_piles_that_move_with_the_labels_but_not_with_the_audit_hold_at_each_look():
+    """300 photos, a pile that gains and loses photos after every check; the order of the audit is all that's random."""
+    chance = np.random.default_rng(0)
+    keeper = chance.random(300) < 0.1
+    score = keeper * 0.5 + chance.normal(size=(151, 300)).cumsum(axis=0) / np.sqrt(np.arange(1, 152))[:, None]
+    order = chance.random((RUNS, 300)).argsort(axis=1)
+    for m in (20, 80, 150):
+        pile = score[m] < 0.3
+        inside = pile[order[:, :m]]
+        found = (inside & keeper[order[:, :m]]).sum(axis=1)
+        bound = keepers_lost_bounds(int(pile.sum()), inside.sum(axis=1), found)
+        assert at_most(0.05, (pile & keeper).sum() - found > bound)
+
+
+def test_a_certificate_by_eye():
+    one = Certificate(Pile(100, 100, 3), known=47)
+    assert (one.keepers_lost, one.keepers_kept, one.share_lost, one.checks_missing(0.01)) == (0, 47, 0.0, 0)
+    other = Certificate(Pile(1000, 300, 0), known=100)
+    assert other.keepers_lost == keepers_lost_bound(1000, 300, 0)
+    assert other.share_lost == other.keepers_lost / (other.keepers_lost + 100)
+    assert other.reaches(other.share_lost) and not other.reaches(other.share_lost - 0.001)
+    assert Certificate(Pile(0, 0, 0), known=0).share_lost == 0
+    assert Certificate(Pile(1, 0, 0), known=0).share_lost == 1
+
+
+def test_keepers_of_the_keep_pile_count_as_far_as_they_were_checked():
+    cull_pile = Pile(1000, 300, 0)
+    unseen = Certificate(cull_pile, 100, Pile(500, 0, 0))
+    assert unseen.keepers_kept == 100
+    seen = Certificate(cull_pile, 180, Pile(500, 100, 80))
+    assert 180 + 400 * 0.6 < seen.keepers_kept < 180 + 400 * 0.8
+    assert Certificate(cull_pile, 500, Pile(500, 500, 400)).keepers_kept == 500
+    little = Pile(1000, 100, 0)
+    assert Certificate(little, 0).keepers_lost < Certificate(little, 0, Pile(9, 0, 0)).keepers_lost  # δ is shared
+
+
+def test_the_checks_missing_bring_the_certificate_there():
+    one = Certificate(Pile(2000, 100, 1), known=100)
+    for keepers in (None, 0.0, 0.02):
+        more = one.checks_missing(0.2, keepers)
+        found = round((0.01 if keepers is None else keepers) * more)
+        assert Certificate(Pile(2000, 100 + more, 1 + found), known=100 + found).reaches(0.2)
+        assert not Certificate(Pile(2000, 90 + more, 1 + found), known=100 + found).reaches(0.2)
+    assert one.checks_missing(0.2, 0.0) < one.checks_missing(0.2) < one.checks_missing(0.2, 0.02)
+    assert Certificate(Pile(10, 0, 0), known=2).checks_missing(0.01) is None
+
+
+def test_piles_remade_share_the_risk():
+    risks = [Certificate(Pile(10, 0, 0), 0, remade=number).risk for number in range(1, 2000)]
+    assert risks[0] == pytest.approx(0.025) and 0.0499 < sum(risks) < 0.05
+    with pytest.raises(ValueError, match="not a certificate"):
+        Certificate(Pile(10, 5, 2), known=1)
+
+
+def test_a_threshold_by_eye():
+    p_keep = np.linspace(0.01, 1, 100)
+    # BetaInv(0.95; 2, 99) = 0.0466, BetaInv(0.95; 3, 98) = 0.0616
+    once = thresholds.threshold_at_one_look(p_keep, 0.05)
+    assert (once.value, once.keepers, once.below, once.missing) == (0.02, 100, 1, 0)
+    assert threshold(p_keep, 0.05).value == 0.01
+    assert threshold(np.full(100, 0.7), 0.05) == thresholds.Threshold(0.7, 100, 0, 0)
+
+
+@pytest.mark.parametrize(("rule", "needed"), [(thresholds.threshold_at_one_look, 59), (threshold, 74)])
+def test_a_threshold_that_the_labels_can_not_support_says_how_many_are_missing(rule, needed):
+    assert rule(np.full(20, 0.9), 0.05) == thresholds.Threshold(None, 20, 0, needed - 20)
+    assert rule(np.zeros(0), 0.05).missing == needed
+    assert rule(np.full(needed - 1, 0.9), 0.05).missing == 1
+    assert rule(np.full(needed, 0.9), 0.05).value == 0.9
+
+
+@pytest.mark.parametrize("bad", [[0.5, np.nan], [1.5], [-0.1]])
+def test_what_is_no_probability_has_no_threshold(bad):
+    with pytest.raises(ValueError, match="not probabilities"):
+        threshold(np.array(bad), 0.05)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 400), st.sampled_from([0.02, 0.1, 0.5]))
+def test_the_threshold_at_one_look_is_clopper_and_pearsons(keepers, share):
+    from scipy.special import betaincinv
+
+    allowed = [v for v in range(keepers) if betaincinv(v + 1, keepers - v, 0.95) <= share]
+    found = thresholds.threshold_at_one_look(np.arange(keepers) / keepers, share)
+    assert (found.value is None) == (not allowed)
+    assert found.below == max(allowed, default=0)
+
+
+def test_a_threshold_looked_at_after_every_keeper_loses_too_much_in_at_most_one_run_of_twenty():
+    keepers, share = 400, 0.1
+    ranks = np.random.default_rng(0).permuted(np.tile(np.arange(keepers), (RUNS, 1)), axis=1)[:, :300]
+    harmless = np.cumsum(ranks <= share * keepers, axis=1)  # culled by the least of the thresholds that lose too much
+    broken, lost = {}, {}
+    for rule in (threshold, thresholds.threshold_at_one_look):
+        looks = [rule(np.arange(n) / n, share) for n in range(1, 301)]
+        below = np.array([look.below if look.value is not None else -1 for look in looks])
+        broken[rule] = (harmless <= below).any(axis=1)
+        lost[rule] = np.sort(ranks, axis=1)[:, below[-1]].mean() / keepers
+    assert at_most(0.05, broken[threshold]) and broken[threshold].any()
+    assert not at_most(0.05, broken[thresholds.threshold_at_one_look])
+    assert 0.7 * lost[thresholds.threshold_at_one_look] < lost[threshold] < share
+
+
+def test_bets_against_drawing_with_replacement_are_bets_against_drawing_without():
+    """Where the bets have won, the answers are even less likely when drawn without replacement: see `threshold`."""
+    for share, n in ((0.02, 300), (0.1, 60), (0.1, 300), (0.3, 40)):
+        won = int((thresholds._evidence(np.arange(n), n, share) >= np.log(20)).sum())
+        for below in range(won):
+            with_replacement = Fraction(share) ** below * (1 - Fraction(share)) ** (n - below)
+            for keepers in (n + 1, 2 * n, 20 * n):
+                lost = int(share * keepers) + 1  # the fewest that are too many
+                ways = comb(keepers - n, lost - below) if lost >= below else 0
+                assert Fraction(ways, comb(keepers, lost)) < with_replacement
+    assert won > 0
+
+
+def test_intervals_are_clopper_and_pearsons():
+    assert measures.interval(0, 0) == (0, 0, 0.0, 1.0)
+    assert np.allclose(measures.interval(0, 20), (0, 20, 0, 0.1684), atol=1e-4)
+    assert np.allclose(measures.interval(8, 10), (8, 10, 0.4439, 0.9748), atol=1e-4)
+
+
+def test_measures_by_eye():
+    keeper = np.array([True, True, True, False, False])
+    found = measures.measure(keeper, np.array([True, True, False, True, False]))
+    assert [one[:2] for one in found] == [(3, 5), (2, 3), (2, 3)]
+    assert measures.measure(keeper, np.zeros(5, bool)).precision == (0, 0, 0.0, 1.0)
+
+
+def test_agreement_is_cohens_kappa():
+    first = np.array([True] * 25 + [False] * 25)
+    second = np.array([True] * 20 + [False] * 5 + [True] * 10 + [False] * 15)
+    assert measures.agreement(first, second) == pytest.approx(0.4)  # seen 0.7, by chance 0.5
+    assert measures.agreement(first, first) == 1
+    assert measures.agreement(first, ~first) == -1
+    assert measures.agreement(np.ones(5, bool), np.ones(5, bool)) == measures.agreement(np.zeros(0), np.zeros(0)) == 0
+
+
+def history(answers: np.ndarray, is_check: np.ndarray, pile: int) -> bounds.History:
+    """Of a pile of so many photos, from its answers (n,) bool in order and which of them are checks."""
+    before = np.cumsum(answers) - answers
+    unseen = pile - np.arange(len(answers))
+    return bounds.History(
+        unseen[is_check].astype(float),
+        before[is_check].astype(float),
+        answers[is_check],
+        pile - len(answers),
+        int(answers.sum()),
+    )
+
+
+@pytest.mark.parametrize(("pile", "checked", "found"), [(50, 10, 2), (400, 60, 3), (400, 5, 0), (3000, 100, 4)])
+def test_with_nothing_between_the_checks_the_history_says_what_the_counts_do(pile, checked, found):
+    answers = np.zeros(checked, bool)
+    answers[:found] = True
+    said = bounds.Certificate(bounds.Pile(pile, checked, found), found + 20).keepers_lost
+    told = bounds.Pile(pile, checked, found, history(answers, np.ones(checked, bool), pile))
+    assert bounds.Certificate(told, found + 20).keepers_lost == pytest.approx(said, rel=0.02, abs=1)
+
+
+def test_looking_through_the_pile_for_culls_buys_nothing():
+    """Whoever answers 60 culls by eye after the checks must not make the rest look better than it is."""
+    answers = np.concatenate([np.arange(40) < 4, np.zeros(60, bool)])
+    is_check = np.arange(100) < 40
+    before = bounds.Certificate(bounds.Pile(300, 40, 4, history(answers[:40], is_check[:40], 300)), 50).keepers_lost
+    after = bounds.Certificate(bounds.Pile(240, 40, 4, history(answers, is_check, 300)), 50).keepers_lost
+    naive = bounds.Certificate(bounds.Pile(240, 40, 4), 50).keepers_lost
+    assert naive < after == before
+
+
+def test_the_bound_holds_while_a_person_picks_photos_out_of_the_pile():
+    """Peeking after every check, with a person between who answers the likeliest culls, or the likeliest keepers."""
+    chance, broken, runs, widths = np.random.default_rng(5), 0, 300, []
+    for run in range(runs):
+        is_keeper = chance.random(200) < 0.15
+        likely = is_keeper + chance.normal(size=200) * 0.7
+        picked = np.argsort(likely if run % 2 else -likely).tolist()
+        stream, seen, order, check = chance.permutation(200).tolist(), set(), [], []
+        is_broken = False
+        for _ in range(60):
+            if chance.random() < 0.5:
+                row, kind = next(each for each in stream if each not in seen), True
+            else:
+                row, kind = next(each for each in picked if each not in seen), False
+            if not order and not kind:
+                continue  # the pile begins with its first check
+            seen.add(row)
+            order.append(row)
+            check.append(kind)
+            told = history(is_keeper[order], np.array(check), 200)
+            pile = bounds.Pile(told.left + sum(check), sum(check), int(told.is_keeper.sum()), told)
+            lost = bounds.Certificate(pile, told.known).keepers_lost
+            is_broken |= lost < int(is_keeper.sum()) - told.known
+        broken += is_broken
+        widths.append(lost / told.left)
+    assert broken <= 0.05 * runs + 3 * (0.05 * 0.95 * runs) ** 0.5
+    assert np.median(widths) < 0.75  # and it says something
+
+
+def test_more_checks_on_a_history_are_as_many_as_on_counts():
+    answers = np.arange(40) < 2
+    told = bounds.Pile(400, 40, 2, history(answers, np.ones(40, bool), 400))
+    missing = bounds.Certificate(told, 80).checks_missing(0.05)
+    assert missing == pytest.approx(bounds.Certificate(bounds.Pile(400, 40, 2), 80).checks_missing(0.05), abs=3)

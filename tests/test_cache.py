@@ -865,7 +865,7 @@ def test_find_gives_rows_in_the_order_asked_for_and_reads_only_their_blocks(tmp_
     assert reasons == {C: "it is broken"}
     columns = 3000 * (16 + 8), 512 * 8 + 240 + 16  # ids and checks of both tables, and one reason
     assert sum(read) <= sum(columns) + 4096 * 8 + 3 * 100 * 12
-    assert make(tmp_path).find(as_bytes(ids), keep=False)[0].all()
+    assert make(tmp_path).find(as_bytes(ids), with_rows=False)[0].all()
 
 
 def test_the_same_photo_twice_and_a_gap_between(tmp_path, caplog):

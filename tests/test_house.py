@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 OWNERS = {
     "h5py": {"encoding/hdf5"},
     "csv": {"project/tables"},
+    "sklearn": {"training/evaluation"},
     "transformers": {"encoding/backbone"},
     "huggingface_hub": {"encoding/load"},
     "gradio": {"ui"},

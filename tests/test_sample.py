@@ -26,9 +26,7 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sharp():
     """A pagoda in daylight, 400 × 300."""
-    from sklearn.datasets import load_sample_image
-
-    return Image.fromarray(load_sample_image("china.jpg")[60:360, 0:400])
+    return sample.photograph("china.jpg").crop((0, 60, 400, 360))
 
 
 def rows(project: Path) -> list[dict[str, str]]:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from benchmarks import seen
 from benchmarks.defects import Spoiled
 from imlcull_al.encoding.builtin import QUALITIES
-from imlcull_al.training.evaluation import auroc
 from recipe.degradations import KINDS
 
 GROUPS = np.repeat(np.arange(20), 10)
@@ -17,7 +17,9 @@ KEEP = np.tile([True, False], 100)
 
 def task(judge=None) -> seen.Task:
     paths = {f"{number:03}": Path(f"{number:03}.jpg") for number in range(200)}
-    return seen.Task("made up", paths, GROUPS, KEEP, judge or (lambda p_keep, rows: auroc(p_keep, KEEP[rows])))
+    return seen.Task(
+        "made up", paths, GROUPS, KEEP, judge or (lambda p_keep, rows: float(roc_auc_score(KEEP[rows], p_keep)))
+    )
 
 
 def test_what_tells_the_answer_is_found_and_what_does_not_is_not():

@@ -1,9 +1,13 @@
 """What a terminal and a log are told: nothing of a stranger's file name acts on them, and nothing long is silent."""
 
 import logging
+import re
+
+import pytest
 
 from imlcull_al import terminal
 from imlcull_al.cli.commands import main
+from imlcull_al.progress import logged
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage
 
@@ -95,3 +99,17 @@ def test_taking_back_a_cull_says_how_far_it_is(run, project, capsys):
     capsys.readouterr()
     assert main(["undo-cull", "--project", str(project)]) == 0
     assert capsys.readouterr().err == f"Comparing with the manifest · 0 of {kept}\n"
+
+
+def test_long_work_is_logged_with_its_end(caplog):
+    @logged("the work")
+    def work(fails):
+        return 1 / 0 if fails else 3
+
+    with caplog.at_level("INFO"):
+        assert work(False) == 3
+        with pytest.raises(ZeroDivisionError):
+            work(True)
+    begun, done, again, ended = [re.sub(r"[\d.]+ s$", "… s", record.message) for record in caplog.records]
+    assert (begun, done) == (again, done) == ("the work: begins", "the work: done after … s")
+    assert ended == "the work: ended early after … s"

@@ -10,7 +10,7 @@ from conftest import fill_bright_and_dark
 
 from imlcull_al.culling.plan import Decision
 from imlcull_al.errors import CullRefused, StorageError, TrainingError
-from imlcull_al.session.desk import CULL, DRY_RUN, EMBEDDING, TAKE_BACK, TRAINING, Desk, Lap
+from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING, UNDOING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training.options import Epoch, Options
@@ -272,7 +272,7 @@ class TestCull:
         desk = self.dry_run(session)
         assert session.cull_to_undo() is None
         desk.cull()
-        made = finish(desk.jobs, CULL).result.stage
+        made = finish(desk.jobs, CULLING).result.stage
         assert session.cull_to_undo() == made
         html = cull.outcome_html(desk)
         assert "Made stage_2 with 11 photos, listed in stage_2_cull_manifest.csv, in holiday at home" in html
@@ -281,13 +281,13 @@ class TestCull:
         original = first.read_bytes()
         first.write_bytes(original + b"edited")
         desk.take_back()
-        finish(desk.jobs, TAKE_BACK)
+        finish(desk.jobs, UNDOING)
         assert "was changed" in cull.outcome_html(desk)
         assert made.folder.exists()
 
         first.write_bytes(original)
         desk.take_back()
-        aside = finish(desk.jobs, TAKE_BACK).result
+        aside = finish(desk.jobs, UNDOING).result
         assert not made.folder.exists()
         assert (aside / first.name).exists()
         assert aside.name in cull.outcome_html(desk)
@@ -296,7 +296,7 @@ class TestCull:
     def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):
         desk = self.dry_run(session)
         desk.cull()
-        made = finish(desk.jobs, CULL).result.stage
+        made = finish(desk.jobs, CULLING).result.stage
         made.labels.write_text("image_name,label\n")
         assert session.cull_to_undo() is None
         with pytest.raises(CullRefused, match=r"stage_2_cull_labels\.csv was written"):
@@ -456,7 +456,7 @@ def test_a_press_for_the_stage_before_lands_there(desk, address):
     desk.dry_run(0.5)
     finish(desk.jobs, DRY_RUN)
     desk.cull()
-    finish(desk.jobs, CULL)
+    finish(desk.jobs, CULLING)
     desk.go_on()
     assert act("stage_1", "10.jpg", 1)["now"] == "stage_2"
     assert first.labels()["10.jpg"] == "keep"
@@ -472,7 +472,7 @@ def test_the_way_on_stays_when_the_next_stage_has_answers(tab, desk):
     desk.dry_run(0.5)
     finish(desk.jobs, DRY_RUN)
     desk.cull()
-    finish(desk.jobs, CULL)
+    finish(desk.jobs, CULLING)
     desk.go_on()
     desk.session.answer(desk.session.listing.keys[0], "keep")
     desk.go_back()

@@ -12,7 +12,7 @@ from imlcull_al import errors
 from imlcull_al.errors import CullRefused, NoWorkspace, UploadRefused
 from imlcull_al.project.archives import Limits
 from imlcull_al.session import workspaces as module
-from imlcull_al.session.desk import CULL, DRY_RUN, EMBEDDING, TRAINING
+from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING
 from imlcull_al.session.jobs import DONE
 from imlcull_al.session.workspaces import SECONDS, Workspaces
 
@@ -281,7 +281,7 @@ class TestRoom:
             desk.cull()
         desk._room *= 2
         desk.cull()
-        finished(desk, CULL)
+        finished(desk, CULLING)
 
 
 class TestPhotos:
@@ -305,7 +305,7 @@ class TestPhotos:
         desk.dry_run(0)
         finished(desk, DRY_RUN)
         desk.cull()
-        finished(desk, CULL)
+        finished(desk, CULLING)
         assert places.find(token).stage.name == "stage_1"
         assert places.find(token).latest.name == "stage_2"
         desk.go_on()

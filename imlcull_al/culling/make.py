@@ -18,7 +18,7 @@ from threading import Event
 
 from ..errors import Cancelled, CullRefused, StorageError
 from ..parallel import in_order
-from ..progress import Progress, Stop, never, silent
+from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
 from ..project.files import (
     TEMPORARY_PREFIX,
@@ -37,6 +37,7 @@ from .plan import Plan
 MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
 
 
+@logged("making the next stage")
 def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: Stop = never) -> Stage:
     """Make the next stage and its manifest; return it. File times are kept.
 

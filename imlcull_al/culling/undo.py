@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import CullRefused
 from ..parallel import in_order
-from ..progress import Progress, silent
+from ..progress import Progress, logged, silent
 from ..project import tables
 from ..project.files import (
     is_link,
@@ -26,6 +26,7 @@ def seems_unchanged(stage: Stage) -> bool:
     return stage.folder.is_dir() and not is_link(stage.folder) and stage.manifest.exists() and not _written_since(stage)
 
 
+@logged("undoing a cull")
 def undo_cull(stage: Stage, *, progress: Progress = silent) -> Path:
     """Take the cull that made `stage` back: move it and its manifest aside, and return where the folder went.
 

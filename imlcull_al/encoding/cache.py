@@ -63,12 +63,12 @@ class EmbeddingCache:
             log.warning("Damaged rows in %s: %d. They are computed again.", self.path, rows.wrong)
         return as_hex(rows.ids), rows.values, _texts(reasons)
 
-    def find(self, ids: np.ndarray, *, keep: bool = True) -> tuple[np.ndarray, np.ndarray | None, dict[str, str]]:
-        """Which of the ids (N, 16) uint8 have a row (N,) bool, the rows (N, D) if `keep`, and all reasons, as `read`.
+    def find(self, ids: np.ndarray, *, with_rows: bool = True) -> tuple[np.ndarray, np.ndarray | None, dict[str, str]]:
+        """Whether each of the ids (N, 16) uint8 has a row (N,) bool, the rows (N, D) if `with_rows`, and all reasons.
 
         Where there is no row, `rows` holds anything. Takes no more memory than the rows.
         """
-        found, (reasons,) = self._file.find(ids, keep=keep)
+        found, (reasons,) = self._file.find(ids, with_rows=with_rows)
         if found.wrong:
             log.warning("Damaged rows in %s: %d. They are computed again.", self.path, found.wrong)
         return found.there, found.values, _texts(reasons)

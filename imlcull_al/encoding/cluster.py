@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Cancelled, ClusterError
 from ..installation import pip_install_cluster
 from ..photos.decode import DECODER
-from ..progress import Progress, Stop, never, silent
+from ..progress import Progress, Stop, logged, never, silent
 from . import shards
 from .cache import ContentIds, EmbeddingCache, as_hex
 from .encoder import Encoder
@@ -47,6 +47,7 @@ _QUIET = {
 }
 
 
+@logged("embedding on a cluster")
 def fill(
     paths: Sequence[str | Path],
     encoder: Encoder,

@@ -24,7 +24,7 @@ from PIL import Image
 from ..errors import Cancelled, UnreadablePhoto, in_words
 from ..parallel import in_order, threads
 from ..photos import read as photos
-from ..progress import Progress, Stop, never, silent
+from ..progress import Progress, Stop, logged, never, silent
 from ..project.originals import State, stat_of
 from .cache import Content, ContentIds, EmbeddingCache, as_hex
 from .encoder import Encoder, encode_each
@@ -82,6 +82,7 @@ class _Read(NamedTuple):
     reason: str | None
 
 
+@logged("embedding a stage")
 def ensure(
     paths: Mapping[str, str | Path],
     encoder: Encoder,
@@ -95,11 +96,12 @@ def ensure(
 
     Raises `Cancelled` when `stop` returns true; rows computed by then are in the cache.
     """
-    work = _Work(paths, encoder, cache_dir, keep=True)
+    work = _Work(paths, encoder, cache_dir, with_rows=True)
     work.run(batch_size, progress, stop)
     return work.embeddings()
 
 
+@logged("filling the cache")
 def fill(
     paths: Mapping[str, str | Path],
     encoder: Encoder,
@@ -110,7 +112,7 @@ def fill(
     stop: Stop = never,
 ) -> Filled:
     """Fill the cache with what `ensure` would return, in memory independent of D. Raises as `ensure`."""
-    work = _Work(paths, encoder, cache_dir, keep=False)
+    work = _Work(paths, encoder, cache_dir, with_rows=False)
     work.run(batch_size, progress, stop)
     return work.filled()
 
@@ -118,14 +120,14 @@ def fill(
 class _Work:
     """The state of one `ensure` or `fill`. A row is an index into the sorted keys."""
 
-    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, keep: bool) -> None:
+    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, with_rows: bool) -> None:
         self.encoder = encoder
         self.files = ContentIds(cache_dir)
         self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
         self.keys = sorted(paths)
         self.paths = [os.fspath(paths[key]) for key in self.keys]
         self.is_known, self.contents = self.files.look_up(self.paths)
-        self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, keep=keep)
+        self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, with_rows=with_rows)
         self.failed: dict[int, str] = {}
         self.made: dict[str, int] = {}  # content id → row computed in this run
         self.same: list[int] = []  # rows of duplicates, whose content has an embedding already
@@ -295,7 +297,7 @@ class _Work:
                     self.rows[row] = self.rows[source]
         self.same = []
         if elsewhere:
-            there, rows, _ = self.cache.find(self.contents.ids[elsewhere], keep=self.rows is not None)
+            there, rows, _ = self.cache.find(self.contents.ids[elsewhere], with_rows=self.rows is not None)
             self.is_there[elsewhere] = there
             if self.rows is not None and rows is not None:
                 self.rows[elsewhere] = rows

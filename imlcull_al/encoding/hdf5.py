@@ -228,11 +228,11 @@ class Table:
             return Rows(ids, values)
         return Rows(ids[right], values[right], int(np.count_nonzero(checks[~right])))
 
-    def find(self, file: "h5py.File", stream: BinaryIO, wanted: np.ndarray, *, keep: bool) -> "Found":
+    def find(self, file: "h5py.File", stream: BinaryIO, wanted: np.ndarray, *, with_rows: bool) -> "Found":
         """See `TableFile.find`."""
         ids, checks = self.ids_in(file, stream)
         offset, free = self.offsets(file)[1], np.flatnonzero(checks)
-        values = self.empty(len(wanted)).values if keep else None
+        values = self.empty(len(wanted)).values if with_rows else None
         there, wrong = np.zeros(len(wanted), bool), 0
         left = np.arange(len(wanted))
         while len(left):  # once, unless a row is wrong: another one may have its id
@@ -346,17 +346,19 @@ class TableFile(_File):
         found = self._read(self._tables[0].ids_in)
         return found[0][found[1] != 0] if found else np.empty((0, 16), np.uint8)
 
-    def find(self, wanted: np.ndarray, *, keep: bool) -> "tuple[Found, list[Rows]]":
-        """Which of the ids `wanted` (n, 16) the first table has, with their values if `keep`, and all other tables.
+    def find(self, wanted: np.ndarray, *, with_rows: bool) -> "tuple[Found, list[Rows]]":
+        """Which of the ids (n, 16) the first table has, with their values if `with_rows`, and all other tables.
 
         Only what is wanted is read and checked, block by block, so that no more memory is needed than for the values.
         """
 
         def load(file: "h5py.File", stream: BinaryIO) -> tuple[Found, list[Rows]]:
-            found = self._tables[0].find(file, stream, wanted, keep=keep)
+            found = self._tables[0].find(file, stream, wanted, with_rows=with_rows)
             return found, [table.read(file, stream) for table in self._tables[1:]]
 
-        nothing = Found(np.zeros(len(wanted), bool), self._tables[0].empty(len(wanted)).values if keep else None, 0)
+        nothing = Found(
+            np.zeros(len(wanted), bool), self._tables[0].empty(len(wanted)).values if with_rows else None, 0
+        )
         found, others = self._read(load) or (nothing, self._nothing()[1:])
         self._has_wrong_rows = bool(found.wrong) or any(rows.wrong for rows in others)
         return found, others

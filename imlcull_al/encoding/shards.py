@@ -130,7 +130,7 @@ def _remove_empty(cache_dir: Path) -> None:
 def _ids_in(cache: EmbeddingCache) -> set[str]:
     """Those whose rows are whole, and those that have a reason."""
     ids = cache.ids()
-    there, _, reasons = cache.find(ids, keep=False)
+    there, _, reasons = cache.find(ids, with_rows=False)
     return {*as_hex(ids[there]), *reasons}
 
 

@@ -20,9 +20,9 @@ from .decode import Moment
 from .tiles import Place
 
 Result = TypeVar("Result")
-Head = Mapping[str, Any]
+Header = Mapping[str, Any]
 Reply = tuple[dict[str, Any], bytes]
-"""Head and payload of a frame."""
+"""Header and payload of a frame."""
 _JPEG_TABLES = 4096  # bytes at most
 _JPEG_PIXEL = 4  # bytes at most; noise takes two
 
@@ -50,7 +50,7 @@ class Operation(Generic[Result]):
     name: str
     work: Callable[[bytes, Any], Result]
     encode: Callable[[Result], Reply]
-    check: Callable[[Head, bytes, Any], Result]
+    check: Callable[[Header, bytes, Any], Result]
     longest: Callable[[Any], int]
 
 
@@ -62,11 +62,11 @@ def _encode_image(decoded: Decoded) -> Reply:
     return {"size": decoded.image.size, "moment": _without_nan(decoded.moment)}, decoded.image.tobytes()
 
 
-def _check_image(head: Head, payload: bytes, min_side: int | None) -> Decoded:
-    width, height = _size(head, decode.most_pixels(min_side))
+def _check_image(header: Header, payload: bytes, min_side: int | None) -> Decoded:
+    width, height = _size(header, decode.most_pixels(min_side))
     if len(payload) != 3 * width * height:
         raise ValueError("the payload is not an RGB image of this size")
-    return Decoded(Image.frombytes("RGB", (width, height), payload), _moment(head))
+    return Decoded(Image.frombytes("RGB", (width, height), payload), _moment(header))
 
 
 def _decode_with_tiles(data: bytes, min_side: int) -> Decoded:
@@ -75,27 +75,27 @@ def _decode_with_tiles(data: bytes, min_side: int) -> Decoded:
 
 
 def _encode_image_with_tiles(decoded: Decoded) -> Reply:
-    head, pixels = _encode_image(decoded)
+    header, pixels = _encode_image(decoded)
     assert decoded.tiles is not None
     count = decoded.tiles.width // decoded.tiles.height
-    return {**head, "tiles": count}, pixels + decoded.tiles.tobytes()
+    return {**header, "tiles": count}, pixels + decoded.tiles.tobytes()
 
 
-def _check_image_with_tiles(head: Head, payload: bytes, min_side: int) -> Decoded:
-    width, height = _size(head, decode.MAX_PIXELS)
-    if head["tiles"] != tiles.COUNT:
+def _check_image_with_tiles(header: Header, payload: bytes, min_side: int) -> Decoded:
+    width, height = _size(header, decode.MAX_PIXELS)
+    if header["tiles"] != tiles.COUNT:
         raise ValueError("the reply has another number of tiles")
     end = 3 * width * height
-    return _check_image(head, payload[:end], min_side)._replace(tiles=_strip(tiles.COUNT, payload[end:]))
+    return _check_image(header, payload[:end], min_side)._replace(tiles=_strip(tiles.COUNT, payload[end:]))
 
 
 def _encode_lattice(lattice: Lattice) -> Reply:
     return {"size": lattice.size, "places": lattice.places}, lattice.strip.tobytes()
 
 
-def _check_lattice(head: Head, payload: bytes, most: int) -> Lattice:
-    width, height = _size(head, decode.MAX_PIXELS)
-    places = [Place(*place) for place in head["places"]]
+def _check_lattice(header: Header, payload: bytes, most: int) -> Lattice:
+    width, height = _size(header, decode.MAX_PIXELS)
+    places = [Place(*place) for place in header["places"]]
     for left, top, detail in places:
         if type(left) is not int or type(top) is not int or not 0 <= detail <= 255:
             raise ValueError("a place is a corner and a detail of 0 to 255")
@@ -109,14 +109,14 @@ def _check_lattice(head: Head, payload: bytes, most: int) -> Lattice:
     return Lattice(_strip(len(places), payload), places, (width, height))
 
 
-def _check_jpeg(head: Head, payload: bytes, max_side: int) -> bytes:
-    if head or not payload.startswith(b"\xff\xd8\xff"):
+def _check_jpeg(header: Header, payload: bytes, max_side: int) -> bytes:
+    if header or not payload.startswith(b"\xff\xd8\xff"):
         raise ValueError("the reply is not a JPEG")
     return payload
 
 
-def _check_exposure(head: Head, payload: bytes, limit: None) -> dict[str, str]:
-    facts = head["exposure"]
+def _check_exposure(header: Header, payload: bytes, limit: None) -> dict[str, str]:
+    facts = header["exposure"]
     if not all(isinstance(fact, str) and name in decode.FACTS for name, fact in facts.items()):
         raise ValueError("an exposure is texts by name")
     return dict(facts)
@@ -164,7 +164,7 @@ MOMENT: Operation[Moment] = Operation(
     "moment",
     lambda data, _: decode.moment(data),
     lambda moment: ({"moment": _without_nan(moment)}, b""),
-    lambda head, payload, _: _moment(head),
+    lambda header, payload, _: _moment(header),
     _no_payload,
 )
 """`decode.moment`."""
@@ -179,8 +179,8 @@ def _strip(count: int, payload: bytes) -> Image.Image:
     return Image.frombytes("L", (count * tiles.SIDE, tiles.SIDE), payload)
 
 
-def _size(head: Head, most: int) -> tuple[int, int]:
-    width, height = head["size"]
+def _size(header: Header, most: int) -> tuple[int, int]:
+    width, height = header["size"]
     if type(width) is not int or type(height) is not int or min(width, height) < 1:
         raise ValueError("a size is two positive integers")
     if width * height > most or max(width, height) > decode.MAX_SIDE:
@@ -193,8 +193,8 @@ def _without_nan(moment: Moment) -> list[float | None]:
     return [None if math.isnan(number) else number for number in moment]
 
 
-def _moment(head: Head) -> Moment:
-    taken, compensation = (math.nan if number is None else number for number in head["moment"])
+def _moment(header: Header) -> Moment:
+    taken, compensation = (math.nan if number is None else number for number in header["moment"])
     if type(taken) is not float or type(compensation) is not float or math.isinf(taken) or math.isinf(compensation):
         raise ValueError("a moment is two finite numbers or nulls")
     return Moment(taken, compensation)

@@ -27,7 +27,7 @@ from ..parallel import threads
 from ..project.originals import Original, read
 from ..turns import Turns, working_for
 from . import decode, worker
-from .operations import Head, Operation, Reply, Result
+from .operations import Header, Operation, Reply, Result
 
 log = logging.getLogger(__name__)
 _CRASHES = {
@@ -232,10 +232,10 @@ class _Process:
     def ask(self, operation: Operation[Result], photo: bytes | Original, limit: int | None) -> Result:
         """The checked reply to one request. Raises `UnreadablePhoto`; `is_sound` then says whether to go on with it."""
         self.is_sound = False
-        head, payload = self._exchange(*worker.request(operation, photo, limit), operation.longest(limit))
+        header, payload = self._exchange(*worker.request(operation, photo, limit), operation.longest(limit))
         try:
-            failure = _failure(head)
-            result = None if failure else operation.check(head, payload, limit)
+            failure = _failure(header)
+            result = None if failure else operation.check(header, payload, limit)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _nonsense() from error
         self.is_sound = not self._is_stopped
@@ -243,7 +243,7 @@ class _Process:
             raise failure
         return cast(Result, result)
 
-    def _exchange(self, request: Head | None = None, data: bytes = b"", longest: int = 0) -> Reply:
+    def _exchange(self, request: Header | None = None, data: bytes = b"", longest: int = 0) -> Reply:
         """Send a request, if any, and read one reply with a payload of at most `longest` bytes, within the time limit.
 
         Raises `UnreadablePhoto`.
@@ -300,8 +300,8 @@ class _Process:
                 pipe.close()
 
 
-def _failure(head: Head) -> UnreadablePhoto | None:
-    reason, is_lasting = head.get("error"), head.get("lasting")
+def _failure(header: Header) -> UnreadablePhoto | None:
+    reason, is_lasting = header.get("error"), header.get("lasting")
     if reason is None:
         return None
     if not isinstance(reason, str) or not isinstance(is_lasting, bool):

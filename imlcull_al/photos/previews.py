@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import Cancelled, StorageError, UnreadablePhoto
 from ..parallel import in_order
-from ..progress import Progress, Stop, never, silent
+from ..progress import Progress, Stop, logged, never, silent
 from ..project.files import read_own, replacing, set_link_aside
 from . import read as photos
 
@@ -72,6 +72,7 @@ class Previews:
                 return photos.preview_of(read_own(self._place(path, larger)), side)
         return photos.preview(path, side)
 
+    @logged("making previews")
     def make(self, paths: Iterable[Path], side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make missing previews, in the order of `paths`. Raises `Cancelled`; previews made by then are kept."""
         missing = [path for path in paths if not self._place(path, side).exists()]

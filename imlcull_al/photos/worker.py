@@ -4,12 +4,12 @@
 
 Both are frames of the same form, numbers big-endian:
 
-    4 bytes     length of the head, at most 16384
+    4 bytes     length of the header, at most 16384
     4 bytes     length of the payload; of a request at most 1 GiB, of a reply no more than what was asked for can take
-    head        a JSON object in UTF-8
+    header      a JSON object in UTF-8
     payload     bytes
 
-    head of the request                          payload     head of the reply                     payload
+    header of the request                        payload     header of the reply                   payload
                                                              {"decoder": "Pillow 12.3.0"}, once, when it is ready
     {"do": "decode", "limit": 224}               the photo   {"size": [width, height], "moment": …}  8-bit RGB by rows
     {"do": "decode_with_tiles", "limit": 224}    the photo   {"size": …, "moment": …, "tiles": 4}    both, tiles grey
@@ -45,7 +45,7 @@ except ImportError:  # Windows
 from ..errors import UnreadablePhoto
 from ..project.originals import Original, read
 from . import decode
-from .operations import OPERATIONS, Head, Operation, Reply
+from .operations import OPERATIONS, Header, Operation, Reply
 
 MEMORY = 8 << 30
 """Bytes of address space. The hungriest photos of 250 megapixels: 6 GB for JPEG 2000 with transparency, 4 GB for WebP,
@@ -57,32 +57,32 @@ WAIT = 180
 BUFFER = 1 << 16
 """Bytes that are sent and received in one piece; what most pipes hold."""
 _LENGTHS = struct.Struct(">II")
-_LONGEST_HEAD = 16384
+_LONGEST_HEADER = 16384
 LONGEST_PAYLOAD = 1 << 30
 
 
-def write_frame(file: BinaryIO, head: Mapping[str, Any], payload: bytes = b"") -> None:
+def write_frame(file: BinaryIO, header: Mapping[str, Any], payload: bytes = b"") -> None:
     """Send one frame."""
-    text = json.dumps(head).encode()
+    text = json.dumps(header).encode()
     file.write(_LENGTHS.pack(len(text), len(payload)) + text)
     file.write(payload)
     file.flush()
 
 
 def read_frame(file: BinaryIO, longest: int = LONGEST_PAYLOAD) -> tuple[dict[str, Any], bytes]:
-    """Head and payload, of at most `longest` bytes, of the next frame. Raises `EOFError` at the end of the file,
+    """Header and payload, of at most `longest` bytes, of the next frame. Raises `EOFError` at the end of the file,
     `ValueError` for what is none.
     """
-    head_length, length = _LENGTHS.unpack(_exactly(file, _LENGTHS.size))
-    if head_length > _LONGEST_HEAD or length > longest:
+    header_length, length = _LENGTHS.unpack(_exactly(file, _LENGTHS.size))
+    if header_length > _LONGEST_HEADER or length > longest:
         raise ValueError("this is no frame")
     try:
-        head = json.loads(_exactly(file, head_length))
+        header = json.loads(_exactly(file, header_length))
     except RecursionError as error:
-        raise ValueError("the head of this frame is nested too deeply") from error
-    if not isinstance(head, dict):
-        raise ValueError("the head of this frame is no object")
-    return head, _exactly(file, length)
+        raise ValueError("the header of this frame is nested too deeply") from error
+    if not isinstance(header, dict):
+        raise ValueError("the header of this frame is no object")
+    return header, _exactly(file, length)
 
 
 def _exactly(file: BinaryIO, length: int) -> bytes:
@@ -93,17 +93,17 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
 
 
 def request(operation: Operation[Any], photo: bytes | Original, limit: int | None) -> Reply:
-    """Head and payload that ask for an operation."""
-    head: dict[str, Any] = {"do": operation.name}
+    """Header and payload that ask for an operation."""
+    header: dict[str, Any] = {"do": operation.name}
     if limit is not None:
-        head["limit"] = limit
+        header["limit"] = limit
     if isinstance(photo, Original):
-        return {**head, "state": photo.state}, os.fsencode(photo.path)
-    return head, photo
+        return {**header, "state": photo.state}, os.fsencode(photo.path)
+    return header, photo
 
 
-def answer(request: Head, data: bytes) -> Reply:
-    """Head and payload of the reply to a request."""
+def answer(request: Header, data: bytes) -> Reply:
+    """Header and payload of the reply to a request."""
     operation = OPERATIONS[request["do"]]  # an unknown one is a defect of this project: the process ends
     try:
         if "state" in request:

@@ -28,7 +28,7 @@ class Dialect(NamedTuple):
         return self.keep if label == KEEP else self.cull
 
 
-class Table(NamedTuple):
+class LabelTable(NamedTuple):
     """What a CSV holds. `extras`: key → all fields of its row."""
 
     labels: dict[str, str]

@@ -25,7 +25,7 @@ from typing import Any
 
 from ..errors import LabelsError, StorageError
 from . import tables
-from .dialects import OWN_DIALECT, Table, _dialect
+from .dialects import OWN_DIALECT, LabelTable, _dialect
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
 from .stages import Stage
@@ -258,7 +258,7 @@ class Labels:
         journal = _stat(self._stage.journal)  # its last line notes nothing of the CSV: the times must do
         return bool(journal and table and table[1] <= journal[1] and self._journal.was(rows))
 
-    def _parse_csv(self) -> Table | None:
+    def _parse_csv(self) -> LabelTable | None:
         """What the CSV holds; None for a file without even a header: a full disk leaves such, and nobody means it."""
         path = self._stage.labels
         columns, rows = tables.read(path)
@@ -286,7 +286,7 @@ class Labels:
             labels[key] = label
             lines.setdefault(key, row.line)
             extras[key] = row.values
-        return Table(labels, dialect, extras)
+        return LabelTable(labels, dialect, extras)
 
     def _key(self, text: str) -> str:
         """A photo key from what a table names: a key, a path with the stage's name before it, or an absolute one."""

@@ -28,7 +28,7 @@ from .session import Session
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
-EMBEDDING, TRAINING, DRY_RUN, CULL, TAKE_BACK = "embedding", "training", "dry run", "cull", "taking back"
+EMBEDDING, TRAINING, DRY_RUN, CULLING, UNDOING = "embedding", "training", "dry run", "cull", "taking back"
 
 
 class Lap(NamedTuple):
@@ -179,7 +179,7 @@ class Desk:
             plan = _still_true(session, promised)
             return Made(make.make_stage(plan, link, progress=progress, stop=stop), len(plan.kept), plan.companions)
 
-        self._start(CULL, work)
+        self._start(CULLING, work)
 
     def shown(self, token: str | None) -> Plan:
         """The preview with this `preview_token`. Raises `CullRefused` if it is not the latest."""
@@ -197,7 +197,7 @@ class Desk:
         aside.
         """
         session = self.session
-        self._start(TAKE_BACK, lambda progress, stop: session.undo_cull(progress=progress))
+        self._start(UNDOING, lambda progress, stop: session.undo_cull(progress=progress))
 
     def latest(self, name: str) -> Job | None:
         """The last job of this name on this stage."""
@@ -206,7 +206,7 @@ class Desk:
 
     def latest_cull(self) -> Job | None:
         """The newest dry run, cull or undo job on this stage. Embedding jobs between them don't count."""
-        found = [job for name in (DRY_RUN, CULL, TAKE_BACK) if (job := self.latest(name))]
+        found = [job for name in (DRY_RUN, CULLING, UNDOING) if (job := self.latest(name))]
         return max(found, key=lambda job: job.number, default=None)
 
     def preview(self) -> Plan | None:

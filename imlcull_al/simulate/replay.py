@@ -24,7 +24,7 @@ from ..errors import ReplayRefused, StageError
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning import orders
 from ..learning.scores import choose_source
-from ..progress import Progress, silent
+from ..progress import Progress, logged, silent
 from ..project import tables
 from ..project.files import replacing
 from ..project.journal import Journal, audit_event
@@ -149,6 +149,7 @@ class Outcome:
         return f"more than {self.labels[-1]}" if np.isinf(count) else f"{count:.0f}"
 
 
+@logged("replay")
 def replay(
     project: str | Path,
     truth: str | Path,

@@ -4,8 +4,7 @@ Several hundred crops of two real photographs imitate a shoot: bursts of near-id
 typical mistakes. `sample_truth.csv` next to `stage_1` holds the photographer's decisions: image_name (photo key), keep
 (1 | 0), defect (none | defocus | motion | dark | bright | tilt), burst (number, from 1).
 
-The photographs come with scikit-learn and are modified here: china.jpg by danielbuechele (Flickr 6061409035) and
-flower.jpg by vultilion (Flickr 6056698931), both CC BY 2.0, https://creativecommons.org/licenses/by/2.0/
+The photographs are free; `photographs/LICENCE.txt` names their authors.
 
 Independent of encoders, labels and culling.
 """
@@ -23,12 +22,13 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
 from ..errors import StageError, StorageError
-from ..progress import Progress, silent
+from ..progress import Progress, logged, silent
 from ..project import tables
 from ..project.files import temporary_sibling, unwritable
 from ..project.stages import Stage
 
 SAMPLE_TRUTH = "sample_truth.csv"
+_PHOTOGRAPHS = Path(__file__).with_name("photographs")
 COLUMNS = ("image_name", "keep", "defect", "burst")
 SOUND = "none"  # value of the defect column for a good frame
 DEFECTS = ("defocus", "motion", "dark", "bright", "tilt")
@@ -64,6 +64,7 @@ class Frame(NamedTuple):
     time: datetime
 
 
+@logged("making a sample")
 def make_sample(project: Path, *, photos: int = 360, seed: int = 0, progress: Progress = silent) -> None:
     """Make a sample of `photos` photos in `project`. The same seed gives identical bytes.
 
@@ -115,9 +116,7 @@ def is_sample(project: Path) -> bool:
 
 def _shoot(folder: Path, photos: int, rng: Generator, progress: Progress) -> Iterator[dict[str, object]]:
     """Write the photos into `folder`, yielding a row of the truth table for each."""
-    from sklearn.datasets import load_sample_image  # slow to import
-
-    photographs = {view.photograph: Image.fromarray(load_sample_image(view.photograph)) for view in VIEWS}
+    photographs = {view.photograph: photograph(view.photograph) for view in VIEWS}
     digits = max(4, len(str(photos)))  # sorting by name is sorting by time
     for number, frame in enumerate(plan(photos, rng), start=1):
         name = f"IMG_{number:0{digits}}.jpg"
@@ -125,6 +124,12 @@ def _shoot(folder: Path, photos: int, rng: Generator, progress: Progress) -> Ite
         image.save(folder / name, quality=90, exif=_exif(frame))
         progress("making the sample", number, photos)
         yield dict(zip(COLUMNS, (name, int(frame.defect == SOUND), frame.defect, frame.burst), strict=True))
+
+
+def photograph(name: str) -> Image.Image:
+    """One of the two photographs, RGB, of `PHOTOGRAPH_SIZE`."""
+    with Image.open(_PHOTOGRAPHS / name) as image:
+        return image.convert("RGB")
 
 
 def plan(photos: int, rng: Generator) -> list[Frame]:

@@ -87,7 +87,7 @@ class Cut:
             parameter.requires_grad_(above and not below)
 
 
-class Kept:
+class FrozenOutputs:
     """Memory cache of the inputs of the trained blocks: (T, D) for each photo and for its mirror image, while room
     lasts.
     """

@@ -21,7 +21,7 @@ from ..errors import Cancelled
 from ..learning.head import Head
 from ..learning.model import CullClassifier, side_by_side
 from ..progress import Progress, Stop
-from .blocks import Cut, Kept
+from .blocks import Cut, FrozenOutputs
 from .options import Epoch, Options
 from .processes import Processes
 
@@ -65,7 +65,7 @@ class FineTuning:
         probe = self._input(torch.arange(min(_PROBE, len(pixels))))
         agrees = agrees_in_bfloat16(classifier.backbone, probe)
         self._autocast = not processes.any(not agrees)
-        self._kept: Kept | None = None
+        self._kept: FrozenOutputs | None = None
         self._cut = Cut(classifier.backbone, options.train_blocks, probe) if options.train_blocks else None
 
     def embeddings(self) -> np.ndarray:
@@ -205,7 +205,7 @@ class FineTuning:
     def _keep(self, photos: Tensor, *, mirrored: bool) -> None:
         """Run the frozen blocks on these photos or on their mirror images, and cache the results while room lasts."""
         self.classifier.eval()
-        self._kept = kept = self._kept or Kept(len(self._pixels), MOST_KEPT)
+        self._kept = kept = self._kept or FrozenOutputs(len(self._pixels), MOST_KEPT)
         done = 0
         for batch in photos.split(_BATCH):
             if kept.is_full:

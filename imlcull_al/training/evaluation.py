@@ -112,31 +112,16 @@ class Quality(NamedTuple):
 
 
 def quality(p_keep: np.ndarray, is_keep: np.ndarray) -> Quality:
-    """Scores (N,) in 0 … 1 against labels (N,) bool of both classes."""
-    right = (p_keep >= 0.5) == is_keep
-    balanced = (float(right[is_keep].mean()) + float(right[~is_keep].mean())) / 2
-    return Quality(average_precision(p_keep, is_keep), auroc(p_keep, is_keep), float(right.mean()), balanced)
+    """Quality of (N,) scores 0 … 1 against (N,) bool answers, of which there are both kinds."""
+    from sklearn import metrics  # slow to import
 
-
-def average_precision(score: np.ndarray, is_keep: np.ndarray) -> float:
-    """Average precision, 0 … 1: the precision at the score of each keeper, averaged over the keepers.
-
-    `score` (N,), `is_keep` (N,) bool with at least one keeper. Tied scores share one threshold, as in scikit-learn.
-    """
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)  # last position of each run of tied scores
-    keepers = np.cumsum(is_keep[order])[last]
-    return float((np.diff(keepers, prepend=0) * keepers / (last + 1)).sum() / keepers[-1])
-
-
-def auroc(score: np.ndarray, is_keep: np.ndarray) -> float:
-    """Area under the ROC curve, 0 … 1: the probability that a keeper outscores a cull, ties counting half. Needs both
-    classes.
-    """
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    keepers, culls = int(is_keep.sum()), int((~is_keep).sum())
-    return float((rank[is_keep].sum() - keepers * (keepers + 1) / 2) / (keepers * culls))
+    decisions = p_keep >= 0.5
+    return Quality(
+        float(metrics.average_precision_score(is_keep, p_keep)),
+        float(metrics.roc_auc_score(is_keep, p_keep)),
+        float(metrics.accuracy_score(is_keep, decisions)),
+        float(metrics.balanced_accuracy_score(is_keep, decisions)),
+    )
 
 
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from ..encoding.encoder import Encoder
 from ..encoding.sharpness import sharpness_map
 from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
 from ..learning import head
-from ..progress import Progress, Stop, never, silent
+from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
 from ..project.files import is_locked, locked, read_own, replace_text, replacing
 from ..project.labels import LABELS
@@ -95,6 +95,7 @@ def _written(path: Path) -> int:
         return -1
 
 
+@logged("training")
 def train(
     stage: Stage,
     encoder: Encoder,

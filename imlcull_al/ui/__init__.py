@@ -15,7 +15,7 @@
     fairly.py      worker threads, scheduled fairly across visitors
     serving.py     routes: photos by id, and the screens' requests
     guard.py       access control: origin, password, allowed routes
-    bounds.py      per-visitor limits on body size, calls and streams
+    quotas.py      per-visitor limits on body size, calls and streams
     bodies.py      size and rate limits for request bodies
     streams.py     ownership and quotas of Gradio sessions
     guesses.py     exponential backoff for wrong passwords

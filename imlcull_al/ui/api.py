@@ -16,7 +16,7 @@ import gradio as gr
 
 from ..errors import StageError
 from ..photos.previews import SCREEN
-from ..session.desk import CULL, DRY_RUN, Desk
+from ..session.desk import CULLING, DRY_RUN, Desk
 from ..session.jobs import DONE
 from ..session.session import Photo, Session
 from ..training.options import Options
@@ -193,7 +193,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             plan = _outcome(desk, DRY_RUN)
             if not dry_run:
                 desk.cull(str(link), plan)
-                _outcome(desk, CULL)
+                _outcome(desk, CULLING)
             made = None if dry_run else desk.session.stage.next.name
             return {"kept": len(plan.kept), "culled": len(plan.culled), "made": made}
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..culling.copies import LINKS
 from ..culling.plan import Decision, Plan
-from ..session.desk import CULL, DRY_RUN, Desk, Made, preview_token
+from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
 from ..session.session import Session
 from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
@@ -88,7 +88,7 @@ def promised(desk: Desk, threshold: float) -> tuple[str, bool]:
 def way_on(desk: Desk) -> str:
     """Label of the button that opens the next stage; counts the keepers if the cull ran here."""
     job = desk.latest_cull()
-    if job is None or job.name != CULL or job.status != DONE:
+    if job is None or job.name != CULLING or job.status != DONE:
         return f"Continue with {desk.session.stage.next.name}"
     return f"Continue with the {job.result.photos:,} keeper{'' if job.result.photos == 1 else 's'}"
 
@@ -117,7 +117,7 @@ def outcome_html(desk: Desk) -> str:
     if job.name == DRY_RUN:
         old = "" if desk.planned() else sentence("Answers, scores or photos have changed since this preview.")
         return old + plan_html(session, job.result)
-    return made_html(session, job.result) if job.name == CULL else taken_back_html(session, job.result)
+    return made_html(session, job.result) if job.name == CULLING else taken_back_html(session, job.result)
 
 
 def made_html(session: Session, done: Made) -> str:

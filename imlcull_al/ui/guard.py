@@ -1,7 +1,7 @@
 """Access control: origin checks, password, and an allowlist of routes.
 
 Pages of other sites can neither trigger actions here nor frame this page. The password covers every route. Of Gradio's
-routes, only those the page needs are served. Quotas are in `bounds`.
+routes, only those the page needs are served. Quotas are in `quotas`.
 """
 
 import base64
@@ -23,9 +23,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ServerError
-from .bounds import CALL, COOKIE, GRADIO, HEARTBEAT, RUN, Bounds, Known
 from .guesses import Guesses
 from .headers import NOWHERE, SPACE, Sealed, cookie_policy
+from .quotas import CALL, COOKIE, GRADIO, HEARTBEAT, RUN, Known, Quotas
 from .senders import sender_of
 from .streams import Streams
 
@@ -68,7 +68,7 @@ def guards(
     """
     return [
         Middleware(_Guard, host, auth, frozenset(paths), is_public=known is not None),
-        Middleware(Bounds, Streams(queue), frozenset(uploads), known),
+        Middleware(Quotas, Streams(queue), frozenset(uploads), known),
     ]
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..errors import NoWorkspace
 from ..progress import how_far
-from ..session.desk import DRY_RUN, EMBEDDING, TAKE_BACK, Desk
+from ..session.desk import DRY_RUN, EMBEDDING, UNDOING, Desk
 from ..session.jobs import Job
 from .serving import Find
 from .telling import attempt
@@ -175,7 +175,7 @@ def answers(desk: Desk) -> tuple[str, int, int]:
     return desk.session.stage.name, now.keep, now.cull
 
 
-_ON_PAGE = {EMBEDDING: "analyzing photos", DRY_RUN: "preview", TAKE_BACK: "undoing the cull"}
+_ON_PAGE = {EMBEDDING: "analyzing photos", DRY_RUN: "preview", UNDOING: "undoing the cull"}
 """Display names of jobs and their steps, where the internal name is jargon."""
 
 Ended = tuple[int, tuple[str, int, int] | None, bool]

@@ -34,7 +34,7 @@ class Visitor(NamedTuple):
     is_stranger: bool
 
 
-class Bounds:
+class Quotas:
     """ASGI middleware that enforces the quotas; runs inside the guard's."""
 
     def __init__(self, app: ASGIApp, streams: Streams, uploads: frozenset[str], known: Known | None) -> None:
