@@ -4,10 +4,12 @@ image_name,label          keep | cull; further columns survive
 image_path,label,tag      0 (keep) | 1 (cull); tags survive
 """
 
-from pathlib import Path
+import os
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ..errors import TableError
+from ..errors import LabelsError, TableError
+from . import tables
 from .journal import CULL, KEEP
 
 
@@ -38,6 +40,54 @@ class LabelTable(NamedTuple):
 
 OWN_DIALECT = Dialect(("image_name", "label"), "image_name", KEEP, CULL)
 TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
+
+
+def read(path: Path, folder: Path) -> LabelTable | None:
+    """The labels file at `path` of the stage whose photos are in `folder`.
+
+    None for a file without even a header, which only a full disk leaves. Raises `LabelsError` for an unknown label, a
+    row without a photo, or a photo with two labels; `TableError`.
+    """
+    columns, rows = tables.read(path)
+    if not columns:
+        return None
+    dialect = _dialect(columns, path)
+    labels: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    extras: dict[str, dict[str, str]] = {}
+    for row in rows:
+        key = key_of(tables.as_key(row.values.get(dialect.key_column, "")), folder)
+        text = row.values.get("label", "")
+        label = dialect.label(text)
+        if not key:
+            raise LabelsError(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
+        if label is None:
+            raise LabelsError(
+                f"{path}, line {row.line}: the label {text!r} of {key} is neither {dialect.keep} nor "
+                f"{dialect.cull}. Correct that line, then try again."
+            )
+        if labels.get(key, label) != label:
+            raise LabelsError(
+                f"{path} gives {key} two labels, on lines {lines[key]} and {row.line}. Delete one of the lines."
+            )
+        labels[key] = label
+        lines.setdefault(key, row.line)
+        extras[key] = row.values
+    return LabelTable(labels, dialect, extras)
+
+
+def key_of(text: str, folder: Path) -> str:
+    """The photo key that a table means: a key, a path that begins with the stage's name, or an absolute path."""
+    if Path(text).is_absolute():
+        try:
+            return Path(text).relative_to(folder).as_posix()
+        except ValueError:
+            return text
+    if not os.path.exists(folder / text):  # noqa: PTH110 - unlike Path.exists, it takes any text
+        parts = PurePosixPath(text.replace("\\", "/")).parts
+        if len(parts) > 1 and parts[0] == folder.name:
+            return PurePosixPath(*parts[1:]).as_posix()
+    return text
 
 
 def _dialect(columns: list[str], path: Path) -> Dialect:

@@ -12,7 +12,6 @@ Knows nothing of photos, scores or order.
 """
 
 import logging
-import os
 import secrets
 import threading
 import time
@@ -20,12 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..errors import LabelsError, StorageError
-from . import tables
-from .dialects import OWN_DIALECT, LabelTable, _dialect
+from . import dialects, tables
+from .dialects import OWN_DIALECT
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
 from .stages import Stage
@@ -201,7 +200,7 @@ class Labels:
             self._csv_is_behind = True  # an editor has emptied it, and is about to write
             return
         try:
-            found = self._parse_csv() if stat else None
+            found = dialects.read(self._stage.labels, self._stage.folder) if stat else None
         except StorageError as error:
             if not self._labels:
                 raise  # nothing is known that could take its place
@@ -257,50 +256,6 @@ class Labels:
             return bool(table and noted and table[:2] == tuple(noted))
         journal = _stat(self._stage.journal)  # its last line notes nothing of the CSV: the times must do
         return bool(journal and table and table[1] <= journal[1] and self._journal.was(rows))
-
-    def _parse_csv(self) -> LabelTable | None:
-        """What the CSV holds; None for a file without even a header: a full disk leaves such, and nobody means it."""
-        path = self._stage.labels
-        columns, rows = tables.read(path)
-        if not columns:
-            return None
-        dialect = _dialect(columns, path)
-        labels: dict[str, str] = {}
-        lines: dict[str, int] = {}
-        extras: dict[str, dict[str, str]] = {}
-        for row in rows:
-            key = self._key(tables.as_key(row.values.get(dialect.key_column, "")))
-            text = row.values.get("label", "")
-            label = dialect.label(text)
-            if not key:
-                raise LabelsError(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
-            if label is None:
-                raise LabelsError(
-                    f"{path}, line {row.line}: the label {text!r} of {key} is neither {dialect.keep} nor "
-                    f"{dialect.cull}. Correct that line, then try again."
-                )
-            if labels.get(key, label) != label:
-                raise LabelsError(
-                    f"{path} gives {key} two labels, on lines {lines[key]} and {row.line}. Delete one of the lines."
-                )
-            labels[key] = label
-            lines.setdefault(key, row.line)
-            extras[key] = row.values
-        return LabelTable(labels, dialect, extras)
-
-    def _key(self, text: str) -> str:
-        """A photo key from what a table names: a key, a path with the stage's name before it, or an absolute one."""
-        folder = self._stage.folder
-        if Path(text).is_absolute():
-            try:
-                return Path(text).relative_to(folder).as_posix()
-            except ValueError:
-                return text
-        if not os.path.exists(folder / text):  # noqa: PTH110 - unlike Path.exists, any text is answered
-            parts = PurePosixPath(text.replace("\\", "/")).parts
-            if len(parts) > 1 and parts[0] == folder.name:
-                return PurePosixPath(*parts[1:]).as_posix()
-        return text
 
     def _write_csv(self) -> None:
         """Write the labels; the journal has them already, so a refusal costs nothing and is tried again."""
