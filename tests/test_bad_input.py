@@ -349,7 +349,7 @@ def test_a_stage_of_nothing_readable(do, project):
     assert "2 unreadable" in do("embed")[1]
     assert do("order")[:2] == (0, "image_name,p_keep\n")
     assert {row["decision"] for row in scores_of(do).values()} == {"keep", "cull"}
-    refusal(do("train"), "0 keep and 0 cull that can be read")
+    refusal(do("train"), "there are 0 keep and 0 cull")
 
 
 def test_what_is_no_regular_file_is_left_out_and_nothing_hangs(do, labeled):

@@ -53,7 +53,7 @@ class TestCurves:
         texts = [each.text for each in loss.iter("text")]
         assert "Epoch" in texts
         assert "Cross-entropy (nats)" in texts
-        assert "Photos right (%)" in [each.text for each in accuracy.iter("text")]
+        assert "Correct (%)" in [each.text for each in accuracy.iter("text")]
         assert loss.get("role") == "img"
         assert loss.get("aria-label") == "Loss, epoch 0 to 1: Training from 0.8 to 0.4; Validation from 0.6 to 0.5"
 
@@ -461,7 +461,7 @@ def test_a_press_for_the_stage_before_lands_there(desk, address):
     assert act("stage_1", "10.jpg", 1)["now"] == "stage_2"
     assert first.labels()["10.jpg"] == "keep"
     assert desk.session.labels() == {}
-    assert "not open here" in act("stage_7", "10.jpg", 2)["error"]
+    assert "not open; stage_2 is" in act("stage_7", "10.jpg", 2)["error"]
     assert act("stage_2", desk.session.listing.keys[0], 3)["error"] == ""
     assert len(desk.session.labels()) == 1
     desk.go_back()

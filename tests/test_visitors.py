@@ -141,7 +141,7 @@ class TestCookie:
         assert json.loads(body) == {"error": ""}
         assert reply.getheader("Set-Cookie").startswith(f"{visitors.COOKIE}=; Path=/; Max-Age=0;")
         assert not folder.exists()
-        assert "not any more" in json.loads(ask(address, "/workspace", cookie=cookie)[1])["error"]
+        assert "or they were deleted" in json.loads(ask(address, "/workspace", cookie=cookie)[1])["error"]
 
     @pytest.mark.parametrize("value", ["", "../..", "x", "%00", '"', "=;=", "\xff", "x" * 10_000])
     def test_a_wrong_one_opens_nothing(self, address, anna, value):

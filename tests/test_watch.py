@@ -167,11 +167,11 @@ class TestPreview:
 
     def test_a_button_promises_what_the_preview_says_and_makes_that(self, previewed):
         plan = previewed.planned()
-        assert promised(previewed, 0.5) == (f"Make stage_2 of {len(plan.kept)} photos", True)
+        assert promised(previewed, 0.5) == (f"Make stage_2 with {len(plan.kept)} photos", True)
         previewed.cull("copy", previewed.shown(preview_token(plan)))
         made = previewed.jobs.wait(60, "cull").result
         assert made.photos == len(plan.kept) == len(list_photos(made.stage).keys)
-        assert f"Made stage_2 of {made.photos} photos, with" in outcome_html(previewed)
+        assert f"Made stage_2 with {made.photos} photos, listed in" in outcome_html(previewed)
 
     def test_answers_make_a_preview_old_on_every_page(self, previewed):
         plan = previewed.planned()

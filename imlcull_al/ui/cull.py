@@ -171,7 +171,7 @@ def table_html(plan: Plan) -> str:
         + "</tr>"
         for name, style, side in (("Kept", "keep", plan.kept), ("Culled", "cull", plan.culled))
     )
-    heads = "".join(f"<th>{name}</th>" for name in ("", "Photos", "Decided by you", "By score", "Unreadable"))
+    heads = "".join(f"<th>{name}</th>" for name in ("Decision", "Photos", "Decided by you", "By score", "Unreadable"))
     return (
         f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
