@@ -1,19 +1,19 @@
-"""Stages, the file names of a project, and photo keys.
+"""Stages, every file name of a project, and photo keys.
 
     project/
-      stage_1/                          the photos; only ever read
+      stage_1/                          the photos; read only, for ever
       stage_1_cull_labels.csv           image_name,label
       stage_1_cull_journal.jsonl        every answer ever given
       stage_1_cull_model.pth            best model by validation accuracy
       stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
       stage_1_cull_report/              plots and tables of the last training
-      stage_1_cull_unfinished.json      exists while a training runs
+      stage_1_cull_unfinished.json      there while a training runs
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
 
-A photo key is the POSIX path of a photo relative to its stage folder, and the photo's only identity in code. Keys are
-UTF-8 on disk, whatever encoding Python was started with.
-Handles names and folders; opens no file.
+A photo key is the POSIX path of a photo relative to its stage folder, the only identity used in code. Its bytes on the
+disk are UTF-8, whatever encoding Python was started with.
+Knows names and folders; opens no file.
 """
 
 import os
@@ -31,7 +31,7 @@ _STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a project and the paths of its files."""
+    """One stage of a project, and where each of its files lies."""
 
     project: Path
     number: int
@@ -43,12 +43,12 @@ class Stage:
 
     @property
     def folder(self) -> Path:
-        """Folder of the photos."""
+        """The photos."""
         return self.project / self.name
 
     @property
     def labels(self) -> Path:
-        """The CSV of labels, which other programs may edit."""
+        """The CSV that the world reads and may edit."""
         return self._beside("labels.csv")
 
     @property
@@ -63,7 +63,7 @@ class Stage:
 
     @property
     def epoch_log(self) -> Path:
-        """Losses and accuracy per epoch."""
+        """Losses and accuracy by epoch."""
         return self._beside("epoch_log.csv")
 
     @property
@@ -73,40 +73,40 @@ class Stage:
 
     @property
     def unfinished(self) -> Path:
-        """Exists while a training runs."""
+        """There while a training runs."""
         return self._beside("unfinished.json")
 
     @property
     def manifest(self) -> Path:
-        """The CSV that records where this stage's photos came from."""
+        """Where this stage's photos came from."""
         return self._beside("manifest.csv")
 
     @property
     def lock(self) -> Path:
-        """Lock file, held while this stage's files are written."""
+        """Held by whoever writes this stage's files."""
         return self.project / f"{TEMPORARY_PREFIX}{self.name}.lock"
 
     @property
     def training_lock(self) -> Path:
-        """Lock file, held while this stage's model is trained."""
+        """Held by whoever trains this stage's model."""
         return self.project / f"{TEMPORARY_PREFIX}{self.name}-training.lock"
 
     @property
     def next(self) -> "Stage":
-        """The stage that a cull of this one creates."""
+        """The stage that a cull of this one makes."""
         return Stage(self.project, self.number + 1)
 
     @property
     def previous(self) -> "Stage":
-        """The stage that this one was culled from; `stage_0`, which never exists, for the first."""
+        """The stage that a cull made this one from; `stage_0`, which is nowhere, for the first."""
         return Stage(self.project, self.number - 1)
 
     def path(self, key: str) -> Path:
-        """Path of a photo."""
+        """The file of a photo key."""
         return self.folder / as_path(key)
 
     def paths(self, keys: Iterable[str]) -> dict[str, str]:
-        """Photo key → path as a string, fast enough for 100,000 keys."""
+        """Photo key → path of its file, as text: a hundred thousand of them in no time."""
         folder = os.path.join(self.folder, "")  # noqa: PTH118
         return {key: folder + (as_path(key) if os.sep == "/" else as_path(key).replace("/", os.sep)) for key in keys}
 
@@ -116,20 +116,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class Rehearsal(Stage):
-    """A stage whose photos are in another folder, so that nothing is written next to them."""
+    """A stage whose photos lie elsewhere: answers and all else that is written about it stay apart from them."""
 
     photos: Path
 
     @property
     def folder(self) -> Path:
-        """Folder of the photos; only read."""
+        """The photos; still only read."""
         return self.photos
 
 
 def open_stage(project: str | Path, number: int | None = None) -> Stage:
-    """Open the stage with this number, by default the latest: the largest N with a folder named exactly `stage_N`.
+    """The stage with this number, or the latest: the largest N with a folder named exactly `stage_N`.
 
-    Raises `StageError` if there is none.
+    Raises `StageError` when there is none.
     """
     root = absolute(project)
     numbers = _stage_numbers(root)
@@ -145,12 +145,12 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
 
 
 def absolute(folder: str | Path) -> Path:
-    """Absolute path of a folder that the user named. Expands `~`; leaves an unknown `~name` as is."""
+    """The absolute path of a folder that a person named; `~` is theirs, an unknown `~name` stays as it is."""
     return Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - Path's raises for an unknown name
 
 
 def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
-    """Whether a folder, with links resolved, is inside `stage` or another stage of its project."""
+    """Whether a folder, wherever links lead to it, lies inside `stage` or another stage of its project."""
     real, project = Path(os.path.realpath(folder)), Path(os.path.realpath(stage.project))
     if real.is_relative_to(os.path.realpath(stage.folder)):
         return True
@@ -159,7 +159,7 @@ def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
 
 
 def as_path(key: str) -> str:
-    """Decode a photo key to a path in Python's file system encoding."""
+    """A photo key as this Python names files."""
     return key if key.isascii() else os.fsdecode(key.encode("utf-8", "surrogateescape"))
 
 

@@ -12,7 +12,7 @@ from ..culling.plan import Decision, Plan
 from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
 from ..session.session import Session
-from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
+from .look import Ended, ended, every_second, on_press, sentence, table, until_answers_change
 from .serving import SMALL, Find, photo_url
 
 SHEET = 36
@@ -171,10 +171,7 @@ def table_html(plan: Plan) -> str:
         + "</tr>"
         for name, style, side in (("Kept", "keep", plan.kept), ("Culled", "cull", plan.culled))
     )
-    heads = "".join(f"<th>{name}</th>" for name in ("Decision", "Photos", "Decided by you", "By score", "Unreadable"))
-    return (
-        f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+    return table("Kept and culled", ("Decision", "Photos", "Decided by you", "By score", "Unreadable"), rows)
 
 
 def sheet_html(session: Session, title: str, side: Sequence[Decision]) -> str:

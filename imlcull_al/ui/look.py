@@ -1,6 +1,6 @@
 """Theme, CSS and the HTML and event wiring that several screens share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -227,6 +227,15 @@ def progress_line(job: Job) -> str:
 
 def _on_page(name: str) -> str:
     return _ON_PAGE.get(name, name)
+
+
+def table(name: str, heads: Sequence[str], rows: str) -> str:
+    """A table of numbers that scrolls sideways on a narrow screen, also by keyboard. `rows`: its `<tr>` elements."""
+    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}"><table class="numbers">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def sentence(text: str, kind: str = "subdued") -> str:

@@ -11,7 +11,7 @@ from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, hin
 from ..session.desk import Desk
 from ..session.session import Session
 from .curves import Line, chart
-from .look import every_second, sentence
+from .look import every_second, sentence, table
 from .serving import Find
 from .telling import attempt
 
@@ -79,10 +79,7 @@ def missing_html(promise: Promise) -> str:
     rows = "".join(
         f"<tr><td>{target:.0%}</td><td>{_missing(promise.missing_for(target))}</td></tr>" for target in TARGETS
     )
-    return (
-        '<div class="scroll"><table class="numbers"><thead><tr><th>Keepers lost at most</th>'
-        f"<th>Checks still needed</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    return table("Checks still needed", ("Keepers lost at most", "Checks still needed"), rows)
 
 
 def curves_html(session: Session) -> str:

@@ -19,7 +19,7 @@ from ..session.session import Counts, Session
 from ..training.options import Options
 from ..training.train import Interrupted
 from .curves import curves_svg
-from .look import Ended, ended, every_second, on_press, sentence, until_answers_change
+from .look import Ended, ended, every_second, on_press, sentence, table, until_answers_change
 from .serving import Find, report_urls
 
 _ALL_AS_ZERO = {name for name, default in asdict(Options()).items() if default is None}
@@ -163,12 +163,11 @@ def epochs_html(laps: Sequence[Lap]) -> str:
         for epoch, best, seconds in reversed(laps)
     )
     names = ("Epoch", "Train loss", "Validation loss", "Validation accuracy", "Seconds", "Model")
-    heads = "".join(f"<th>{name}</th>" for name in names)
     return (
         curves_svg([lap.epoch for lap in laps], saved[-1] if saved else None)
         + "<details><summary>All epochs in numbers</summary>"
-        + f'<div class="scroll"><table class="numbers"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-        + "</div></details>"
+        + table("All epochs in numbers", names, rows)
+        + "</details>"
     )
 
 
