@@ -1057,7 +1057,7 @@ def test_a_next_stage_that_is_there_already(do, labeled, make):
     stage_2 = labeled / "stage_2"
     make(stage_2)
     before = stage_2.lstat()
-    refusal(do("cull", "--stage", "1"), stage_2, "exists already; nothing was changed")
+    refusal(do("cull", "--stage", "1"), stage_2, "already exists; nothing was changed")
     assert stage_2.lstat() == before
     assert not Stage(labeled, 2).manifest.exists()
 
