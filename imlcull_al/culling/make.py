@@ -89,7 +89,7 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
 
 
 def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
-    """Place and verify each file, and yield its content id. Linked files are read only if their content id is unknown."""
+    """Place and verify each file, and yield its content id. Files to link are read only if their id is unknown."""
     names = [as_path(key) for key in plan.files]
     if link == "copy":
 
