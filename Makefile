@@ -1,17 +1,18 @@
-# make demo    a sample project, embedded, in the app on http://127.0.0.1:7860
-# make test    the same environment, all tests
-# make check   lint, format and types
-# make torture tries to break every promise, half an hour; writes tests/torture/README.md
-# make bench   every wait against the floor and the usual tools; 40 minutes, 20 GB, writes benchmarks/RESULTS.md
-# make bench-labels   how many answers it takes, against other strategies; some 15 minutes, writes benchmarks/RESULTS.md
-# make bench-seen     what the built-in encoder sees, beside other encoders; some 10 minutes, writes benchmarks/RESULTS.md
-# make encoder        trains the built-in encoder anew; about an hour on two cores, writes imlcull_al/builtin
+# make demo           opens a sample project in the app on http://127.0.0.1:7860
+# make test           runs all tests
+# make check          checks lint, format and types
+# make format         fixes lint and format
+# make torture        fault injection against every promise; half an hour, writes tests/torture/README.md
+# make bench          latency against its floor and the usual tools; 40 minutes, 20 GB, writes benchmarks/RESULTS.md
+# make bench-labels   labels needed, against other strategies; about 15 minutes, writes benchmarks/RESULTS.md
+# make bench-seen     the built-in encoder against other encoders; about 10 minutes, writes benchmarks/RESULTS.md
+# make encoder        retrains the built-in encoder; about an hour on two cores, writes imlcull_al/builtin
 PYTHON ?= python3
 BIN := .venv/bin
 PHOTOS ?= ../shared/photos
 MODEL ?= ../shared/models/vit-tiny-patch16-224
 
-# What pip says is shown: a download may take long. $(1): requirements; $(2): what it took with PyTorch's CPU build.
+# pip's output stays visible, because a download may take long. $(1): requirements; $(2): cost with PyTorch's CPU build.
 define install
 @echo 'Installing $(1) into .venv, once: some $(2), the downloads not counted; more with the CUDA libraries of Linux'
 $(BIN)/python -m pip install --requirement $(1)

@@ -1,4 +1,4 @@
-"""Builds in a temporary folder: in `build/` setuptools would find what an earlier build left, and ship that too."""
+"""Builds in a temporary folder, because setuptools would package stale files from an earlier build in `build/`."""
 
 import tempfile
 

@@ -91,7 +91,7 @@ def test_label_train_and_cull_from_a_script(ask, desk):
     assert ask("cull", threshold=0.5) == {**planned, "made": "stage_2"}
     assert len(list(desk.session.stage.next.folder.iterdir())) == planned["kept"]
     assert fingerprint_of(desk.session.stage.folder) == before
-    assert "exists already" in refusal(ask, "cull")
+    assert "already exists" in refusal(ask, "cull")
 
 
 def test_undo_takes_back_the_last_or_that_of_a_photo(ask, desk):

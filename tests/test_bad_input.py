@@ -371,8 +371,8 @@ def test_what_is_no_regular_file_is_left_out_and_nothing_hangs(do, labeled):
     thread.start()
     thread.join(60)
     (_, _, embedded), (code, _, err) = done
-    assert "'pipe.jpg': it is no regular file" in embedded
-    assert "'gone.jpg': it is a link to nothing" in embedded
+    assert "'pipe.jpg': it is not a regular file" in embedded
+    assert "'gone.jpg': it is a broken link" in embedded
     assert code == 0
     left_out = {"pipe.jpg", "warm_05.xmp", "self.jpg", "one.jpg", "two.jpg", "gone.jpg", "loop", "out.jpg"}
     assert {line.split("'")[1] for line in err.splitlines() if line.startswith("Left out: ")} == left_out
@@ -1057,7 +1057,7 @@ def test_a_next_stage_that_is_there_already(do, labeled, make):
     stage_2 = labeled / "stage_2"
     make(stage_2)
     before = stage_2.lstat()
-    refusal(do("cull", "--stage", "1"), stage_2, "exists already; nothing was changed")
+    refusal(do("cull", "--stage", "1"), stage_2, "already exists; nothing was changed")
     assert stage_2.lstat() == before
     assert not Stage(labeled, 2).manifest.exists()
 

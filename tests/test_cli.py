@@ -128,7 +128,7 @@ def test_photos_beside_no_stage_are_to_be_moved_into_one(run, tmp_path):
 def test_a_stage_that_no_cull_made_is_not_to_be_moved_away(project, capsys):
     assert main(["undo-cull", "--project", str(project)]) == 1
     assert capsys.readouterr().err == (
-        "Error: There is nothing to take back: stage_1_cull_manifest.csv is missing, so no cull made "
+        "Error: There is no cull to undo: stage_1_cull_manifest.csv is missing, so no cull made "
         f"{project / 'stage_1'}.\n"
     )
 

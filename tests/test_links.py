@@ -88,11 +88,11 @@ class TestOpening:
     @pytest.mark.parametrize("mode", ["rb", "a+b"])
     def test_a_pipe_is_refused(self, tmp_path, mode):
         os.mkfifo(tmp_path / "a")
-        with pytest.raises(OSError, match="it is no regular file"):
+        with pytest.raises(OSError, match="it is not a regular file"):
             open_own(tmp_path / "a", mode)
 
     def test_a_device_is_refused(self):
-        with pytest.raises(OSError, match="it is no regular file"):
+        with pytest.raises(OSError, match="it is not a regular file"):
             open_own(Path("/dev/zero"))
 
     def test_what_replaces_a_link_sets_it_aside(self, tmp_path, outside, caplog):
@@ -124,7 +124,7 @@ class TestAnswers:
     @pytest.mark.parametrize("make", [lambda path, to: path.symlink_to(to), lambda path, to: os.mkfifo(path)])
     def test_a_journal_that_is_none_is_refused(self, stage, outside, make):
         make(stage.journal, outside / "journal")
-        with pytest.raises(StorageError, match=r"stage_1_cull_journal\.jsonl: it is (a symbolic link|no regular file)"):
+        with pytest.raises(StorageError, match=r"stage_1_cull_journal\.jsonl: it is (a symbolic link|not a regular)"):
             Labels(stage)
 
     def test_a_journal_that_becomes_a_link_gets_no_answer(self, stage, outside):
@@ -144,7 +144,7 @@ class TestAnswers:
     @pytest.mark.parametrize("make", [lambda path, to: path.symlink_to(to), lambda path, to: os.mkfifo(path)])
     def test_labels_that_are_none_are_not_read(self, stage, outside, make):
         make(stage.labels, outside / "labels")
-        with pytest.raises(StorageError, match=r"stage_1_cull_labels\.csv: it is (a symbolic link|no regular file)"):
+        with pytest.raises(StorageError, match=r"stage_1_cull_labels\.csv: it is (a symbolic link|not a regular file)"):
             Labels(stage)
 
     def test_labels_that_become_a_link_are_set_aside_and_written_again(self, stage, outside):
@@ -333,7 +333,7 @@ class TestOpenInside:
 
     def test_pipes_are_not_waited_for(self, stage):
         os.mkfifo(stage.folder / "pipe.jpg")
-        with pytest.raises(OSError, match="it is no regular file"):
+        with pytest.raises(OSError, match="it is not a regular file"):
             open_inside(stage.folder, "pipe.jpg")
 
 
@@ -342,6 +342,6 @@ def test_a_photo_that_became_a_pipe_is_unreadable(stage, cache_dir, encoder):
     stage.path("warm_00.jpg").unlink()
     os.mkfifo(stage.path("warm_00.jpg"))
     seen = ensure(paths, encoder, cache_dir)
-    assert seen.unreadable == {"warm_00.jpg": "the file can't be opened: it is no regular file"}
+    assert seen.unreadable == {"warm_00.jpg": "the file can't be opened: it is not a regular file"}
     assert np.isfinite(seen.rows).all()
     assert len(seen.keys) == 11

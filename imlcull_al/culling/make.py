@@ -1,10 +1,11 @@
-"""From a plan to the next stage, in one atomic step.
+"""Carries out a plan: creates the next stage and its manifest in one atomic step.
 
-`stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model; one row for every file of the
-new stage, companions included. `source` is relative to the project.
+`stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model; one row per file of the new
+stage, companions included. `source` is relative to the project.
 
-Copies go into a hidden sibling, each is verified (see `copies`), the manifest is written, and then the sibling is
-renamed. Until then there is no new stage; nothing is ever deleted in an old one. Independent of embeddings and scores.
+Files are copied or linked into a hidden sibling folder and verified (see `copies`). Then the manifest is written and
+the sibling is renamed to the new stage, which doesn't exist before. Nothing in an existing stage is ever deleted.
+Independent of embeddings and scores.
 """
 
 import errno
@@ -39,17 +40,17 @@ MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "t
 
 @logged("making the next stage")
 def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, stop: Stop = never) -> Stage:
-    """Make the next stage and its manifest; return it. File times are kept.
+    """Create the next stage and its manifest, and return the stage. File times are preserved.
 
-    Raises `CullRefused` when the stage exists, nothing would be kept, or the disk lacks room or links; `StorageError`
-    when a file can't be copied or its copy differs; `Cancelled`. In all these cases there is no new stage.
+    Raises `CullRefused` if the stage exists, nothing would be kept, or the disk lacks space or support for the link
+    kind; `StorageError` if a file can't be copied or its copy differs; `Cancelled`. On any error there is no new stage.
     """
     new = plan.stage.next
     with locked(new.lock, f"making {new.name}"):
         check(plan, link)
         partial = _partial(new)
         try:
-            if partial.exists():  # of a cull that was killed; it only ever holds copies that no stage uses
+            if partial.exists():  # left by a killed cull; it holds nothing but copies that no stage uses
                 shutil.rmtree(partial)
             partial.mkdir()
             content_ids = _fill(partial, plan, link, progress, stop)
@@ -62,7 +63,7 @@ def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, s
 
 
 def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) -> dict[str, str]:
-    """Put all files into the hidden sibling and onto the disk; key → content id."""
+    """Fill the hidden sibling and flush it to disk. Returns key → content id."""
     given_up = Event()
 
     def stopped() -> bool:
@@ -82,13 +83,13 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
             except Cancelled as error:
                 raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.") from error
             finally:
-                given_up.set()  # threads within a long file hear of it
+                given_up.set()  # stops threads in the middle of a large file
         progress("copying", len(plan.files), len(plan.files))
     return content_ids
 
 
 def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
-    """Put one file after another in place, verified, and give its content id; only copies and unknown ids are read."""
+    """Place and verify each file, and yield its content id. Files to link are read only if their id is unknown."""
     names = [as_path(key) for key in plan.files]
     if link == "copy":
 
@@ -104,29 +105,29 @@ def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, 
         make(source, path, target)
         return content_id
 
-    for name in names:  # by one thread: a link is made in less time than is handed to another
+    for name in names:  # in one thread: linking is cheaper than a handoff to a pool
         yield _place(plan.stage, name, partial / name, linked)
 
 
 def _place(stage: Stage, name: str, target: Path, make: Callable[[FileIO, Path, Path], str]) -> str:
-    """`make` of a file of the stage, opened once, with a sentence for what it may raise."""
+    """Open a file of the stage once, call `make` on it, and translate its errors into messages."""
     source = stage.folder / name
     try:
         with copies.opened(stage, name) as file:
             return make(file, source, target)
     except FileExistsError as error:
         raise CullRefused(
-            f"The disk of {target.parent} takes the name of {source} and that of another photo for one (upper and "
-            "lower case, say); no stage was made. Rename one of the two, or keep the project on another disk."
+            f"The disk of {target.parent} does not distinguish the name of {source} from the name of another photo "
+            "(they may differ only in case); no stage was made. Rename one of the two, or use another disk."
         ) from error
     except copies.NoLinks as error:
-        raise CullRefused(f"The file system of {source.parent} makes no {error}s here. Use --link copy.") from error
+        raise CullRefused(f"The disk of {source.parent} does not support {error}s here. Use --link copy.") from error
     except copies.Differs as error:
         raise StorageError(f"{error}; no stage was made. Check the disk and try again.") from error
 
 
 def interrupted(stage: Stage) -> bool:
-    """Whether a cull of `stage` was killed: there is a half-made stage, and nobody is at it."""
+    """Whether a cull of `stage` was killed: a partial next stage exists and no process is working on it."""
     new = stage.next
     return _partial(new).is_dir() and not new.folder.exists() and not is_locked(new.lock)
 
@@ -136,19 +137,19 @@ def _partial(new: Stage) -> Path:
 
 
 def check(plan: Plan, link: str = "copy") -> None:
-    """Raise `CullRefused` where `apply` would do so before it copies anything."""
+    """Run the checks that `make_stage` runs before it copies anything. Raises `CullRefused`."""
     new = plan.stage.next
     if link not in LINKS:
-        raise CullRefused(f"There is no link kind {link}; choose one of {', '.join(LINKS)}.")
+        raise CullRefused(f"Unknown link kind {link}. Choose one of {', '.join(LINKS)}.")
     if os.path.lexists(new.folder):
         raise CullRefused(
-            f"{new.folder} exists already; nothing was changed. Rename or move it away with the files named "
+            f"{new.folder} already exists; nothing was changed. Rename or move it away with the files named "
             f"{new.name}_cull_* beside it, or cull {new.name} instead."
         )
     if left := [path.name for path in (new.labels, new.journal, new.model) if os.path.lexists(path)]:
         raise CullRefused(
-            f"{', '.join(left)} of an earlier {new.name} would be taken for the new one's; nothing was changed. "
-            f"Move them out of {new.project} first."
+            f"{', '.join(left)} of an earlier {new.name} would be mistaken for files of the new one; nothing was "
+            f"changed. Move them out of {new.project} first."
         )
     if not plan.files:
         raise CullRefused(f"No photo of {plan.stage.name} would be kept. Label more keepers or lower the threshold.")
@@ -157,7 +158,7 @@ def check(plan: Plan, link: str = "copy") -> None:
         free = shutil.disk_usage(new.project).free
         if needed > free:
             raise CullRefused(
-                f"The kept photos need {needed / 1e9:.1f} GB and {new.project} has {free / 1e9:.1f} GB left. "
+                f"The kept photos need {needed / 1e9:.1f} GB, but {new.project} has only {free / 1e9:.1f} GB free. "
                 "Make room, or use hard links instead of copies."
             )
 
@@ -166,12 +167,14 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # said when it is copied
+        return 0  # the copy reports the error
 
 
 def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> None:
-    """The moment in which the stage is there. A stage that came meanwhile stays; the manifest of ours goes."""
-    # Of a stage that was moved away, or of a cull that was killed just before its stage appeared.
+    """Write the manifest, then rename the sibling to the new stage. Never overwrites a stage created in the meantime;
+    then our manifest is removed.
+    """
+    # Left by a stage that was moved away, or by a cull that was killed just before the rename.
     if new.manifest.is_file() or is_link(new.manifest):
         set_aside(new.manifest, "old")
     try:
@@ -179,11 +182,11 @@ def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> 
         if os.path.lexists(new.folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new.folder))
         partial.rename(new.folder)
-    except BaseException:  # Ctrl-C too, but just after the rename
+    except BaseException:  # includes Ctrl-C, which may come just after the rename
         if partial.exists():
             new.manifest.unlink(missing_ok=True)
         raise
-    with suppress(OSError):  # the stage is there and whole; only a power cut within seconds could still undo the name
+    with suppress(OSError):  # the stage is complete; only a power cut within seconds could revert the rename
         sync_folder(new.project)
 
 

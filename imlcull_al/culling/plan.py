@@ -1,4 +1,4 @@
-"""From scores and answers to a plan: each photo's decision, and the files that the next stage gets. Writes nothing."""
+"""Turns scores and answers into a plan: a decision per photo and the files of the next stage. Writes nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from ..project.listing import Listing
 from ..project.stages import Stage
 
 KnownContent = Callable[[Path], str | None]
-"""The content id of a file, where it is known without reading it."""
+"""Path → content id of the file if known without reading it, else None."""
 
 
 def _nothing_known(path: Path) -> None:
@@ -19,7 +19,7 @@ def _nothing_known(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to one photo, and why. `p_keep` is None where there is no score."""
+    """The decision on one photo and its reason. `p_keep` is None if the photo has no score."""
 
     key: str
     decision: str
@@ -29,10 +29,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a cull would do. `files`: key of every file to copy → reason, in key order.
+    """What a cull would do. `files`: key of every file to place → reason, in key order.
 
-    `known`: asked only for files that are linked; copies are read anyway. `revision`: the session's when it was made,
-    another one as soon as an answer, a score or a photo is another.
+    `left_out`: key → reason, from the listing. `known`: called only for files to link, because copying reads them
+    anyway. `revision`: that of the session when the plan was made; stale once an answer, a score or a photo changes.
     """
 
     stage: Stage
@@ -46,17 +46,17 @@ class Plan:
 
     @property
     def companions(self) -> int:
-        """How many files go with the photos that go on."""
+        """Number of companions among `files`."""
         return len(self.files) - len(self.kept)
 
     @property
     def kept(self) -> list[Decision]:
-        """The photos that go on."""
+        """Photos that the next stage gets."""
         return [each for each in self.decisions if each.decision == KEEP]
 
     @property
     def culled(self) -> list[Decision]:
-        """The photos that stay behind."""
+        """Photos that the next stage does not get."""
         return [each for each in self.decisions if each.decision == CULL]
 
 
@@ -66,8 +66,8 @@ def decide(
     unreadable: Mapping[str, str],
     threshold: float = 0.5,
 ) -> list[Decision]:
-    """One decision per photo, in key order: a person's label beats everything, an unreadable photo is kept, else
-    p_keep at or above `threshold` is keep.
+    """One decision per photo, in key order. A label takes precedence; otherwise unreadable photos are kept, and the
+    rest are kept if `p_keep` >= `threshold`.
     """
     decisions = []
     for key in sorted({*p_keep, *unreadable}):
@@ -89,9 +89,12 @@ def make_plan(
     model: str,
     known: KnownContent = _nothing_known,
 ) -> Plan:
-    """The files that the next stage gets: kept photos and the companions of each. Raises `CullRefused`."""
+    """Collect the files of the next stage: kept photos and their companions.
+
+    Raises `CullRefused` for a threshold outside 0 … 1.
+    """
     if not 0 <= threshold <= 1:
-        raise CullRefused(f"The threshold is {threshold}; choose one between 0 and 1.")
+        raise CullRefused(f"The threshold {threshold} is out of range. Choose one between 0 and 1.")
     decisions = tuple(decisions)
     files: dict[str, str] = {}
     for each in decisions:

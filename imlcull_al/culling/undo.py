@@ -1,4 +1,4 @@
-"""Undo a cull: move the stage that it made aside, if it is still as the manifest says. Deletes nothing."""
+"""Undoes a cull by moving its stage aside, if that stage still matches its manifest. Deletes nothing."""
 
 import os
 from collections.abc import Iterator
@@ -22,25 +22,25 @@ from . import copies
 
 
 def seems_unchanged(stage: Stage) -> bool:
-    """Whether a cull made `stage` and nothing was written beside it since; without reading its photos."""
+    """Whether a cull made `stage` and nothing has been written next to it since. Reads no photos."""
     return stage.folder.is_dir() and not is_link(stage.folder) and stage.manifest.exists() and not _written_since(stage)
 
 
 @logged("undoing a cull")
 def undo_cull(stage: Stage, *, progress: Progress = silent) -> Path:
-    """Take the cull that made `stage` back: move it and its manifest aside, and return where the folder went.
+    """Undo the cull that made `stage`: move the folder and its manifest aside. Returns the folder's new path.
 
-    Raises `CullRefused`, and changes nothing, when the stage was not made by a cull or is no longer as it was made.
+    Raises `CullRefused`, and changes nothing, if the stage was not made by a cull or has changed since.
     """
     with locked(stage.lock, f"making or changing {stage.name}"):
         if not stage.manifest.exists():
             raise CullRefused(
-                f"There is nothing to take back: {stage.manifest.name} is missing, so no cull made {stage.folder}."
+                f"There is no cull to undo: {stage.manifest.name} is missing, so no cull made {stage.folder}."
             )
         if changed := changes_since_cull(stage, progress=progress):
             raise CullRefused(
-                f"{stage.folder} is no longer as the cull made it ({changed[0]}{_and_more(changed)}); "
-                "nothing was changed. Move it away yourself if you don't need it."
+                f"{stage.folder} has changed since the cull ({changed[0]}{_and_more(changed)}), so the cull was "
+                "not undone. If you don't need the folder, move it away yourself."
             )
         try:
             aside = set_aside(stage.folder, "undone")
@@ -52,7 +52,7 @@ def undo_cull(stage: Stage, *, progress: Progress = silent) -> Path:
 
 
 def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str]:
-    """What differs between a stage and the manifest of the cull that made it, in a few words each; [] for nothing."""
+    """Differences between a stage and its manifest, a few words each; empty if there are none."""
     if not stage.manifest.exists():
         return [f"{stage.manifest.name} is missing"]
     if is_link(stage.folder):
@@ -64,7 +64,7 @@ def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str
     changes += [f"{key} is new" for key in sorted(found - made.keys())]
     changes += _written_since(stage)
     if changes:
-        return changes  # no need to read every file then
+        return changes  # skips reading every file
     keys = sorted(made)
     are_same = in_order(lambda key: _holds(stage, key, made[key]), keys, copies.AHEAD)
     for done, (key, is_same) in enumerate(zip(keys, are_same, strict=True)):
@@ -74,7 +74,7 @@ def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str
 
 
 def _holds(stage: Stage, key: str, content_id: str) -> bool:
-    """Whether a file of the stage holds what this content id names. Raises `StorageError`."""
+    """Whether a file of the stage has this content id. Raises `StorageError`."""
     with copies.opened(stage, as_path(key)) as file:
         try:
             return is_content_of(file, content_id)
@@ -83,7 +83,7 @@ def _holds(stage: Stage, key: str, content_id: str) -> bool:
 
 
 def _files_below(folder: Path) -> Iterator[str]:
-    """Keys of all that is no folder, links to folders left aside."""
+    """Keys of all files below `folder`, without links to folders."""
     for at, _, names in os.walk(folder):
         inside = os.path.relpath(at, folder)
         yield from (as_key(name if inside == "." else Path(inside, name).as_posix()) for name in names)

@@ -1,10 +1,10 @@
-"""Which files are photos, and which belong to one: RAW files and sidecars beside it. Arithmetic on names only."""
+"""Sorts files into photos and their companions (RAW files and sidecars), by name only."""
 
 DECODABLE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2",
     ".j2k",
 ))  # fmt: skip
-# Photos too, but not decoded yet: alone they are kept as unreadable, beside a JPEG they are its companion.
+# Photos that aren't decoded yet: alone they are kept as unreadable, beside a JPEG they are its companions.
 RAW_SUFFIXES = frozenset((
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".heic", ".heif", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
     ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
@@ -12,10 +12,10 @@ RAW_SUFFIXES = frozenset((
 
 
 def _pair(files: list[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """Tell photos from companions: `IMG_1.CR2`, `IMG_1.xmp` and `IMG_1.JPG.txt` belong to `IMG_1.JPG`.
+    """Separate photos from companions: `IMG_1.CR2`, `IMG_1.xmp` and `IMG_1.JPG.txt` belong to `IMG_1.JPG`.
 
-    A sidecar goes to the photo whose full name it extends, else to every photo with its stem; upper and lower
-    case are one. A RAW file with no such photo is a photo itself.
+    A sidecar belongs to the photo whose full name it extends, otherwise to every photo with the same stem, ignoring
+    case. A RAW file without such a photo is a photo itself.
     """
     photos: list[str] = []
     others: list[str] = []
@@ -53,11 +53,11 @@ def _owned_by(key: str, owners: dict[str, list[str]]) -> list[str]:
 
 
 def photo_suffix(key: str) -> str:
-    """By which a photo is told: in lower case, with its dot."""
-    return _suffix(key.rstrip()).lower()  # a name may end in a space, and is a photo all the same
+    """The suffix that identifies a photo: lower case, with its dot."""
+    return _suffix(key.rstrip()).lower()  # the name of a photo may end in a space
 
 
 def _suffix(name: str) -> str:
-    """From the last dot of the file's name on, unless the name begins or ends with it; as `PurePosixPath`'s."""
+    """Like `PurePosixPath.suffix`: from the last dot of the name, empty if the name begins or ends with that dot."""
     dot = name.rfind(".")
     return name[dot:] if name.rfind("/") + 1 < dot < len(name) - 1 else ""

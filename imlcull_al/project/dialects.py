@@ -1,4 +1,4 @@
-"""Dialects of a labels file: how its columns and its two labels are named.
+"""Reads a labels file in one of its two dialects, which differ in column names and label values.
 
 image_name,label          keep | cull; further columns survive
 image_path,label,tag      0 (keep) | 1 (cull); tags survive
@@ -14,7 +14,7 @@ from .journal import CULL, KEEP
 
 
 class Dialect(NamedTuple):
-    """How a CSV names its columns and its two labels."""
+    """Column names and label values of a CSV."""
 
     columns: tuple[str, ...]
     key_column: str
@@ -22,7 +22,7 @@ class Dialect(NamedTuple):
     cull: str
 
     def label(self, text: str) -> str | None:
-        """`keep`, `cull`, or None for anything else."""
+        """Parse a label: `keep`, `cull`, or None if invalid."""
         return {self.keep: KEEP, self.cull: CULL}.get(text.strip().lower())
 
     def text(self, label: str) -> str:
@@ -31,7 +31,7 @@ class Dialect(NamedTuple):
 
 
 class LabelTable(NamedTuple):
-    """What a CSV holds. `extras`: key → all fields of its row."""
+    """Contents of a CSV. `extras`: key → all fields of its row."""
 
     labels: dict[str, str]
     dialect: Dialect
@@ -43,10 +43,10 @@ TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
 
 
 def read(path: Path, folder: Path) -> LabelTable | None:
-    """The labels file at `path` of the stage whose photos are in `folder`.
+    """Read the labels file at `path` of the stage whose photos are in `folder`.
 
-    None for a file without even a header, which only a full disk leaves. Raises `LabelsError` for an unknown label, a
-    row without a photo, or a photo with two labels; `TableError`.
+    Returns None for a file without a header, which only a full disk leaves behind. Raises `LabelsError` for an unknown
+    label, a row without a photo, or a photo with two labels; `TableError` for unknown columns or an unreadable table.
     """
     columns, rows = tables.read(path)
     if not columns:
@@ -77,13 +77,13 @@ def read(path: Path, folder: Path) -> LabelTable | None:
 
 
 def key_of(text: str, folder: Path) -> str:
-    """The photo key that a table means: a key, a path that begins with the stage's name, or an absolute path."""
+    """Resolve a photo name in a table: a photo key, a path that begins with the stage's name, or an absolute path."""
     if Path(text).is_absolute():
         try:
             return Path(text).relative_to(folder).as_posix()
         except ValueError:
             return text
-    if not os.path.exists(folder / text):  # noqa: PTH110 - unlike Path.exists, it takes any text
+    if not os.path.exists(folder / text):  # noqa: PTH110 - unlike Path.exists, it accepts any text
         parts = PurePosixPath(text.replace("\\", "/")).parts
         if len(parts) > 1 and parts[0] == folder.name:
             return PurePosixPath(*parts[1:]).as_posix()
@@ -95,6 +95,6 @@ def _dialect(columns: list[str], path: Path) -> Dialect:
         if dialect.key_column in columns and "label" in columns:
             return dialect._replace(columns=tuple(columns))
     raise TableError(
-        f"{path} has the columns {', '.join(columns)}; needed are, parted by commas, image_name,label (keep or cull) "
-        "or image_path,label,tag (0 is keep, 1 is cull). Rename the columns, or move the file away."
+        f"{path} has the columns {', '.join(columns)}. It needs the columns image_name,label (keep or cull) "
+        "or image_path,label,tag (0 is keep, 1 is cull), separated by commas. Rename the columns or move the file away."
     )

@@ -85,7 +85,7 @@ def _linked(path: str) -> OSError:
 
 
 def _irregular(path: str | Path) -> OSError:
-    return OSError(errno.EINVAL, "it is no regular file", path)
+    return OSError(errno.EINVAL, "it is not a regular file", path)
 
 
 def set_link_aside(path: Path) -> None:

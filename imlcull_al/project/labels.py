@@ -1,14 +1,14 @@
-"""A person's answers: the CSV that the world reads and may edit, in step with the journal that can't be lost.
+"""Labels of a stage: a CSV that other programs may edit, kept in sync with the journal, which is the durable record.
 
-`stage_N_cull_labels.csv` (UTF-8, LF), in the order of the first answers, one of two dialects:
+`stage_N_cull_labels.csv` (UTF-8, LF) lists photos in the order of their first answers, in one of two dialects:
 
     image_name,label          keep | cull; further columns survive
     image_path,label,tag      0 (keep) | 1 (cull); tags survive
 
-An answer goes into the journal first and into the CSV after it. What somebody else changed in the CSV is taken over
-into the journal before the next answer; a copy of the labels before that stays as `*.before-edit-<time>` where any of
-them was removed or changed. A CSV that became unreadable is set aside as `*.unreadable-<time>` and written again.
-Knows nothing of photos, scores or order.
+An answer is written to the journal first, then to the CSV. External edits of the CSV are imported into the journal
+before the next answer. An edit that removes or changes labels leaves a backup of the previous labels in
+`*.before-edit-<time>`. A CSV that became unreadable is renamed to `*.unreadable-<time>` and rewritten from the journal.
+Independent of photos, scores and queues.
 """
 
 import logging
@@ -34,23 +34,23 @@ __all__ = ["CULL", "KEEP", "LABELS", "Answer", "Labels"]
 
 
 class _EditedMeanwhile(Exception):
-    """Somebody wrote the CSV between the last look and now."""
+    """Another program wrote the CSV since it was last read."""
 
 
 AUDIT = "audit"
-"""The queue whose answers measure."""
-_SAVING = 3.0  # seconds in which an editor that saves in place has written the file that it emptied
-_NEVER_SEEN = (-1, -1, -1)  # the stat of no file; None is that of a missing one
+"""The queue of the checks: its answers only measure."""
+_SAVING = 3.0  # seconds; grace period for editors that truncate before writing
+_NEVER_SEEN = (-1, -1, -1)  # sentinel: matches no file; None means that the file is missing
 
 
 @dataclass(frozen=True)
 class Answers:
-    """All answers at one moment.
+    """Immutable snapshot of all answers.
 
-    `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer came from
-    the blind audit: they measure, and never train. `skipped`: in order of skipping. `confirmed`: answered again as
-    before among the disagreements. `seed`: draws the order of the audit. `number`: larger in every later snapshot of
-    the same `Labels`.
+    `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer was a blind
+    check; they only measure and never train. `skipped`: in the order they were skipped. `confirmed`: keys that got the
+    same answer again as a disagreement. `seed`: seeds the random order of the checks. `number`: increases with every
+    snapshot of the same `Labels`.
     """
 
     labels: dict[str, str]
@@ -62,40 +62,40 @@ class Answers:
 
     @cached_property
     def training(self) -> dict[str, str]:
-        """The labels that may train and query: all but the audited."""
+        """Labels that may train and query: all except the checks."""
         return {key: label for key, label in self.labels.items() if key not in self.audited}
 
 
 class Labels:
-    """The answers of one stage. Threads may share it; what other processes write is taken over before each answer."""
+    """Labels of one stage. Thread-safe; writes by other processes are merged before each answer."""
 
     def __init__(self, stage: Stage) -> None:
-        """Read journal and CSV. Raises `LabelsError` for a CSV with an unknown label or a row given both ways."""
+        """Read journal and CSV. Raises `LabelsError` if the CSV has an unknown label or labels a photo both ways."""
         self._stage = stage
         self._lock = threading.RLock()
         self._journal = Journal(stage.journal)
         self._dialect = OWN_DIALECT
         self._extras: dict[str, dict[str, str]] = {}
         self._lines: dict[tuple[str, str], str] = {}
-        self._in_csv: dict[str, str] | None = None  # as it was when it was last read or written here
+        self._in_csv: dict[str, str] | None = None  # labels in the CSV when this process last read or wrote it
         self._csv_stat: tuple[int, int, int] | None = _NEVER_SEEN
         self._csv_is_behind = False
         self.news = ""
-        """What a person should know of the files, in a sentence: the last such event, empty for none."""
-        self._seed = secrets.token_hex(16)  # of the audit, unless the journal has one
+        """Latest notice to the user about the files, as sentences; empty if there is none."""
+        self._seed = secrets.token_hex(16)  # for the checks, unless the journal has a seed
         self._snapshot: Answers | None = None
         self._snapshots, self._snapshot_at = 0, self._journal.position
         self.refresh()
 
     def refresh(self) -> bool:
-        """Take over what others wrote into the journal or the CSV since the last look; true if there was anything."""
+        """Merge external changes to the journal and the CSV. Returns whether there were any."""
         with self._writing():
             before = self._journal.position
             self._refresh()
             return before != self._journal.position
 
     def look(self) -> Answers:
-        """Take over what others wrote, then as `now`."""
+        """Merge external changes, then return `now()`."""
         with self._writing():
             self._refresh()
             return self.now()
@@ -106,7 +106,7 @@ class Labels:
             return dict(self._labels)
 
     def now(self) -> Answers:
-        """All answers at this moment; the same object until one changes."""
+        """The current snapshot; the same object until an answer changes."""
         with self._lock:
             if self._snapshot is None or self._snapshot_at != self._journal.position:
                 state = self._journal.state
@@ -117,13 +117,13 @@ class Labels:
             return self._snapshot
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
-        """Record an answer; when this returns it is on the disk. Raises `LabelsError`, `StorageError`."""
+        """Record an answer, synced to disk before this returns. Raises `LabelsError`, `StorageError`."""
         self.answer_all([key], label, queue)
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
-        """Record the same answer for many photos, shown in this queue, with one write. Raises as `answer` does."""
+        """Record the same answer for many photos of one queue, in one write. Raises as `answer` does."""
         if label not in LABELS:
-            raise LabelsError(f"The label {label!r} is neither keep nor cull. Answer one of the two.")
+            raise LabelsError(f"The label {label!r} is neither keep nor cull. Use one of the two.")
         with self._writing():
             self._refresh()
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
@@ -132,14 +132,14 @@ class Labels:
             self._write_csv()
 
     def skip(self, key: str, queue: str | None = None) -> None:
-        """Put a photo off, unless it has an answer. `queue`: it was shown in. Raises `LabelsError`, `StorageError`."""
+        """Skip a photo; a no-op if it is labeled. `queue`: where it was shown. Raises `LabelsError`, `StorageError`."""
         with self._writing():
             self._refresh()
             if key not in self._labels:
                 self._append([event("skip", key, None, None, queue)])
 
     def undo(self, key: str | None = None) -> Answer | None:
-        """Take back the last answer or skip not yet taken back, of this photo if one is named; None for none."""
+        """Undo the latest undoable answer or skip, of photo `key` if given. Returns None if there is none."""
         if key is None:
             return next(iter(self.undo_all([])), None)
         with self._writing():
@@ -151,9 +151,9 @@ class Labels:
             return last
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
-        """Take back the last answer or skip, and those before it as long as they are to other photos of `keys`.
+        """Undo the trailing run of answers and skips to distinct photos of `keys`, at least the latest one.
 
-        That takes an `answer_all` back with one write, and no answer that somebody else gave meanwhile.
+        This undoes an `answer_all` in one write and leaves answers that others gave in between alone.
         """
         with self._writing():
             self._refresh()
@@ -165,15 +165,15 @@ class Labels:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One writer at a time, thread or process: between the last look and the CSV nobody else comes."""
+        """Hold the thread lock and the stage's file lock: one writer at a time, from refresh to the CSV write."""
         with self._lock, locked(self._stage.lock, f"writing the labels of {self._stage.name}"):
             yield
 
     def _refresh(self) -> None:
         before = self._journal.position
         if self._journal.refresh():
-            self._snapshot = None  # another file may be at the same position
-            self._csv_stat = _NEVER_SEEN  # the CSV may know answers that this journal doesn't
+            self._snapshot = None  # the journal was replaced; the new one may be at the same position
+            self._csv_stat = _NEVER_SEEN  # the CSV may have answers that the new journal lacks
             self._in_csv = None
         self._read_csv(is_alone=self._in_csv is not None and before == self._journal.position)
 
@@ -182,14 +182,14 @@ class Labels:
         return self._journal.state.labels
 
     def _append(self, events: Sequence[dict[str, Any]]) -> None:
-        """Put events into the journal, with what the CSV is like before it follows."""
+        """Append events to the journal, each with the size and mtime of the CSV before it is updated."""
         table = self._csv_stat[:2] if self._csv_stat else None
         self._journal.append([{**each, "table": table} for each in events])
 
     def _read_csv(self, *, is_alone: bool) -> None:
-        """Make differences between the CSV and the journal's state events of their own: somebody edited it.
+        """Import differences between the CSV and the journal as edits, unless a crash explains them.
 
-        `is_alone`: nobody else has answered since this process last saw the CSV, so that no crash explains them.
+        `is_alone`: no other process has answered since this one last saw the CSV, which rules out a crash.
         """
         stat = _stat(self._stage.labels)
         if stat == self._csv_stat:
@@ -197,13 +197,13 @@ class Labels:
                 self._write_csv()
             return
         if is_alone and stat and not stat[0] and time.time() - stat[1] / 1e9 < _SAVING:
-            self._csv_is_behind = True  # an editor has emptied it, and is about to write
+            self._csv_is_behind = True  # an editor truncated it and is about to write
             return
         try:
             found = dialects.read(self._stage.labels, self._stage.folder) if stat else None
         except StorageError as error:
             if not self._labels:
-                raise  # nothing is known that could take its place
+                raise  # the journal has no labels to rewrite it from
             self._set_aside(error)
             found, stat = None, None
         was_left_behind = found is not None and not is_alone and self._is_behind(found.labels)
@@ -227,48 +227,48 @@ class Labels:
         except OSError as refusal:
             raise unwritable(path, refusal) from refusal
         self._tell(
-            f"{path.name} became unreadable: it is set aside as {aside.name}, and written again from the journal. "
-            f"What was wrong: {error}"
+            f"{path.name} became unreadable. It was set aside as {aside.name} and rewritten from the journal. "
+            f"The problem: {error}"
         )
 
     def _take_over(self, rows: Mapping[str, str]) -> None:
-        """Append what was edited to the journal."""
+        """Append external edits to the journal; back up the previous labels if any of them changed."""
         labels, path = self._labels, self._stage.labels
-        before = labels if self._in_csv is None else self._in_csv  # what whoever edited it found there
+        before = labels if self._in_csv is None else self._in_csv  # what the editor started from
         changes: dict[str, str | None] = {key: label for key, label in rows.items() if before.get(key) != label}
         changes |= dict.fromkeys(key for key in before if key not in rows)
         changes = {key: label for key, label in changes.items() if labels.get(key) != label}
         if not changes:
             return
-        told = f"{path.name} was edited: {len(changes)} {'change' if len(changes) == 1 else 'changes'} taken over."
+        told = f"{path.name} was edited: {len(changes)} {'change' if len(changes) == 1 else 'changes'} imported."
         if any(key in labels for key in changes):
             kept = free_name(path, "before-edit")
             replace_text(kept, self._as_csv())
-            self._tell(f"{told} As it was before: {kept.name}.")
+            self._tell(f"{told} The previous labels are in {kept.name}.")
         elif self._stage.journal.exists():
             self._tell(told)
         self._append([event("edit", key, label, labels.get(key)) for key, label in changes.items()])
 
     def _is_behind(self, rows: Mapping[str, str]) -> bool:
-        """Whether nobody wrote the CSV since the journal's last line: a crash came between journal and CSV."""
+        """Whether the CSV is unchanged since the last journal line: a crash came between the two writes."""
         table, noted = _stat(self._stage.labels), self._journal.state.table
         if noted is None or len(noted):
             return bool(table and noted and table[:2] == tuple(noted))
-        journal = _stat(self._stage.journal)  # its last line notes nothing of the CSV: the times must do
+        journal = _stat(self._stage.journal)  # its last line has no stat of the CSV: compare mtimes instead
         return bool(journal and table and table[1] <= journal[1] and self._journal.was(rows))
 
     def _write_csv(self) -> None:
-        """Write the labels; the journal has them already, so a refusal costs nothing and is tried again."""
+        """Write the CSV. The journal already has the labels, so a failure loses nothing and is retried."""
         path = self._stage.labels
         try:
             with replacing(path) as temporary:
                 temporary.write_text(self._as_csv(), encoding="utf-8", newline="")
                 if _stat(path) != self._csv_stat:
                     raise _EditedMeanwhile
-                written = _stat(temporary)  # and not that of what somebody may put in its place
+                written = _stat(temporary)  # before the rename: afterwards the path may be another program's file
             self._csv_stat, self._in_csv, self._csv_is_behind = written, dict(self._labels), False
         except _EditedMeanwhile:
-            self._csv_is_behind = True  # seen at the next look, which takes the edit over first
+            self._csv_is_behind = True  # the next refresh imports the edit first
         except StorageError as error:
             self._csv_is_behind = True
             self._tell(f"The answers are safe in {self._stage.journal.name}, but: {error}")
@@ -278,7 +278,7 @@ class Labels:
         return head + "".join(self._lines.get(item) or self._line(*item) for item in self._labels.items())
 
     def _line(self, key: str, label: str) -> str:
-        """One row, remembered: with thousands of answers most of them are as they were."""
+        """One row of the CSV, cached: most of thousands of rows don't change between writes."""
         dialect, as_found = self._dialect, self._extras.get(key, {})
         name = tables.as_name(as_found.get(dialect.key_column, key))
         line = tables.line(dialect.columns, {**as_found, dialect.key_column: name, "label": dialect.text(label)})
@@ -287,7 +287,7 @@ class Labels:
 
 
 def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
-    """The last answers as long as each is to another photo of `keys`, but at least one; the last first."""
+    """The trailing run of answers to distinct photos of `keys`, but at least one answer; newest first."""
     left = set(keys)
     latest: list[Answer] = []
     for each in reversed(answers):

@@ -1,4 +1,4 @@
-"""What a stage folder holds: photos, their companions, and what was left out with the reason."""
+"""Lists a stage folder: photos, their companions, and the files left out, each with a reason."""
 
 import errno
 import os
@@ -12,11 +12,11 @@ from .stages import Stage, as_key
 
 @dataclass(frozen=True)
 class Listing:
-    """What a stage folder holds.
+    """Contents of a stage folder.
 
     `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
-    `left_out`: key → reason, for what looks like a photo but must not be followed or can't be named in a table.
-    `folders`: path → its mtime in ns just before it was read.
+    `left_out`: key → reason, for links that must not be followed, irregular files, and names that no table can hold.
+    `folders`: path → mtime in ns just before the folder was read.
     """
 
     keys: tuple[str, ...]
@@ -26,9 +26,9 @@ class Listing:
 
 
 def list_photos(stage: Stage) -> Listing:
-    """All photos below the stage folder, by suffix; hidden files and folders are passed over.
+    """List the photos below the stage folder, recognized by suffix. Hidden files and folders are skipped.
 
-    Raises `StageError` for an empty stage.
+    Raises `StageError` for a stage without photos or with a folder that can't be read.
     """
     root = os.path.realpath(stage.folder)
     left_out: dict[str, str] = {}
@@ -49,13 +49,14 @@ def list_photos(stage: Stage) -> Listing:
 
 
 def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Entry and key of every file below `folder`; links to folders are files here, so nothing loops. `folders` is
-    filled.
+    """Yield entry and key of every file below `folder`, and record the mtime of each folder in `folders`.
+
+    Links to folders are yielded as files, so there are no loops.
     """
     try:
         folders[folder] = os.stat(folder).st_mtime_ns  # noqa: PTH116
         entries = list(os.scandir(folder))
-        if not os.access(folder, os.X_OK):  # its files have names, and can't be opened
+        if not os.access(folder, os.X_OK):  # its files could be listed but not opened
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except FileNotFoundError as error:
         raise StageError(f"The folder {folder} is gone. Connect its disk again, or put it back.") from error
@@ -72,7 +73,7 @@ def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[o
 
 
 def _reason_to_leave_out(entry: os.DirEntry[str], key: str, root: str) -> str:
-    """Why a file is no photo of the stage; of a regular file that asks the disk nothing."""
+    """Why a file is left out, empty if it isn't. Regular files cost no system call."""
     if not key.isascii():
         try:
             key.encode("utf-8")
@@ -85,6 +86,6 @@ def _reason_to_leave_out(entry: os.DirEntry[str], key: str, root: str) -> str:
         return "it is a link to a folder; links to folders are not followed"
     if is_link and os.path.commonpath([root, target]) != root:
         return "it is a symbolic link that leaves the stage"
-    if not os.path.isfile(entry.path):  # noqa: PTH113 - a pipe would keep its reader waiting for ever
-        return "it is a link to nothing" if is_link else "it is no regular file"
+    if not os.path.isfile(entry.path):  # noqa: PTH113 - reading a pipe would block forever
+        return "it is a broken link" if is_link else "it is not a regular file"
     return ""

@@ -1,19 +1,19 @@
-"""Stages, every file name of a project, and photo keys.
+"""Stages, the file names of a project, and photo keys.
 
     project/
-      stage_1/                          the photos; read only, for ever
+      stage_1/                          the photos; only ever read
       stage_1_cull_labels.csv           image_name,label
       stage_1_cull_journal.jsonl        every answer ever given
       stage_1_cull_model.pth            best model by validation accuracy
       stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
       stage_1_cull_report/              plots and tables of the last training
-      stage_1_cull_unfinished.json      there while a training runs
+      stage_1_cull_unfinished.json      exists while a training runs
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
 
-A photo key is the POSIX path of a photo relative to its stage folder, the only identity used in code. Its bytes on the
-disk are UTF-8, whatever encoding Python was started with.
-Knows names and folders; opens no file.
+A photo key is the POSIX path of a photo relative to its stage folder, and the photo's only identity in code. Keys are
+UTF-8 on disk, whatever encoding Python was started with.
+Handles names and folders; opens no file.
 """
 
 import os
@@ -31,7 +31,7 @@ _STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a project, and where each of its files lies."""
+    """One stage of a project and the paths of its files."""
 
     project: Path
     number: int
@@ -43,12 +43,12 @@ class Stage:
 
     @property
     def folder(self) -> Path:
-        """The photos."""
+        """Folder of the photos."""
         return self.project / self.name
 
     @property
     def labels(self) -> Path:
-        """The CSV that the world reads and may edit."""
+        """The CSV of labels, which other programs may edit."""
         return self._beside("labels.csv")
 
     @property
@@ -63,7 +63,7 @@ class Stage:
 
     @property
     def epoch_log(self) -> Path:
-        """Losses and accuracy by epoch."""
+        """Losses and accuracy per epoch."""
         return self._beside("epoch_log.csv")
 
     @property
@@ -73,40 +73,40 @@ class Stage:
 
     @property
     def unfinished(self) -> Path:
-        """There while a training runs."""
+        """Exists while a training runs."""
         return self._beside("unfinished.json")
 
     @property
     def manifest(self) -> Path:
-        """Where this stage's photos came from."""
+        """The CSV that records where this stage's photos came from."""
         return self._beside("manifest.csv")
 
     @property
     def lock(self) -> Path:
-        """Held by whoever writes this stage's files."""
+        """Lock file, held while this stage's files are written."""
         return self.project / f"{TEMPORARY_PREFIX}{self.name}.lock"
 
     @property
     def training_lock(self) -> Path:
-        """Held by whoever trains this stage's model."""
+        """Lock file, held while this stage's model is trained."""
         return self.project / f"{TEMPORARY_PREFIX}{self.name}-training.lock"
 
     @property
     def next(self) -> "Stage":
-        """The stage that a cull of this one makes."""
+        """The stage that a cull of this one creates."""
         return Stage(self.project, self.number + 1)
 
     @property
     def previous(self) -> "Stage":
-        """The stage that a cull made this one from; `stage_0`, which is nowhere, for the first."""
+        """The stage that this one was culled from; `stage_0`, which never exists, for the first."""
         return Stage(self.project, self.number - 1)
 
     def path(self, key: str) -> Path:
-        """The file of a photo key."""
+        """Path of a photo."""
         return self.folder / as_path(key)
 
     def paths(self, keys: Iterable[str]) -> dict[str, str]:
-        """Photo key → path of its file, as text: a hundred thousand of them in no time."""
+        """Photo key → path as a string, fast enough for 100,000 keys."""
         folder = os.path.join(self.folder, "")  # noqa: PTH118
         return {key: folder + (as_path(key) if os.sep == "/" else as_path(key).replace("/", os.sep)) for key in keys}
 
@@ -116,20 +116,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class Rehearsal(Stage):
-    """A stage whose photos lie elsewhere: answers and all else that is written about it stay apart from them."""
+    """A stage whose photos are in another folder, so that nothing is written next to them."""
 
     photos: Path
 
     @property
     def folder(self) -> Path:
-        """The photos; still only read."""
+        """Folder of the photos; only read."""
         return self.photos
 
 
 def open_stage(project: str | Path, number: int | None = None) -> Stage:
-    """The stage with this number, or the latest: the largest N with a folder named exactly `stage_N`.
+    """Open the stage with this number, by default the latest: the largest N with a folder named exactly `stage_N`.
 
-    Raises `StageError` when there is none.
+    Raises `StageError` if there is none.
     """
     root = absolute(project)
     numbers = _stage_numbers(root)
@@ -145,12 +145,12 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
 
 
 def absolute(folder: str | Path) -> Path:
-    """The absolute path of a folder that a person named; `~` is theirs, an unknown `~name` stays as it is."""
+    """Absolute path of a folder that the user named. Expands `~`; leaves an unknown `~name` as is."""
     return Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - Path's raises for an unknown name
 
 
 def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
-    """Whether a folder, wherever links lead to it, lies inside `stage` or another stage of its project."""
+    """Whether a folder, with links resolved, is inside `stage` or another stage of its project."""
     real, project = Path(os.path.realpath(folder)), Path(os.path.realpath(stage.project))
     if real.is_relative_to(os.path.realpath(stage.folder)):
         return True
@@ -159,7 +159,7 @@ def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
 
 
 def as_path(key: str) -> str:
-    """A photo key as this Python names files."""
+    """Decode a photo key to a path in Python's file system encoding."""
     return key if key.isascii() else os.fsdecode(key.encode("utf-8", "surrogateescape"))
 
 

@@ -1,6 +1,6 @@
-"""The figures of a report: learning curves, confusion, reliability and contact sheets, as PNG.
+"""Draws the figures of a report as PNG: learning curves, confusion matrix, reliability diagram, contact sheets.
 
-Every figure has a headline that says what it shows, axes with units and a footnote that says what it is worth.
+Every figure has a headline with its main result, axes with units, and a footnote on how far to trust it.
 """
 
 import io
@@ -28,22 +28,25 @@ from .options import Epoch
 
 SHEET_SIZE, SHEET_COLUMNS = 24, 6  # photos on a contact sheet
 
-KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#b5562f"  # apart in grey and for colour-blind eyes too
+KEEP_COLOUR, CULL_COLOUR = "#1b7f79", "#b5562f"  # distinguishable in grayscale and with color blindness
 INK, GREY, FAINT, PALE = "#22303c", "#66727f", "#9aa6b2", "#eef1f4"
-SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # come with matplotlib
+SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # bundled with matplotlib
 DPI = 150
 TILE = 300  # pixels
 
 
 class Caption(NamedTuple):
-    """What stands on every figure: `title` above, `footnote` below."""
+    """Text of every figure: `title` below the headline, `footnote` at the bottom."""
 
     title: str
     footnote: str
 
 
 def draw_learning(labels: np.ndarray, curves: Mapping[str, np.ndarray], headline: str, caption: Caption) -> bytes:
-    """A PNG of average precision 0 … 1 by `labels` (n,): strategy → (seeds, n), the last one the dashed baseline."""
+    """Average precision by number of labels, as a PNG: mean over seeds with 95 % interval, one curve per strategy.
+
+    `labels`: (n,). `curves`: strategy → average precision 0 … 1, (seeds, n); the last one is the dashed baseline.
+    """
     figure = _page(8, 4.8, headline, caption)
     axes, (*_, baseline) = figure.subplots(), curves
     for name, runs in curves.items():
@@ -60,14 +63,14 @@ def draw_learning(labels: np.ndarray, curves: Mapping[str, np.ndarray], headline
 
 
 def percent(share: float) -> str:
-    """A share 0 … 1 in %; only none is "0 %" and only all is "100 %"."""
+    """Format a share 0 … 1 in percent. Only exactly 0 gives "0 %" and only exactly 1 gives "100 %"."""
     if 0 < share < 0.005:
         return "<1 %"
     return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
 def shortened(name: str, length: int = 25) -> str:
-    """`name` with its middle dropped; the end, where names differ, keeps most."""
+    """Elide the middle of a long name. Most of the end stays, because that is where names differ."""
     if len(name) <= length:
         return name
     start = length // 3
@@ -75,7 +78,7 @@ def shortened(name: str, length: int = 25) -> str:
 
 
 def drawable(text: str, family: str = SANS) -> str:
-    """`text` on one line, with □ for what is no printable character or not in the font."""
+    """`text` on one line, with □ for each character that is unprintable or missing from the font."""
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont(family))
@@ -88,8 +91,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
-    """A white `Figure` with headline and caption; between them `body` inches, where its subplots will be."""
-    from matplotlib.figure import Figure  # not pyplot, whose state is shared by all threads
+    """A white `Figure` with headline and caption, and `body` inches for the subplots between them."""
+    from matplotlib.figure import Figure  # pyplot's global state is not thread-safe
 
     footnote = textwrap.wrap(drawable(caption.footnote), int((width - 0.8) * 14.5))
     top, bottom = 1.2, 0.85 + 0.17 * len(footnote)
@@ -107,7 +110,7 @@ def _page(width: float, body: float, headline: str, caption: Caption) -> Any:
 
 
 def _finish(axes: Any, x: str, y: str) -> None:
-    """Name the axes, with units; make everything else quiet."""
+    """Label the axes, units included, and mute all other elements."""
     axes.set_xlabel(x, color=INK, labelpad=8)
     axes.set_ylabel(y, color=INK, labelpad=8)
     axes.tick_params(length=0, labelcolor=INK, labelsize=9)
@@ -119,14 +122,14 @@ def _finish(axes: Any, x: str, y: str) -> None:
 
 
 def draw_curves(epochs: Sequence[Epoch], best: int, caption: Caption) -> bytes:
-    """Training and validation loss and validation accuracy by epoch; the saved epoch is marked."""
+    """Training loss, validation loss and validation accuracy by epoch, with the saved epoch marked."""
     from matplotlib.ticker import MaxNLocator
 
     numbers = [epoch.epoch for epoch in epochs]
     train, validation = [epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]
     percentages, losses = [100 * epoch.val_accuracy for epoch in epochs], [*filter(math.isfinite, train + validation)]
     saved = next((epoch for epoch in epochs if epoch.epoch == best), None)
-    headline = "No epoch was done"
+    headline = "No epoch was completed"
     if saved is not None:
         name = f"in epoch {best} of {numbers[-1]}" if best else "at the start, before any epoch"
         headline = f"Best validation accuracy: {percent(saved.val_accuracy)} {name}"
@@ -151,12 +154,12 @@ def draw_curves(epochs: Sequence[Epoch], best: int, caption: Caption) -> bytes:
 
 
 def draw_confusion(counts: list[list[int]], caption: Caption) -> bytes:
-    """The 2 × 2 confusion matrix: rows are answers, columns decisions, each keep then cull."""
+    """The 2 × 2 confusion matrix: rows are answers, columns are model decisions, keep before cull."""
     from matplotlib.patches import Rectangle
 
     total, agreed = sum(map(sum, counts)), counts[0][0] + counts[1][1]
-    headline = f"The model decides {agreed} of {_count(total, 'validation photo')} as you did"
-    figure = _page(8, 4.6, headline if total else "There are no validation photos to compare", caption)
+    headline = f"The model agrees with you on {agreed} of {_count(total, 'validation photo')}"
+    figure = _page(8, 4.6, headline if total else "No validation photos to compare", caption)
     axes = figure.subplots()
     axes.set_facecolor(PALE)
     _finish(axes, "the model's decision", "your answer")
@@ -177,8 +180,8 @@ def draw_confusion(counts: list[list[int]], caption: Caption) -> bytes:
 
 
 def draw_reliability(bins: Sequence[Bin], caption: Caption) -> bytes:
-    """The reliability diagram: share kept against mean p_keep, by bin."""
-    headline = "There are no validation photos to compare"
+    """The reliability diagram: share of photos kept by mean p_keep of each bin."""
+    headline = "No validation photos to compare"
     if bins:
         error = _count(round(100 * calibration_error(bins)), "percentage point")
         headline = f"The model's p_keep is off by {error} on average"
@@ -186,17 +189,17 @@ def draw_reliability(bins: Sequence[Bin], caption: Caption) -> bytes:
         caption = caption._replace(footnote=f"{meaning} {caption.footnote}")
     figure = _page(8, 6.4, headline, caption)
     shares, amounts = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": (3.2, 1), "hspace": 0.12})
-    shares.plot((0, 100), (0, 100), color=FAINT, linestyle="--", label="as it should be")
+    shares.plot((0, 100), (0, 100), color=FAINT, linestyle="--", label="perfectly calibrated")
     at, kept, low, high = ([100 * getattr(part, name) for part in bins] for name in Bin._fields[3:])
     shares.vlines(at, low, high, color=KEEP_COLOUR, linewidth=1.5)
     dots = {"color": KEEP_COLOUR, "markersize": 8, "clip_on": False, "zorder": 3}
-    shares.plot(at, kept, "o", label="photos of one bin, with 95 % interval (Wilson)", **dots)
+    shares.plot(at, kept, "o", label="one bin of photos, with 95 % interval (Wilson)", **dots)
     for part in bins:
         left, width = 100 * part.p_keep_from + 0.5, 100 * (part.p_keep_to - part.p_keep_from) - 1
         bar = amounts.bar(left, part.photos, width, align="edge", color=KEEP_COLOUR, alpha=0.35)
         amounts.bar_label(bar, padding=2, size=9, color=INK)
     shares.text(3, 97, "above the line: you keep more than p_keep says", size=9, color=GREY, va="top")
-    _finish(shares, "", "really kept by you (%)")
+    _finish(shares, "", "photos you kept (%)")
     _finish(amounts, "p_keep, the model's probability that you keep the photo (%)", "photos")
     shares.set(xlim=(0, 100), ylim=(0, 100))
     amounts.set(ylim=(0, 1.3 * max((part.photos for part in bins), default=1)), yticks=[])
@@ -206,13 +209,13 @@ def draw_reliability(bins: Sequence[Bin], caption: Caption) -> bytes:
 def draw_mistakes(
     wrong: Sequence[Prediction], answer: str, decision: str, caption: Caption, path_of: Callable[[str], Path]
 ) -> bytes:
-    """The contact sheet of the photos that the person `answer` ("kept") and the model would `decision` ("cull")."""
-    shown, what = wrong[:SHEET_SIZE], f"that you {answer} and the model would {decision}"
-    headline, remark = f"There is no photo {what}", ""
+    """Contact sheet of the photos that the user `answer` ("kept") but the model would `decision` ("cull")."""
+    shown, what = wrong[:SHEET_SIZE], f"that you {answer} but the model would {decision}"
+    headline, remark = f"No photos {what}", ""
     if wrong:
         headline = f"{_count(len(wrong), 'photo')} {what}"
         training = sum(one.split == TRAIN for one in wrong)
-        last = f"; then {_count(training, 'training photo')}, marked, which the model learned from" if training else ""
+        last = f"; then {_count(training, 'training photo')} (marked) that the model learned from" if training else ""
         remark = f"{_count(len(wrong) - training, 'validation photo')}, the most confident mistakes first{last}. "
     if len(wrong) > len(shown):
         headline += f": the first {len(shown)}"
@@ -230,12 +233,12 @@ def draw_sharpness(
     path_of: Callable[[str], Path],
     sharpness_of: Callable[[Path], np.ndarray],
 ) -> bytes:
-    """The first photos of each contact sheet, one row a sheet: a map takes long to make."""
+    """Sharpness maps of the first photos of each contact sheet, one row per sheet. Only the first: maps are slow."""
     rows = [sheet[:SHEET_COLUMNS] for sheet in sheets if sheet]
-    headline = "Where the photos of the first mistakes are sharp" if rows else "There is no mistake to look at"
+    headline = "Sharpness of the photos of the first mistakes" if rows else "No mistakes to show"
     words = (
-        "Yellow is sharp, green between, blue blurred, grey too plain to tell: as the built-in encoder sees tiles in "
-        "full resolution, whatever the photo is about. You kept those with a p_keep below 50 %, and culled the others."
+        "Yellow is sharp, green medium, blue blurred, gray too plain to tell, estimated by the built-in encoder from "
+        "tiles in full resolution, whatever the subject. You kept those with a p_keep below 50 % and culled the others."
     )
     figure, cells = _contact_sheet(len(rows), headline, caption._replace(footnote=words if rows else ""))
 
@@ -249,8 +252,8 @@ def draw_sharpness(
 
 
 def _contact_sheet(rows: int, headline: str, caption: Caption) -> tuple[Any, Sequence[Any]]:
-    """A page with so many rows of photos, and the axes of each photo."""
-    side, gap = 1.75, 0.6  # of photos; inches
+    """A page with a grid of `rows` × `SHEET_COLUMNS` photos, and the axes of each cell."""
+    side, gap = 1.75, 0.6  # of photos, in inches
     figure = _page(12, max(0.1, rows * (side + gap) - gap), headline, caption)
     if not rows:
         return figure, []
@@ -269,7 +272,7 @@ def _draw_tile(
 
     try:
         image = ImageOps.pad(picture_of(path_of(one.key)), (TILE, TILE), color=PALE)
-    except Exception as error:  # noqa: BLE001 - whatever one picture runs into, the others are drawn
+    except Exception as error:  # noqa: BLE001 - one bad picture must not stop the others
         image = Image.new("RGB", (TILE, TILE), "#d5dade")
         reason = "\n".join(textwrap.wrap(drawable(in_words(error)), 26, max_lines=6))
         write(0.06, 0.8, f"can't be shown:\n{reason}", size=8, color=INK)

@@ -1,16 +1,16 @@
-"""What a person looks at after a training: plots, contact sheets of mistakes, and the numbers beside them.
+"""Writes the report of a training: plots, contact sheets of mistakes, and tables of the numbers behind them.
 
-`stage_N_cull_report/`, shares and probabilities 0 … 1 (6 decimals) in tables, percentages on figures:
+`stage_N_cull_report/`. Tables hold shares and probabilities 0 … 1 (6 decimals), figures show percentages:
 
     curves.png                     curves.csv            epoch,train_loss,val_loss,val_accuracy
     confusion_matrix.png           confusion_matrix.csv  label,model_keep,model_cull
     reliability.png                reliability.csv       p_keep_from,p_keep_to,photos,p_keep,kept,kept_low,kept_high
     mistakes_lost_keepers.png      mistakes.csv          image_name,label,p_keep,split
     mistakes_kept_culls.png
-    sharpness.png                  the first mistakes of both sheets, under their sharpness maps
+    sharpness.png                  the first mistakes of both sheets, overlaid with their sharpness maps
 
-Everything is made in memory first; then the folder is replaced as a whole.
-Knows nothing of models, training or stages.
+All files are rendered in memory first; then the folder is replaced as a whole.
+Independent of models, training and stages.
 """
 
 import os
@@ -44,7 +44,7 @@ from .figures import (
 )
 from .options import LOG_COLUMNS, Epoch
 
-FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins hold too few each to say anything
+FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins would hold too few photos each
 
 
 def write_report(
@@ -57,12 +57,11 @@ def write_report(
     path_of: Callable[[str], Path],
     sharpness_of: Callable[[Path], np.ndarray],
 ) -> list[Path]:
-    """Replace the report in `folder` by that of this training; the files written.
+    """Replace the report in `folder`. Returns the paths of the files written.
 
-    `title` stands on every figure. `epochs`: the start and all epochs; `best`: the number
-    of the saved one.
-    `path_of`: photo key → file; `sharpness_of`: file → its map, see `sharpness`, asked for twelve photos at most.
-    Raises `StorageError` where the disk refuses; an earlier report is then as it was.
+    `title`: shown on every figure. `epochs`: the start (epoch 0) and all epochs; `best`: number of the saved epoch.
+    `path_of`: photo key → file. `sharpness_of`: file → its map, see `sharpness`; called for at most twelve photos.
+    Raises `StorageError` if the disk refuses to write; an earlier report is then left unchanged.
     """
     validation = [one for one in predictions if one.split == VALIDATION]
     counts = confusion(validation)
@@ -96,11 +95,11 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Make `contents`, bytes by file name, the files of `folder`; other files in it stay. Raises `StorageError`.
+    """Replace `folder` by one with `contents` (file name → bytes), and keep its other files. Raises `StorageError`.
 
-    A link in the place of the folder is set aside, and what it leads to stays as it is.
+    If the folder is a link, the link is set aside and its target is left untouched.
     """
-    new, old = temporary_sibling(folder), free_name(folder, "old")  # the latter may hold a person's files
+    new, old = temporary_sibling(folder), free_name(folder, "old")  # `old` may hold the user's own files
     try:
         new.mkdir()
         for name, data in contents.items():
@@ -129,11 +128,11 @@ def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def measured_on(validation: int, labeled: int) -> str:
-    """What figures from `validation` among `labeled` photos are worth."""
+    """Footnote of the figures: what they were measured on and how far that can be trusted. Arguments count photos."""
     if not validation:
-        return "There were no validation photos: nothing here was measured on photos that the model had not seen."
+        return "There were no validation photos: nothing here was measured on photos that are new to the model."
     return (
         f"Measured on the {_count(validation, 'validation photo')} ({percent(validation / labeled)} of {labeled} "
-        "labeled), which also chose the best epoch. They were chosen for labeling, not drawn at random: "
+        "labeled), which also chose the best epoch. They were picked for labeling, not drawn at random, so "
         "this is not an honest estimate for the other photos."
     )
