@@ -97,7 +97,7 @@ def test_the_commands_say_the_same_and_cull_refuses_what_it_can_not_promise(sess
     check(session, 99)
     code, out, _ = run("cull", "--project", project, "--max-keepers-lost", 0.3, "--dry-run")
     assert code == 0
-    assert "at most 30.0% of the keepers are lost (95% confidence)" in out
+    assert "at most 30.0% of your keepers are lost (95% confidence)" in out
     for nonsense in ("0", "1.5", "-1"):
         code, _, err = run("audit", "--project", project, f"--max-keepers-lost={nonsense}")
         assert code == 1
