@@ -58,7 +58,7 @@ def test_a_curve_without_checks_shows_agreement_only():
     points = [Point(10, Share(0, 0, 0.0, 1.0), None), Point(20, Share(0, 0, 0.0, 1.0), 0.5)]
     points.append(Point(30, Share(0, 0, 0.0, 1.0), 0.9))
     assert promise.curve_html(points).count("<svg") == 1
-    assert "going on is worth it" in promise.curve_html(points)
+    assert "more are worth it" in promise.curve_html(points)
 
 
 @pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 390, "height": 844}])

@@ -176,7 +176,8 @@ def cull(options: argparse.Namespace) -> None:
     print(
         f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
         f"({by_label} decided by you, {len(plan.decisions) - by_label - len(unreadable)} by score at "
-        f"{plan.threshold:g}, {len(unreadable)} unreadable and kept), {len(plan.files) - len(plan.kept)} companions"
+        f"{plan.threshold:g}, {len(unreadable)} unreadable and kept), "
+        f"{len(plan.files) - len(plan.kept)} companion files"
     )
     if options.dry_run:
         check(plan, options.link)

@@ -220,7 +220,7 @@ class _Process:
         except UnreadablePhoto as error:
             raise _NotStarted(f"code {self._process.returncode}") from error
         if ready.get("decoder") != decode.DECODER:
-            raise _NotStarted(f"it is not {decode.DECODER}")
+            raise _NotStarted(f"its decoder is not {decode.DECODER}")
 
     @property
     def process_id(self) -> int:
@@ -230,7 +230,7 @@ class _Process:
         return self._process.poll() is None
 
     def ask(self, operation: Operation[Result], photo: bytes | Original, limit: int | None) -> Result:
-        """Send one request and validate the reply. Raises `UnreadablePhoto`; `is_sound`: whether to reuse the process."""
+        """Send one request and validate the reply. Raises `UnreadablePhoto`; `is_sound`: the process is reusable."""
         self.is_sound = False
         header, payload = self._exchange(*worker.request(operation, photo, limit), operation.longest(limit))
         try:
