@@ -92,10 +92,10 @@ def test_train_then_score_then_cull(run, labeled):
     assert "epoch   2 " in err
     code, out, _ = run("cull", "--project", labeled, "--dry-run")
     assert (code, (labeled / "stage_2").exists()) == (0, False)
-    assert "8 by label, 4 by score at 0.5" in out
+    assert "8 decided by you, 4 by score at 0.5" in out
     code, out, _ = run("cull", "--project", labeled)
     assert code == 0
-    assert "stage_1 is as it was" in out
+    assert "stage_1 is unchanged" in out
     kept = {path.name for path in (labeled / "stage_2").iterdir()}
     assert {"warm_00.jpg", "warm_03.jpg"} <= kept
     assert "cold_00.jpg" not in kept

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (requirements-cluster.txt)")
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """Processes of Ray that look every minute whether they are still needed."""
-STOPPED = "Stopped. What was finished is kept; run the same command again to go on."
+STOPPED = "Stopped. Finished work is kept; run the same command again to continue."
 BUILTIN = partial(load_encoder, "builtin")
 
 

@@ -246,7 +246,7 @@ class TestCache:
     def test_a_cache_among_the_photos_is_refused(self, stage, tmp_path):
         (tmp_path / "cache").symlink_to(stage.folder)
         for folder in (tmp_path / "cache", stage.folder / "cache", stage.next.folder):
-            with pytest.raises(StageError, match="lies among the photos of a stage"):
+            with pytest.raises(StageError, match="inside the photo folder of a stage"):
                 open_session(stage.project, cache_dir=folder, model="builtin", prepare=False)
 
 

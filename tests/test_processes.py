@@ -135,7 +135,7 @@ def test_two_processes_come_to_what_one_comes_to(stage, command, options):
     stage.epoch_log.unlink()
     main, helper = outcomes(launch([*command, *options], EXACT + RUN, EXACT + RUN))
     assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
-    assert "2 processes train together" in main[2]
+    assert "Training in 2 processes" in main[2]
     assert "is saved" in main[1]
     assert (helper[1], "epoch" in helper[2]) == ("", False)
     assert log_of(stage) == pytest.approx(expected, abs=2e-5)
@@ -197,7 +197,7 @@ def test_one_command_starts_both(stage, command):
     words = [sys.executable, "-m", "imlcull_al", *command, "--processes", "2"]
     done = subprocess.run(words, cwd=ROOT, timeout=BOUND, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "2 processes train together" in done.stderr
+    assert "Training in 2 processes" in done.stderr
     assert done.stdout.count("is saved") == 1
     assert len(log_of(stage)) == 4
 

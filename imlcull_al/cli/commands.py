@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print, set the exit code.
 
-Results go to standard output; progress, notices and errors to standard error, so that results can be piped.
-Exit codes: 0 done, 1 an error that a sentence explains, 2 a wrong command line, 130 stopped with Ctrl-C.
+Results go to standard output; progress, notices and errors go to standard error, so that results can be piped.
+Exit codes: 0 success, 1 error with an explanation, 2 invalid command line, 130 interrupted with Ctrl-C.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     show_log()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder's name may be any bytes
+    if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder name can be any bytes
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     options = build_parser().parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"Error: {error}")
         return 1
     except KeyboardInterrupt:
-        say("Stopped. What was finished is kept; run the same command again to go on.")
+        say("Stopped. Finished work is kept; run the same command again to continue.")
         return 130
     except OSError as error:
-        if error.filename is not None:  # a defect: every module turns those into sentences
+        if error.filename is not None:  # a bug: every module converts these to an ImlcullError
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python puts the rest when it ends
-        if not isinstance(error, BrokenPipeError):  # the reader of a pipe may have had enough
-            say(f"Error: Could not write the results: {error.strerror}. Make room, or send them elsewhere.")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        if not isinstance(error, BrokenPipeError):  # the reader closed the pipe, as `head` does
+            say(f"Error: Could not write the results: {error.strerror}. Free some space or choose another disk.")
             return 1
     return 0
 
@@ -70,7 +70,7 @@ def label(options: argparse.Namespace) -> None:
 
 
 def embed(options: argparse.Namespace) -> None:
-    """Fill the cache."""
+    """Fill the embedding cache."""
     from ..session.session import open_session
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
@@ -95,13 +95,13 @@ def order(options: argparse.Namespace) -> None:
     rows = [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos]
     _print_results(tables.render(ORDER_COLUMNS, rows))
     if not photos:
-        say("All photos that can be read are labeled.")
+        say("All readable photos are labeled.")
     elif photos[0].p_keep is None:
-        say("No p_keep yet: label at least one photo as keep and one as cull.")
+        say("No scores yet: label at least one photo as keep and one as cull.")
 
 
 def train(options: argparse.Namespace) -> None:
-    """Fine-tune the model, alone or as one of several processes."""
+    """Fine-tune the model, in one process or several."""
     from ..session.session import open_session
     from ..training import processes
 
@@ -112,11 +112,11 @@ def train(options: argparse.Namespace) -> None:
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
-    if processes.is_helper():  # the main process shows and says everything
+    if processes.is_helper():  # the main process reports for all
         session.train(chosen)
         return
     if (count := processes.launched_as()) > 1:
-        say(f"{count} processes train together.")
+        say(f"Training in {count} processes.")
     with progress_bar() as progress:
         training = session.train(chosen, progress=progress, on_epoch=show)
     _say_notices(session)
@@ -127,7 +127,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """Print p_keep, decision and reason of every photo."""
+    """Print p_keep, decision and reason for every photo."""
     is_json = options.format == "json"
     rows = [
         {
@@ -142,7 +142,7 @@ def score(options: argparse.Namespace) -> None:
 
 
 def audit(options: argparse.Namespace) -> None:
-    """Say how many keepers a cull would lose at most."""
+    """Print an upper bound on the keepers that a cull would lose."""
     from ..learning.promise import hint
     from ..learning.scores import without_scores
 
@@ -156,14 +156,14 @@ def audit(options: argparse.Namespace) -> None:
 
 
 def cull(options: argparse.Namespace) -> None:
-    """Make the next stage, or say what it would hold."""
+    """Make the next stage; with --dry-run, only report what it would hold."""
     from ..culling.make import check, make_stage
 
     session = _prepared(options)
     if options.max_keepers_lost is not None:
         options.threshold = session.threshold_for(options.max_keepers_lost, options.confidence)
         print(
-            f"Threshold {options.threshold:.4f}: at most {options.max_keepers_lost:.1%} of the keepers are lost "
+            f"Threshold {options.threshold:.4f}: at most {options.max_keepers_lost:.1%} of your keepers are lost "
             f"({options.confidence:.0%} confidence)."
         )
     plan = session.plan_cull(options.threshold)
@@ -175,24 +175,25 @@ def cull(options: argparse.Namespace) -> None:
     by_label = sum(each.reason == "label" for each in plan.decisions)
     print(
         f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
-        f"({by_label} by label, {len(plan.decisions) - by_label - len(unreadable)} by score at {plan.threshold:g}, "
-        f"{len(unreadable)} unreadable and kept); {len(plan.files) - len(plan.kept)} companion files"
+        f"({by_label} decided by you, {len(plan.decisions) - by_label - len(unreadable)} by score at "
+        f"{plan.threshold:g}, {len(unreadable)} unreadable and kept), "
+        f"{len(plan.files) - len(plan.kept)} companion files"
     )
     if options.dry_run:
         check(plan, options.link)
-        print(f"Dry run: nothing was written. Without --dry-run this makes {plan.stage.next.folder}")
+        print(f"Dry run: nothing was written. Run it without --dry-run to make {plan.stage.next.folder}.")
         return
     with progress_bar() as progress:
         new = make_stage(plan, options.link, progress=progress)
     companions = f" and {plan.companions} companion files" if plan.companions else ""
     print(
-        f"Made {new.folder} of {len(plan.kept)} photos{companions}, with {new.manifest.name}; "
-        f"{plan.stage.name} is as it was."
+        f"Made {new.folder} with {len(plan.kept)} photos{companions}, listed in {new.manifest.name}; "
+        f"{plan.stage.name} is unchanged."
     )
 
 
 def undo_cull(options: argparse.Namespace) -> None:
-    """Take back the cull that made the latest stage, if that is still as it was made; nothing is deleted."""
+    """Move the latest stage aside if it is unchanged since the cull that made it. Deletes nothing."""
     from ..culling import undo
     from ..project.stages import open_stage
 
@@ -203,7 +204,7 @@ def undo_cull(options: argparse.Namespace) -> None:
 
 
 def replay(options: argparse.Namespace) -> None:
-    """Play a photographer whose answers are known."""
+    """Simulate labeling with known answers."""
     from ..simulate.replay import replay as play
 
     rules = Rules(**{field.name: getattr(options, field.name) for field in fields(Rules)})
@@ -223,7 +224,7 @@ def replay(options: argparse.Namespace) -> None:
 
 
 def demo(options: argparse.Namespace) -> None:
-    """Make a sample project and open the app on it, or play a scripted photographer."""
+    """Make a sample project and open the app on it, or run a scripted photographer."""
     from ..simulate import demo as play
 
     with progress_bar() as progress:
@@ -246,7 +247,7 @@ def _prepared(options: argparse.Namespace) -> "Session":
 
 
 def _print_results(text: str) -> None:
-    """As they are for a program that reads them; on a terminal without what a name could do there."""
+    """Verbatim when piped; with control characters escaped on a terminal, because file names may contain them."""
     print("\n".join(plain(line) for line in text.split("\n")) if sys.stdout.isatty() else text, end="")
 
 
@@ -254,7 +255,7 @@ def _say_notices(session: "Session") -> None:
     if session.notice:
         say(f"Note: {session.notice}")
     if missing := session.counts().missing:
-        say(f"Note: labels of photos that are not in {session.stage.name}: {missing}. They are kept and not used.")
+        say(f"Note: labels of photos that are not in {session.stage.name}: {missing}. They are kept but ignored.")
 
 
 def _rounded(p_keep: float | None) -> float | None:

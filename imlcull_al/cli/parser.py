@@ -1,4 +1,4 @@
-"""The command line's parser: commands, options, defaults and help. Runs nothing."""
+"""The argument parser: commands, options, defaults and help. Runs no command."""
 
 import argparse
 import textwrap
@@ -10,12 +10,12 @@ from ..installation import DEFAULT_CACHE_DIR, started_as
 from ..simulate.replay import STRATEGIES, Rules
 from ..training.options import Options
 
-CACHE_DIR_HELP = f"folder of embeddings and previews; {DEFAULT_CACHE_DIR} by default".replace("%", "%%")
+CACHE_DIR_HELP = f"folder for embeddings and previews (default: {DEFAULT_CACHE_DIR})".replace("%", "%%")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; `command` of what it returns is the command's name."""
-    parser = argparse.ArgumentParser(prog=started_as(), description="Learn what to keep from few answers.")
+    """The parser of all commands. Its results carry the name of the command as `command`."""
+    parser = argparse.ArgumentParser(prog=started_as(), description="Learn from a few answers which photos to keep.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(name: str, summary: str) -> argparse.ArgumentParser:
@@ -28,45 +28,51 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("label", "open the app on a project")
     _add_project(sub)
     _add_encoder(sub)
-    sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
-    sub.add_argument("--port", type=int, default=5000, help="port of the page on this machine")
-    sub.add_argument("--auth", metavar="USER:PASSWORD", help="ask for these; or set IMLCULL_AUTH")
-    sub.add_argument("--mcp", action="store_true", help='offer the API to MCP clients; needs "gradio[mcp]"')
+    sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 allows other machines")
+    sub.add_argument("--port", type=int, default=5000, help="port to listen on")
+    sub.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
+    sub.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
 
     sub = command("embed", "fill the embedding cache")
     _add_project(sub)
     _add_encoder(sub)
-    sub.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, help="photos the encoder sees at once")
-    sub.add_argument("--engine", choices=("local", "ray"), default="local", help="this process, or a Ray cluster")
-    sub.add_argument("--ray-address", metavar="HOST:PORT", help="of the cluster; without it one of this machine alone")
+    sub.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, help="photos per batch of the encoder")
+    sub.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="compute in this process or on a Ray cluster"
+    )
+    sub.add_argument(
+        "--ray-address", metavar="HOST:PORT", help="address of the cluster (default: start one on this machine)"
+    )
 
     sub = command("order", "list the next photos to label, most uncertain first, with p_keep")
     _add_project(sub)
     _add_encoder(sub)
-    sub.add_argument("-n", type=_positive, default=20, help="how many")
+    sub.add_argument("-n", type=_positive, default=20, help="number of photos to list")
 
     sub = command("train", "fine-tune the vision transformer on the labels")
     _add_project(sub)
     _add_encoder(sub)
     _add_training(sub)
 
-    sub = command("score", "print photo, p_keep, decision and reason")
+    sub = command("score", "print p_keep, decision and reason for every photo")
     _add_project(sub)
     _add_encoder(sub)
-    sub.add_argument("--format", choices=("csv", "json"), default="csv", help="form of the output")
+    sub.add_argument("--format", choices=("csv", "json"), default="csv", help="output format")
 
-    sub = command("audit", "say how many keepers a cull would lose at most, and how many checks are missing")
+    sub = command("audit", "print how many keepers a cull would lose at most, and how many checks are still needed")
     _add_project(sub)
     _add_encoder(sub)
-    sub.add_argument("--max-keepers-lost", type=float, default=0.05, metavar="SHARE", help="the share to stay under")
-    sub.add_argument("--confidence", type=float, default=0.95, help="of what is said")
+    sub.add_argument(
+        "--max-keepers-lost", type=float, default=0.05, metavar="SHARE", help="acceptable share of lost keepers"
+    )
+    sub.add_argument("--confidence", type=float, default=0.95, help="confidence of the result, 0 to 1")
     sub.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
 
     sub = command("cull", "copy the kept photos into the next stage")
     _add_project(sub)
     _add_encoder(sub)
-    sub.add_argument("--dry-run", action="store_true", help="say what would be done and write nothing")
-    sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="how files are placed")
+    sub.add_argument("--dry-run", action="store_true", help="print what would be done and write nothing")
+    sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="copy method")
     either = sub.add_mutually_exclusive_group()
     either.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
     either.add_argument(
@@ -74,15 +80,15 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         default=argparse.SUPPRESS,
         metavar="SHARE",
-        help="instead of a threshold: that at which the audit promises to lose no more, such as 0.02",
+        help="instead of --threshold: the largest one that loses at most this share of the keepers, such as 0.02",
     )
     sub.set_defaults(max_keepers_lost=None)
-    sub.add_argument("--confidence", type=float, default=0.95, help="of that promise")
+    sub.add_argument("--confidence", type=float, default=0.95, help="confidence of that bound, 0 to 1")
 
-    sub = command("undo-cull", "take back the cull that made the latest stage, if that is as it was made")
+    sub = command("undo-cull", "move the latest stage aside if it is unchanged since the cull that made it")
     _add_project(sub)
 
-    sub = command("replay", "count the labels that a strategy takes, where the answers are known")
+    sub = command("replay", "simulate labeling with known answers, to measure how many labels a strategy needs")
     _add_project(sub)
     _add_encoder(sub)
     _add_replay(sub)
@@ -90,30 +96,30 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("demo", "make a sample project and open the app on it")
     sub.add_argument("dir", metavar="DIR", type=Path, help="folder for the sample project")
     _add_encoder(sub)
-    sub.add_argument("--headless", action="store_true", help="no page: a scripted photographer answers, trains, culls")
-    sub.add_argument("--answers", type=_positive, default=80, help="answers of the scripted photographer")
-    sub.add_argument("--port", type=int, default=7860, help="port of the page on this machine")
+    sub.add_argument(
+        "--headless", action="store_true", help="no page; a scripted photographer answers, trains and culls"
+    )
+    sub.add_argument("--answers", type=_positive, default=80, help="number of answers of the scripted photographer")
+    sub.add_argument("--port", type=int, default=7860, help="port to listen on")
     return parser
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Says defaults, but not that there is none; `app.py` uses it too."""
+    """Shows defaults other than None and False. `app.py` uses it too."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False) else super()._get_help_string(action)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        """Model names and paths stay whole."""
+        """Wrap without breaking model names and paths."""
         return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", type=Path, required=True, help="folder that holds stage_1", default=argparse.SUPPRESS
+        "--project", type=Path, required=True, help="folder that contains stage_1", default=argparse.SUPPRESS
     )
-    parser.add_argument(
-        "--stage", type=int, help="number of the stage; the latest by default", default=argparse.SUPPRESS
-    )
+    parser.add_argument("--stage", type=int, help="stage number (default: the latest)", default=argparse.SUPPRESS)
     parser.set_defaults(stage=None)
 
 
@@ -121,8 +127,8 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=argparse.SUPPRESS,
-        help="builtin, the Hugging Face id or local folder of a vision transformer, or such a one with +builtin behind "
-        f"it, for both side by side; by default the stage's trained model, else {DEFAULT_MODEL}",
+        help="builtin, or the Hugging Face id or local folder of a vision transformer; append +builtin to concatenate "
+        f"the embeddings of both (default: the stage's trained model, else {DEFAULT_MODEL})",
     )
     parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
     parser.set_defaults(model=None, cache_dir=None)
@@ -130,12 +136,17 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     defaults = Options()
-    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="passes over the labeled photos, at most")
-    parser.add_argument("--batch-size", type=int, default=defaults.batch_size, help="photos in a step")
+    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="maximum passes over the labeled photos")
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size, help="photos per step")
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="Adam's step size")
-    parser.add_argument("--patience", type=int, default=defaults.patience, help="epochs to wait for a better one")
     parser.add_argument(
-        "--validation-split", type=float, default=defaults.validation_split, help="share of the labels set apart"
+        "--patience", type=int, default=defaults.patience, help="epochs without improvement until training stops"
+    )
+    parser.add_argument(
+        "--validation-split",
+        type=float,
+        default=defaults.validation_split,
+        help="share of labels held out for validation",
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="the same seed gives the same training")
     parser.add_argument(
@@ -143,10 +154,10 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=defaults.train_blocks,
         metavar="N",
-        help="train only the transformer's last N blocks, several times as fast; all of it by default",
+        help="train only the last N blocks of the transformer, several times as fast (default: all)",
     )
     parser.add_argument(
-        "--processes", type=_positive, default=1, metavar="N", help="processes of this machine that train together"
+        "--processes", type=_positive, default=1, metavar="N", help="number of training processes on this machine"
     )
 
 
@@ -156,26 +167,26 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--truth",
         type=Path,
         required=True,
-        help="table of known answers; image_name names photos",
+        help="table of known answers; photos are named in the column image_name",
         default=argparse.SUPPRESS,
     )
-    parser.add_argument("--keep-column", default=rules.keep_column, help="column of the answers")
-    parser.add_argument("--strategy", choices=STRATEGIES, default=rules.strategy, help="played beside random")
-    parser.add_argument("--budget", type=_positive, default=rules.budget, help="labels, at most")
-    parser.add_argument("--step", type=_positive, default=rules.step, help="labels between two measurements")
-    parser.add_argument("--seeds", type=_positive, default=rules.seeds, help="how often it is played")
+    parser.add_argument("--keep-column", default=rules.keep_column, help="column with the answers")
+    parser.add_argument("--strategy", choices=STRATEGIES, default=rules.strategy, help="strategy compared with random")
+    parser.add_argument("--budget", type=_positive, default=rules.budget, help="maximum number of labels")
+    parser.add_argument("--step", type=_positive, default=rules.step, help="labels between measurements")
+    parser.add_argument("--seeds", type=_positive, default=rules.seeds, help="number of runs, each with its own seed")
     parser.add_argument(
         "--group-column",
         default=argparse.SUPPRESS,
-        help="column of what is held out together; by default burst, without it the bursts found in the photos",
+        help="column of groups held out together (default: burst if present, otherwise the detected bursts)",
     )
-    parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of the photos that measure")
-    parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot is the .png beside it")
+    parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of photos held out for measuring")
+    parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot goes to a .png next to it")
     parser.set_defaults(group_column=rules.group_column)
 
 
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number

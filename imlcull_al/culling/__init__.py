@@ -1,1 +1,1 @@
-"""From decisions to the next stage, and back."""
+"""Copy the kept photos to the next stage, and undo it."""

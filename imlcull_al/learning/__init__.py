@@ -1,1 +1,1 @@
-"""From embeddings and answers to scores, order and promise."""
+"""Turn embeddings and answers into scores, queues and guarantees."""

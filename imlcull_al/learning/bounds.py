@@ -1,11 +1,11 @@
 """Anytime-valid bounds on the keepers that a cull would lose.
 
-They hold for one stage and one person's answers, and rest on what the caller guarantees:
+They hold for one stage and one person's answers. The caller must guarantee:
 
-- The checks are the leading run of a blind random stream (`blind`): no photo is left out for being hard.
-- A bound on a pile is computed anew when the pile changes, from all checks of that run (see `Certificate`).
+- The checks are the leading run of a blind random stream (`blind`): no hard photo is skipped.
+- When a pile changes, its bound is recomputed from all checks of that run (see `Certificate`).
 
-Pure arithmetic: independent of photos, files and pages. `confidence` is 1 − δ, between 0 and 1, throughout.
+Pure arithmetic: independent of photos, files and pages. Throughout, `confidence` is 1 − δ, strictly between 0 and 1.
 """
 
 from dataclasses import dataclass
@@ -14,22 +14,23 @@ from typing import NamedTuple
 import numpy as np
 
 RARE_KEEPERS = (1.0, 100.0)
-"""Parameters (a, b) of the Beta prior for the share of keepers among predicted culls: where bounds are narrowest."""
+"""Beta prior (a, b) on the share of keepers among predicted culls. Bounds are tightest where its mass lies."""
 ANY_SHARE = (1.0, 1.0)
-"""The same for predicted keeps. Both must be fixed before the first answer; they cost width, never truth."""
+"""Beta prior for predicted keeps. Fix both before the first answer; a bad prior costs width, never validity."""
 LOST_RISK = 0.8
-"""The part of δ that the bound on lost keepers gets where the keepers in the other pile are bounded too."""
-_GRID = 512  # totals among which the prior is spread, at most
+"""Fraction of δ spent on the bound on lost keepers when the keepers in the other pile are bounded too."""
+_GRID = 512  # maximum number of grid points for the prior over totals
 
 
 def keepers_lost_bound(pile: int, checked: int, found: int, confidence: float = 0.95) -> int:
-    """At most so many keepers are in a pile, besides those found in it, when `checked` of its photos were drawn
-    uniformly without replacement and `found` of them are keepers. Holds at all looks together: look as often as you
-    like, stop when you like. For one pile, fixed independently of what was found in it.
+    """Upper bound on the keepers left in a pile, besides the `found` among `checked` photos.
 
-    With L keepers in the pile: L is in the confidence set at the m-th look when P(the m answers | L) is more than δ
-    times the same probability averaged over beta-binomial L. That ratio is a martingale for the true L, so by Ville's
-    inequality it stays below 1/δ for ever with probability 1 − δ (Waudby-Smith & Ramdas 2020, prior-posterior ratio).
+    The checks are drawn uniformly without replacement. Anytime-valid: look as often as you like, stop when you like.
+    For one pile, fixed independently of what was found in it.
+
+    L keepers in the pile are in the confidence set after m checks if P(the m answers | L) exceeds δ times its average
+    over a beta-binomial prior on L. For the true L, average over likelihood is a martingale, so by Ville's inequality
+    it stays below 1/δ forever with probability at least 1 − δ (Waudby-Smith & Ramdas 2020, prior-posterior ratio).
     Raises `ValueError` unless 0 <= found <= checked <= pile and 0 < confidence < 1.
     """
     return int(keepers_lost_bounds(pile, np.array(checked), np.array(found), confidence))
@@ -38,17 +39,17 @@ def keepers_lost_bound(pile: int, checked: int, found: int, confidence: float = 
 def keepers_lost_bounds(
     pile: np.ndarray | int, checked: np.ndarray, found: np.ndarray, confidence: float = 0.95
 ) -> np.ndarray:
-    """`keepers_lost_bound` for whole arrays of counts that broadcast to one shape."""
+    """Vectorized `keepers_lost_bound`: the counts broadcast."""
     return _most_keepers(pile, checked, found, 1 - confidence, RARE_KEEPERS) - found
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The checks of a pile between which people answered others of its photos, by query or by eye.
+    """The checks of a pile, interleaved with other answers in it: to queries, or to photos a person picked.
 
-    Before each check, (m,): `unseen` photos of the pile had no answer, and `revealed` keepers of it had come to light
-    since the first check. `is_keeper` (m,) bool: what the check found. `left` photos have no answer now, and `known`
-    keepers came to light since the first check.
+    Before each of the m checks: `unseen` (m,) photos of the pile had no answer, and `revealed` (m,) keepers had been
+    found since the first check, by any answer. `is_keeper` (m,) bool: result of the check. The same counts now: `left`
+    photos without an answer, `known` keepers found since the first check.
     """
 
     unseen: np.ndarray
@@ -58,26 +59,27 @@ class History:
     known: int
 
     def before(self, check: int) -> "History":
-        """As it stood before this check, counted from 0; the present for their number."""
+        """The history just before check number `check`, from 0; the full history for m."""
         if check >= len(self.unseen):
             return self
         kept = (self.unseen[:check], self.revealed[:check], self.is_keeper[:check])
         return History(*kept, int(self.unseen[check]), int(self.revealed[check]))
 
     def of_culls(self) -> "History":
-        """The same with culls in the keepers' place. The first check's `unseen` photos are all that ever were."""
+        """The same history with the roles of keepers and culls swapped. `unseen[0]` is the size of the pile."""
         gone = (self.unseen[0] - self.unseen) if len(self.unseen) else self.unseen
         all_gone = int(self.unseen[0]) - self.left if len(self.unseen) else 0
         return History(self.unseen, gone - self.revealed, ~self.is_keeper, self.left, all_gone - self.known)
 
 
 class Pile(NamedTuple):
-    """`photos` that the scores put on one side, less those answered for a query before. Of them the audit has
-    `checked` so many (the leading run of the stream's part within the pile), of which `found` so many are keepers.
+    """The photos on one side of the threshold, without those that a query or a person chose.
 
-    `history`: needed where other photos of the pile were answered after the first check. They are no part of `photos`,
-    but were when earlier checks were drawn: without it, whoever looks through the pile and answers the culls makes the
-    rest look better than it is.
+    `checked`: checks so far, the leading run of the stream restricted to the pile; `found`: keepers among them.
+
+    `history`: required if other photos of the pile were answered after the first check. They are not in `photos`, but
+    were in the pile when earlier checks were drawn. Without it, answering only the culls of a pile would bias the bound
+    downward.
     """
 
     photos: int
@@ -88,20 +90,20 @@ class Pile(NamedTuple):
 
 @dataclass(frozen=True)
 class Certificate:
-    """How many keepers a cull would lose at most, as a count and as a share of all keepers.
+    """Upper bound on the keepers that a cull would lose, as a count and as a share of all keepers.
 
-    `known`: keepers that a person confirmed, by whatever queue; they are kept. `keep_pile`: where given, the keepers
-    in it that nobody has looked at count as kept too, as far as its own audit answers bear that out; what was answered
-    in it behind a gap, or for a query since, must then not be among the known, or it would count twice.
+    `known`: keepers confirmed by a person in any queue; they are kept. `keep_pile`: if given, unseen keepers in it also
+    count as kept, as a lower bound from its own checks. Answers in it after a gap in the checks, or to later queries,
+    must then not be in `known`, or they would count twice.
 
-    Exactly what holds: for one pair of piles that no audit answer had a part in, P(the statement is ever wrong) is
-    1 − confidence at most, over the draw of the stream, however often it is looked at. After each answer to a query
-    the piles are others; for each pair the same holds, but not for all pairs together: who stops at the most
-    favourable has had several chances. benchmarks/promise.py measures what that comes to. `remade` rules it out: the
-    n-th pair (1, 2, …) gets δ / (n (n + 1)), so that all that ever come share δ; 0 is for a single one.
-    What earlier looks have ruled out is not remembered: for one pile that would hold too, and be a sixth narrower, but
-    it spends all of δ on each pile, and piles that move would break the promise nearly twice as often.
-    Raises `ValueError` for counts that don't fit together.
+    The exact guarantee: for one pair of piles chosen independently of the checks, P(the bound is ever wrong) is at most
+    1 − confidence, over the random stream, at all looks together. Each answer to a query changes the piles. The
+    guarantee holds for each pair, but not for all pairs jointly: stopping at the most favorable pair is a multiple
+    comparison. benchmarks/promise.py measures the effect. `remade` corrects for it: the n-th pair (1, 2, …) gets
+    δ / (n (n + 1)), which sums to δ over all pairs; 0 means a single pair.
+    The bound is not intersected with earlier bounds. For one fixed pile that would be valid and a sixth narrower, but
+    it spends all of δ on each pile, and with changing piles the bound would fail nearly twice as often.
+    Raises `ValueError` for inconsistent counts.
     """
 
     cull_pile: Pile
@@ -111,24 +113,24 @@ class Certificate:
     remade: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what can't be counted."""
+        """Validate the counts."""
         found = self.cull_pile.found + (self.keep_pile.found if self.keep_pile else 0)
         if self.known < found or self.remade < 0:
-            raise ValueError(f"not a certificate: {self}; all {found} keepers found are among those known")
+            raise ValueError(f"not a certificate: {self}; known is below {found} found, or remade negative")
 
     @property
     def risk(self) -> float:
-        """The δ that these piles may use."""
+        """The δ available to this pair of piles."""
         return (1 - self.confidence) / (self.remade * (self.remade + 1) if self.remade else 1)
 
     @property
     def keepers_lost(self) -> int:
-        """At most so many keepers are in the cull pile, unseen."""
+        """Upper bound on unseen keepers in the cull pile."""
         return self._lost(self.cull_pile)
 
     @property
     def keepers_kept(self) -> int:
-        """At least so many are kept: those known, and those that the keep pile must hold besides."""
+        """Lower bound on kept keepers: those known, plus unseen keepers in the keep pile."""
         if self.keep_pile is None:
             return self.known
         photos, checked, found, history = self.keep_pile
@@ -140,18 +142,18 @@ class Certificate:
 
     @property
     def share_lost(self) -> float:
-        """At most this share of all keepers is lost, 0 … 1."""
+        """Upper bound on the share of all keepers that is lost, 0 … 1."""
         return _share(self.keepers_lost, self.keepers_kept)
 
     def reaches(self, max_keepers_lost: float) -> bool:
-        """Whether at most this share (0 … 1) is lost: lost <= α / (1 − α) · kept."""
+        """Whether the bound is at most this share α (0 … 1): lost <= α / (1 − α) · kept."""
         return self.share_lost <= max_keepers_lost
 
     def checks_missing(self, max_keepers_lost: float, keepers: float | None = None) -> int | None:
-        """About how many more photos of the cull pile must be checked until `reaches` is true; 0 when it is now.
+        """Estimate of the additional checks of the cull pile until `reaches` holds; 0 if it already does.
 
-        `keepers`: the share of keepers to expect among them, by default that found so far. None where all the rest of
-        the pile would have to be looked at, so that no audit is any use.
+        `keepers`: expected share of keepers among them, by default the share found so far. None if all the rest of the
+        pile would have to be checked, so that sampling is of no use.
         """
         (photos, checked, found, history), kept = self.cull_pile, self.keepers_kept
         if keepers is None:
@@ -164,14 +166,14 @@ class Certificate:
 
         if enough(0):
             return 0
-        low, high = 0, photos - checked  # not enough, enough: nothing is left
+        low, high = 0, photos - checked  # `low` is too few, `high` is enough: nothing is left then
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if enough(middle) else (middle, high)
         return high if high < photos - checked else None
 
     def _lost(self, pile: Pile, more: int = 0, more_found: int = 0) -> int:
-        """Of a pile that has had `more` checks since its history ended."""
+        """Bound for a pile with `more` checks after the end of its history."""
         risk = (LOST_RISK if self.keep_pile else 1.0) * self.risk
         if pile.history is not None:
             return _most_left(pile.history, risk, RARE_KEEPERS, more, more_found)
@@ -181,11 +183,12 @@ class Certificate:
 def _most_keepers(
     pile: np.ndarray | int, checked: np.ndarray | int, found: np.ndarray | int, risk: float, prior: tuple[float, float]
 ) -> np.ndarray:
-    """The largest L of the confidence set, elementwise: keepers of a pile, those found among them.
+    """The largest L in the confidence set, elementwise: keepers in the pile, including those found.
 
-    The likelihood C(M − m, L − j) / C(M, L) rises in L up to j (M + 1) / m and falls from there on: its quotient for
-    L + 1 and L is at least 1 just where m L <= j (M + 1) − m. So the set is an interval around that L, and its end is
-    found by halving. Mixture over likelihood is at most 1 there, so it is never empty.
+    With j keepers found in m checks of M photos, the likelihood C(M − m, L − j) / C(M, L) increases in L up to
+    j (M + 1) / m and decreases beyond: the ratio of L + 1 to L is at least 1 exactly where m L <= j (M + 1) − m. So the
+    set is an interval around that mode, and bisection finds its upper end. At the mode, mixture over likelihood is at
+    most 1, so the set is never empty.
     """
     from scipy.special import betaln, gammaln
 
@@ -210,13 +213,13 @@ def _most_keepers(
 
 
 def _most_left(history: History, risk: float, prior: tuple[float, float], more: int = 0, more_found: int = 0) -> int:
-    """The most keepers that can be left without an answer: those of the largest T of the confidence set.
+    """Upper bound on unseen keepers, from the largest T in the confidence set.
 
-    T keepers were in the pile before the first check. Whatever was answered between, check i is one of T − r keepers
-    among U photos without an answer, so it finds one with probability (T − r) / U: the product over the checks is a
-    partial likelihood, and the ratio to its average over a prior fixed beforehand is a martingale as before. Answers
-    that were chosen say nothing; they only change r and U. The likelihood is log-concave in T. `more` checks, of which
-    `more_found` are keepers, follow upon the history with nothing between.
+    T keepers were in the pile before the first check. Whatever was answered before check i, it draws from U unseen
+    photos with T − r keepers among them, so it finds one with probability (T − r) / U. The product over the checks is a
+    partial likelihood, and its average over a fixed prior, divided by it, is a martingale as in `keepers_lost_bound`.
+    Chosen answers carry no evidence; they only change r and U. The likelihood is log-concave in T. `more` hypothetical
+    checks with `more_found` keepers follow the history directly.
     """
     from scipy.special import betaln, gammaln, logsumexp
 
@@ -227,7 +230,7 @@ def _most_left(history: History, risk: float, prior: tuple[float, float], more: 
         return max(highest - lowest, 0)
 
     def log_falling(n: np.ndarray, k: int) -> np.ndarray:
-        """log n (n − 1) … (n − k + 1); −∞ where that is none."""
+        """log n (n − 1) … (n − k + 1); −∞ for n < k."""
         fits = n >= k
         safe = np.where(fits, n, k)
         return np.where(fits, gammaln(safe + 1.0) - gammaln(safe - k + 1.0), -np.inf)
@@ -264,4 +267,6 @@ def _share(lost: int, kept: int) -> float:
 def _check(pile: np.ndarray | int, checked: np.ndarray | int, found: np.ndarray | int, risk: float) -> None:
     counts_fit = np.all((np.asarray(found) >= 0) & (np.asarray(found) <= checked) & (np.asarray(checked) <= pile))
     if not (counts_fit and 0 < risk < 1):
-        raise ValueError(f"0 <= {found} found <= {checked} checked <= {pile} in the pile, δ = {risk}: this can't be")
+        raise ValueError(
+            f"{found} found in {checked} checked of {pile} photos, δ = {risk}: can't be counts and a probability"
+        )

@@ -1,15 +1,15 @@
-"""Accuracy, precision, recall and agreement, with intervals. Pure arithmetic."""
+"""Accuracy, precision, recall and agreement, with confidence intervals. Pure arithmetic."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 STABLE_AGREEMENT = 0.97
-"""Mean Cohen's kappa of the last three pairs of predictions from which more labels change little (small-text)."""
+"""Predictions are stable when the mean Cohen's kappa of the last three pairs reaches this (small-text)."""
 
 
 class Share(NamedTuple):
-    """`hits` of `trials`, and the interval of the share that they were drawn from, 0 … 1."""
+    """`hits` of `trials`, with the confidence interval of the underlying share, 0 … 1."""
 
     hits: int
     trials: int
@@ -18,8 +18,10 @@ class Share(NamedTuple):
 
 
 def interval(hits: int, trials: int, confidence: float = 0.95) -> Share:
-    """A share with its two-sided Clopper-Pearson interval: never covered less often than it says, at any share and
-    any size, where Wilson's falls short near 0 and 1 just where good scores are. For one look. 0 … 1 of no trials.
+    """A share with its two-sided Clopper-Pearson interval; 0 … 1 without trials. Valid for a single look.
+
+    Coverage is at least `confidence` for every share and sample size. Wilson's interval undercovers near 0 and 1, where
+    good scores lie. Raises `ValueError` for impossible counts or confidence.
     """
     from scipy.special import betaincinv
 
@@ -32,9 +34,9 @@ def interval(hits: int, trials: int, confidence: float = 0.95) -> Share:
 
 
 class Measures(NamedTuple):
-    """How good decisions are on the photos that no query asked about, from the audit alone.
+    """Quality of the decisions on photos that no query asked about, estimated from the checks alone.
 
-    `accuracy`: of all, decided as the person did. `precision`: of those kept, keepers. `recall`: of keepers, kept.
+    `accuracy`: share decided like the person. `precision`: keepers among kept. `recall`: kept among keepers.
     """
 
     accuracy: Share
@@ -43,7 +45,7 @@ class Measures(NamedTuple):
 
 
 def measure(keeper: np.ndarray, kept: np.ndarray, confidence: float = 0.95) -> Measures:
-    """The person's answers against the decisions, both (n,) bool, for audited photos that no query asked about."""
+    """Compare answers with decisions, both (n,) bool, on checked photos that no query asked about."""
     right, hits = int((keeper == kept).sum()), int((keeper & kept).sum())
     return Measures(
         interval(right, len(keeper), confidence),
@@ -53,9 +55,9 @@ def measure(keeper: np.ndarray, kept: np.ndarray, confidence: float = 0.95) -> M
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Cohen's kappa of two vectors of decisions (n,) bool: 1 for equal ones, 0 for no more than chance.
+    """Cohen's kappa of two decision vectors (n,) bool: 1 for identical ones, 0 for chance level.
 
-    0 as well where both decide the same for all photos: that says nothing.
+    Also 0 when both are constant and equal, where kappa is undefined, and for empty vectors.
     """
     if len(first) == 0:
         return 0.0

@@ -1,8 +1,7 @@
-"""What the audit's answers say of all other photos: how many keepers a cull would lose, how often the scores are right,
-and whether more labels change much.
+"""Estimates from the blind checks: keepers a cull would lose, accuracy of the scores, value of more labels.
 
-Only answers of the blind, random audit measure; all others were chosen, by the query or by a person. Nothing the audit
-finds has a part in the scores that it measures.
+Only blind, random checks measure; all other answers were chosen by a query or by a person. The scores are independent
+of the checks that measure them.
 """
 
 from dataclasses import dataclass
@@ -19,15 +18,16 @@ from .thresholds import Threshold
 
 MAX_KEEPERS_LOST, CONFIDENCE = 0.05, 0.95
 EVERY = 10
-"""Answers between two points of the learning curve."""
+"""Answers between points of the learning curve."""
 _MOST_POINTS = 24
 _WATCHED = 2000
-"""Photos on which consecutive predictions are compared."""
+"""Sample size for comparing consecutive predictions."""
 
 
 class Point(NamedTuple):
-    """The scores after so many answers: right on this share of the audited photos, and of this agreement (Cohen's kappa
-    on a fixed sample) with those of the point before; None for the first.
+    """One point of the learning curve: labels, accuracy on checked photos, agreement with the previous point.
+
+    `agreement`: Cohen's kappa of the decisions on a fixed sample; None for the first point.
     """
 
     labels: int
@@ -37,10 +37,10 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Promise:
-    """What can be said at one threshold. `certificate` counts the keepers lost; `measures` are on all audited photos.
+    """The guarantee at one threshold. `certificate` bounds the lost keepers; `measures` use all checked photos.
 
-    `answers`: how many a person gave in all, checks and others. `max_keepers_lost`: the share aimed at; `missing`:
-    about how many checks until it is reached, 0 when it is, None where no audit would do.
+    `max_keepers_lost`: the target share. `missing`: estimated number of checks until it is reached; 0 if it is, None
+    if it would take the whole cull pile. `answers`: all answers, checks included.
     """
 
     certificate: Certificate
@@ -51,7 +51,7 @@ class Promise:
 
     @property
     def is_reached(self) -> bool:
-        """Whether at most the share aimed at is lost."""
+        """Whether the bound meets the target share."""
         return self.missing == 0
 
     @property
@@ -60,22 +60,22 @@ class Promise:
         pile, confidence = self.certificate.cull_pile, f"{self.certificate.confidence:.0%} confidence"
         aim = f"{self.max_keepers_lost:.1%}".replace(".0%", "%")
         if pile.photos == pile.checked:
-            return "No keeper is lost: somebody looked at every photo that would be culled."
+            return "No keeper is lost: every photo that would be culled was checked."
         if self.certificate.keepers_kept == 0 and not pile.checked:
-            return "Nothing can be said yet: no keeper is known, and no photo of the cull pile was checked."
+            return "No estimate yet: no keeper is known, and no photo in the cull pile was checked."
         lost = f"At most {self.certificate.share_lost:.1%} of your keepers are in the cull pile ({confidence})."
         if self.is_reached:
             return lost
         if self.missing is None:
-            return f"{lost} To bring it under {aim}, nearly all of the pile would have to be looked at."
+            return f"{lost} Bringing it under {aim} takes checks of nearly the whole pile."
         return f"{lost} About {self.missing} more checks bring it under {aim}."
 
     def missing_for(self, max_keepers_lost: float) -> int | None:
-        """As `missing`, for another share."""
+        """`missing` for another target share."""
         return self.certificate.checks_missing(max_keepers_lost)
 
     def course(self, most: int = 40) -> list[tuple[int, float]]:
-        """Number of checks of the cull pile, and the share lost at most as it stood then; at most so many points."""
+        """History of the bound: (checks of the cull pile, bound on the share lost) at up to `most` points in time."""
         history = self.certificate.cull_pile.history
         if history is None:
             return []
@@ -91,29 +91,29 @@ class Promise:
 
     @property
     def report(self) -> list[str]:
-        """All of it for people, a line each: the promise, what it rests on, and how often the scores are right."""
+        """Lines for people: the promise, the checks behind it, and the accuracy of the scores."""
         pile, kept = self.certificate.cull_pile, self.certificate.keep_pile
         checked = pile.checked + (kept.checked if kept else 0)
         if not checked:
-            return [self.summary, f"No photo was checked at random yet; {self.answers:,} answers in all."]
-        sides = [_side(pile, "culled", ", which stay")] + ([_side(kept, "kept")] if kept else [])
+            return [self.summary, f"No random checks yet among {self.answers:,} answers."]
+        sides = [_side(pile, "culled", " (kept)")] + ([_side(kept, "kept")] if kept else [])
         confidence = f"{self.certificate.confidence:.0%} intervals"
-        names = ("right", "of what is kept is worth it", "of the keepers are kept")
+        names = ("correct", "of the kept photos are keepers", "of the keepers are kept")
         said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
         return [
             self.summary,
-            f"Checked at random: {checked} photos of {self.answers:,} answers. {' '.join(sides)}",
-            f"Scores against your blind answers: {', '.join(said)} ({confidence}).",
+            f"Random checks: {checked} of {self.answers:,} answers. {' '.join(sides)}",
+            f"Scores compared with your blind answers: {', '.join(said)} ({confidence}).",
         ]
 
 
 def hint(curve: list[Point]) -> str:
-    """Whether it is worth going on, in a sentence; empty for no curve."""
+    """One sentence on whether more labels are worth it; empty for an empty curve."""
     if not curve:
         return ""
     if changes_little(curve):
-        return "More labels change little now."
-    return "Labels still change the scores; going on is worth it."
+        return "More labels would change the scores little."
+    return "New labels still change the scores; more are worth it."
 
 
 def promise_of(
@@ -122,7 +122,7 @@ def promise_of(
     max_keepers_lost: float = MAX_KEEPERS_LOST,
     confidence: float = CONFIDENCE,
 ) -> Promise | None:
-    """What the answers so far say of a cull at `threshold`; None while there are no scores."""
+    """The promise for a cull at `threshold` from the answers so far; None without scores."""
     ranker, p_keep, answers = ranking.ranker, ranking.p_keep, ranking.answers
     if ranker is None or p_keep is None:
         return None
@@ -139,7 +139,7 @@ def promise_of(
 
 
 def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = CONFIDENCE) -> Threshold | None:
-    """The largest threshold at which at most this share of keepers is lost; None while there are no scores."""
+    """The largest threshold that loses at most this share of keepers; None without scores."""
     ranker, p_keep = ranking.ranker, ranking.p_keep
     if ranker is None or p_keep is None:
         return None
@@ -149,7 +149,7 @@ def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = 
 
 
 def curve_of(ranking: Ranking) -> list[Point]:
-    """The logistic regression after every `EVERY` answers, the latest last: at most a few dozen points."""
+    """The head refitted after every `EVERY` training answers, oldest first, thinned to a few dozen points."""
     ranker = ranking.ranker
     if ranker is None:
         return []
@@ -170,13 +170,13 @@ def curve_of(ranking: Ranking) -> list[Point]:
 
 
 def changes_little(curve: list[Point]) -> bool:
-    """Whether more labels change little: the last three agreements are high on average."""
+    """Whether the scores are stable: the mean of the last three agreements reaches `STABLE_AGREEMENT`."""
     last = [point.agreement for point in curve[-3:] if point.agreement is not None]
     return len(last) == 3 and float(np.mean(last)) >= STABLE_AGREEMENT
 
 
 class _Sample:
-    """The part of the audit that counts: its leading run, without what a query or a person chose."""
+    """The valid checks: the leading run of the audit stream, without photos answered in other queues."""
 
     def __init__(self, ranker: Ranker, ranking: Ranking) -> None:
         scorer, self._labels = ranker.scorer, ranking.answers.labels
@@ -190,17 +190,17 @@ class _Sample:
         self._stream = stream[self._free[stream]]
 
     def within(self, side: np.ndarray) -> np.ndarray:
-        """Rows of the leading run of checked photos in the part of the stream within `side` (N,) bool."""
+        """Rows of the leading run of checked photos, in the stream restricted to `side` (N,) bool."""
         stream = self._stream[side[self._stream]]
         checked = self._audited[stream]
         return stream[: len(checked) if checked.all() else int(np.argmin(checked))]
 
     def keepers(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) bool, what the person said."""
+        """(n,) bool: whether the person answered keep."""
         return np.array([self._labels[self._keys[row]] == KEEP for row in rows], bool)
 
     def pile(self, side: np.ndarray, checked: np.ndarray) -> Pile:
-        """The counts of one side (N,) bool of the threshold, with what came between its checks."""
+        """The counts on one side (N,) bool of the threshold, with the other answers given between its checks."""
         is_check = np.zeros(len(side), bool)
         is_check[checked] = True
         answered = [(row, label == KEEP) for row, label in self._answered if side[row]]
@@ -217,7 +217,7 @@ class _Sample:
 
 
 def _side(pile: Pile, what: str, note: str = "") -> str:
-    return f"Of {pile.photos:,} that would be {what}: {pile.checked} checked, {pile.found} keepers found{note}."
+    return f"Of {pile.photos:,} photos to be {what}, {pile.checked} were checked; keepers found: {pile.found}{note}."
 
 
 def _percent(share: Share) -> str:
@@ -225,7 +225,7 @@ def _percent(share: Share) -> str:
 
 
 def _counts(labels: int) -> list[int]:
-    """After how many answers the curve is drawn: multiples of `EVERY`, thinned out, but the last four."""
+    """Numbers of answers at which the curve is computed: multiples of `EVERY`, thinned except for the last four."""
     counts = list(range(EVERY, labels + 1, EVERY))
     early = counts[:-4]
     step = max(1, -(-len(early) // (_MOST_POINTS - 4)))

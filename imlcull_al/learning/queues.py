@@ -1,10 +1,10 @@
-"""Every queue of a stage, from its answers and what the encoder sees: keys in, keys out.
+"""The queues of a stage, computed from its answers and embeddings: keys in, keys out.
 
-    ranker = Ranker(scorer, seen)                  # once for a set of embeddings
+    ranker = Ranker(scorer, seen)                  # once per set of embeddings
     ranking = ranker.rank(answers)                 # after every answer
     next(ranking.queue("uncertain"))               # ("b.jpg", "uncertain")
 
-Audited photos measure: they never train, and never say what is asked next.
+Checked photos only measure: they never train and never decide what is asked next.
 """
 
 from bisect import bisect_left
@@ -29,15 +29,15 @@ QUEUES = {
     "disagreements": "disagreements",
     "files": "file order",
 }
-"""The queues a person can choose, and what they are called. `uncertain` asks what teaches most, and every eighth time
-or so for the audit; `audit` is blind and in random order; `disagreements` holds answered photos that the scores would
-decide otherwise; the others hold unlabeled photos."""
+"""The queues a person can choose, and their display names. `uncertain` asks the most informative photos, with about one
+check in eight; `audit` holds the checks: blind, in random order; `disagreements` holds answered photos where the score
+contradicts the answer; the others hold unlabeled photos."""
 _MIXED = 256
-"""Places of `uncertain` into which the audit is mixed; no page looks further ahead."""
+"""Length of the front of `uncertain` that is interleaved with checks; no page prefetches further."""
 
 
 class Ranker:
-    """What stays the same from answer to answer."""
+    """The state that does not depend on the answers: features, bursts, covering order and audit stream."""
 
     def __init__(self, scorer: Scorer, seen: Embeddings) -> None:
         """`seen`: the embeddings that `scorer` works on."""
@@ -52,23 +52,23 @@ class Ranker:
 
     @cached_property
     def covering(self) -> np.ndarray:
-        """(N,) rows, those first that cover the rest best; until the answers can say more."""
+        """(N,) rows in covering order, most representative first: the order of the start."""
         return orders.covering_first(self.scorer.features, orders.uniform(self.scorer.keys))
 
     def stream(self, seed: str) -> np.ndarray:
-        """(N,) rows in the order of the audit."""
+        """(N,) rows in audit order. Cached for the latest seed."""
         if self._stream is None or self._stream[0] != seed:
             order = blind.stream(self.scorer.keys, seed)
             self._stream = (seed, np.array([self.scorer.row[key] for key in order], np.intp))
         return self._stream[1]
 
     def rank(self, answers: Answers, withheld: Collection[str] = ()) -> "Ranking":
-        """Fit the head and order all queues, each when it is first asked for; see `Ranking`."""
+        """Fit the head to the answers. Queues are ordered lazily; see `Ranking`."""
         return Ranking(self.scorer.keys, answers, self, withheld)
 
 
 class Ranking:
-    """The queues and scores at one moment. Without a ranker, while nothing is embedded, photos come in random order."""
+    """The queues and scores for one set of answers. Without a ranker (no embeddings yet), the order is random."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Ranking:
         ranker: Ranker | None = None,
         withheld: Collection[str] = (),
     ) -> None:
-        """`keys`: all photos that can be shown, sorted. `withheld`: never asked about, but scored."""
+        """`keys`: all readable photos, sorted. `withheld`: photos that are scored but never asked about."""
         self.keys = keys
         self.answers = answers
         self._ranker = ranker
@@ -86,43 +86,44 @@ class Ranking:
         self._p_keep = ranker.scorer.p_keep(answers.training) if ranker else None
         self._orders: dict[str, np.ndarray] = {}
         self.promises: dict[tuple[float, ...], Any] = {}
-        """What was worked out about these answers, by what was asked; see promise."""
+        """Cache of promises for this ranking, by (threshold, max_keepers_lost, confidence); see `Standing.promise`."""
 
     @property
     def ranker(self) -> Ranker | None:
-        """What made it; None while nothing is embedded."""
+        """The ranker behind this ranking; None without embeddings."""
         return self._ranker
 
     @property
     def p_keep(self) -> np.ndarray | None:
-        """(N,) by `keys`; None while there is no score."""
+        """(N,) in the order of `keys`; None without scores."""
         return self._p_keep
 
     def score(self, key: str) -> float | None:
-        """p_keep of one photo, None where there is none."""
+        """p_keep of one photo, or None."""
         row = None if self._p_keep is None else self._row(key)
         return None if self._p_keep is None or row is None else float(self._p_keep[row])
 
     def queue(self, name: str, out: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """Keys in the order of a queue, each with what it is asked for: in `uncertain` now and then for the audit.
+        """(key, queue it is asked in) in order; in `uncertain`, some photos are asked as checks. No key repeats.
 
-        `out`: photos that people are given already, and will answer before. The turns of the audit go by how many come
-        before a photo; none comes twice. Raises `StageError` for no queue.
+        `out`: photos already shown to people; they count as asked before these, which shifts the turns of the checks.
+        Raises `StageError` for an unknown queue.
         """
         keys = self._names(self._order(name))
         mixed = self._mixed(out) if name == "uncertain" else {}
         return chain(mixed.items(), ((key, name) for key in keys if key not in mixed))
 
     def holds(self, name: str, key: str) -> bool:
-        """Whether a photo is in a queue."""
+        """Whether a queue contains a photo."""
         row = self._row(key)
         if row is None or name != "disagreements":
             return row is not None and bool(self._is_open[row])
         return row in self._order(name)
 
     def most_uncertain(self) -> Iterator[str]:
-        """Keys that have no answer, p_keep nearest to ½ first: what the scores are least sure of, which is not always
-        what teaches most. Without scores, the order of `uncertain`.
+        """Unlabeled keys by uncertainty, p_keep nearest to ½ first; without scores, in the order of `uncertain`.
+
+        The least certain photo is not always the most informative one.
         """
         if self._p_keep is None:
             return self._names(self._order("uncertain"))
@@ -130,8 +131,8 @@ class Ranking:
         return self._names(self._skipped_last(rows))
 
     def _mixed(self, out: Collection[str]) -> dict[str, str]:
-        """The front of `uncertain`: what teaches most, and at its turns the next of the audit."""
-        if self._is_starting:  # nothing can be measured yet
+        """The front of `uncertain`, with checks interleaved: key → queue it is asked in."""
+        if self._is_starting:  # nothing to measure yet
             return {}
         asked = self._order("uncertain")
         checks, queries = self._names(self._order(AUDIT)), self._names(asked)
@@ -147,7 +148,7 @@ class Ranking:
 
     @cached_property
     def _learned(self) -> np.ndarray:
-        """(n,) bool, whether each of the answers that train is to keep."""
+        """(n,) bool: which training answers are keep."""
         assert self._ranker is not None
         return self._ranker.scorer.labeled(self.answers.training)[1]
 
@@ -158,16 +159,16 @@ class Ranking:
         return orders.still_starting(self._learned)
 
     def _row(self, key: str) -> int | None:
-        """Where a photo is among `keys`; None for one that is not."""
+        """Index of a photo in `keys`, or None."""
         row = bisect_left(self.keys, key)
         return row if row < len(self.keys) and self.keys[row] == key else None
 
     def _names(self, rows: np.ndarray) -> Iterator[str]:
-        """Lazily: of a million photos a page wants the first few."""
+        """Lazy, because a page needs the first few of a million."""
         return (self.keys[row] for row in rows)
 
     def _order(self, name: str) -> np.ndarray:
-        """Rows in the order of one queue alone, skipped ones last. Raises `StageError` for no queue."""
+        """Rows of one queue without interleaving, skipped ones last. Raises `StageError` for an unknown queue."""
         check_queue(name)
         if name not in self._orders:
             self._orders[name] = self._skipped_last(self._rows(name))
@@ -180,7 +181,7 @@ class Ranking:
         return np.concatenate([rows[~np.isin(rows, skipped)], skipped[np.isin(skipped, rows)]])
 
     def _rows(self, name: str) -> np.ndarray:
-        """Rows in the order of a queue."""
+        """Rows of a queue in order, skipped ones in place."""
         candidates = np.flatnonzero(self._is_open)
         if name == "files":
             return candidates
@@ -210,13 +211,13 @@ class Ranking:
     def _disagreements(self) -> np.ndarray:
         if self._p_keep is None:
             return np.empty(0, np.intp)
-        labels, settled = self.answers.labels, self.answers.confirmed | self.answers.audited  # a check stays blind
+        labels, settled = self.answers.labels, self.answers.confirmed | self.answers.audited  # checks stay blind
         rows = [row for row, key in enumerate(self.keys) if key in labels and key not in settled]
         is_keep = np.array([labels[self.keys[row]] == KEEP for row in rows], bool)
         return orders.disagreements_first(self._p_keep, np.array(rows, np.intp), is_keep)
 
 
 def check_queue(queue: str) -> None:
-    """Raise `StageError` for what is none of `QUEUES`."""
-    if queue not in tuple(QUEUES):  # a tuple: a page may send what has no hash
+    """Raise `StageError` unless `queue` is one of `QUEUES`."""
+    if queue not in tuple(QUEUES):  # a tuple: pages may send unhashable values
         raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")

@@ -1,4 +1,4 @@
-"""The largest threshold that a promise on lost keepers supports, from the audited keepers' scores. Pure arithmetic."""
+"""The largest threshold with a guarantee on lost keepers, from the scores of checked keepers. Pure arithmetic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 NEAR_THE_LIMIT = (0.5, 0.5)
-"""Beta parameters of the bets in `threshold`, on shares below the one allowed."""
+"""Beta prior of the bets in `threshold`, truncated at the allowed share."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Cull photos with p_keep < `value`; None where the audit can't support any.
+    """Cull photos with p_keep < `value`; None if the checks support no threshold.
 
-    `keepers`: how many audited keepers it rests on, `below` of them are under it. `missing`: so many more audited
-    keepers, none of them low, would support one; 0 where there is one.
+    `keepers`: number of checked keepers behind it; `below`: how many of them score lower. `missing`: additional checked
+    keepers, none of them low, until a threshold is supported; 0 if one is.
     """
 
     value: float | None
@@ -24,28 +24,31 @@ class Threshold:
 
 
 def threshold(p_keep: np.ndarray, max_keepers_lost: float, confidence: float = 0.95) -> Threshold:
-    """The largest threshold that loses at most the share `max_keepers_lost` of all keepers, from p_keep (n,) of the
-    audited keepers. Holds at all looks together, for one set of scores that no audit answer had a part in.
+    """The largest threshold that loses at most the share `max_keepers_lost` (α) of all keepers.
 
-    Below a threshold that loses too much, an audited keeper falls with a chance of α at least. Bets against that, one
-    for each smaller chance, mixed over a Beta(½, ½) cut off at α, multiply to a supermartingale, which passes 1/δ with
-    probability δ at most (Ville); drawing without replacement only shrinks it where it is large. Only the smallest
-    threshold that loses too much needs testing, so all others cost nothing (Bates et al. 2021, RCPS). The audit has a
-    part in the pile that this threshold makes: of that pile this promise holds, and no `Certificate`.
-    Raises `ValueError` unless all of p_keep are 0 … 1 and both shares are between 0 and 1.
+    `p_keep` (n,): scores of the checked keepers. Anytime-valid for one set of scores independent of the checks.
+
+    At a threshold that loses too much, a checked keeper falls below it with probability at least α. Bets against this,
+    one per smaller probability, mixed over Beta(½, ½) truncated at α, form a supermartingale, which exceeds 1/δ with
+    probability at most δ (Ville); sampling without replacement only shrinks it where it is large. Only the smallest
+    threshold that loses too much needs testing, so there is no multiplicity correction (Bates et al. 2021, RCPS). The
+    cull pile of this threshold depends on the checks: this guarantee holds for that pile, a `Certificate` does not.
+    Raises `ValueError` unless all p_keep are 0 … 1 and both shares are strictly between 0 and 1.
     """
     return _largest(p_keep, max_keepers_lost, confidence, _evidence)
 
 
 def threshold_at_one_look(p_keep: np.ndarray, max_keepers_lost: float, confidence: float = 0.95) -> Threshold:
-    """`threshold` for a number of audited keepers that was settled beforehand: BetaInv(1 − δ; V + 1, n − V) <= α
-    with V of n below (Clopper & Pearson 1934). Needs fewer, and breaks its promise when one looks until it fits.
+    """`threshold` for a number of checked keepers fixed in advance.
+
+    Requires BetaInv(1 − δ; V + 1, n − V) <= α with V of n below (Clopper & Pearson 1934). Needs fewer checks than
+    `threshold`, but is invalid under optional stopping.
     """
     return _largest(p_keep, max_keepers_lost, confidence, _exact_evidence)
 
 
 def _largest(p_keep: np.ndarray, limit: float, confidence: float, evidence: "Evidence") -> Threshold:
-    """The largest threshold against which there is evidence enough that it loses too much."""
+    """The largest threshold with sufficient evidence that it loses at most `limit`."""
     p_keep = np.sort(np.asarray(p_keep, np.float64))
     n, wanted = len(p_keep), -np.log1p(-confidence)
     if not (0 < limit < 1 and 0 < confidence < 1 and ((p_keep >= 0) & (p_keep <= 1)).all()):
@@ -58,7 +61,7 @@ def _largest(p_keep: np.ndarray, limit: float, confidence: float, evidence: "Evi
 
 
 def _keepers_needed(limit: float, wanted: float, evidence: "Evidence") -> int:
-    """The fewest audited keepers that support a threshold when none of them is below it."""
+    """The smallest number of checked keepers that supports a threshold when none scores below it."""
     high = 1
     while evidence(np.zeros(1), high, limit)[0] < wanted:
         high *= 2
@@ -70,22 +73,22 @@ def _keepers_needed(limit: float, wanted: float, evidence: "Evidence") -> int:
 
 
 Evidence = Callable[[np.ndarray, int, float], np.ndarray]
-"""(V, n, α) → logarithm of the evidence that less than the share α is lost, when V of n audited keepers would be."""
+"""(V, n, α) → log evidence that the share lost is below α, when V of n checked keepers score below the threshold."""
 
 
 def _evidence(below: np.ndarray, keepers: int, limit: float) -> np.ndarray:
-    """Logarithm of what the bets of `threshold` have made of 1."""
+    """Log wealth of the bets of `threshold`, from an initial wealth of 1."""
     from scipy.special import betainc, betaln
 
     a, b = NEAR_THE_LIMIT
     hit, missed = below + a, keepers - below + b
-    with np.errstate(divide="ignore"):  # far above the limit nothing is left of the bets
+    with np.errstate(divide="ignore"):  # far above the limit the wealth underflows to 0
         bets = betaln(hit, missed) + np.log(betainc(hit, missed, limit)) - betaln(a, b) - np.log(betainc(a, b, limit))
     return bets - below * np.log(limit) - (keepers - below) * np.log1p(-limit)
 
 
 def _exact_evidence(below: np.ndarray, keepers: int, limit: float) -> np.ndarray:
-    """Minus the logarithm of P(V or fewer of n) when the share is α; >= log 1/δ where BetaInv(1 − δ; …) <= α."""
+    """−log P(at most V of n) at share α; >= log 1/δ exactly where BetaInv(1 − δ; …) <= α."""
     from scipy.special import betainc
 
     with np.errstate(divide="ignore"):

@@ -1,12 +1,12 @@
-"""A pool of decoder processes: a photo that hangs, crashes or eats memory ends a process instead of the app.
+"""A pool of decoder processes: a photo that hangs, crashes or exhausts memory takes down a worker, not the app.
 
-At most one process per processor runs at a time, and threads wait for their turn. Turns alternate between visitors and
-jobs, so that a page waits for one photo and not for a whole job. A process starts when it is first needed, serves many
-requests and ends with the app. A photo that ended its process is unreadable from then on, with that reason; its bytes
-are not decoded again while the app runs. Where no process can be started, photos are decoded in the app.
+The pool holds at most one process per CPU; threads wait for their turn. Turns alternate between visitors and jobs, so
+a page waits for one photo, not for a whole job. Processes start lazily, serve many requests and end with the app. A
+photo that ended its process is unreadable from then on, with that reason; its bytes are not decoded again until the app
+restarts. If no process can be started, photos are decoded in the app.
 
-Frames are `worker`'s, requests and replies those of `operations`. Replies are checked, and never read beyond what the
-request can produce. Independent of stages.
+`worker` defines the frames, `operations` the requests and replies. Replies are validated, and never read beyond the
+largest payload that the request can produce. Independent of stages.
 """
 
 import atexit
@@ -38,14 +38,14 @@ _CRASHES = {
 _SIGPROF = getattr(signal, "SIGPROF", 1 << 10)
 _WINDOWS_CRASH = 0xC0000000  # and above: access violation, stack overflow, …
 _LONGEST_REASON = 300
-_PATIENCE = 5  # seconds for a process that was ended to be gone
+_PATIENCE = 5  # seconds to wait for a killed process to exit
 
 
 class Pool:
-    """A pool of worker processes. Threads may share it."""
+    """A pool of worker processes. Thread-safe."""
 
     def __init__(self, most: int, module: str = worker.__name__, seconds: float = worker.WAIT) -> None:
-        """`module`: what the processes run; `most`: how many there are at once; `seconds`: how long each may think."""
+        """`module`: what the processes run. `most`: maximum number of processes. `seconds`: time limit per request."""
         self._module = module
         self._seconds = seconds
         self._closing = threading.Event()
@@ -54,14 +54,14 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
-        self._can_start: bool | None = None  # not known before the first
-        self._condemned: dict[bytes, _Ended] = {}  # what names a photo's bytes → what they did
+        self._can_start: bool | None = None  # None until the first start
+        self._condemned: dict[bytes, _Ended] = {}  # digest of a photo → how its process ended
 
     def do(self, operation: Operation[Result], photo: bytes | Original, limit: int | None = None) -> Result:
-        """The operation's result for a photo. Raises `UnreadablePhoto`.
+        """Run an operation on a photo. Raises `UnreadablePhoto`.
 
-        A worker gets the path of a file and reads it itself: large photos are slow through a pipe. Where no process
-        can be started, the operation runs here.
+        For a file, the worker receives the path and reads it itself: a pipe is slow for large photos. If no process
+        can be started, the operation runs in this one.
         """
         with self._turns.held(working_for.get()), _enough_memory():
             if self._closing.is_set():
@@ -81,12 +81,12 @@ class Pool:
                 self._give_back(chosen)
 
     def processes(self) -> list[int]:
-        """The ids of the processes that are there now."""
+        """Ids of the running processes, sorted."""
         with self._lock:
             return sorted(each.process_id for each in self._all)
 
     def close(self) -> None:
-        """End all processes, for good. Photos that are being decoded become unreadable for this time."""
+        """End all processes permanently. Requests in flight raise `UnreadablePhoto`, not lasting."""
         self._closing.set()
         with self._lock:
             workers, self._all, self._idle = self._all, set(), []
@@ -135,7 +135,7 @@ class Pool:
 
     def _do_without(self, error: "_NotStarted") -> None:
         with self._lock:
-            if self._can_start:  # it is for the moment only, and not the moment for decoding photos in the app
+            if self._can_start:  # a transient failure, perhaps low memory: decoding in the app would be unsafe
                 raise UnreadablePhoto(f"no process could be started to decode it ({error})", lasting=False)
             is_news = self._can_start is None
             self._can_start = False
@@ -167,7 +167,7 @@ def _enough_memory() -> Iterator[None]:
 
 
 class _Ended(UnreadablePhoto):
-    """A process ended, or had to be, while it decoded this photo; `by_photo`: most likely because of it."""
+    """A process ended or was killed while it decoded this photo. `by_photo`: the photo is the likely cause."""
 
     def __init__(self, reason: str, *, lasting: bool = False, by_photo: bool = True) -> None:
         super().__init__(reason, lasting=lasting)
@@ -175,30 +175,30 @@ class _Ended(UnreadablePhoto):
 
 
 def _digest(photo: bytes | Original) -> bytes:
-    """What names the bytes, as well as is known without reading them."""
+    """Identifies the bytes: their hash, or for a file its content id if known, otherwise its path and state."""
     if not isinstance(photo, Original):
         return hashlib.blake2b(photo, digest_size=16).digest()
     return photo.content_id.encode() or repr(photo).encode(errors="surrogatepass")
 
 
 class _NotStarted(Exception):
-    """A process could not be started; the text says why."""
+    """A process could not be started; the message says why."""
 
 
 class _Process:
-    """One process and the pipes to it. One thread at a time."""
+    """A worker process and its pipes. For one thread at a time, apart from `has_thought_for`."""
 
     def __init__(self, module: str, seconds: float) -> None:
-        """Start it. Raises `_NotStarted`."""
+        """Start the process. Raises `_NotStarted`."""
         if getattr(sys, "frozen", False) or not sys.executable:
             raise _NotStarted("this program is its own interpreter")
         self.is_sound = True
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._thought: float | None = None  # seconds, while it is asked
+        self._thought: float | None = None  # seconds spent on the current request; None while idle
         self._is_stopped = False
         try:
-            # In a session of its own: Ctrl-C in a terminal is for the app alone.
+            # A new session, so that Ctrl-C in a terminal reaches only the app.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module],
                 stdin=subprocess.PIPE,
@@ -214,13 +214,13 @@ class _Process:
         self._replies = cast(BinaryIO, self._process.stdout)
 
     def wait_until_ready(self) -> None:
-        """Raises `_NotStarted`."""
+        """Wait for the greeting of the worker. Raises `_NotStarted`."""
         try:
             ready, _ = self._exchange()
         except UnreadablePhoto as error:
             raise _NotStarted(f"code {self._process.returncode}") from error
         if ready.get("decoder") != decode.DECODER:
-            raise _NotStarted(f"it is not {decode.DECODER}")
+            raise _NotStarted(f"its decoder is not {decode.DECODER}")
 
     @property
     def process_id(self) -> int:
@@ -230,7 +230,7 @@ class _Process:
         return self._process.poll() is None
 
     def ask(self, operation: Operation[Result], photo: bytes | Original, limit: int | None) -> Result:
-        """The checked reply to one request. Raises `UnreadablePhoto`; `is_sound` then says whether to go on with it."""
+        """Send one request and validate the reply. Raises `UnreadablePhoto`; `is_sound`: the process is reusable."""
         self.is_sound = False
         header, payload = self._exchange(*worker.request(operation, photo, limit), operation.longest(limit))
         try:
@@ -244,7 +244,7 @@ class _Process:
         return cast(Result, result)
 
     def _exchange(self, request: Header | None = None, data: bytes = b"", longest: int = 0) -> Reply:
-        """Send a request, if any, and read one reply with a payload of at most `longest` bytes, within the time limit.
+        """Send a request, if any, and read one reply within the time limit; its payload takes at most `longest` bytes.
 
         Raises `UnreadablePhoto`.
         """
@@ -263,9 +263,9 @@ class _Process:
                 self._thought = None
 
     def has_thought_for(self, seconds: float) -> None:
-        """Count these, and end it when they are too many; for another thread than the one that waits.
+        """Add to the time spent on the current request; kill the process at the limit. Called by the watch thread.
 
-        They are counted, and not read off a clock, which goes on while the app is stopped or the machine asleep.
+        Counts ticks instead of reading a clock, which would advance while the app is stopped or the machine sleeps.
         """
         with self._lock:
             if self._thought is not None:
@@ -275,7 +275,7 @@ class _Process:
                     self._process.kill()
 
     def _ending(self) -> _Ended:
-        """Why there was no reply."""
+        """The reason for the missing reply, from the exit code."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
         code = self._process.returncode or 0
@@ -286,17 +286,17 @@ class _Process:
         if -code in _CRASHES or code >= _WINDOWS_CRASH:
             return _Ended("its decoder crashed", lasting=True)
         if code < 0:
-            return _Ended("its decoder was ended from outside, perhaps for want of memory", by_photo=False)
+            return _Ended("its decoder was ended from outside, perhaps to free memory", by_photo=False)
         return _Ended("its decoder ended without an answer")
 
     def end(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process and close its pipes."""
         with suppress(OSError):
             self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
         for pipe in (self._requests, self._replies):
-            with suppress(OSError, ValueError):  # what was not sent yet has nowhere to go
+            with suppress(OSError, ValueError):  # closing flushes into a broken pipe
                 pipe.close()
 
 
@@ -305,12 +305,12 @@ def _failure(header: Header) -> UnreadablePhoto | None:
     if reason is None:
         return None
     if not isinstance(reason, str) or not isinstance(is_lasting, bool):
-        raise ValueError("an error has a text, and is lasting or not")
+        raise ValueError("an error needs a text, and a bool for lasting")
     return UnreadablePhoto(reason[:_LONGEST_REASON], lasting=is_lasting)
 
 
 def _nonsense() -> _Ended:
-    return _Ended("its decoder gave an answer that makes no sense")
+    return _Ended("its decoder returned a reply that makes no sense")
 
 
 _shared: Pool | None = None
@@ -318,7 +318,7 @@ _sharing = threading.Lock()
 
 
 def shared() -> Pool:
-    """The processes of this app."""
+    """The pool of this app, created on first use."""
     global _shared
     with _sharing:
         if _shared is None:

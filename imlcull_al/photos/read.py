@@ -1,7 +1,7 @@
-"""From a file to upright sRGB pixels, or `UnreadablePhoto` with the reason.
+"""Decode photo files to upright sRGB pixels; `UnreadablePhoto` carries the reason when that fails.
 
-Whoever wants pixels asks here. Files come from strangers: their size is bounded, and nothing is decoded in this process
-(see `pool`), which doesn't even read them but to name their bytes. Knows nothing of stages, models or caches.
+The facade of this package. Files are untrusted: their size is bounded, and they are decoded in worker processes (see
+`pool`). This process reads them only to hash them. Independent of stages, models and caches.
 """
 
 import os
@@ -24,8 +24,10 @@ __all__ = [
 
 
 class Views(NamedTuple):
-    """What an encoder wants to see of a photo. `min_side`: pixels of the shorter side from which on a reduced decode
-    changes nothing; `tiles`: whether it also wants tiles in full resolution.
+    """What an encoder needs of a photo.
+
+    `min_side`: a decode reduced to this many pixels on the shorter side gives the same views as a full one.
+    `tiles`: whether it also needs tiles in full resolution.
     """
 
     min_side: int
@@ -33,9 +35,9 @@ class Views(NamedTuple):
 
 
 def look(path: str | Path, state: State, views: Views, content_id: str = "") -> Decoded:
-    """The views of a file that is still in `state`, from one reading of it. Raises `UnreadablePhoto`.
+    """The views of a file, read once. Raises `UnreadablePhoto`, also for a file no longer in `state`.
 
-    `content_id`, if known, recognizes bytes that ended a decoder under another name.
+    `content_id`, if known, identifies bytes that ended a decoder under another name.
     """
     decode_views = decode_with_tiles if views.tiles else decode_file
     return decode_views(path, state, views.min_side, content_id)
@@ -55,20 +57,20 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
 
 
 def decode_file(path: str | Path, state: State, min_side: int | None = None, content_id: str = "") -> Decoded:
-    """`decode` and `moment` of a file that is still in `state`, in one go. Raises `UnreadablePhoto`.
+    """`decode` and `moment` of a file, read once. Raises `UnreadablePhoto`, also for a file no longer in `state`.
 
-    `content_id`, where it is known: bytes that ended a decoder are then known again under another name.
+    `content_id`: see `look`.
     """
     return pool.shared().do(operations.DECODE, _in(path, state, content_id), min_side)
 
 
 def decode_with_tiles(path: str | Path, state: State, min_side: int, content_id: str = "") -> Decoded:
-    """The same with the tiles that `tiles.chosen` chooses, in full resolution, from one reading of the file."""
+    """`decode_file` plus the full-resolution tiles that `tiles.chosen` selects, from one read of the file."""
     return pool.shared().do(operations.DECODE_WITH_TILES, _in(path, state, content_id), min_side)
 
 
 def lattice(path: str | Path, most: int) -> Lattice:
-    """Tiles all over the photo, at most so many along a side. Raises `UnreadablePhoto`."""
+    """A regular grid of tiles, at most `most` along a side. Raises `UnreadablePhoto`."""
     return pool.shared().do(operations.LATTICE, _now(path), most)
 
 
@@ -78,12 +80,12 @@ def preview(path: str | Path, max_side: int) -> bytes:
 
 
 def preview_of(data: bytes, max_side: int) -> bytes:
-    """`preview` of a photo's bytes."""
+    """`preview` of the bytes of a photo."""
     return pool.shared().do(operations.PREVIEW, data, max_side)
 
 
 def exposure(path: str | Path) -> dict[str, str]:
-    """What the camera noted, for people: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
+    """Camera settings as text: camera, lens, shutter, aperture, ISO, focal length, time. Empty if none are recorded."""
     try:
         return pool.shared().do(operations.EXPOSURE, _now(path))
     except UnreadablePhoto:
@@ -91,7 +93,7 @@ def exposure(path: str | Path) -> dict[str, str]:
 
 
 def moment(path: str | Path) -> Moment:
-    """When and how a photo was taken; `UNKNOWN` where the camera noted nothing."""
+    """Capture time and exposure compensation; `UNKNOWN` if the camera recorded neither."""
     try:
         return pool.shared().do(operations.MOMENT, _now(path))
     except UnreadablePhoto:

@@ -1,31 +1,31 @@
-"""One process that decodes photos for the app: requests on standard input, replies on standard output, one at a time.
+"""A decoder process: requests on standard input, replies on standard output, one at a time.
 
     python -m imlcull_al.photos.worker
 
-Both are frames of the same form, numbers big-endian:
+Both use the same frame, with big-endian numbers:
 
     4 bytes     length of the header, at most 16384
-    4 bytes     length of the payload; of a request at most 1 GiB, of a reply no more than what was asked for can take
+    4 bytes     length of the payload: at most 1 GiB in a request, in a reply no more than the operation can produce
     header      a JSON object in UTF-8
     payload     bytes
 
-    header of the request                        payload     header of the reply                   payload
-                                                             {"decoder": "Pillow 12.3.0"}, once, when it is ready
+    request header                               payload     reply header                          payload
+                                                             {"decoder": "Pillow 12.3.0"}, once, when ready
     {"do": "decode", "limit": 224}               the photo   {"size": [width, height], "moment": …}  8-bit RGB by rows
-    {"do": "decode_with_tiles", "limit": 224}    the photo   {"size": …, "moment": …, "tiles": 4}    both, tiles grey
-    {"do": "lattice", "limit": 12}               the photo   {"size": …, "places": [[left, top, detail], …]}  greys
+    {"do": "decode_with_tiles", "limit": 224}    the photo   {"size": …, "moment": …, "tiles": 4}    both, tiles gray
+    {"do": "lattice", "limit": 12}               the photo   {"size": …, "places": [[left, top, detail], …]}  grays
     {"do": "preview", "limit": 1600}             the photo   {}                                      a JPEG
     {"do": "exposure"}                           the photo   {"exposure": {"camera": …}}
     {"do": "moment"}                             the photo   {"moment": [taken, compensation]}
     any                                                      {"error": reason, "lasting": true}
 
-The table is `operations`. With `"state": [size, mtime, inode]` the payload is the path of the file that holds the
-photo, which is read if it is still in that state. The numbers of a moment may be null. Replies hold no code, and the
-app checks them: a photo may have taken this process over.
+`operations` defines the requests and replies. With `"state": [size, mtime, inode]`, the payload is the path of the
+photo, and the file is read only if it is still in that state. Either number of a moment may be null. Replies contain no
+code, and the app validates them: a malicious photo may control this process.
 
-The process ends when its standard input does. It holds itself to limits, as far as the system has them: `MEMORY` of
-address space, `SECONDS` of computing for one photo, no files written, no core dump. Ctrl-C is not for it. Imports
-Pillow, blake3 and the standard library only, so that it starts in a tenth of a second.
+The process ends when its standard input closes. Where the system supports it, it limits itself: `MEMORY` bytes of
+address space, `SECONDS` of CPU time per photo, no file writes, no core dump. It ignores Ctrl-C. It imports only Pillow,
+blake3 and the standard library, so it starts in a tenth of a second.
 """
 
 import json
@@ -48,14 +48,14 @@ from . import decode
 from .operations import OPERATIONS, Header, Operation, Reply
 
 MEMORY = 8 << 30
-"""Bytes of address space. The hungriest photos of 250 megapixels: 6 GB for JPEG 2000 with transparency, 4 GB for WebP,
-3 GB for PNG, TIFF and AVIF, each with its file, of at most 1 GB, on top."""
+"""Bytes of address space. Peak at 250 megapixels: 6 GB for JPEG 2000 with transparency, 4 GB for WebP, 3 GB for PNG,
+TIFF and AVIF, plus the file itself, at most 1 GB."""
 SECONDS = 60
-"""Of processor time, so that a busy machine condemns no photo. The slowest, that JPEG 2000, takes 34."""
+"""CPU time per photo; wall time would fail good photos on a busy machine. The slowest, that JPEG 2000, takes 34."""
 WAIT = 180
-"""Seconds of the clock, for what hangs without computing."""
+"""Seconds of wall time per photo, for decoders that hang without using the CPU."""
 BUFFER = 1 << 16
-"""Bytes that are sent and received in one piece; what most pipes hold."""
+"""Buffer size in bytes: the capacity of most pipes."""
 _LENGTHS = struct.Struct(">II")
 _LONGEST_HEADER = 16384
 LONGEST_PAYLOAD = 1 << 30
@@ -70,18 +70,19 @@ def write_frame(file: BinaryIO, header: Mapping[str, Any], payload: bytes = b"")
 
 
 def read_frame(file: BinaryIO, longest: int = LONGEST_PAYLOAD) -> tuple[dict[str, Any], bytes]:
-    """Header and payload, of at most `longest` bytes, of the next frame. Raises `EOFError` at the end of the file,
-    `ValueError` for what is none.
+    """Header and payload of the next frame; the payload takes at most `longest` bytes.
+
+    Raises `EOFError` at the end of the file and `ValueError` for an invalid frame.
     """
     header_length, length = _LENGTHS.unpack(_exactly(file, _LENGTHS.size))
     if header_length > _LONGEST_HEADER or length > longest:
-        raise ValueError("this is no frame")
+        raise ValueError("not a frame")
     try:
         header = json.loads(_exactly(file, header_length))
     except RecursionError as error:
         raise ValueError("the header of this frame is nested too deeply") from error
     if not isinstance(header, dict):
-        raise ValueError("the header of this frame is no object")
+        raise ValueError("the header of this frame is not an object")
     return header, _exactly(file, length)
 
 
@@ -93,7 +94,7 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
 
 
 def request(operation: Operation[Any], photo: bytes | Original, limit: int | None) -> Reply:
-    """Header and payload that ask for an operation."""
+    """Header and payload of a request."""
     header: dict[str, Any] = {"do": operation.name}
     if limit is not None:
         header["limit"] = limit
@@ -104,7 +105,7 @@ def request(operation: Operation[Any], photo: bytes | Original, limit: int | Non
 
 def answer(request: Header, data: bytes) -> Reply:
     """Header and payload of the reply to a request."""
-    operation = OPERATIONS[request["do"]]  # an unknown one is a defect of this project: the process ends
+    operation = OPERATIONS[request["do"]]  # KeyError: a bug in this project; ends the process
     try:
         if "state" in request:
             data = read(os.fsdecode(data), tuple(request["state"]))
@@ -122,7 +123,7 @@ def _out_of_memory() -> dict[str, Any]:
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer every request until there are no more."""
+    """Announce the decoder, then answer requests until the input ends."""
     write_frame(replies, {"decoder": decode.DECODER})
     with suppress(EOFError):
         while True:
@@ -134,21 +135,21 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 def hold_to_limits() -> None:
-    """Bound what this process can take from now on."""
-    with suppress(OSError):  # where memory runs out, the system ends this process, and not the app
+    """Limit the resources of this process."""
+    with suppress(OSError):  # out of memory: kill this process before the app
         Path("/proc/self/oom_score_adj").write_text("1000")
     if resource is None:
         return
     limits = ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0))
     for limit, most in limits:
-        with suppress(OSError, ValueError):  # the system has it lower already, or doesn't have it
+        with suppress(OSError, ValueError):  # already lower, or unsupported
             resource.setrlimit(limit, (most, most))
 
 
 def _end_after(computing: float, waiting: float) -> None:
-    """Have the system end this process after so many seconds, whatever it is doing then; 0 for never.
+    """Set timers that end this process after `computing` seconds of CPU time or `waiting` of wall time; 0 disables.
 
-    `waiting` is for when those are gone who would have ended it earlier.
+    `waiting` is a fallback for when the app, which kills late workers, is gone.
     """
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, computing)
@@ -156,7 +157,7 @@ def _end_after(computing: float, waiting: float) -> None:
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for frames alone: what a library prints goes where errors go."""
+    """Reserve standard input and output for frames; redirect what libraries print to standard error."""
     requests, replies = os.fdopen(os.dup(0), "rb", BUFFER), os.fdopen(os.dup(1), "wb", BUFFER)
     os.dup2(2, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -166,15 +167,15 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def main() -> None:
-    """Serve on the pipes that this process was started with."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which ends this process when it likes
+    """Serve requests on standard input and output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app handles Ctrl-C and ends its workers
     if hasattr(signal, "setitimer"):
         for each in (signal.SIGPROF, signal.SIGALRM):
             signal.signal(each, signal.SIG_DFL)
     requests, replies = _take_pipes()
     hold_to_limits()
     serve(requests, replies)
-    os._exit(0)  # nothing to tidy up
+    os._exit(0)  # skip the cleanup of the interpreter
 
 
 if __name__ == "__main__":

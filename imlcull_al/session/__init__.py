@@ -1,4 +1,4 @@
-"""One stage at work, and who works on it."""
+"""Work on one stage: the public `Session`, its background jobs and its visitors."""
 
 from .session import Session, open_session
 

@@ -1,7 +1,7 @@
-"""What a session knows about its stage, replaced as a whole at each change, and fitted by one thread at a time.
+"""The mutable state behind `Standing`: replaced as a whole on each change, fitted by one thread at a time.
 
-Two locks, taken in this order: one for fitting, one for the fields. Nothing is fitted under the second, so no answer
-waits for somebody else's scores.
+Two locks, acquired in this order: `_fitting`, then `_lock` for the fields. No fit runs under `_lock`, so recording an
+answer never waits for another visitor's scores.
 """
 
 import secrets
@@ -18,7 +18,7 @@ from .standing import Standing
 
 
 class Frame(NamedTuple):
-    """What stays from answer to answer. `ranker` is None, and `source` may be, until photos are embedded."""
+    """State independent of the answers. Until photos are embedded, `ranker` is None and `source` may be."""
 
     listing: Listing
     keys: frozenset[str]
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 
 class _Ranked(NamedTuple):
-    """A ranking, and what it was made from."""
+    """A ranking with the frame and revision it was made from."""
 
     frame: Frame
     revision: str
@@ -36,14 +36,14 @@ class _Ranked(NamedTuple):
 
 
 class Knowledge:
-    """The listing, the source of scores, the embeddings and the answers of a stage. Threads may share it."""
+    """The listing, score source, embeddings and answers of a stage. Thread-safe."""
 
     def __init__(self, stage: Stage, labels: Labels) -> None:
-        """Only the answers are known yet."""
+        """Start with the answers only; `learn` adds the rest."""
         self.stage, self.labels = stage, labels
         self.source: Source | None = None
         self.is_stale = True
-        """Whether another model must be loaded before scores can be trusted."""
+        """Whether the model must be reloaded before scores are valid."""
         self._frame: Frame | None = None
         self._answers = labels.now()
         self._revision = secrets.token_hex(8)
@@ -53,7 +53,7 @@ class Knowledge:
 
     @property
     def frame(self) -> Frame:
-        """What is known besides the answers. Lists the photos when first needed; raises `StageError` for none."""
+        """State independent of the answers. Lists the photos lazily; raises `StageError` for an empty stage."""
         with self._lock:
             if self._frame is None:
                 listing = list_photos(self.stage)
@@ -71,15 +71,15 @@ class Knowledge:
         return self._frame is not None and self._frame.ranker is not None and not self.is_stale
 
     def look(self) -> Answers:
-        """Take over what other programs answered. Returns all answers."""
+        """Read answers from other programs. Returns all answers."""
         return self._take(self.labels.look())
 
     def answered(self) -> Answers:
-        """Take over what this program answered. Returns all answers."""
+        """Read answers recorded by this program. Returns all answers."""
         return self._take(self.labels.now())
 
     def learn(self, listing: Listing, source: Source, ranker: Ranker) -> None:
-        """Replace photos, source and embeddings together."""
+        """Replace photos, source and embeddings atomically."""
         with self._lock:
             withheld = self._frame.withheld if self._frame else frozenset()
             self._frame = Frame(listing, frozenset(listing.keys), source, ranker, withheld)
@@ -87,17 +87,17 @@ class Knowledge:
             self.changed()
 
     def withhold(self, keys: Collection[str]) -> None:
-        """Score these photos, but never ask about them."""
+        """Score these photos but never ask about them."""
         with self._lock:
             self._frame, self._ranked = self.frame._replace(withheld=frozenset(keys)), None
             self.changed()
 
     def changed(self) -> None:
-        """Begin another revision."""
+        """Start a new revision."""
         self._revision = secrets.token_hex(8)
 
     def standing(self, *, wait: bool = True) -> Standing:
-        """The stage now. While another thread fits, `wait` for it, or take the last scores with the latest answers."""
+        """The current snapshot. While another thread fits, `wait` for it, or pair the last scores with new answers."""
         self.look()
         frame, revision, ranking = self._rank(wait)
         source = frame.source or self.source
@@ -133,7 +133,7 @@ class Knowledge:
                 frame, answers, revision = self.frame, self._answers, self._revision
             done = self._ranked_at(revision)
             if done is None and last is None and not wait:
-                done = self._ranked  # fitted by another thread meanwhile; the next caller fits later answers
+                done = self._ranked  # another thread fitted meanwhile; the next caller fits later answers
             if done:
                 return done
             ranker, keys, withheld = frame.ranker, frame.listing.keys, frame.withheld

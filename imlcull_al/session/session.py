@@ -1,6 +1,6 @@
-"""One person's work on one stage: next, answer, undo, skip, and what follows from the answers.
+"""The public API for one stage: ask, answer, undo, skip, score, train and cull.
 
-The page, the command line and scripts all use this object. Answers are on the disk when `answer` returns.
+The page, the command line and scripts all use this object. An answer is on disk when `answer` returns.
 
     session = open_session("project")
     while photo := session.next():
@@ -50,13 +50,13 @@ __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 
 
 class Session:
-    """The answers, scores and order of one stage. Threads may share it."""
+    """The answers, scores and queues of one stage. Thread-safe."""
 
     def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
-        """Read the answers; scores come with `prepare`."""
+        """Read the answers. `prepare` adds scores."""
         if lies_in_a_stage(cache_dir, stage):
             raise StageError(
-                f"The cache folder {cache_dir} lies among the photos of a stage, which are only read. "
+                f"The cache folder {cache_dir} is inside the photo folder of a stage, where imlcull never writes. "
                 "Choose another one with --cache-dir."
             )
         self.previews = Previews(cache_dir / "previews")
@@ -80,31 +80,31 @@ class Session:
         return Session(stage, self._model, self._cache_dir)
 
     def standing(self, *, wait: bool = True) -> Standing:
-        """Everything known at this moment, as one value. Other programs' answers are taken over first.
+        """A snapshot of everything known, including answers from other programs.
 
-        Scores are fitted to the latest answers by one thread at a time: `wait` for another one that fits, or take the
-        last scores.
+        One thread at a time fits scores to the latest answers. `wait`: block while another thread fits; otherwise
+        return the last scores.
         """
         return self._knowledge.standing(wait=wait)
 
     @property
     def listing(self) -> Listing:
-        """The photos of the stage when it was last listed. Raises `StageError` for an empty stage."""
+        """The photos of the stage as of the last listing. Raises `StageError` for an empty stage."""
         return self._knowledge.frame.listing
 
     @property
     def notice(self) -> str:
-        """A sentence to show beside every score; empty for nothing."""
+        """A caveat to show with every score; empty if there is none."""
         return self._knowledge.source.notice if self._knowledge.source else ""
 
     @property
     def news(self) -> str:
-        """What happened to the labels' files that a person should know, with its time; empty for nothing."""
+        """The latest event in the label files worth telling a person, with its time; empty if there is none."""
         return self._labels.news
 
     @property
     def source(self) -> str:
-        """Where scores come from, in a few words; empty while the model file can't be used."""
+        """Short description of the model behind the scores; empty while the model file is unusable."""
         return self._knowledge.source.description if self._knowledge.source else ""
 
     @property
@@ -129,18 +129,18 @@ class Session:
         self._photos_on_disk = PhotosOnDisk(listing, paths)
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
-            self._model_state = model_state(self.stage)  # before it is read: later changes are news
+            self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
             source = choose_source(self.stage, self._model)
         seen = embeddings.ensure(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
-        ranker = Ranker(Scorer(source, seen), seen)  # normalizes the rows of `seen`, as those known already are
+        ranker = Ranker(Scorer(source, seen), seen)  # normalizes `seen.rows` in place, as `_is_known` expects
         if not self._is_known(listing, source, seen):
             self._knowledge.learn(listing, source, ranker)
         return seen
 
     def _is_known(self, listing: Listing, source: Source, seen: Embeddings) -> bool:
-        """Whether everything derived from these still holds."""
+        """Whether nothing changed since the last `prepare`."""
         if not self.prepared:
             return False
         frame = self._knowledge.frame
@@ -148,10 +148,10 @@ class Session:
         return is_same and frame.ranker is not None and seen.is_same(frame.ranker.seen)
 
     def follow_disk(self, *, is_busy: bool = False) -> bool:
-        """Look for what other programs changed on the disk; true if `prepare` is needed to follow.
+        """Check for changes on disk by other programs. Returns True if `prepare` must run to pick them up.
 
-        Cheap enough for every second. `is_busy`: a job of this session runs, whose own changes are no news. A model
-        that is being trained is left alone.
+        Cheap enough to poll every second. `is_busy`: a job of this session is running, so changes are its own. Ignores
+        a model file while a training holds its lock.
         """
         self._knowledge.look()
         if next_state(self.stage) != self._next_state:
@@ -168,7 +168,7 @@ class Session:
     def fill_cache(
         self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
     ) -> Filled:
-        """Have the cache hold the embeddings of all photos, in bounded memory; scores come with `prepare`."""
+        """Fill the cache with the embeddings of all photos, in bounded memory. `prepare` adds scores."""
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
             source = choose_source(self.stage, self._model)
@@ -185,7 +185,7 @@ class Session:
         progress: Progress = silent,
         stop: Stop = never,
     ) -> Filled:
-        """`fill_cache` with the workers of a Ray cluster, see `cluster.fill`; what they leave is done here."""
+        """`fill_cache` on a Ray cluster, see `cluster.fill`. This process computes what the workers missed."""
         from ..encoding import cluster
 
         load = partial(_encoder_of, self.stage, self._model)
@@ -197,13 +197,13 @@ class Session:
         return filled._replace(found=filled.found - computed, computed=filled.computed + computed)
 
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
-        """Make the previews of all photos, in the order in which they will be asked about. Raises `Cancelled`."""
+        """Make the previews of all photos, in queue order. Raises `Cancelled`."""
         now = self.standing()
         keys = dict.fromkeys([*(key for key, _ in now.queue("uncertain")), *now.listing.keys])
         self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:
-        """The photo to ask about now, skipped ones last; None when all are labeled. One in eight is a blind check."""
+        """The next photo to ask about, skipped ones last; None when all are labeled. One in eight is a blind check."""
         photo = self.standing().next()
         if photo and photo.queue:
             self._visitors.show({photo.key: photo.queue})
@@ -218,57 +218,57 @@ class Session:
         last: Sequence[str] = (),
         now: Standing | None = None,
     ) -> list[Photo]:
-        """The first `count` photos of a queue that no other visitor is being shown; they are leased to this one.
+        """Lease to a visitor the first `count` photos of a queue that no other visitor is being shown.
 
-        `first` (prefetched keys) come before all others, `last` (passed keys) behind. A lease ends with the answer, or
-        two minutes after the last offer. `now`: the standing to choose from, by default the present one; while scores
-        are being fitted for another visitor, the last ones order the queue. Raises `StageError` for an unknown queue.
+        `first` (prefetched keys) come before all others, `last` (passed keys) after them. A lease ends with the answer,
+        or two minutes after the last offer. `now`: the standing to choose from, by default the current one, which has
+        the last scores while another thread fits. Raises `StageError` for an unknown queue.
         """
         check_queue(queue)
         return self._visitors.offer(now or self.standing(wait=False), visitor, queue, count, first, last)
 
     def withhold(self, keys: Collection[str]) -> None:
-        """Never ask about these photos; they are scored all the same, so that scores can be measured on them."""
+        """Score these photos but never ask about them: a held-out set for measurements."""
         self._knowledge.withhold(keys)
 
     def visitors(self) -> int:
-        """How many people or tabs are being shown photos now."""
+        """Number of people or tabs that are being shown photos."""
         return self._visitors.count()
 
     def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
-        """`work()`, or None if it was done for this press of the visitor before: a press sent twice counts once."""
+        """Run `work` once per press of a visitor; return None for a duplicate press."""
         return self._visitors.once(visitor, number, work)
 
     def unlike(self) -> Photo | None:
-        """The unlabeled photo least like the labeled ones; None while unprepared, or where either kind is missing."""
+        """The unlabeled photo least similar to the labeled ones; None while unprepared or if there is none."""
         return unlike(self.standing(wait=False))
 
     def similar(self, key: str, count: int = 3) -> list[Similar]:
-        """Up to `count` kept and `count` culled photos most like this one, closest first; none while unprepared."""
+        """Up to `count` kept and `count` culled photos most like this one, closest first; empty while unprepared."""
         self.check(key)
         return similar(self.standing(wait=False), key, count)
 
     def exposure(self, key: str) -> dict[str, str]:
-        """What the camera noted about a photo, for people; empty for nothing, and for a link out of the stage."""
+        """Camera settings of a photo as text; empty if none are recorded, and for links out of the stage."""
         self.check(key)
         path = self.stage.path(key)
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
 
     def photo(self, key: str) -> Photo:
-        """One photo with its score and its answer. Raises `StageError` for a key that the stage doesn't hold."""
+        """One photo with its score and answer. Raises `StageError` for an unknown key."""
         self.check(key)
         return self.standing(wait=False).photo(key)
 
     def answer(self, key: str, label: str, queue: str | None = None) -> None:
         """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`.
 
-        `queue`: the queue it was asked in; by default that in which `next` or `offer` asked. A photo whose first answer
-        was a blind check measures, and never trains.
+        `queue`: the queue it was asked in; by default the queue `next` or `offer` took it from. A photo whose first
+        answer was a blind check only measures and never trains.
         """
         self.answer_all([key], label, self._visitors.asked_in(key) if queue is None else queue)
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
-        """Record the same answer for many photos, all of them or none. Raises as `answer` does."""
+        """Record the same answer for many photos, all or none. Raises like `answer`."""
         if queue is not None:
             check_queue(queue)
         for key in keys:
@@ -277,13 +277,13 @@ class Session:
         self._visitors.answered(keys, self._knowledge.answered().number)
 
     def skip(self, key: str) -> None:
-        """Put a photo behind all others."""
+        """Move a photo to the end of every queue."""
         self.check(key)
         self._labels.skip(key, self._visitors.asked_in(key))
         self._knowledge.answered()
 
     def undo(self, key: str | None = None) -> Answer | None:
-        """Undo and return the last answer or skip, of this photo if one is named; None when none is left."""
+        """Undo and return the last answer or skip, of photo `key` if given; None if there is none."""
         if key is None:
             return next(iter(self.undo_all([])), None)
         self.check(key)
@@ -292,15 +292,15 @@ class Session:
         return undone
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
-        """Undo the last answer or skip, and those before it as long as they are to other photos of `keys`."""
+        """Undo the last answer or skip, and earlier ones as long as each is for another photo in `keys`."""
         undone = self._labels.undo_all(keys)
         self._knowledge.answered()
         return undone
 
     def order(self, n: int | None = None) -> list[Photo]:
-        """The `n` unlabeled photos (default: all) whose scores are least certain, those first.
+        """The `n` unlabeled photos (default: all) with the least certain scores, least certain first.
 
-        `next` asks what teaches most instead: uncertain photos that stand for others, and sometimes a blind check.
+        `next` instead picks the most informative photo (uncertain and representative), and sometimes a blind check.
         """
         return self.standing().order(n)
 
@@ -309,33 +309,33 @@ class Session:
         return self.standing().survey()
 
     def moments(self) -> dict[str, tuple[int, float]]:
-        """Readable photo → its burst's number, chronological, and its time in seconds (NaN for unknown).
+        """Readable photo → (burst number, chronological; capture time in seconds, NaN if unknown).
 
         Empty while unprepared.
         """
         return self.standing(wait=False).moments()
 
     def brackets(self) -> list[int]:
-        """Numbers of the bursts that are exposure brackets: their frames belong together."""
+        """Numbers of the bursts that are exposure brackets, whose frames belong together."""
         return self.standing(wait=False).brackets()
 
     def unreadable(self) -> dict[str, str]:
-        """Key → reason of the photos that can't be shown, as far as known."""
+        """Key → reason, for photos known to be unreadable."""
         ranker = self._knowledge.frame.ranker
         return dict(ranker.seen.unreadable) if ranker else {}
 
     def labels(self) -> dict[str, str]:
-        """Key → `keep` or `cull`, in the order of the first answers."""
+        """Key → `keep` or `cull`, ordered by first answer."""
         return self._labels.as_dict()
 
     def counts(self) -> Counts:
-        """How many photos there are, and how many have which answer."""
+        """Numbers of photos, in total and by answer."""
         return self.standing(wait=False).counts
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
-        """p_keep, decision and reason of every photo, in key order.
+        """p_keep, decision and reason for every photo, in key order.
 
-        Raises `NotEnoughLabels` while nothing is known about unlabeled photos.
+        Raises `NotEnoughLabels` if unlabeled photos have no scores.
         """
         return self._prepared_standing().scores(threshold)
 
@@ -345,11 +345,11 @@ class Session:
         max_keepers_lost: float = MAX_KEEPERS_LOST,
         confidence: float = CONFIDENCE,
     ) -> Promise | None:
-        """How many keepers a cull at this threshold loses at most; None while there are no scores."""
+        """Bound on the keepers that a cull at this threshold loses; None without scores."""
         return self.standing().promise(threshold, max_keepers_lost, confidence)
 
     def learning_curve(self) -> list[Point]:
-        """Accuracy and agreement of the scores after every few answers, as the blind checks measure them."""
+        """Accuracy and agreement of the scores after every few answers, measured on the blind checks."""
         return self.standing().learning_curve()
 
     def threshold_for(self, max_keepers_lost: float, confidence: float = CONFIDENCE) -> float:
@@ -365,11 +365,11 @@ class Session:
         stop: Stop = never,
         **named_options: Any,
     ) -> train.Training:
-        """Fine-tune on the answers so far; scores and order come from the new model afterwards.
+        """Fine-tune on the answers so far, then score with the new model.
 
-        Starts from the model that the session was opened with, else from what the stage's trained model started from.
+        Starts from the model given to the session, otherwise from the base model of the stage's trained model.
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks.
-        In a process launched as one of several only the main one takes the new scores over.
+        In multi-process training, only the main process loads the new scores.
         """
         known = self._knowledge.look().training
         labels = {key: label for key, label in known.items() if key in self._knowledge.frame.keys}
@@ -387,24 +387,24 @@ class Session:
                 stop=stop,
                 burst_of={key: burst for key, (burst, _) in self.moments().items()} or None,
             )
-        finally:  # a run that is stopped, or fails later on, may have replaced the model file
+        finally:  # a run that stops or fails may already have replaced the model file
             self._knowledge.is_stale = True
         if processes.is_helper():
             return done
-        with suppress(Cancelled):  # the training has ended well; its scores come with the next `prepare`
+        with suppress(Cancelled):  # training is done; the next `prepare` computes its scores
             self.prepare(progress=progress, stop=stop)
         return done
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
-        """What `cull` would do."""
+        """The plan that `cull` would carry out."""
         if list_photos(self.stage).keys != self.listing.keys or not self.prepared:
-            self.prepare()  # photos came or went since they were listed
+            self.prepare()  # photos were added or removed since the last listing
         now = self.standing()
         plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, self._known_content)
         return replace(plan, revision=now.revision)
 
     def is_current(self, plan: Plan) -> bool:
-        """Whether a plan is still what `plan_cull` would make: of these answers, scores and photos."""
+        """Whether `plan_cull` would make the same plan now: same answers, scores and photos."""
         self._knowledge.look()
         return plan.stage == self.stage and plan.revision == self.revision
 
@@ -420,24 +420,24 @@ class Session:
         return make.make_stage(self.plan_cull(threshold), link, progress=progress, stop=stop)
 
     def interrupted_training(self) -> Interrupted | None:
-        """The training that was killed before its end."""
+        """The training that was killed before it finished, if any."""
         return train.interrupted(self.stage)
 
     def interrupted_cull(self) -> bool:
-        """Whether a cull was killed before its end."""
+        """Whether a cull was killed before it finished."""
         return make.interrupted(self.stage)
 
     def cull_to_undo(self) -> Stage | None:
-        """The next stage, if a cull made it and nothing was written beside it since; a quick look."""
+        """The next stage, if a cull made it and it looks unchanged. A quick check, without reading photos."""
         return self.stage.next if undo.seems_unchanged(self.stage.next) else None
 
     def undo_cull(self, *, progress: Progress = silent) -> Path:
-        """Move the next stage aside and return where to. Raises `CullRefused` when it is not as the cull made it."""
+        """Move the next stage aside and return its new path. Raises `CullRefused` if it changed since the cull."""
         return undo.undo_cull(self.stage.next, progress=progress)
 
     @property
     def _known_content(self) -> KnownContent:
-        """Content ids of photos that are as they were when they were embedded; found when the first is asked for."""
+        """Path → content id of photos unchanged since they were embedded. Loaded on first use."""
         paths = list(self.stage.paths(self.listing.keys).values())
 
         @cache
@@ -459,7 +459,7 @@ class Session:
         return self.standing()
 
     def check(self, key: str) -> None:
-        """Raise `StageError` for a key that the stage doesn't hold, or if its folder is gone."""
+        """Raise `StageError` for an unknown key, or if the folder of the stage is gone."""
         if not self.stage.folder.is_dir():
             raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
         if key not in self._knowledge.frame.keys:
@@ -467,7 +467,7 @@ class Session:
 
 
 def _encoder_of(stage: Stage, model: str | None) -> Encoder:
-    """In a process of its own too."""
+    """A module-level function, so that cluster workers can unpickle it."""
     return choose_source(stage, model).encoder
 
 
@@ -482,8 +482,8 @@ def open_session(
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
-    `model`: as `load_encoder` knows them. Embeddings that the cache lacks are computed first, unless `prepare`
-    is false. Raises `ImlcullError` with a sentence.
+    `model`: see `load_encoder`. Missing embeddings are computed first, unless `prepare` is false.
+    Raises `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
     session = Session(open_stage(project, stage), model, folder)

@@ -1,7 +1,7 @@
-"""What is known about a stage at one moment, as one immutable value: photos, answers, scores, queues, counts.
+"""An immutable snapshot of a stage: photos, answers, scores, queues and counts.
 
-A reply to a page is made from one `Standing`, so that all its numbers belong together. It is never changed; the session
-makes another one. Independent of who is shown what, and of the disk.
+Each reply to a page is built from one `Standing`, so its numbers are consistent. Changes produce a new value.
+Independent of visitors and of the disk.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ from ..project.stages import Stage
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo as it is shown. `p_keep` is None while there is no score, `label` while there is no answer.
+    """A photo to show. `p_keep` is None without a score, `label` without an answer.
 
-    `queue`: the queue it is asked in, None where it is only shown. A blind check has no `p_keep` until it is answered.
+    `queue`: the queue it is asked in, None if it is only shown. A blind check has no `p_keep` until it is answered.
     """
 
     key: str
@@ -39,10 +39,10 @@ class Photo:
 
 @dataclass(frozen=True)
 class Counts:
-    """How far the labeling is.
+    """Progress of the labeling, as numbers of photos.
 
-    `unreadable`: photos that can't be shown, known once the embeddings are there. `missing`: labels that name a photo
-    the stage doesn't hold; they are kept in the file and not used.
+    `unreadable`: unlabeled photos that can't be decoded, known once embeddings exist. `missing`: labels of photos that
+    are not in the stage; they stay in the file but are ignored.
     """
 
     photos: int
@@ -54,12 +54,12 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """One moment of a stage.
+    """A snapshot of one stage.
 
-    `answers`: all of them. `ranking`: queues and scores, fitted to `answers`, or to earlier ones while another thread
-    fits. `keys`: the photos of `listing`, for lookups. `revision`: changes with every answer, score and photo.
-    `prepared`: whether embeddings exist, so that answers re-order the queues. `source`: what gives the scores.
-    `notice`: what to show beside them. `news`: what happened to the labels' files. Sentences, empty for nothing.
+    `answers`: all answers. `ranking`: queues and scores, fitted to `answers`, or to earlier ones while another thread
+    fits. `keys`: the photos of `listing`, as a set. `revision`: changes with every answer, score and photo.
+    `prepared`: whether embeddings exist, so that answers re-order the queues. Texts for people, empty if there is
+    nothing to say: `source` describes the model, `notice` is a caveat on its scores, `news` reports on the label files.
     """
 
     stage: Stage
@@ -80,12 +80,12 @@ class Standing:
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Key → reason of the photos that can't be shown, as far as known."""
+        """Key → reason, for photos known to be unreadable."""
         return self.seen.unreadable if self.seen else {}
 
     @cached_property
     def counts(self) -> Counts:
-        """How many photos there are, and how many have which answer."""
+        """Numbers of photos, in total and by answer."""
         labels = self.answers.labels
         here = [label for key, label in labels.items() if key in self.keys]
         keep, culled = (here.count(label) for label in LABELS)
@@ -93,12 +93,12 @@ class Standing:
         return Counts(len(self.listing.keys), keep, culled, unreadable, len(labels) - len(here))
 
     def photo(self, key: str) -> Photo:
-        """One photo. Raises `StageError` for a key that the stage doesn't hold."""
+        """One photo. Raises `StageError` for an unknown key."""
         self.check(key)
         return Photo(key, self.stage.path(key), self.ranking.score(key), self.answers.labels.get(key))
 
     def photos(self, keys: Sequence[str]) -> list[Photo]:
-        """Photos in this order."""
+        """Photos by key, in the given order."""
         labels, score, path = self.answers.labels, self.ranking.score, self.stage.path
         return [Photo(key, path(key), score(key), labels.get(key)) for key in keys]
 
@@ -107,17 +107,17 @@ class Standing:
         return self.photos(self.listing.keys)
 
     def asked(self, asked_in: Mapping[str, str]) -> list[Photo]:
-        """Photos as they are asked about: key → queue. A blind check hides its score until it is answered."""
+        """Photos for `asked_in`: key → queue. The score of a blind check is hidden until it is answered."""
         photos = [replace(photo, queue=asked_in[photo.key]) for photo in self.photos(list(asked_in))]
         return [replace(each, p_keep=None) if each.queue == AUDIT and each.label is None else each for each in photos]
 
     def next(self) -> Photo | None:
-        """The photo to ask about now, skipped ones last; None when all are labeled."""
+        """The next photo to ask about, skipped ones last; None when all are labeled."""
         asked_in = dict(islice(self.ranking.queue("uncertain"), 1))
         return next(iter(self.asked(asked_in)), None)
 
     def order(self, n: int | None = None) -> list[Photo]:
-        """The `n` unlabeled photos (default: all) whose scores are least certain, those first."""
+        """The `n` unlabeled photos (default: all) with the least certain scores, least certain first."""
         most = len(self.listing.keys)
         return self.photos(list(islice(self.ranking.most_uncertain(), most if n is None else max(0, min(n, most)))))
 
@@ -130,7 +130,7 @@ class Standing:
         return changed | {*answers.skipped} - {*before.skipped} | answers.confirmed - before.confirmed
 
     def moments(self) -> dict[str, tuple[int, float]]:
-        """Readable photo → its burst's number, chronological, and its time in seconds (NaN for unknown).
+        """Readable photo → (burst number, chronological; capture time in seconds, NaN if unknown).
 
         Empty while unprepared.
         """
@@ -141,11 +141,11 @@ class Standing:
         return dict(zip(ranker.seen.keys, zip(bursts, taken, strict=True), strict=True))
 
     def brackets(self) -> list[int]:
-        """Numbers of the bursts that are exposure brackets: their frames belong together."""
+        """Numbers of the bursts that are exposure brackets, whose frames belong together."""
         return list(self.ranking.ranker.brackets) if self.ranking.ranker else []
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
-        """p_keep, decision and reason of every photo, in key order. Raises `NotEnoughLabels` while there are none."""
+        """p_keep, decision and reason for every photo, in key order. Raises `NotEnoughLabels` without scores."""
         seen, labels, p_keep = self.seen, self.answers.labels, self.ranking.p_keep
         if seen is None:
             raise self._without_scores(())
@@ -162,14 +162,14 @@ class Standing:
         max_keepers_lost: float = MAX_KEEPERS_LOST,
         confidence: float = CONFIDENCE,
     ) -> Promise | None:
-        """How many keepers a cull at this threshold loses at most; None while there are no scores.
+        """Bound on the keepers that a cull at this threshold loses; None without scores. Cached per ranking.
 
         Raises `StageError` for numbers out of range.
         """
         if not (0 <= threshold <= 1 and 0 < max_keepers_lost < 1 and 0 < confidence < 1):
             raise StageError(
-                f"A threshold of {threshold:g}, at most {max_keepers_lost:g} of the keepers lost, {confidence:g} "
-                "confidence: choose numbers between 0 and 1, such as 0.5, 0.05 and 0.95."
+                f"The threshold is {threshold:g}, the share of lost keepers {max_keepers_lost:g}, the confidence "
+                f"{confidence:g}. Choose each between 0 and 1, such as 0.5, 0.05 and 0.95."
             )
         promises, asked = self.ranking.promises, (threshold, max_keepers_lost, confidence)
         if asked not in promises:
@@ -178,38 +178,38 @@ class Standing:
         return found
 
     def learning_curve(self) -> list[Point]:
-        """Accuracy and agreement of the scores after every few answers, as the blind checks measure them."""
+        """Accuracy and agreement of the scores after every few answers, measured on the blind checks."""
         return curve_of(self.ranking)
 
     def threshold_for(self, max_keepers_lost: float, confidence: float = CONFIDENCE) -> float:
         """The largest threshold that loses at most this share of the keepers.
 
-        Raises `CullRefused` with the number of keepers still missing where the checks support none, and
-        `NotEnoughLabels`.
+        Raises `CullRefused` if the checks support none, with the number of keepers still needed, and `NotEnoughLabels`
+        without scores.
         """
         if not (0 < max_keepers_lost < 1 and 0 < confidence < 1):
             raise CullRefused(
-                f"At most {max_keepers_lost:g} of the keepers lost, with {confidence:g} confidence: choose two shares "
-                "between 0 and 1, such as 0.05 and 0.95."
+                f"The share of lost keepers is {max_keepers_lost:g}, the confidence {confidence:g}. "
+                "Choose both between 0 and 1, such as 0.05 and 0.95."
             )
         found = threshold_of(self.ranking, max_keepers_lost, confidence)
         if found is None:
             raise without_scores(self.stage, self.answers.labels)
         if found.value is None:
             raise CullRefused(
-                f"{found.keepers} keepers were found in the audit; to promise that at most {max_keepers_lost:.1%} are "
-                f"lost ({confidence:.0%} confidence), about {found.missing} more must be found there, none of them "
-                "with a low score. Answer photos of the audit queue first, or cull with a threshold of your own."
+                f"The checks found {found.keepers} keepers. To promise that at most {max_keepers_lost:.1%} are lost "
+                f"({confidence:.0%} confidence), they must find about {found.missing} more, none of them with a low "
+                "score. Answer more photos of the audit queue, or choose a threshold yourself."
             )
         return found.value
 
     def check(self, key: str) -> None:
-        """Raise `StageError` for a key that the stage doesn't hold."""
+        """Raise `StageError` for an unknown key."""
         if key not in self.keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
     def queue(self, name: str, out: frozenset[str] | set[str] = frozenset()) -> Iterator[tuple[str, str]]:
-        """As `Ranking.queue`."""
+        """See `Ranking.queue`."""
         return self.ranking.queue(name, out)
 
     def _without_scores(self, keys: Sequence[str]) -> NotEnoughLabels:

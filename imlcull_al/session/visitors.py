@@ -1,6 +1,7 @@
-"""Who is shown which photo, in which queue, and which presses were taken: never the same photo twice, each press once.
+"""Leases of photos to visitors, and deduplication of button presses.
 
-A visitor is a tab or a client of the API, named by a text of its own. Threads may share a `Visitors`.
+No two visitors are shown the same photo, and each press takes effect once. A visitor is a browser tab or an API client,
+with a string of its own as id. Thread-safe.
 """
 
 import threading
@@ -16,18 +17,18 @@ from .leases import Leases
 from .standing import Photo, Standing
 
 _PRESSES = 1000
-"""Remembered press numbers for each visitor, and remembered visitors, at most."""
+"""Limit on remembered press numbers per visitor, and on remembered visitors."""
 
 
 class Visitors:
-    """What each visitor is being shown."""
+    """The photos that each visitor is being shown."""
 
     def __init__(self) -> None:
-        """Nobody is shown anything."""
+        """Start without leases."""
         self._lock = threading.Lock()
         self._leases = Leases()
         self._asked_in: dict[str, str] = {}
-        self._answered: dict[str, int] = {}  # key → number of the first answers that hold its latest answer
+        self._answered: dict[str, int] = {}  # key → number of the first `Answers` with its latest answer
         self._pressing = threading.RLock()
         self._presses: dict[str, deque[int]] = {}
 
@@ -42,10 +43,10 @@ class Visitors:
     ) -> list[Photo]:
         """Lease the first `count` photos of a queue that no other visitor is shown; see `Session.offer`."""
         check_queue(queue)
-        next(now.queue(queue), None)  # orders the queue before the lock is taken
+        next(now.queue(queue), None)  # orders the queue before taking the lock
         changed = now.changed_since_ranking()
 
-        def is_open(key: str) -> bool:  # also to answers given since `now`
+        def is_open(key: str) -> bool:  # accounts for answers given since `now`
             return key not in changed and self._answered.get(key, 0) <= now.answers.number
 
         with self._lock:
@@ -56,7 +57,7 @@ class Visitors:
             out = {*held, *self._leases.held_by_others(visitor, time.monotonic())}
             asked_in = {key: self._asked_before(key, queue) for key in (*held, *passed)}
 
-            def others() -> Iterator[str]:  # lazily: a page wants the first few of a million
+            def others() -> Iterator[str]:  # lazy, because a page needs the first few of a million
                 for key, what in now.queue(queue, out):
                     if key not in held and key not in passed and is_open(key):
                         asked_in[key] = what
@@ -68,16 +69,16 @@ class Visitors:
         return now.asked(shown)
 
     def show(self, asked_in: Mapping[str, str]) -> None:
-        """Note the queue in which photos are asked, without leasing them."""
+        """Record the queue in which photos are asked, without leasing them."""
         with self._lock:
             self._asked_in |= asked_in
 
     def asked_in(self, key: str) -> str | None:
-        """The queue in which a photo was last asked; None for none since its answer."""
+        """The queue in which a photo was last asked; None if it was not asked since its last answer."""
         return self._asked_in.get(key)
 
     def answered(self, keys: Iterable[str], number: int) -> None:
-        """End the leases of photos that were answered; `number`: that of the `Answers` that hold it."""
+        """End the leases of answered photos. `number`: number of the `Answers` that include the answers."""
         with self._lock:
             for key in keys:
                 self._answered[key] = number
@@ -85,12 +86,12 @@ class Visitors:
                 self._asked_in.pop(key, None)
 
     def count(self) -> int:
-        """How many people or tabs are being shown photos now."""
+        """Number of people or tabs that are being shown photos."""
         with self._lock:
             return self._leases.visitors(time.monotonic())
 
     def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
-        """`work()`, or None if it was done for this press of the visitor before: a press sent twice counts once."""
+        """Run `work` once per press of a visitor; return None for a duplicate press."""
         with self._pressing:
             done = self._presses.setdefault(visitor, deque(maxlen=_PRESSES))
             if number in done:
@@ -102,5 +103,5 @@ class Visitors:
             return result
 
     def _asked_before(self, key: str, queue: str) -> str:
-        """The queue of a photo that stays on screen: a blind check stays one."""
+        """The queue of a photo that stays on screen. A blind check stays a blind check."""
         return AUDIT if queue == "uncertain" and self._asked_in.get(key) == AUDIT else queue

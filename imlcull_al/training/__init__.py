@@ -1,1 +1,1 @@
-"""Fine-tuning on the labels, and the report of a training."""
+"""Fine-tuning on the labels, and its report."""
