@@ -1008,8 +1008,8 @@ def test_a_model_out_of_reach_falls_back_and_says_so(labeled, cache_dir, capsys)
 @pytest.mark.parametrize(
     ("command", "option", "value", "part"),
     [
-        ("cull", "threshold", "2", "choose one between 0 and 1"),
-        ("cull", "threshold", "nan", "choose one between 0 and 1"),
+        ("cull", "threshold", "2", "Choose one between 0 and 1"),
+        ("cull", "threshold", "nan", "Choose one between 0 and 1"),
         ("train", "epochs", "0", "epochs is 0; choose 1 or more"),
         ("train", "batch-size", "0", "batch_size is 0"),
         ("train", "batch-size", "-3", "batch_size is -3"),

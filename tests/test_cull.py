@@ -419,7 +419,7 @@ def test_nothing_to_keep_and_odd_options_are_refused(stage, plan):
     assert "would be kept" in leaves_no_trace(stage, nothing)
     assert "Unknown link kind symlink" in leaves_no_trace(stage, plan, link="symlink")
     for threshold in (-0.1, 1.1, float("nan")):
-        with pytest.raises(CullRefused, match="choose one between 0 and 1"):
+        with pytest.raises(CullRefused, match="Choose one between 0 and 1"):
             make_plan(stage, [], list_photos(stage), threshold, "m")
 
 
