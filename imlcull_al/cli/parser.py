@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="instead of --threshold: the largest one that loses at most this share of the keepers, such as 0.02",
     )
     sub.set_defaults(max_keepers_lost=None)
-    sub.add_argument("--confidence", type=float, default=0.95, help="confidence of that bound, 0 to 1")
+    sub.add_argument("--confidence", type=float, default=0.95, help="confidence for --max-keepers-lost, 0 to 1")
 
     sub = command("undo-cull", "move the latest stage aside if it is unchanged since the cull that made it")
     _add_project(sub)
