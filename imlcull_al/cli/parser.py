@@ -108,7 +108,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults other than None and False. `app.py` uses it too."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         """Wrap without breaking model names and paths."""
