@@ -490,5 +490,5 @@ def open_session(
     if prepare:
         session.prepare(progress=progress)
     else:
-        session.listing  # noqa: B018 - an empty stage is said here
+        session.listing  # noqa: B018 - raises for an empty stage
     return session
