@@ -209,6 +209,26 @@ def test_nothing_is_started_for_one_process_or_in_one_of_several(monkeypatch):
     processes.start(2, ["train"])
 
 
+def test_processes_share_the_cores(monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append(words))
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "false")
+    monkeypatch.setattr("imlcull_al.parallel._threads", 16)
+    processes.start(2, ["train", "--project", "p"])
+    (words,) = started
+    assert words[words.index("--nproc_per_node") + 1 :] == ["2", "-m", "imlcull_al", "train", "--project", "p"]
+    assert os.environ["OMP_NUM_THREADS"] == "8"
+    assert os.environ["ACCELERATE_USE_CPU"] == "true"  # there are fewer GPUs than processes
+
+
+def test_a_launcher_that_started_one_process_is_refused(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with pytest.raises(TrainingError, match="train --processes N"):
+        processes.start(1, ["train"])
+
+
 def test_without_accelerate_it_says_what_to_install(monkeypatch):
     assert isinstance(processes.joined(), Alone)
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -128,7 +128,9 @@ def test_a_threshold_needs_keepers_and_says_how_many(session):
     with pytest.raises(NotEnoughLabels):
         session.threshold_for(0.05)
     play(session, 20)
-    with pytest.raises(CullRefused, match=r"to promise that at most 5\.0% are lost \(95% confidence\), about \d+ more"):
+    with pytest.raises(
+        CullRefused, match=r"To promise that at most 5\.0% are lost \(95% confidence\), they must find about \d+ more"
+    ):
         session.threshold_for(0.05)
     for nonsense in (0, 1, 7, -1):
         with pytest.raises(CullRefused, match="between 0 and 1"):

@@ -511,3 +511,25 @@ def test_a_standing_stays_as_it_is(session):
     assert (before.photo(photo.key).label, after.photo(photo.key).label) == (None, "keep")
     assert before.next() == photo != after.next()
     assert before.revision != after.revision == session.revision
+
+
+def test_counts_fit_nothing(session, monkeypatch):
+    answer_all(session, 4)
+    monkeypatch.setattr(Ranker, "rank", lambda *arguments: pytest.fail("fitted"))
+    assert (session.counts().keep, session.counts().cull) == (2, 2)
+
+
+def test_a_skip_holds_for_an_offer_from_an_earlier_standing(session):
+    answer_all(session, 2)
+    before = session.standing()
+    key = before.next().key
+    session.skip(key)
+    assert key not in [photo.key for photo in session.offer("she", count=30, now=before)]
+
+
+def test_an_unprepared_standing_says_so(project, cache_dir, tiny_model):
+    standing = open_session(project, model=str(tiny_model), cache_dir=cache_dir, prepare=False).standing()
+    with pytest.raises(StageError, match="not analyzed yet"):
+        standing.scores()
+    with pytest.raises(StageError, match="not analyzed yet"):
+        standing.threshold_for(0.05)

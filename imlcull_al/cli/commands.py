@@ -105,13 +105,13 @@ def train(options: argparse.Namespace) -> None:
     from ..session.session import open_session
     from ..training import processes
 
-    processes.start(options.processes, options.arguments)
-
     def show(epoch: Epoch, best: bool) -> None:
         say(epoch.summary + (", saved" if best else ""))
 
     session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
     chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    chosen.check()  # before there are several processes that would all refuse
+    processes.start(options.processes, options.arguments)
     if processes.is_helper():  # the main process reports for all
         session.train(chosen)
         return

@@ -41,7 +41,7 @@ from ..training.options import Epoch, Options
 from ..training.train import Interrupted
 from .knowledge import Knowledge
 from .similar import Similar, similar, unlike
-from .standing import Counts, Photo, Standing
+from .standing import Counts, Photo, Standing, counted
 from .visitors import Visitors
 from .watch import Photos as PhotosOnDisk
 from .watch import model_state, next_state
@@ -280,7 +280,7 @@ class Session:
         """Move a photo to the end of every queue."""
         self.check(key)
         self._labels.skip(key, self._visitors.asked_in(key))
-        self._knowledge.answered()
+        self._visitors.skipped(key, self._knowledge.answered().number)
 
     def undo(self, key: str | None = None) -> Answer | None:
         """Undo and return the last answer or skip, of photo `key` if given; None if there is none."""
@@ -330,7 +330,8 @@ class Session:
 
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""
-        return self.standing(wait=False).counts
+        answers, frame = self._knowledge.look(), self._knowledge.frame
+        return counted(frame.listing, frame.keys, answers, self.unreadable())
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
         """p_keep, decision and reason for every photo, in key order.

@@ -52,6 +52,16 @@ class Counts:
     missing: int
 
 
+def counted(listing: Listing, keys: frozenset[str], answers: Answers, unreadable: Mapping[str, str]) -> Counts:
+    """The counts of these photos and answers. `keys`: the photos of `listing`."""
+    labels = answers.labels
+    here = [label for key, label in labels.items() if key in keys]
+    keep, culled = (here.count(label) for label in LABELS)
+    return Counts(
+        len(listing.keys), keep, culled, sum(key not in labels for key in unreadable), len(labels) - len(here)
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Standing:
     """A snapshot of one stage.
@@ -86,11 +96,7 @@ class Standing:
     @cached_property
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""
-        labels = self.answers.labels
-        here = [label for key, label in labels.items() if key in self.keys]
-        keep, culled = (here.count(label) for label in LABELS)
-        unreadable = sum(key not in labels for key in self.unreadable)
-        return Counts(len(self.listing.keys), keep, culled, unreadable, len(labels) - len(here))
+        return counted(self.listing, self.keys, self.answers, self.unreadable)
 
     def photo(self, key: str) -> Photo:
         """One photo. Raises `StageError` for an unknown key."""
@@ -148,7 +154,7 @@ class Standing:
         """p_keep, decision and reason for every photo, in key order. Raises `NotEnoughLabels` without scores."""
         seen, labels, p_keep = self.seen, self.answers.labels, self.ranking.p_keep
         if seen is None:
-            raise self._without_scores(())
+            raise self._unprepared()
         if p_keep is None:
             if not all(key in labels for key in seen.keys):
                 raise self._without_scores(seen.keys)
@@ -192,12 +198,15 @@ class Standing:
                 f"The share of lost keepers is {max_keepers_lost:g}, the confidence {confidence:g}. "
                 "Choose both between 0 and 1, such as 0.05 and 0.95."
             )
+        if self.seen is None:
+            raise self._unprepared()
         found = threshold_of(self.ranking, max_keepers_lost, confidence)
         if found is None:
             raise without_scores(self.stage, self.answers.labels)
         if found.value is None:
             raise CullRefused(
-                f"The checks found {found.keepers} keepers. To promise that at most {max_keepers_lost:.1%} are lost "
+                f"The checks found {found.keepers} {'keeper' if found.keepers == 1 else 'keepers'}. "
+                f"To promise that at most {max_keepers_lost:.1%} are lost "
                 f"({confidence:.0%} confidence), they must find about {found.missing} more, none of them with a low "
                 "score. Answer more photos of the audit queue, or choose a threshold yourself."
             )
@@ -211,6 +220,9 @@ class Standing:
     def queue(self, name: str, out: frozenset[str] | set[str] = frozenset()) -> Iterator[tuple[str, str]]:
         """See `Ranking.queue`."""
         return self.ranking.queue(name, out)
+
+    def _unprepared(self) -> StageError:
+        return StageError(f"The photos of {self.stage.name} are not analyzed yet. Call `prepare` first.")
 
     def _without_scores(self, keys: Sequence[str]) -> NotEnoughLabels:
         labels = self.answers.labels

@@ -28,7 +28,7 @@ class Visitors:
         self._lock = threading.Lock()
         self._leases = Leases()
         self._asked_in: dict[str, str] = {}
-        self._answered: dict[str, int] = {}  # key → number of the first `Answers` with its latest answer
+        self._changed: dict[str, int] = {}  # key → number of the first `Answers` with its latest answer
         self._pressing = threading.RLock()
         self._presses: dict[str, deque[int]] = {}
 
@@ -47,7 +47,7 @@ class Visitors:
         changed = now.changed_since_ranking()
 
         def is_open(key: str) -> bool:  # accounts for answers given since `now`
-            return key not in changed and self._answered.get(key, 0) <= now.answers.number
+            return key not in changed and self._changed.get(key, 0) <= now.answers.number
 
         with self._lock:
             held = dict.fromkeys(key for key in first if is_open(key) and now.ranking.holds(queue, key))
@@ -81,9 +81,14 @@ class Visitors:
         """End the leases of answered photos. `number`: number of the `Answers` that include the answers."""
         with self._lock:
             for key in keys:
-                self._answered[key] = number
+                self._changed[key] = number
                 self._leases.free(key)
                 self._asked_in.pop(key, None)
+
+    def skipped(self, key: str, number: int) -> None:
+        """Note that a photo was put off; `number`: as for `answered`."""
+        with self._lock:
+            self._changed[key] = number
 
     def count(self) -> int:
         """Number of people or tabs that are being shown photos."""

@@ -12,10 +12,12 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import TrainingError
 from ..installation import pip_install_cluster
+from ..parallel import threads
 
 if TYPE_CHECKING:
     import torch
@@ -196,11 +198,25 @@ def is_helper() -> bool:
 def start(count: int, arguments: Sequence[str]) -> None:
     """Replace this process by `count` processes that train together, each run as `python -m imlcull_al ARGUMENTS`.
 
-    Torch's launcher starts them and connects them on this machine. Returns at once for a count of 1, and in a process
-    that was launched as one of several.
+    Torch's launcher starts them on this machine and connects them; they share its cores, and its GPUs if it has one for
+    each. Returns at once for a count of 1, and in a process that was launched as one of several. Raises `TrainingError`
+    without Accelerate, and where `accelerate launch --cpu` has started a single process.
     """
-    if count < 2 or launched_as() > 1:
+    if launched_as() > 1:
         return
+    if count < 2:
+        if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ:
+            raise TrainingError("accelerate launch --cpu starts one process only. Use `train --processes N` instead.")
+        return
+    if find_spec("accelerate") is None:
+        raise TrainingError(
+            f"A training in {count} processes needs Hugging Face Accelerate. Install it: {pip_install_cluster()}"
+        )
+    import torch
+
+    if torch.cuda.device_count() < count:
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads() // count)))
     sys.stdout.flush()
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
     os.execv(sys.executable, [*launcher, "-m", "imlcull_al", *arguments])

@@ -2,7 +2,7 @@
 
 `stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; rewritten after every epoch.
 `stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, a marker that exists while a
-training runs; without one, the training was killed.
+training runs; one that is left while none runs means that it was killed.
 
 Every labeled photo is decoded once and kept in memory as preprocessed uint8 pixels. Training starts from a linear
 probe, a logistic regression on the pretrained transformer, and stops early on validation accuracy. Whenever an epoch

@@ -213,17 +213,17 @@ def _outcome(desk: Desk, name: str) -> Any:
 
 
 def _status(desk: Desk) -> dict[str, Any]:
-    now, job = desk.session.standing(wait=False), desk.jobs.state()
-    counts = now.counts
+    session, job = desk.session, desk.jobs.state()
+    counts = session.counts()
     return {
-        "stage": now.stage.name,
+        "stage": session.stage.name,
         "photos": counts.photos,
         "keep": counts.keep,
         "cull": counts.cull,
         "unreadable": counts.unreadable,
-        "prepared": now.prepared,
-        "source": now.source,
-        "notice": now.notice,
+        "prepared": session.prepared,
+        "source": session.source,
+        "notice": session.notice,
         "job": {
             "name": job.name,
             "status": job.status,

@@ -176,7 +176,7 @@ def promised(now: Standing) -> str:
 def nothing(now: Standing, queue: str) -> str:
     """Why a queue is empty, and what to do next."""
     given = now.counts
-    if now.next() is None:
+    if given.photos == given.keep + given.cull + given.unreadable:
         but = f" except {given.unreadable} that can't be read; those are kept" if given.unreadable else ""
         done = f"All photos are labeled{but}. Next: train, or cull."
         return done if queue != "disagreements" else f"None of your answers disagrees with the scores. {done}"
