@@ -175,7 +175,7 @@ def test_all_photos_are_labeled(do, project, undrawn):
     give_labels(project, list_photos(Stage(project, 1)).keys)
     code, out, err = do("order")
     assert (code, out) == (0, "image_name,p_keep\n")
-    assert "All photos" in err
+    assert "All readable photos are labeled." in err
     assert {row["reason"] for row in scores_of(do).values()} == {"label"}
     assert do(*TRAIN)[0] == 0
     assert do("cull")[0] == 0
