@@ -242,7 +242,7 @@ class TestCull:
         desk = self.dry_run(session)
         plan = desk.planned()
         assert session.prepared
-        html = cull.outcome_html(desk)
+        html = cull.outcome_html(desk, desk.planned())
         assert len(plan.kept) + len(plan.culled) == 21
         assert f"<td>{len(plan.kept)}</td><td>4</td>" in html
         assert html.count("<img") == 21
@@ -266,7 +266,8 @@ class TestCull:
     def test_too_few_labels_are_a_sentence(self, session):
         while session.undo():
             pass
-        assert "no labels yet" in cull.outcome_html(self.dry_run(session))
+        desk = self.dry_run(session)
+        assert "no labels yet" in cull.outcome_html(desk, desk.planned())
 
     def test_a_cull_can_be_taken_back_until_its_stage_is_changed(self, session):
         desk = self.dry_run(session)
@@ -274,7 +275,7 @@ class TestCull:
         desk.cull()
         made = finish(desk.jobs, CULLING).result.stage
         assert session.cull_to_undo() == made
-        html = cull.outcome_html(desk)
+        html = cull.outcome_html(desk, desk.planned())
         assert "Made stage_2 with 11 photos, listed in stage_2_cull_manifest.csv, in holiday at home" in html
 
         first = sorted(made.folder.iterdir())[0]
@@ -282,7 +283,7 @@ class TestCull:
         first.write_bytes(original + b"edited")
         desk.take_back()
         finish(desk.jobs, UNDOING)
-        assert "was changed" in cull.outcome_html(desk)
+        assert "was changed" in cull.outcome_html(desk, desk.planned())
         assert made.folder.exists()
 
         first.write_bytes(original)
@@ -290,7 +291,7 @@ class TestCull:
         aside = finish(desk.jobs, UNDOING).result
         assert not made.folder.exists()
         assert (aside / first.name).exists()
-        assert aside.name in cull.outcome_html(desk)
+        assert aside.name in cull.outcome_html(desk, desk.planned())
         assert session.cull_to_undo() is None
 
     def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):

@@ -167,18 +167,18 @@ class TestPreview:
 
     def test_a_button_promises_what_the_preview_says_and_makes_that(self, previewed):
         plan = previewed.planned()
-        assert promised(previewed, 0.5) == (f"Make stage_2 with {len(plan.kept)} photos", True)
+        assert promised(previewed, previewed.planned(), 0.5) == (f"Make stage_2 with {len(plan.kept)} photos", True)
         previewed.cull("copy", previewed.shown(preview_token(plan)))
         made = previewed.jobs.wait(60, "cull").result
         assert made.photos == len(plan.kept) == len(list_photos(made.stage).keys)
-        assert f"Made stage_2 with {made.photos} photos, listed in" in outcome_html(previewed)
+        assert f"Made stage_2 with {made.photos} photos, listed in" in outcome_html(previewed, previewed.planned())
 
     def test_answers_make_a_preview_old_on_every_page(self, previewed):
         plan = previewed.planned()
         self.decide_otherwise(previewed)
         assert previewed.planned() is None
-        assert promised(previewed, 0.5) == ("Make stage_2: the preview is out of date", False)
-        assert "changed since this preview" in outcome_html(previewed)
+        assert promised(previewed, previewed.planned(), 0.5) == ("Make stage_2: the preview is out of date", False)
+        assert "changed since this preview" in outcome_html(previewed, previewed.planned())
         now = len(previewed.session.plan_cull(0.5).kept)
         with pytest.raises(CullRefused, match=f"{now} photos would be kept now, not {len(plan.kept)}"):
             previewed.cull()
@@ -222,4 +222,4 @@ class TestPreview:
         assert previewed.jobs.wait(60, "cull").result.photos == len(plan.kept)
 
     def test_a_slider_that_was_moved_is_not_what_was_previewed(self, previewed):
-        assert promised(previewed, 0.8) == ("Make stage_2: not previewed at 0.8", False)
+        assert promised(previewed, previewed.planned(), 0.8) == ("Make stage_2: not previewed at 0.8", False)

@@ -32,7 +32,7 @@ class Plan:
     """What a cull would do. `files`: key of every file to place → reason, in key order.
 
     `left_out`: key → reason, from the listing. `known`: called only for files to link, because copying reads them
-    anyway. `revision`: that of the session when the plan was made; stale once an answer, a score or a photo changes.
+    anyway. `revision`: the session's revision when the plan was made; stale once an answer, a score or a photo changes.
     """
 
     stage: Stage

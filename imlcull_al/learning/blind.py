@@ -8,21 +8,22 @@ import hashlib
 from collections.abc import Iterable
 
 AUDIT_EVERY = 8
-"""One photo of so many that are shown comes from the audit stream."""
+"""One in this many photos shown is a check."""
 
 
 def stream(keys: Iterable[str], seed: str) -> list[str]:
-    """The keys in audit order: that of a hash of seed and key. It looks random, is always the same for a seed, and
-    the order of the rest stays when photos are added or taken away.
+    """The keys sorted by a hash of seed and key: a random order that is fixed by the seed.
 
-    The seed must be drawn at the first answer, and not from the photos: then any order was as likely as any other.
+    Adding or removing photos does not reorder the others. The seed must be drawn at the first answer, independently of
+    the photos; then all orders are equally likely.
     """
     return sorted(keys, key=lambda key: _digest(seed, key))
 
 
 def is_audit_turn(seed: str, shown: int) -> bool:
-    """Whether the photo shown after `shown` others (0, 1, …) comes from the audit stream: one in each block of
-    `AUDIT_EVERY`, at a place that nobody can tell by counting.
+    """Whether the photo shown after `shown` others (0, 1, …) is a check.
+
+    Each block of `AUDIT_EVERY` photos has one, at a pseudo-random place, so that nobody can tell it by counting.
     """
     block, place = divmod(shown, AUDIT_EVERY)
     return _digest(seed, str(block))[0] % AUDIT_EVERY == place

@@ -57,7 +57,7 @@ class Session:
         if lies_in_a_stage(cache_dir, stage):
             raise StageError(
                 f"The cache folder {cache_dir} is inside the photo folder of a stage, where imlcull never writes. "
-                "Choose another one with --cache-dir."
+                "Choose another folder with --cache-dir."
             )
         self.previews = Previews(cache_dir / "previews")
         for folder in (stage.project, cache_dir, self.previews.folder):
@@ -199,7 +199,7 @@ class Session:
     def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
         """Make the previews of all photos, in queue order. Raises `Cancelled`."""
         now = self.standing()
-        keys = dict.fromkeys([*(key for key, _ in now.queue("uncertain")), *now.listing.keys])
+        keys = dict.fromkeys([*(key for key, _ in now.ranking.queue("uncertain")), *now.listing.keys])
         self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:

@@ -4,7 +4,7 @@ Each reply to a page is built from one `Standing`, so its numbers are consistent
 Independent of visitors and of the disk.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -216,10 +216,6 @@ class Standing:
         """Raise `StageError` for an unknown key."""
         if key not in self.keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
-
-    def queue(self, name: str, out: frozenset[str] | set[str] = frozenset()) -> Iterator[tuple[str, str]]:
-        """See `Ranking.queue`."""
-        return self.ranking.queue(name, out)
 
     def _unprepared(self) -> StageError:
         return StageError(f"The photos of {self.stage.name} are not analyzed yet. Call `prepare` first.")

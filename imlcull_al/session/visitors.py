@@ -43,7 +43,7 @@ class Visitors:
     ) -> list[Photo]:
         """Lease the first `count` photos of a queue that no other visitor is shown; see `Session.offer`."""
         check_queue(queue)
-        next(now.queue(queue), None)  # orders the queue before taking the lock
+        next(now.ranking.queue(queue), None)  # orders the queue before taking the lock
         changed = now.changed_since_ranking()
 
         def is_open(key: str) -> bool:  # accounts for answers given since `now`
@@ -58,7 +58,7 @@ class Visitors:
             asked_in = {key: self._asked_before(key, queue) for key in (*held, *passed)}
 
             def others() -> Iterator[str]:  # lazy, because a page needs the first few of a million
-                for key, what in now.queue(queue, out):
+                for key, what in now.ranking.queue(queue, out):
                     if key not in held and key not in passed and is_open(key):
                         asked_in[key] = what
                         yield key

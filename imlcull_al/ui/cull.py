@@ -43,7 +43,8 @@ def build(find: Find, timer: gr.Timer) -> None:
         now, made, at_work = desk.jobs.state(), desk.session.stage.next, _at_work(desk)
         revision = now.revision if now else 0
         failure = ended(desk, desk.latest_cull(), seen[2])
-        button, can_go_on = promised(desk, threshold), not at_work and made.manifest.exists()
+        plan = desk.planned()  # once, so that button and words are of one moment
+        button, can_go_on = promised(desk, plan, threshold), not at_work and made.manifest.exists()
         can_undo, offered = not at_work and desk.session.cull_to_undo() is not None, interrupted(desk)
         looks = (*button, can_go_on, can_undo, offered)
         if (looks, revision, failure) == seen:
@@ -51,7 +52,7 @@ def build(find: Find, timer: gr.Timer) -> None:
         preview = desk.preview()
         return (
             (looks, revision, failure),
-            "" if failure and not failure[2] else outcome_html(desk),
+            "" if failure and not failure[2] else outcome_html(desk, plan),
             gr.Button(button[0], interactive=button[1]),
             gr.Button(way_on(desk), visible=can_go_on),
             gr.Button(visible=can_undo),
@@ -70,12 +71,12 @@ def build(find: Find, timer: gr.Timer) -> None:
     every_second(timer, find, on_tick, [seen, threshold], outputs, message)
 
 
-def promised(desk: Desk, threshold: float) -> tuple[str, bool]:
+def promised(desk: Desk, plan: Plan | None, threshold: float) -> tuple[str, bool]:
     """Label of the button that makes the next stage, and whether it is enabled: only while the preview is current.
 
-    `threshold`: the slider's value.
+    `plan`: the preview if it is still current; `threshold`: the slider's value.
     """
-    preview, plan, name = desk.preview(), desk.planned(), desk.session.stage.next.name
+    preview, name = desk.preview(), desk.session.stage.next.name
     if preview is None or desk.session.stage.next.folder.exists():
         return f"Make {name}", False
     if plan is None:
@@ -107,15 +108,15 @@ def interrupted(desk: Desk) -> str:
     return f"The cull of {stage.name} was interrupted; {stage.next.name} was not made. Start again with a preview."
 
 
-def outcome_html(desk: Desk) -> str:
-    """Result of the latest preview, cull or undo; empty before the first."""
+def outcome_html(desk: Desk, plan: Plan | None) -> str:
+    """Result of the latest preview, cull or undo; empty before the first. `plan`: the preview if still current."""
     job, session = desk.latest_cull(), desk.session
     if job is None or job.running:
         return ""
     if job.status != DONE:
         return sentence(job.error, "failed")
     if job.name == DRY_RUN:
-        old = "" if desk.planned() else sentence("Answers, scores or photos have changed since this preview.")
+        old = "" if plan else sentence("Answers, scores or photos have changed since this preview.")
         return old + plan_html(session, job.result)
     return made_html(session, job.result) if job.name == CULLING else taken_back_html(session, job.result)
 
