@@ -564,25 +564,25 @@ def test_a_cache_folder_that_is_a_file(do, labeled, cache_dir, undrawn):
 @pytest.mark.parametrize("damage", [lambda old: b"garbage" * 999, lambda old: old[: len(old) // 2], lambda old: b""])
 def test_damaged_cache_files_are_set_aside(do, labeled, cache_dir, damage):
     first = scores_of(do)
-    for path in cache_dir.glob("*.h5"):
+    for path in cache_dir.glob("*/*.h5"):
         path.write_bytes(damage(path.read_bytes()))
     assert scores_of(do) == first
-    assert len(list(cache_dir.glob("*.damaged-*"))) == 2
+    assert len(list(cache_dir.glob("*/*.damaged-*"))) == 2
     assert "12 found" in do("embed")[1]
 
 
-def test_a_flipped_bit_in_the_cache_costs_one_photo(do, labeled, cache_dir, caplog):
+def test_a_flipped_bit_in_the_cache_costs_time_and_no_score(do, labeled, cache_dir, caplog):
     import h5py
 
     first = scores_of(do)
-    (path,) = cache_dir.glob("embeddings-*.h5")
+    (path,) = cache_dir.glob("embeddings-*/*.h5")
     with h5py.File(path) as file:
         place = file["embedding"].id.get_offset() + 100
     data = bytearray(path.read_bytes())
     data[place] ^= 16
     path.write_bytes(data)
-    assert "11 found in the cache, 1 computed" in do("embed")[1]
-    assert f"Damaged rows in {path}: 1. They are computed again." in caplog.text
+    assert "0 found in the cache, 12 computed" in do("embed")[1]
+    assert f"The cache file {path} is damaged (the check of its embedding doesn't match)." in caplog.text
     assert scores_of(do) == first
     assert "12 found" in do("embed")[1]
 
@@ -591,7 +591,7 @@ def test_a_cache_whose_rows_have_another_length(do, labeled, cache_dir):
     import h5py
 
     first = scores_of(do)
-    (path,) = cache_dir.glob("embeddings-*.h5")
+    (path,) = cache_dir.glob("embeddings-*/*.h5")
     with h5py.File(path, "a") as file:
         del file["embedding"]
         file["embedding"] = np.ones((12, 5), np.float32)

@@ -21,14 +21,12 @@ from conftest import MeanColour, fill_stage, save_photo
 
 from imlcull_al import parallel
 from imlcull_al.cli.commands import main
-from imlcull_al.encoding import cluster, shards
-from imlcull_al.encoding.cache import EmbeddingCache
+from imlcull_al.encoding import cluster
 from imlcull_al.encoding.cluster import fill
+from imlcull_al.encoding.cluster_worker import ClusterWorker, packed, unpacked
 from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.encoding.load import load_encoder
-from imlcull_al.encoding.shard_worker import ShardWorker, prefixes
 from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageError
-from imlcull_al.photos import read as photos
 
 ROOT = Path(__file__).parents[1]
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (requirements-cluster.txt)")
@@ -58,9 +56,9 @@ def in_this_process(monkeypatch):
     given = []
 
     def outcomes(ray, batches, worker, layout):
-        here = ShardWorker(*worker)
+        here = ClusterWorker(*worker)
         for batch in batches:
-            given.append(shards.unpacked(batch))
+            given.append(unpacked(batch))
             (row,) = zip(*here({"photos": [batch]}).values(), strict=True)
             yield dict(zip(("photos", "unseen", "error"), row, strict=True))
 
@@ -110,7 +108,7 @@ def assert_like_a_local_run(stage, cache_dir, tmp_path, load=BUILTIN):
     # Processors with AMX round bfloat16 differently in batches of another size; other photos' rows differ far more.
     exact = load is MeanColour
     assert np.array_equal(there.rows, here.rows) if exact else np.abs(there.rows - here.rows).max() < 0.01
-    assert not (cache_dir / "shards").exists()
+    assert not list(cache_dir.glob(".imlcull-*.tmp"))
 
 
 @needs_ray
@@ -144,7 +142,7 @@ def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_
     with subprocess.Popen(
         embed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hears
     ) as run:
-        while run.poll() is None and not list(cache_dir.glob("shards/*/*/content_ids.h5")):
+        while run.poll() is None and not list(cache_dir.glob("content_ids/*.h5")):
             time.sleep(0.01)
         started = [process for process in descendants() if process not in before and process != run.pid]
         folders = {folder for process in started for folder in re.findall(r"/tmp/ray-\w+", command(process))}
@@ -152,11 +150,12 @@ def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_
         said = run.communicate(timeout=60)[0]
     if ending == signal.SIGINT:
         assert (run.returncode, said.splitlines()[-1]) == (130, STOPPED)
-        assert not (cache_dir / "shards").exists()
+        assert not list(cache_dir.glob(".imlcull-*.tmp"))
         ended(started)
     else:
         assert (run.returncode, said.splitlines()[0]) == (-signal.SIGKILL, "Embedding on the cluster · 0 of 63")
-        assert (cache_dir / "shards").exists()
+        for left in cache_dir.glob(".imlcull-*.tmp"):
+            left.unlink()
         ended([process for process in started if not command(process).startswith(AGENTS)])
         for process in started:
             with suppress(ProcessLookupError):
@@ -211,16 +210,15 @@ def test_a_worker_with_another_encoder_is_refused(stage, cache_dir, in_this_proc
         fill([stage / "warm_00.jpg"], BUILTIN(), other, cache_dir)
     for each in (BUILTIN(), other()):
         assert each.fingerprint[:16] in str(refused.value)
-    assert not (cache_dir / "shards").exists()
 
 
 def test_a_worker_that_does_not_see_the_cache_is_refused(stage, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "_threads", parallel._threads)
-    worker = ShardWorker(pickle.dumps(BUILTIN), BUILTIN().fingerprint, tmp_path / "gone", 4, 1, prefixes([]))
-    outcome = worker({"photos": [shards.packed([stage / "warm_00.jpg"])]})
+    worker = ClusterWorker(pickle.dumps(BUILTIN), BUILTIN().fingerprint, tmp_path / "gone" / "run", 4, 1)
+    outcome = worker({"photos": [packed([stage / "warm_00.jpg"])]})
     error = pickle.loads(outcome["error"][0])
     assert isinstance(error, StorageError)
-    assert f"can't write to {tmp_path / 'gone'}" in str(error)
+    assert f"does not see the cache in {tmp_path / 'gone'}. Choose" in str(error)
 
 
 def test_photos_that_workers_do_not_see_are_told(stage, cache_dir, in_this_process, caplog):
@@ -228,38 +226,9 @@ def test_photos_that_workers_do_not_see_are_told(stage, cache_dir, in_this_proce
     assert "Photos that workers did not see: 1." in caplog.text
 
 
-def cache_in(folder):
-    return EmbeddingCache(folder, MeanColour.fingerprint, MeanColour.dim, MeanColour.name, photos.DECODER)
-
-
-def test_a_shard_stays_until_the_cache_holds_it(stage, cache_dir, encoder, monkeypatch):
-    with shards.run(cache_dir, encoder.fingerprint, cache_in) as (run, _):
-        shard = shards.begin(run)
-        shards.note(shard, list(paths_of(stage).values()))
-        ensure(paths_of(stage), encoder, shard)
-        with monkeypatch.context() as patch:
-            patch.setattr(EmbeddingCache, "append", lambda *_: None)  # as where the disk is full
-            assert shards.merge(cache_dir, encoder.fingerprint, cache_in) == set()
-        assert shards.merge(cache_dir, "d1" * 32, cache_in) == set()  # another encoder's
-        assert shard.exists()
-    assert not shard.exists()
-    seen = ensure(paths_of(stage), MeanColour(), cache_dir)
-    assert (seen.computed, len(seen.keys), len(seen.unreadable)) == (0, 61, 2)
-
-
-def test_only_one_run_uses_a_cache(cache_dir, encoder):
-    with (
-        shards.run(cache_dir, encoder.fingerprint, cache_in),
-        pytest.raises(StorageError, match="Another imlcull is filling this cache"),
-        shards.run(cache_dir, encoder.fingerprint, cache_in),
-    ):
-        pass
-
-
 def test_paths_are_packed_as_the_bytes_they_are(tmp_path):
     paths = [tmp_path / "a b.jpg", tmp_path / os.fsdecode(b"\xff\n.jpg")]
-    assert shards.unpacked(shards.packed(paths)) == paths
-    assert shards.unpacked(shards.packed(paths)[:-1]) == paths[:1]
+    assert unpacked(packed(paths)) == paths
 
 
 @pytest.mark.parametrize(
@@ -289,7 +258,7 @@ def test_an_address_without_a_cluster_is_an_error(stage, cache_dir):
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(ClusterError, match=f"Found no Ray cluster at {address}: .*refused. Check the address"):
         fill([stage / "warm_00.jpg"], BUILTIN(), BUILTIN, cache_dir, address)
-    assert not (cache_dir / "shards").exists()
+    assert list(cache_dir.iterdir()) == []
 
 
 def test_without_ray_a_sentence_says_what_to_install(stage, cache_dir, monkeypatch, capsys):

@@ -94,8 +94,7 @@ def test_another_encoder_never_sees_these_rows(stage, cache_dir, encoder):
 
 def test_without_the_cache_only_time_is_lost(stage, cache_dir, encoder):
     first = ensure(paths_of(stage), encoder, cache_dir)
-    for path in cache_dir.iterdir():
-        path.unlink()
+    shutil.rmtree(cache_dir)
     assert np.array_equal(ensure(paths_of(stage), encoder, cache_dir).rows, first.rows)
     assert encoder.images == 24
 
@@ -258,7 +257,7 @@ def test_batches_are_filled_across_photos_that_give_no_image(stage, cache_dir, e
 
 def test_a_renamed_photo_whose_row_is_damaged_is_computed_again(stage, cache_dir, encoder, caplog):
     first = ensure(paths_of(stage), encoder, cache_dir)
-    place = next(cache_dir.glob("embeddings-*.h5"))
+    (place,) = cache_dir.glob("embeddings-*/*.h5")
     data = bytearray(place.read_bytes())
     at = data.index(first.rows[0].tobytes())
     data[at] ^= 1
@@ -266,7 +265,7 @@ def test_a_renamed_photo_whose_row_is_damaged_is_computed_again(stage, cache_dir
     (stage / first.keys[0]).rename(stage / "cold_99.jpg")
     fresh = MeanColour()
     seen = ensure(paths_of(stage), fresh, cache_dir)
-    assert (seen.found, seen.computed, fresh.images) == (11, 1, 1)
+    assert (seen.found, seen.computed, fresh.images) == (0, 12, 12)
     assert np.array_equal(seen.rows[seen.keys.index("cold_99.jpg")], first.rows[0])
 
 

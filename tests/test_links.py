@@ -11,7 +11,6 @@ from conftest import MeanColour, fill_stage, fingerprint_of, label_of
 
 from imlcull_al.culling import copies, make, undo
 from imlcull_al.culling.plan import decide, make_plan
-from imlcull_al.encoding.cache import ContentIds, EmbeddingCache
 from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.errors import ImlcullError, StageError, StorageError
 from imlcull_al.photos.previews import Previews
@@ -201,23 +200,15 @@ class TestReport:
 
 
 class TestCache:
-    def test_cache_files_that_are_links_are_set_aside(self, stage, cache_dir, outside, encoder):
+    def test_cache_folders_that_are_links_are_set_aside(self, stage, cache_dir, outside, encoder):
         cache_dir.mkdir()
         paths = stage.paths(list_photos(stage).keys)
-        names = [EmbeddingCache(cache_dir, encoder.fingerprint, 3, "", "").path, ContentIds(cache_dir).path]
+        names = [cache_dir / f"embeddings-{encoder.fingerprint[:16]}", cache_dir / "content_ids"]
         for path in names:
-            path.symlink_to(outside / "precious.txt")
+            path.symlink_to(outside)
         ensure(paths, encoder, cache_dir)
         assert ensure(paths, MeanColour(), cache_dir).computed == 0
         assert not any(path.is_symlink() for path in names)
-
-    def test_cache_files_that_are_pipes_are_set_aside(self, stage, cache_dir, encoder):
-        cache_dir.mkdir()
-        paths = stage.paths(list_photos(stage).keys)
-        for path in (EmbeddingCache(cache_dir, encoder.fingerprint, 3, "", "").path, ContentIds(cache_dir).path):
-            os.mkfifo(path)
-        ensure(paths, encoder, cache_dir)
-        assert ensure(paths, MeanColour(), cache_dir).computed == 0
 
     def test_previews_in_a_link_are_neither_read_nor_dropped(self, stage, cache_dir, outside):
         cache_dir.mkdir()

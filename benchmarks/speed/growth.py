@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from PIL import Image
 
 from benchmarks.speed import culling, memory, starting
@@ -66,9 +67,9 @@ def read_cache(cache: str, model: str, count: int) -> float:
     encoder = load_encoder(model)
     opened = EmbeddingCache(Path(cache), encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
     since = time.perf_counter()
-    ids, _, _ = opened.read()
+    there, _ = opened.find(opened.ids())
     took = time.perf_counter() - since
-    assert len(ids) == count
+    assert np.count_nonzero(there) == count
     return took
 
 

@@ -17,8 +17,9 @@ from PIL import Image
 
 from imlcull_al import open_session
 from imlcull_al.culling.plan import Decision, Plan, make_plan
-from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_hex
+from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache
 from imlcull_al.encoding.encoder import VisionEncoder
+from imlcull_al.encoding.ids import as_hex
 from imlcull_al.encoding.load import load_encoder
 from imlcull_al.photos import read as photos
 from imlcull_al.photos.read import Views

@@ -1,21 +1,20 @@
-"""What is known of photos by their bytes, in two HDF5 files. All of it can be computed again: trouble costs only time.
+"""What is known of photos by their bytes, as `segments`. All of it can be computed again: trouble costs only time.
 
-`embeddings-<first 16 digits of the fingerprint>.h5`, one encoder; two tables of an `hdf5.TableFile`:
-    attributes   format = "imlcull embeddings", version = 3, fingerprint, dim; encoder, its name, which may differ
-    content_id   (N, 16) uint8       unreadable_id     (M, 16) uint8
-    embedding    (N, D) float32      unreadable_reason (M,) S240: UTF-8, cut at a character where it is longer
-    check        (N,) uint64         unreadable_check  (M,) uint64
-N is 1024 or a double of it, M 512 or a double. Rows belong to the fingerprint, reasons to the decoder that found the
-photo unreadable, so those of another decoder don't count.
-
-`content_ids.h5`, which file had which content, and what its camera noted; an `hdf5.ColumnFile`:
-    attributes   format = "imlcull content ids", version = 4
+`embeddings-<first 16 digits of the fingerprint>/`, one encoder:
+    attributes   format = "imlcull embeddings", version = 4, fingerprint, dim; encoder, its name, which may differ
+    content_id   (N, 16) uint8
+    embedding    (N, D) float32
+`unreadable-<16 digits>/`, photos that have no embedding; the digits are of the fingerprint and the decoder:
+    attributes   format = "imlcull unreadable", version = 4, fingerprint, decoder
+    content_id   (N, 16) uint8
+    reason       (N,) S240: UTF-8, cut at a character where it is longer
+`content_ids/`, which file had which content, and what its camera noted:
+    attributes   format = "imlcull content ids", version = 5
     path_id      (N, 16) uint8, BLAKE2b of the absolute path
     stat         (N, 3) int64: size in bytes, mtime in ns, inode
     content_id   (N, 16) uint8
     taken        (N,) float64, seconds by the camera's clock; NaN for unknown
     compensation (N,) float32, exposure compensation in EV; NaN for unknown
-    check        (N,) uint64
 
 A folder that can't be written is said once and done without. Knows nothing of photos or encoders but their ids.
 """
@@ -24,20 +23,21 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import StorageError
-from ..project.originals import INODE, State, stat_of
-from .hdf5 import ColumnFile, Table, TableFile
-from .rows import Rows, places
+from ..project.files import set_aside
+from ..project.originals import INODE, State, content_id, stat_of
+from .ids import as_bytes, as_hex, places
+from .segments import Segments
 
 log = logging.getLogger(__name__)
-EMBEDDINGS_FORMAT, EMBEDDINGS_VERSION = "imlcull embeddings", 3
-CONTENT_IDS_FORMAT, CONTENT_IDS_VERSION = "imlcull content ids", 4
 REASON_BYTES = 240
+_ID = np.dtype(("u1", (16,)))
 
 
 class EmbeddingCache:
@@ -45,54 +45,47 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path, fingerprint: str, dim: int, encoder: str, decoder: str) -> None:
         """`decoder`: who reads photos now; reasons found by another one are forgotten."""
-        self.path = folder / f"embeddings-{fingerprint[:16]}.h5"
+        about = {"format": "imlcull embeddings", "version": 4, "fingerprint": fingerprint, "dim": dim}
         row, reason = np.dtype(("<f4", (dim,))), np.dtype(f"S{REASON_BYTES}")
-        self._file = TableFile(
-            self.path,
-            {"format": EMBEDDINGS_FORMAT, "version": EMBEDDINGS_VERSION, "fingerprint": fingerprint, "dim": dim},
-            {"encoder": encoder},
-            Table("content_id", "embedding", "check", row, fingerprint, least=1024),
-            Table("unreadable_id", "unreadable_reason", "unreadable_check", reason, decoder, least=512),
-        )
+        place = folder / f"embeddings-{fingerprint[:16]}"
+        self._rows = Segments(place, about, {"content_id": _ID, "embedding": row}, encoder=encoder)
+        about = {"format": "imlcull unreadable", "version": 4, "fingerprint": fingerprint, "decoder": decoder}
+        place = folder / f"unreadable-{content_id(f'{fingerprint} {decoder}'.encode())[:16]}"
+        self._reasons = Segments(place, about, {"content_id": _ID, "reason": reason})
         self._is_refused = False
+        _set_older_aside(folder / f"embeddings-{fingerprint[:16]}.h5")
 
-    def read(self) -> tuple[list[str], np.ndarray, dict[str, str]]:
-        """Content ids, their rows (N, D) float32, and content id → reason of the unreadable ones."""
-        rows, reasons = self._file.read()
-        if rows.wrong:
-            log.warning("Damaged rows in %s: %d. They are computed again.", self.path, rows.wrong)
-        return as_hex(rows.ids), rows.values, _texts(reasons)
+    def find(self, ids: np.ndarray, *, with_rows: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+        """Whether each of the ids (N, 16) uint8 has a whole row (N,) bool, and if `with_rows` the rows (N, D).
 
-    def find(self, ids: np.ndarray, *, with_rows: bool = True) -> tuple[np.ndarray, np.ndarray | None, dict[str, str]]:
-        """Whether each of the ids (N, 16) uint8 has a row (N,) bool, the rows (N, D) if `with_rows`, and all reasons.
-
-        Where there is no row, `rows` holds anything. Takes no more memory than the rows.
+        Where there is no row, `rows` holds anything.
         """
-        found, (reasons,) = self._file.find(ids, with_rows=with_rows)
-        if found.wrong:
-            log.warning("Damaged rows in %s: %d. They are computed again.", self.path, found.wrong)
-        return found.there, found.values, _texts(reasons)
+        rows = np.empty((len(ids), *self._rows.columns["embedding"].shape), "<f4") if with_rows else None
+        return self._rows.find(ids, "embedding", rows), rows
 
     def ids(self) -> np.ndarray:
-        """(N, 16) uint8: content ids that have a row, or had one: rows are not checked here."""
-        return self._file.ids()
+        """(N, 16) uint8: content ids that have a row; rows are not checked here, and one may occur twice."""
+        return self._rows.ids()
+
+    def reasons(self) -> dict[str, str]:
+        """Content id → reason of the unreadable ones."""
+        ids, reasons = self._reasons.read()
+        return dict(zip(as_hex(ids), [reason.decode(errors="replace") for reason in reasons.tolist()], strict=True))
 
     def append(self, ids: Sequence[str], rows: np.ndarray, unreadable: Mapping[str, str]) -> None:
         """Add rows (B, D) and reasons; no kill loses them after this. A disk that refuses is logged once; work goes on.
 
         Rows that are no numbers are left out, so that they are computed again in the next run.
         """
-        rows = rows.astype("<f4", copy=False)
         finite = np.isfinite(rows @ np.ones(rows.shape[1], "<f4"))
-        new = Rows(as_bytes(ids), rows) if finite.all() else Rows(as_bytes(ids)[finite], rows[finite])
-        reasons = np.array([_cut(reason) for reason in unreadable.values()], f"S{REASON_BYTES}")
-        if not finite.any() and not unreadable:
-            return
+        if not finite.all():
+            rows = rows[finite]
         try:
-            self._file.append([new, Rows(as_bytes(list(unreadable)), reasons)])
+            self._rows.append(as_bytes(ids)[finite], rows)
+            self._reasons.append(as_bytes(list(unreadable)), np.array(list(map(_cut, unreadable.values())), "S240"))
         except StorageError as error:
             if not self._is_refused:
-                log.warning("Embeddings are not kept: %s can't be written (%s). The work goes on.", self.path, error)
+                log.warning("Embeddings are not kept. %s The work goes on.", error)
             self._is_refused = True
 
 
@@ -126,13 +119,15 @@ class ContentIds:
     """Which file had which content when it was last read; trusted while size, mtime and inode are the same."""
 
     def __init__(self, folder: Path) -> None:
-        """Read `content_ids.h5` in `folder`, where there is one."""
-        self.path = folder / "content_ids.h5"
-        attributes = {"format": CONTENT_IDS_FORMAT, "version": CONTENT_IDS_VERSION}
-        self._file = ColumnFile(self.path, attributes, ("path_id", "stat", "content_id", "taken", "compensation"))
+        """Read what `folder` holds."""
+        columns = {
+            "path_id": _ID, "stat": np.dtype(("<i8", (3,))), "content_id": _ID,
+            "taken": np.dtype("<f8"), "compensation": np.dtype("<f4"),
+        }  # fmt: skip
+        self._segments = Segments(folder / "content_ids", {"format": "imlcull content ids", "version": 5}, columns)
         self._new: dict[bytes, tuple[State, Content]] = {}
-        self._seen = stat_of(self.path)
-        self._known = self._found(self._file.read())
+        self._known = self._segments.read()
+        _set_older_aside(folder / "content_ids.h5")
 
     def get(self, path: str | Path) -> Content | None:
         """What an unchanged file holds, else None. One `stat`, no read."""
@@ -165,71 +160,41 @@ class ContentIds:
         self._new[_path_id(path)] = (stat, content)
 
     def save(self) -> None:
-        """Replace the file, if anything was put, by all that is known here and in it. A disk that refuses is logged."""
+        """Add all that was put to the cache. A disk that refuses is logged."""
         if not self._new:
             return
+        columns = self._put_columns()
         try:
-            with self._file.turn():
-                if stat_of(self.path) != self._seen:  # another process saved
-                    self._known = _merged(self._known, self._found(self._file.read_alone()))
-                self._known = _merged(self._known, self._put_columns())
-                self._file.write(self._known)
-                self._seen = stat_of(self.path)
-            self._new = {}
+            self._segments.append(*columns)
         except StorageError as error:
-            log.warning("Content ids are not kept: %s can't be written (%s). The work goes on.", self.path, error)
-
-    def _found(self, found: tuple[list[np.ndarray], int] | None) -> list[np.ndarray]:
-        """The columns of the file, all empty where there is none."""
-        columns, wrong = found or (_columns([], [], []), 0)
-        if wrong:
-            log.warning("Damaged entries in %s: %d. Their files are read again.", self.path, wrong)
-        return columns
+            log.warning("Content ids are not kept. %s The work goes on.", error)
+            return
+        self._known = [np.concatenate(both) for both in zip(columns, self._known, strict=True)]
+        self._new = {}
 
     def _put_columns(self) -> list[np.ndarray]:
-        return _columns(
-            list(self._new), [stat for stat, _ in self._new.values()], [content for _, content in self._new.values()]
-        )
+        """As they lie in a segment."""
+        stats, contents = zip(*self._new.values(), strict=True)
+        return [
+            np.frombuffer(b"".join(self._new), np.uint8).reshape(-1, 16),
+            np.array(stats, np.int64),
+            as_bytes([content.content_id for content in contents]),
+            np.array([content.taken for content in contents], np.float64),
+            np.array([content.compensation for content in contents], np.float32),
+        ]
 
 
-def _columns(path_ids: list[bytes], stats: list[State], contents: list[Content]) -> list[np.ndarray]:
-    """As they lie in the file."""
-    return [
-        np.frombuffer(b"".join(path_ids), np.uint8).reshape(-1, 16),
-        np.array(stats, np.int64).reshape(-1, 3),
-        as_bytes([content.content_id for content in contents]),
-        np.array([content.taken for content in contents], np.float64),
-        np.array([content.compensation for content in contents], np.float32),
-    ]
-
-
-def _merged(old: list[np.ndarray], new: list[np.ndarray]) -> list[np.ndarray]:
-    """Both; what is in both is as in `new`."""
-    stays = places(old[0], new[0]) < 0
-    return [np.concatenate([before[stays], after]) for before, after in zip(old, new, strict=True)]
-
-
-def _texts(reasons: Rows) -> dict[str, str]:
-    """Content id → reason."""
-    texts = [reason.decode(errors="replace") for reason in reasons.values.tolist()]
-    return dict(zip(as_hex(reasons.ids), texts, strict=True))
+def _set_older_aside(path: Path) -> None:
+    """Rename the one file that earlier versions had in place of segments, so that this is said once."""
+    with suppress(OSError):
+        aside = set_aside(path, "old").name
+        log.warning("%s was written by an older imlcull. Its photos are read again; delete %s.", path, aside)
 
 
 def _cut(reason: str) -> bytes:
     """UTF-8, cut at a character."""
     data = reason.encode(errors="backslashreplace")[:REASON_BYTES]
     return data.decode(errors="ignore").encode()
-
-
-def as_bytes(ids: Sequence[str]) -> np.ndarray:
-    """N ids of 32 hexadecimal digits → (N, 16) uint8."""
-    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(-1, 16)
-
-
-def as_hex(ids: np.ndarray) -> list[str]:
-    """The inverse of `as_bytes`."""
-    digits = ids.tobytes().hex()
-    return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
 def _path_id(path: str | Path) -> bytes:

@@ -1,7 +1,7 @@
-"""Compute embeddings on the workers of a Ray cluster and merge them into one cache.
+"""Compute embeddings on the workers of a Ray cluster.
 
-Each worker runs `embeddings.fill` on small batches of photos and writes a shard (see `shards`). It starts a new shard
-now and then, so that none grows large. Photos and cache must be visible to every machine under the same path.
+Each worker runs `embeddings.fill` on small batches of photos and adds segments to the one cache (see `segments`).
+Photos and cache must be visible to every machine under the same path.
 The only module that imports ray, and only when work begins. Independent of stages, labels and scores.
 """
 
@@ -15,18 +15,20 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import Cancelled, ClusterError
 from ..installation import pip_install_cluster
-from ..photos.decode import DECODER
 from ..progress import Progress, Stop, logged, never, silent
-from . import shards
-from .cache import ContentIds, EmbeddingCache, as_hex
+from ..project.files import temporary_sibling, unwritable
+from .cluster_worker import ClusterWorker, packed
+from .embeddings import open_cache
 from .encoder import Encoder
-from .shard_worker import ShardWorker, prefixes
+from .ids import as_hex, last_of_each
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -69,25 +71,38 @@ def fill(
     Raises `ClusterError`; `EncoderError` if a worker loads a different encoder; `StorageError` if a worker can't see
     the cache; `Cancelled`. However the run ends, finished batches are in the cache.
     """
+    files, cache = open_cache(cache_dir, encoder)
+    is_known, contents = files.look_up(paths)
+    is_there, _ = cache.find(contents.ids, with_rows=False)
+    is_there |= np.fromiter(map(cache.reasons().__contains__, as_hex(contents.ids)), bool, len(paths))
+    new = [path for path, is_done in zip(paths, is_known & is_there, strict=True) if not is_done]
+    if not new:
+        return 0
+    before = len(last_of_each(cache.ids()))
+    progress(_WHAT, 0, len(new))
+    with _run_in(cache_dir) as run, _connected(address) as ray:
+        layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
+        worker = (pickle.dumps(load), encoder.fingerprint, run, batch_size, layout[0])
+        batches = [packed(batch) for batch in _batches(new, batch_size, layout[2])]
+        with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
+            _follow(outcomes, len(new), progress, stop, pressed)
+    return len(last_of_each(cache.ids())) - before
 
-    def cache_in(folder: Path) -> EmbeddingCache:
-        return EmbeddingCache(folder, encoder.fingerprint, encoder.dim, encoder.name, DECODER)
 
-    with shards.run(cache_dir, encoder.fingerprint, cache_in) as (run, known):
-        is_known, contents = ContentIds(cache_dir).look_up(paths)
-        there = [known_file and name in known for known_file, name in zip(is_known, as_hex(contents.ids), strict=True)]
-        new = [path for path, is_there in zip(paths, there, strict=True) if not is_there]
-        if not new:
-            return 0
-        before = len(cache_in(cache_dir).ids())
-        progress(_WHAT, 0, len(new))
-        with _connected(address) as ray:
-            layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
-            worker = (pickle.dumps(load), encoder.fingerprint, run, batch_size, layout[0], prefixes(known))
-            batches = [shards.packed(batch) for batch in _batches(new, batch_size, layout[2])]
-            with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
-                _follow(outcomes, len(new), progress, stop, pressed)
-    return len(cache_in(cache_dir).ids()) - before
+@contextmanager
+def _run_in(cache_dir: Path) -> Iterator[Path]:
+    """A file in the cache folder that is there while the run lasts. Raises `StorageError`."""
+    run = temporary_sibling(cache_dir / "run")
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        run.touch()
+    except OSError as error:
+        raise unwritable(cache_dir, error) from error
+    try:
+        yield run
+    finally:
+        with suppress(OSError):
+            run.unlink()
 
 
 def _layout(nodes: Sequence[Mapping[str, float]], cores: int | None) -> tuple[int, int, int]:
@@ -194,7 +209,7 @@ def _muffled() -> Iterator[None]:
 def _outcomes(
     ray: "ModuleType", batches: Sequence[bytes], worker: tuple[Any, ...], layout: tuple[int, int, int]
 ) -> Generator[Mapping[str, Any], None, None]:
-    """Yield the outcome of each batch as `ShardWorker` finishes it. Raises `ClusterError`."""
+    """Yield the outcome of each batch as `ClusterWorker` finishes it. Raises `ClusterError`."""
     cores, gpus, workers = layout
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -203,7 +218,7 @@ def _outcomes(
     rows = ray.data.from_items([{"photos": batch} for batch in batches], override_num_blocks=len(batches))
     try:
         yield from rows.map_batches(
-            ShardWorker,
+            ClusterWorker,
             batch_size=1,  # a row is a batch of photos; if its worker dies, another one retries it
             compute=ray.data.ActorPoolStrategy(size=min(workers, len(batches))),
             fn_constructor_args=worker,

@@ -11,7 +11,7 @@ Independent of stages, labels and scores.
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -26,8 +26,9 @@ from ..parallel import in_order, threads
 from ..photos import read as photos
 from ..progress import Progress, Stop, logged, never, silent
 from ..project.originals import State, stat_of
-from .cache import Content, ContentIds, EmbeddingCache, as_hex
+from .cache import Content, ContentIds, EmbeddingCache
 from .encoder import Encoder, encode_each
+from .ids import IdSet, as_hex
 
 DEFAULT_BATCH_SIZE = 8
 _FLUSH_ROWS = 256
@@ -61,6 +62,13 @@ class Embeddings:
         return all(np.array_equal(one, two, equal_nan=True) for one, two in columns)
 
 
+class Cache(NamedTuple):
+    """The cache of one encoder, opened."""
+
+    files: ContentIds
+    rows: EmbeddingCache
+
+
 class Filled(NamedTuple):
     """The outcome of `fill`: photos `found`, rows `computed`, and `unreadable` (key → reason), as in `Embeddings`."""
 
@@ -82,6 +90,12 @@ class _Read(NamedTuple):
     reason: str | None
 
 
+def open_cache(cache_dir: Path, encoder: Encoder) -> Cache:
+    """What the folder holds for this encoder and the decoder of today."""
+    rows = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
+    return Cache(ContentIds(cache_dir), rows)
+
+
 @logged("embedding a stage")
 def ensure(
     paths: Mapping[str, str | Path],
@@ -96,7 +110,7 @@ def ensure(
 
     Raises `Cancelled` when `stop` returns true; rows computed by then are in the cache.
     """
-    work = _Work(paths, encoder, cache_dir, with_rows=True)
+    work = _Work(paths, encoder, open_cache(cache_dir, encoder), with_rows=True)
     work.run(batch_size, progress, stop)
     return work.embeddings()
 
@@ -105,14 +119,17 @@ def ensure(
 def fill(
     paths: Mapping[str, str | Path],
     encoder: Encoder,
-    cache_dir: Path,
+    cache: Path | Cache,
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Filled:
-    """Fill the cache with what `ensure` would return, in memory independent of D. Raises as `ensure`."""
-    work = _Work(paths, encoder, cache_dir, with_rows=False)
+    """Fill the cache with what `ensure` would return, in memory independent of D. Raises as `ensure`.
+
+    `cache`: its folder, or the opened cache of this encoder, for one who calls again and again.
+    """
+    work = _Work(paths, encoder, open_cache(cache, encoder) if isinstance(cache, Path) else cache, with_rows=False)
     work.run(batch_size, progress, stop)
     return work.filled()
 
@@ -120,14 +137,14 @@ def fill(
 class _Work:
     """The state of one `ensure` or `fill`. A row is an index into the sorted keys."""
 
-    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache_dir: Path, *, with_rows: bool) -> None:
+    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache: Cache, *, with_rows: bool) -> None:
         self.encoder = encoder
-        self.files = ContentIds(cache_dir)
-        self.cache = EmbeddingCache(cache_dir, encoder.fingerprint, encoder.dim, encoder.name, photos.DECODER)
+        self.files, self.cache = cache
         self.keys = sorted(paths)
         self.paths = [os.fspath(paths[key]) for key in self.keys]
         self.is_known, self.contents = self.files.look_up(self.paths)
-        self.is_there, self.rows, self.reasons = self.cache.find(self.contents.ids, with_rows=with_rows)
+        self.is_there, self.rows = self.cache.find(self.contents.ids, with_rows=with_rows)
+        self.reasons = self.cache.reasons()
         self.failed: dict[int, str] = {}
         self.made: dict[str, int] = {}  # content id → row computed in this run
         self.same: list[int] = []  # rows of duplicates, whose content has an embedding already
@@ -143,7 +160,7 @@ class _Work:
         missing = self._missing()
         if not len(missing):
             return
-        in_cache = frozenset(as_hex(self.cache.ids()))
+        in_cache = IdSet(self.cache.ids())
         try:
             self._compute(missing, in_cache, batch_size, progress, stop)
             self._copy_same()
@@ -191,7 +208,7 @@ class _Work:
                 self.failed[row] = self.reasons[content_id]
 
     def _compute(
-        self, missing: np.ndarray, in_cache: Collection[str], batch_size: int, progress: Progress, stop: Stop
+        self, missing: np.ndarray, in_cache: Container[str], batch_size: int, progress: Progress, stop: Stop
     ) -> None:
         """Read the rows `missing` and encode new content. Ids in `in_cache` are not decoded again."""
         self.done = len(self.keys) - len(missing)
@@ -217,7 +234,7 @@ class _Work:
         if was_stopped:
             raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
 
-    def _read(self, row: int, in_cache: Collection[str]) -> _Read:
+    def _read(self, row: int, in_cache: Container[str]) -> _Read:
         """Hash and decode one file. Runs in a worker thread."""
         path = self.paths[row]
         state = stat_of(path)
@@ -297,7 +314,7 @@ class _Work:
                     self.rows[row] = self.rows[source]
         self.same = []
         if elsewhere:
-            there, rows, _ = self.cache.find(self.contents.ids[elsewhere], with_rows=self.rows is not None)
+            there, rows = self.cache.find(self.contents.ids[elsewhere], with_rows=self.rows is not None)
             self.is_there[elsewhere] = there
             if self.rows is not None and rows is not None:
                 self.rows[elsewhere] = rows

@@ -78,7 +78,7 @@ def identify(path: str | Path) -> str:
         raise _closed(error) from error
 
 
-def content_id(data: bytes) -> str:
+def content_id(data: bytes | memoryview) -> str:
     """BLAKE3 of `data`, truncated to 128 bits: 32 hexadecimal digits."""
     return blake3(data).hexdigest(_ID_BYTES)
 

@@ -19,9 +19,10 @@ from typing import Any
 from ..culling import make, undo
 from ..culling.plan import Decision, KnownContent, Plan, make_plan
 from ..encoding import embeddings
-from ..encoding.cache import ContentIds, as_hex
+from ..encoding.cache import ContentIds
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
+from ..encoding.ids import as_hex
 from ..encoding.load import load_encoder
 from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR

@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache, as_hex
+from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache
+from imlcull_al.encoding.ids import as_hex
 from imlcull_al.progress import Progress, silent
 from imlcull_al.terminal import progress_bar
 from tests.torture.killing import killed_together, row, tell
@@ -71,9 +72,7 @@ class Embeddings:
     dim: int
 
     def open(self, folder: Path) -> EmbeddingCache:
-        store = EmbeddingCache(folder, "7e" * 32, self.dim, "torture", "torture")
-        store.read()
-        return store
+        return EmbeddingCache(folder, "7e" * 32, self.dim, "torture", "torture")
 
     def add(self, store: EmbeddingCache, numbers: Iterable[int]) -> None:
         readable = [number for number in numbers if number % 7]
@@ -85,14 +84,14 @@ class Embeddings:
         store = self.open(folder)
         ids = store.ids()
         wanted = np.concatenate([ids, ids[::3]])  # as when a stage contains duplicates
-        is_there, rows, reasons = store.find(wanted)
+        is_there, rows = store.find(wanted)
         names = as_hex(wanted[is_there])
         numbers = [int(each[:16], 16) for each in names]
         right = (rows[is_there] == self.rows(numbers)).all(axis=1)
         right &= np.array([id_of(number) == each for number, each in zip(numbers, names, strict=True)], bool)
         there = {number for number, is_so in zip(numbers, right, strict=True) if is_so}
         wrong = int(np.count_nonzero(~right))
-        for each, reason in reasons.items():
+        for each, reason in store.reasons().items():
             number = int(each[:16], 16)
             is_so = (each, reason) == (id_of(number), self.reason(number))
             there, wrong = (there | {number}, wrong) if is_so else (there, wrong + 1)
@@ -127,13 +126,13 @@ class Files:
         """The numbers stored entirely correctly, and the number of wrong entries."""
         path_ids, stats, ids, taken, compensation = self.open(folder)._known
         entries = zip(path_ids, stats.tolist(), as_hex(ids), taken.tolist(), compensation.tolist(), strict=True)
-        there = {
+        right = [
             stat[0]
             for name, stat, *content in entries
             if (stat, Content(*content)) == ([stat[0]] * 3, self.content(stat[0]))
             and name.tobytes() == hashlib.blake2b(f"/{stat[0]}".encode(), digest_size=16).digest()
-        }
-        return there, len(path_ids) - len(there)
+        ]
+        return set(right), len(path_ids) - len(right)
 
     def content(self, number: int) -> Content:
         return Content(id_of(number), number / 8, number % 999 / 4)
@@ -155,7 +154,7 @@ def look(folder: Path, dim: int, promised: set[int]) -> Seen:
     except Exception:  # noqa: BLE001 - this is what is counted
         seen.tracebacks = 1
     seen.kept, seen.gone = len(promised & there), len(promised - there)
-    for path in folder.glob("*.damaged-*"):
+    for path in folder.glob("*/*.damaged-*"):
         seen.aside += 1
         path.unlink()
     return seen
@@ -251,17 +250,20 @@ DAMAGES = (flip_a_bit, flip_bits, flip_a_bit_of_the_head, zero_a_piece, shift_a_
 def damages(
     damage: Callable[[bytearray, random.Random], None], times: int, *, dim: int, seed: int, progress: Progress = silent
 ) -> Seen:
-    """Damage a good file `times` times and keep using it: nothing wrong may be returned, before or after an append."""
+    """Damage a file of a good cache `times` times and keep using it: nothing wrong may be returned, before or after an
+    append.
+    """
     chance, cache, total = random.Random(seed), cache_of(dim), Seen()
     numbers, more = range(300), range(300, 500)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        cache.add(cache.open(folder), numbers)
-        (path,) = folder.glob("*.h5")
-        good = path.read_bytes()
+        whole, folder = Path(scratch) / "whole", Path(scratch) / "damaged"
+        cache.add(cache.open(whole), numbers)
         for number in range(times):
             progress("damaging", number, times)
-            data = bytearray(good)
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(whole, folder)
+            path = chance.choice(sorted(folder.glob("*/*.h5")))
+            data = bytearray(path.read_bytes())
             damage(data, chance)
             path.write_bytes(data)
             seen = look(folder, dim, set(numbers))
