@@ -38,10 +38,15 @@ def write(path: Path, attributes: Mapping[str, Any], columns: Mapping[str, np.nd
 
 
 def read(
-    path: Path, attributes: Mapping[str, Any], columns: Mapping[str, np.dtype], wanted: Sequence[str]
+    path: Path,
+    attributes: Mapping[str, Any],
+    columns: Mapping[str, np.dtype],
+    wanted: Sequence[str],
+    into: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """The columns `wanted`. `columns`: the dtype of one row of each column in the file, shape included.
+    """The columns `wanted`; if it is one, read `into` an array (N, ...), which holds anything after an error.
 
+    `columns`: the dtype of one row of each column in the file, shape included.
     Raises one of `TROUBLE`, `FileNotFoundError` and `PermissionError` among them, if the file can't be read, is damaged
     or says other things of itself than it should.
     """
@@ -52,13 +57,13 @@ def read(
             if (value := _plain(file.attrs[name])) != expected:
                 raise ValueError(f"its {name} is {value}, not {expected}")
         count = min(len(file[name]) for name in columns)
-        return [_column(file[name], name, count, columns[name]) for name in wanted]
+        return [_column(file[name], name, count, columns[name], into) for name in wanted]
 
 
-def _column(dataset: Any, name: str, count: int, dtype: np.dtype) -> np.ndarray:
+def _column(dataset: Any, name: str, count: int, dtype: np.dtype, into: np.ndarray | None) -> np.ndarray:
     if dataset.shape != (count, *dtype.shape) or dataset.dtype != dtype.base:
         raise ValueError(f"its {name} is {dataset.dtype} {dataset.shape}")
-    column = np.empty(dataset.shape, dtype.base)
+    column = np.empty(dataset.shape, dtype.base) if into is None else into
     dataset.read_direct(column)
     if _plain(dataset.attrs["check"]) != _check(column):
         raise ValueError(f"the check of its {name} doesn't match")

@@ -37,9 +37,9 @@ from . import hdf5
 from .ids import last_of_each, places
 
 log = logging.getLogger(__name__)
-LARGE = 32 << 20
+LARGE = 16 << 20
 """Bytes of a segment, at most: more is cut into pieces, so that a few threads can work, in bounded memory."""
-SMALL = 16 << 20
+SMALL = 8 << 20
 """Bytes of a file that is merged with others, in time."""
 MOST_SMALL = 16
 _NAME = re.compile(r"\d{8}-[0-9a-f]{16}\.h5")
@@ -95,11 +95,14 @@ class Segments:
         there = np.zeros(len(wanted), bool)
 
         def take(name: str, rows: np.ndarray, at: np.ndarray) -> None:
-            loaded = self._load(name, [column])
-            if loaded is not None:
-                there[rows] = True
-            if loaded is not None and into is not None:
-                into[_as_slice(rows)] = loaded[0][_as_slice(at)]
+            target, source = _as_slice(rows), _as_slice(at)
+            is_whole = isinstance(target, slice) and isinstance(source, slice) and len(at) == len(self._ids[name])
+            loaded = self._load(name, [column], into[target] if into is not None and is_whole else None)
+            if loaded is None:
+                return
+            if into is not None and not is_whole:
+                into[target] = loaded[0][source]
+            there[rows] = True
 
         while hits := self._hits(wanted, np.flatnonzero(~there)):  # once, unless a segment can't be read
             with ThreadPoolExecutor(min(threads(), _MOST_THREADS)) as pool:
@@ -150,11 +153,11 @@ class Segments:
             loaded = list(pool.map(lambda name: self._load(name, columns), names))
         return {name: found for name, found in zip(names, loaded, strict=True) if found is not None}
 
-    def _load(self, name: str, columns: Sequence[str]) -> list[np.ndarray] | None:
+    def _load(self, name: str, columns: Sequence[str], into: np.ndarray | None = None) -> list[np.ndarray] | None:
         """Columns of a segment; None if it was merged meanwhile, is out of reach, or is set aside."""
         path = self._folder / name
         try:
-            return hdf5.read(path, self._attributes, self.columns, columns)
+            return hdf5.read(path, self._attributes, self.columns, columns, into)
         except FileNotFoundError:
             pass
         except PermissionError as error:
