@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +30,13 @@ from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageErro
 
 ROOT = Path(__file__).parents[1]
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (requirements-cluster.txt)")
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-"""Processes of Ray that look every minute whether they are still needed."""
+
+
+def on_ray(test):
+    """Mark a test that starts a cluster."""
+    return pytest.mark.ray(pytest.mark.slow(needs_ray(test)))
+
+
 STOPPED = "Stopped. Finished work is kept; run the same command again to continue."
 BUILTIN = partial(load_encoder, "builtin")
 
@@ -111,30 +116,8 @@ def assert_like_a_local_run(stage, cache_dir, tmp_path, load=BUILTIN):
     assert not list(cache_dir.glob(".imlcull-*.tmp"))
 
 
-@needs_ray
-def test_a_killed_worker_changes_no_row(stage, cache_dir, tmp_path):
-    killed, told = [], []
-
-    def kill_one(what, done, total):
-        told.append((done, total))
-        if 0 < done < total and not killed:
-            killed.append(descendants("ray::MapWorker")[0])
-            os.kill(killed[0], signal.SIGKILL)
-
-    before, paths = descendants(), list(paths_of(stage).values())
-    try:
-        assert fill(paths, BUILTIN(), BUILTIN, cache_dir, batch_size=2, cores=1, progress=kill_one) == 60
-    finally:
-        ended([process for process in descendants() if process not in before])
-    assert len(killed) == 1
-    assert (told[0], told[-1]) == ((0, 63), (63, 63))
-    assert_like_a_local_run(stage, cache_dir, tmp_path)
-    assert fill(paths, BUILTIN(), None, cache_dir) == 0
-
-
-@needs_ray
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_this_process, ending):
+@on_ray
+def test_what_an_interrupted_run_did_is_not_done_again_and_a_killed_worker_changes_no_row(stage, cache_dir, tmp_path):
     words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "builtin", "--batch-size", 1]
     embed = [sys.executable, "-m", "imlcull_al", *map(str, words), "--engine", "ray"]
     before = descendants()
@@ -146,25 +129,32 @@ def test_what_an_ended_run_did_is_not_done_again(stage, cache_dir, tmp_path, in_
             time.sleep(0.01)
         started = [process for process in descendants() if process not in before and process != run.pid]
         folders = {folder for process in started for folder in re.findall(r"/tmp/ray-\w+", command(process))}
-        run.send_signal(ending)
+        run.send_signal(signal.SIGINT)
         said = run.communicate(timeout=60)[0]
-    if ending == signal.SIGINT:
-        assert (run.returncode, said.splitlines()[-1]) == (130, STOPPED)
-        assert not list(cache_dir.glob(".imlcull-*.tmp"))
-        ended(started)
-    else:
-        assert (run.returncode, said.splitlines()[0]) == (-signal.SIGKILL, "Embedding on the cluster · 0 of 63")
-        for left in cache_dir.glob(".imlcull-*.tmp"):
-            left.unlink()
-        ended([process for process in started if not command(process).startswith(AGENTS)])
-        for process in started:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)  # the killed run could not
-    assert not any(Path(folder).exists() for folder in folders)
-    assert 0 < fill(list(paths_of(stage).values()), BUILTIN(), BUILTIN, cache_dir) < 60
+    assert (run.returncode, said.splitlines()[-1]) == (130, STOPPED)
+    ended(started)
+    assert folders and not any(Path(folder).exists() for folder in folders)
+    assert not list(cache_dir.glob(".imlcull-*.tmp"))
+
+    killed, told = [], []
+
+    def kill_one(what, done, total):
+        told.append((done, total))
+        if 0 < done < total and not killed:
+            killed.append(descendants("ray::MapWorker")[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    paths = list(paths_of(stage).values())
+    try:
+        computed = fill(paths, BUILTIN(), BUILTIN, cache_dir, batch_size=2, cores=1, progress=kill_one)
+    finally:
+        ended([process for process in descendants() if process not in before])
+    assert len(killed) == 1
+    total = told[0][1]
+    assert (told[0], told[-1]) == ((0, total), (total, total))
+    assert 0 < computed <= total < 63
     assert_like_a_local_run(stage, cache_dir, tmp_path)
+    assert fill(paths, BUILTIN(), None, cache_dir) == 0
 
 
 def test_a_run_on_a_cluster_says_the_same_as_a_local_one(stage, cache_dir, tmp_path, in_this_process, capsys):
