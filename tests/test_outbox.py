@@ -262,13 +262,13 @@ def test_answers_for_another_project_wait_for_it(visit, serve, session, tmp_path
     keep(tab, 2)
     said(tab, "review", "2 answers are not saved yet; trying again.")
     mine, desk.session = desk.session, other  # a server of another project took the address
-    tab.context.unroute("**/act/presses")
+    with tab.expect_navigation():  # the page reloads itself
+        tab.context.unroute("**/act/presses")
     said(tab, "review", "2 answers are not saved: This page shows another project")
-    # Not `kept`: the page may be reloading itself just now.
-    tab.wait_for_function("Object.keys(sessionStorage).filter((name) => name.startsWith('imlcull press')).length === 2")
+    assert kept(tab) == 2
     assert journal(other) == []
-    desk.session = mine
-    tab.reload()
+    with tab.expect_navigation():
+        desk.session = mine
     until(tab, lambda: journal(session) == [("answer", name, "keep") for name in names(session, 2)])
     assert journal(other) == []
 

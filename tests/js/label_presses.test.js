@@ -15,7 +15,7 @@ beforeEach(() => {
     painted: true, drawn: true,
     isPainted: () => screen.painted, isDrawn: () => screen.drawn,
     display() { screen.painted = false; done.push(`display ${queue.current()?.key}`); },
-    tell() { done.push('tell'); }, look() { done.push('look'); }, jump(key) { done.push(`jump ${key}`); },
+    tell() { done.push('tell'); }, look() { done.push('look'); }, async jump(key) { done.push(`jump ${key}`); },
     others: { zoom: (photo) => done.push(`zoom ${photo?.key}`) },
   };
   presses = makePresses(queue, { add: (press) => sent.push(press) }, screen);
@@ -60,12 +60,12 @@ test('a photo that could not be loaded is not answered, but passed', () => {
 });
 
 test('while a reply decides what to show, answers are dropped and others wait', () => {
-  presses.ask();
+  presses.awaitLook();
   presses.press('answer', 'keep');
   presses.press('zoom');
   presses.press('answer', 'keep');
   assert.deepEqual([sent, done, presses.words()], [[], ['tell'], 'One press ignored: no photo was on screen yet.']);
-  presses.answered();
+  presses.looked();
   presses.drain();
   assert.deepEqual([done.slice(0, 2), sent.length], [['tell', 'zoom a'], 1]);
 });
@@ -85,28 +85,49 @@ test('undo takes back the last answer given here', () => {
   paint();
   presses.press('undo');
   assert.deepEqual(sent[1], { do: 'undo', key: 'a', of: 1 });
-  assert.deepEqual([done.at(-1), queue.current().label, presses.isAsking()], ['display a', null, false]);
+  assert.deepEqual([done.at(-1), queue.current().label], ['display a', null]);
 });
 
-test('without an answer of its own, the page shows what the server undid', () => {
+test('without an answer of its own, the page shows what the server undid', async () => {
   presses.press('undo');
   assert.deepEqual(sent, [{ do: 'undo', key: null, of: undefined }]);
-  assert.equal(presses.isAsking(), true);
-  presses.took([], []);
-  presses.took([], [{ number: 1, keys: ['z'] }]);
+  await presses.took([], [], []);
+  assert.deepEqual(done, []);
+  await presses.took([1], [], [{ number: 1, keys: ['z'] }]);
   assert.deepEqual(done, ['jump z']);
 });
 
-test('an undo elsewhere on the page moves nothing here', () => {
-  presses.took([], [{ number: 1, keys: ['z'] }]);
+test('a look that was under way when undo was pressed decides nothing', async () => {
+  presses.press('undo');
+  presses.looked();
+  presses.press('undo');
+  assert.equal(sent.length, 1); // the second waits for the first
+  await presses.took([1], [], [{ number: 1, keys: ['z'] }]);
+  assert.deepEqual([done, sent.length], [['jump z'], 2]);
+  presses.looked();
+  await presses.took([2], [], [{ number: 2, keys: ['y'] }]);
+  assert.deepEqual(done, ['jump z', 'jump y']);
+});
+
+test('an undo that found nothing holds up no press', async () => {
+  presses.press('undo');
+  await presses.took([1], [1], []);
+  presses.press('answer', 'keep');
+  assert.equal(sent.at(-1).key, 'a');
+});
+
+test('an undo elsewhere on the page, or of an earlier page, moves nothing here', async () => {
+  await presses.took([1], [], [{ number: 1, keys: ['z'] }]);
+  presses.press('undo');
+  await presses.took([], [], [{ number: 1, keys: ['z'] }]);
   assert.deepEqual(done, []);
 });
 
 test('a refused answer shows its photo again', () => {
   presses.press('answer', 'keep');
-  presses.took([1], []);
+  presses.took([1], [1], []);
   assert.deepEqual([done, queue.current().isOpen], [['display b', 'display a'], true]);
-  presses.took([9], []);
+  presses.took([9], [9], []);
   assert.equal(done.length, 2);
 });
 

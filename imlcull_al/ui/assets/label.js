@@ -110,7 +110,7 @@ export function start(element) {
     describe(reply);
     const isSame = photo && reply.current && reply.current.key === photo.key;
     if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) beside.describe(photo, queue.isFirst());
-    presses.answered();
+    presses.looked();
     if (!photo && queue.hasNext()) { queue.advance(); display(); }
     nothing = reply.nothing;
     if (!queue.current()) sayNothing();
@@ -126,7 +126,7 @@ export function start(element) {
 
   // Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
   function took(arrived, refused, undone) {
-    presses.took(refused, undone);
+    presses.took(arrived, refused, undone);
     look();
   }
 
@@ -143,7 +143,6 @@ export function start(element) {
   // `isOpen`: ask for an answer even if the photo has one.
   async function jump(key, isOpen = false) {
     const reply = await act('label', { do: 'about', key }).catch(() => null);
-    if (isOpen) presses.answered();
     if (!reply || !reply.photo) return;
     visit(reply.photo);
     queue.current().isOpen ||= isOpen;
@@ -171,7 +170,7 @@ export function start(element) {
     nothing = '';
     queue.restart();
     display();
-    presses.ask();
+    presses.awaitLook();
     look();
   }
 
@@ -180,7 +179,7 @@ export function start(element) {
   stayAwake(element, () => { if (isHere()) look(); }, look);
   const known = recall(MEMORY);
   if ([...menu.options].some((option) => option.value === known)) menu.value = known;
-  presses.ask();
+  presses.awaitLook();
   outbox.join({ isThere: () => element.isConnected, took, said: tell });
   look();
 }
