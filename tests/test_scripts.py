@@ -95,18 +95,26 @@ def desk(tmp_path):
     return Desk(open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache", prepare=False))
 
 
-def test_a_page_loads_each_of_its_modules_once(desk, serve, visit):
-    address = serve(desk)
-    tab = visit("about:blank")
-    asked: list[str] = []
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(address)
-    tab.locator("#label-screen .stage[data-shown]").wait_for()
+def loaded(tab) -> dict[str, int]:
+    """URL of each module that the page loaded → bytes that came over the network."""
+    tab.locator("#label-screen .stage[data-shown]").wait_for(state="attached")
     tab.get_by_role("tab", name="Review").click()
     tab.locator("#review-screen .cell").first.wait_for()
-    preloaded = scripts.preloads("label.js", "review.js", "tabs.js")
-    expected = [address + path for path in re.findall(r'href="([^"]+)"', preloaded)]
-    assert sorted(url for url in asked if "/scripts/" in url) == sorted(expected)
+    entries = tab.evaluate("performance.getEntriesByType('resource').map((each) => [each.name, each.transferSize])")
+    modules = [(url, size) for url, size in entries if "/scripts/" in url]
+    assert len({url for url, _ in modules}) == len(modules)
+    return dict(modules)
+
+
+def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serve, visit):
+    address = serve(desk)
+    tab = visit(address)
+    preloaded = re.findall(r'href="([^"]+)"', scripts.preloads("label.js", "review.js", "tabs.js"))
+    first = loaded(tab)
+    assert sorted(first) == sorted(address + path for path in preloaded)
+    assert all(size > 0 for size in first.values())
+    tab.goto(address)
+    assert loaded(tab) == dict.fromkeys(first, 0)
 
 
 def test_a_screen_that_could_not_be_loaded_says_so(desk, serve, browser):
