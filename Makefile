@@ -62,7 +62,7 @@ encoder: .venv/ready
 	touch $@
 
 .venv/ready-tests: tests/requirements.txt requirements.txt | .venv/bin/python
-	$(call install,tests/requirements.txt,3 minutes and 2.4 GB)
+	$(call install,tests/requirements.txt,3 minutes and 2.6 GB)
 	touch .venv/ready $@
 
 .venv/ready-bench: benchmarks/requirements.txt requirements.txt | .venv/bin/python

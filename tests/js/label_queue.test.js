@@ -54,7 +54,7 @@ test('a photo that was answered here and is offered again is shown as new', () =
 
 test('photos passed without an answer come back only when no other is left', () => {
   begin('ab');
-  queue.pass();
+  assert.equal(queue.pass(), true);
   assert.deepEqual(queue.describe(), { held: ['b'], passed: ['a'], current: 'b' });
   offer('ac');
   assert.equal(keys(queue.nearest()), 'bc');
@@ -93,6 +93,14 @@ test('an answer to an earlier photo leads back to the open one', () => {
   assert.equal(keys(queue.nearest()), 'ac');
   answer('cull');
   assert.equal(keyOf(), 'c');
+});
+
+test('an open photo further on in the history is next, even if none is upcoming', () => {
+  begin('ab');
+  answer();
+  assert.equal(queue.hasNext(), false);
+  queue.back();
+  assert.equal(queue.hasNext(), true);
 });
 
 test('from the end one goes back to the last photo', () => {
@@ -147,6 +155,15 @@ test('another queue drops what was offered, and keeps what was answered', () => 
   queue.back();
   assert.equal(keyOf(), 'a');
   assert.equal(queue.takeBack().photo.key, 'a');
+});
+
+test('another queue shows none of its photos at first, wherever one was', () => {
+  begin();
+  answer();
+  answer();
+  queue.back();
+  queue.restart();
+  assert.equal(keyOf(), null);
 });
 
 test('eight upcoming photos keep their place, twelve ahead and six behind stay decoded', () => {

@@ -101,6 +101,29 @@ test('it says what is not saved, and that it is saved again, for five seconds', 
   assert.deepEqual(heard.said.at(-1), { error: '', saved: '' });
 });
 
+test('what is saved at once is not worth a word, then or later', async () => {
+  const outbox = page(), heard = screen(outbox);
+  outbox.add(keep('a'));
+  await server.reply(TAKEN);
+  await wait(10_000);
+  assert.deepEqual([outbox.isFailing(), new Set(heard.said.map((words) => words.error + words.saved))], [false, new Set([''])]);
+});
+
+test('after a success the next failure is retried as soon as the first', async () => {
+  const outbox = page(), heard = screen(outbox);
+  outbox.add(keep('a'));
+  await server.fail();
+  await wait(500);
+  await server.fail();
+  await wait(1000);
+  await server.reply(TAKEN);
+  outbox.add(keep('b'));
+  await server.fail();
+  assert.equal(heard.said.at(-1).error, ONE);
+  await wait(500);
+  assert.deepEqual(server.sent(), [[1], [1], [1], [2], [2]]);
+});
+
 test('pages of proxies and errors of browsers are not quoted', async () => {
   const outbox = page();
   outbox.add(keep('a'));

@@ -28,7 +28,6 @@ export function makeQueue() {
     const next = upcoming.shift();
     if (!next) { showNone(); return; }
     history = history.filter((photo) => photo.key !== next.key);
-    at = history.length;
     show({ ...next, isOpen: true });
   }
 
@@ -117,7 +116,6 @@ export function makeQueue() {
     // Another queue was chosen: drop what was offered, keep what was answered.
     restart() {
       upcoming = [];
-      history.forEach((photo) => { photo.isPassed = false; });
       history = history.filter((photo) => !photo.isOpen);
       showNone();
     },
