@@ -1,5 +1,5 @@
 # make demo           opens a sample project in the app on http://127.0.0.1:7860
-# make test           runs all tests
+# make test           runs all tests, of Python and of the page's JavaScript
 # make check          checks lint, format and types
 # make format         fixes lint and format
 # make torture        fault injection against every promise; half an hour, writes tests/torture/README.md
@@ -31,6 +31,7 @@ check: .venv/ready-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/oxlint --deny-warnings
 
 format: .venv/ready-tests
 	$(BIN)/ruff check --fix .
@@ -61,7 +62,7 @@ encoder: .venv/ready
 	touch $@
 
 .venv/ready-tests: tests/requirements.txt requirements.txt | .venv/bin/python
-	$(call install,tests/requirements.txt,3 minutes and 2.4 GB)
+	$(call install,tests/requirements.txt,3 minutes and 2.6 GB)
 	touch .venv/ready $@
 
 .venv/ready-bench: benchmarks/requirements.txt requirements.txt | .venv/bin/python

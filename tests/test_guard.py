@@ -123,7 +123,8 @@ class TestFrames:
         return httpx.get(address.rstrip("/") + path, headers=sent).headers
 
     PATHS = ("/", "/config", "/theme.css", "/gradio_api/info", "/report/curves.png", "/photos/x/320", "/nonsense",
-             "/gradio_api/run/nonsense", "/gradio_api/file=x", "/assets/nonsense.js")  # fmt: skip
+             "/gradio_api/run/nonsense", "/gradio_api/file=x", "/assets/nonsense.js",
+             "/scripts/x/label.js")  # fmt: skip
 
     @pytest.mark.parametrize("path", PATHS)
     @pytest.mark.parametrize("sent", [{}, {"Host": "evil.example"}], ids=["welcome", "refused"])
@@ -260,8 +261,8 @@ class TestGuesses:
 
 class TestPassword:
     PATHS = ("/", "/config", "/theme.css", "/report/curves.png", "/photos/x/320", "/photos/x/sharpness", "/assets/x.js",
-             "/gradio_api/info", "/gradio_api/startup-events", "/gradio_api/heartbeat/x", "/gradio_api/file=x",
-             "/nonsense")  # fmt: skip
+             "/scripts/x/label.js", "/gradio_api/info", "/gradio_api/startup-events", "/gradio_api/heartbeat/x",
+             "/gradio_api/file=x", "/nonsense")  # fmt: skip
 
     @pytest.mark.parametrize("path", PATHS)
     def test_every_route_asks_for_it(self, locked, path):

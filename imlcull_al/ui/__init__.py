@@ -13,6 +13,7 @@
     telling.py     errors to sentences
     strict.py      strict JSON parsing of requests
     fairly.py      worker threads, scheduled fairly across visitors
+    scripts.py     the screens' JavaScript: ES modules at URLs that name their version
     serving.py     routes: photos by id, and the screens' requests
     guard.py       access control: origin, password, allowed routes
     quotas.py      per-visitor limits on body size, calls and streams
@@ -23,7 +24,7 @@
     senders.py     client address of a request
     connections.py connection limits and timeouts
     addresses.py   URLs of the page, from this machine and from others
-    assets/        HTML, CSS and JavaScript of the screens that call the server directly
+    assets/        HTML, CSS and JavaScript modules of the screens that call the server directly
 
 Screens are stateless: answers live in the session, long work in `Jobs`, and each visitor's view in their browser.
 Cookies map a request to its desk; locally there is one desk for everybody.
@@ -46,9 +47,8 @@ from ..session.desk import EMBEDDING, Desk
 from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
-from . import api, cull, label, presses, promise, review, strict, train, visitors
+from . import api, cull, label, presses, promise, review, scripts, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
-from .assets import asset
 from .connections import bound
 from .fairly import Whose
 from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
@@ -61,6 +61,7 @@ DEFAULT_PORT = 7860
 _LAST_PORT = 65535
 SCREENS = {"label": label.respond, "review": review.respond, "presses": presses.respond}
 """Handlers of `/act/{screen}`: two screens, and the outbox they share."""
+TABS = "tabs.js"
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
 _MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")
@@ -134,10 +135,12 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
+    modules = [label.SCRIPT, review.SCRIPT, TABS]
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
         paths = (*visitors.PATHS, *paths)
+        modules = [visitors.SCRIPT, *modules]
     page.queue(max_size=CALLS_IN_ALL)
     # By default uvicorn trusts X-Forwarded-For from local processes; see `senders`.
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
@@ -147,7 +150,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         prevent_thread_lock=True,
         # These routes take precedence over Gradio's own.
         app_kwargs={
-            "routes": routes(find, SCREENS, whose) + own,
+            "routes": routes(find, SCREENS, whose) + scripts.routes() + own,
             "middleware": [
                 *guards(host, page._queue, auth, paths, visitors.UPLOADS, known),
                 Middleware(strict.StrictJSON),
@@ -157,6 +160,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         state_session_capacity=SESSIONS,
         theme=THEME,
         css=CSS,
+        head=scripts.preloads(*modules),
         share=False,
         quiet=True,
         footer_links=[],
@@ -220,7 +224,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             every_second(timer, find, on_photos, seen, [seen, *tabs])
         on_press(stop, find, lambda desk: desk.jobs.cancel(), None, None)
         on_press(again, find, lambda desk: desk.embed(), None, None)  # fails only if a job runs, which the line shows
-        page.load(None, js=asset("tabs.js"), api_visibility="private")
+        page.load(None, js=scripts.starting_page(TABS), api_visibility="private")
         api.build(find)
     return page
 

@@ -26,6 +26,7 @@ from ..errors import ServerError
 from .guesses import Guesses
 from .headers import NOWHERE, SPACE, Sealed, cookie_policy
 from .quotas import CALL, COOKIE, GRADIO, HEARTBEAT, RUN, Known, Quotas
+from .scripts import FOLDER as SCRIPTS
 from .senders import sender_of
 from .streams import Streams
 
@@ -40,7 +41,7 @@ _PATHS = frozenset((
     )),
 ))  # fmt: skip
 _FOLDERS = (
-    "/photos/", "/report/", "/act/", "/assets/", "/static/", "/svelte/", RUN, CALL, HEARTBEAT
+    "/photos/", "/report/", "/act/", SCRIPTS, "/assets/", "/static/", "/svelte/", RUN, CALL, HEARTBEAT
 )  # fmt: skip
 """Allowlisted prefixes. Gradio's other routes (file, upload, proxy, stream, component_server, …) are blocked."""
 _FRAMES = ("iframe", "frame", "embed", "object", "fencedframe")

@@ -2,8 +2,8 @@
 
 The policy is as strict as Gradio 6.31 allows. Besides 'self' it permits
 
-- `script-src`: the page's inline scripts, by hash, since they hold the configuration, and `'unsafe-eval'`, since our
-  screens' scripts arrive as text (`js_on_load`, `js=`);
+- `script-src`: the page's inline scripts, by hash, since they hold the configuration, and `'unsafe-eval'`, since Gradio
+  evaluates text: templates, and the imports that start our screens' modules (`js_on_load`, `js=`);
 - `style-src`: `'unsafe-inline'`, since components create style attributes and elements;
 - `img-src`: `data:` and `blob:`, for icons in style sheets and photos prefetched by the Label tab.
 

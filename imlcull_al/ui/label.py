@@ -17,8 +17,9 @@ from ..project.labels import AUDIT
 from ..session.session import Counts, Photo, Session, Standing
 from ..session.similar import similar
 from ..session.similar import unlike as least_like
-from .assets import PAGE, asset
+from .assets import asset
 from .presses import listed, visitor_of
+from .scripts import starting
 from .serving import photo_id
 from .telling import attempt
 
@@ -26,9 +27,7 @@ AHEAD = 16
 """Most photos a browser may hold."""
 FOUND = 8
 """Most photos listed as search results."""
-_SCRIPTS = (
-    *PAGE, "label_picture.js", "label_map.js", "label.js", "label_beside.js", "label_search.js", "label_hands.js",
-)  # fmt: skip
+SCRIPT = "label.js"
 
 
 def build() -> None:
@@ -39,7 +38,7 @@ def build() -> None:
         value="",
         html_template=asset("label.html").replace("<!-- queues -->", options).replace("<!-- colours -->", colours),
         css_template=asset("label.css"),
-        js_on_load="\n".join(asset(script) for script in _SCRIPTS),
+        js_on_load=starting(SCRIPT),
         elem_id="label-screen",
         apply_default_css=False,
     )

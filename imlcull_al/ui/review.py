@@ -14,17 +14,16 @@ import numpy as np
 
 from ..project.labels import LABELS
 from ..session.session import Photo, Session, Standing
-from .assets import PAGE, asset
+from .assets import asset
 from .look import every_second
+from .scripts import starting
 from .serving import Find, photo_id
 from .telling import attempt
 
 STEPS = 10_000
 """Scores are sent as floor(p_keep · STEPS), such that p_keep ≥ k / STEPS exactly when the integer is ≥ k."""
 _EDGES = np.arange(STEPS + 1) / STEPS
-_SCRIPTS = (
-    *PAGE, "review_table.js", "review_grid.js", "review.js", "review_parting.js", "review_large.js", "review_hands.js",
-)  # fmt: skip
+SCRIPT = "review.js"
 
 
 def build(find: Find, timer: gr.Timer) -> None:
@@ -33,7 +32,7 @@ def build(find: Find, timer: gr.Timer) -> None:
         value="",
         html_template=asset("review.html"),
         css_template=asset("review.css"),
-        js_on_load="\n".join(asset(script) for script in _SCRIPTS),
+        js_on_load=starting(SCRIPT),
         elem_id="review-screen",
         apply_default_css=False,
     )

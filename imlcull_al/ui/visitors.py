@@ -32,6 +32,7 @@ from ..session.workspaces import DELETED, SECONDS, Arrival, Workspace, Workspace
 from .assets import asset
 from .fairly import Fairly, Handler, Whose, turning_away
 from .headers import cookie_policy
+from .scripts import starting
 from .senders import sender_of
 from .telling import attempt
 
@@ -44,7 +45,7 @@ _AT_ONCE = 4
 _PATIENCE = 30.0
 _LEAST = 64 << 10
 """Minimum upload rate: `_LEAST` bytes per `_PATIENCE` seconds. A slow phone sends ten times that."""
-_SCRIPTS = ("visitors.js",)
+SCRIPT = "visitors.js"
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -66,7 +67,7 @@ def build(workspaces: Workspaces) -> None:
         .replace("<!-- photo -->", str(limits.photo))
         .replace("<!-- total -->", str(limits.total)),
         css_template=asset("visitors.css"),
-        js_on_load="\n".join(asset(script) for script in _SCRIPTS),
+        js_on_load=starting(SCRIPT),
         elem_id="visitors-screen",
         apply_default_css=False,
     )

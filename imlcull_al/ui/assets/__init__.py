@@ -1,9 +1,11 @@
-"""HTML, CSS and JavaScript of the screens, as separate files."""
+"""HTML, CSS and JavaScript of the screens, as separate files.
+
+The JavaScript is ES modules (see `ui/scripts.py`). `page.js` holds what the screens share; `label.js`, `review.js` and
+`visitors.js` each start one, with modules of the same prefix. Modules in `logic/` know nothing of the page, so Node can
+test them (tests/js).
+"""
 
 from importlib.resources import files
-
-PAGE = ("act.js", "outbox.js", "keys.js", "page.js")
-"""Scripts that start every screen with its own JavaScript; the objects they create are shared by the whole page."""
 
 
 def asset(name: str) -> str:

@@ -1,117 +1,89 @@
-// Input on the Label screen: zoom, touch, buttons, keys. Starts the screen.
-// --- zoom and swipe
+// Input on the Label screen: touch, buttons, keys, the queue's menu.
+import { handIsOn } from './focus.js';
+import { isForPhoto } from './logic/keys.js';
+import { answerOf, hintsOf, pressOf } from './logic/label_keys.js';
+import { isAnswer } from './logic/label_presses.js';
+import { hands } from './page.js';
 
-function toggleZoom(photo) {
-  if (zoom.isOn()) { zoom.end(); return; }
-  const frame = picture.frame();
-  const place = pointer || { x: stage.clientWidth / 2, y: stage.clientHeight / 2 };
-  if (frame) zoom.start(photo, frame, place.x, place.y);
-}
+// `press(what, label)` takes presses, `complain(text)` says why one was ignored. Returns what follows the pointer.
+export function addHands(element, { find }, { zoom, press, complain }) {
+  const stage = find('stage');
+  let pointer = null; // its position on the stage
+  let drag = null;
 
-// The map is hidden at 100 %, so turning it on ends the zoom.
-function toggleMap() {
-  map.turn(zoom.isOn() || !map.isOn());
-  zoom.end();
-}
+  // --- zoom and swipe
 
-// The photo follows the finger, and a hint shows which answer releasing it would give.
-function swing(x) {
-  const photo = find('photo');
-  photo.style.transform = x ? `translateX(${x}px)` : '';
-  find('keep-hint').style.opacity = Math.max(0, Math.min(1, x / SWIPE));
-  find('cull-hint').style.opacity = Math.max(0, Math.min(1, -x / SWIPE));
-}
+  // The photo follows the finger, and a hint shows which answer releasing it would give.
+  function swing(x) {
+    const [keep, cull] = hintsOf(x);
+    find('photo').style.transform = x ? `translateX(${x}px)` : '';
+    find('keep-hint').style.opacity = keep;
+    find('cull-hint').style.opacity = cull;
+  }
 
-stage.addEventListener('pointermove', (event) => {
-  const box = stage.getBoundingClientRect();
-  pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
-  if (!drag || drag.id !== event.pointerId) return;
-  if (zoom.isOn()) zoom.move(event.clientX - drag.x, event.clientY - drag.y);
-  else if (event.pointerType !== 'mouse') { drag.swung += event.clientX - drag.x; swing(drag.swung); }
-  Object.assign(drag, { x: event.clientX, y: event.clientY });
-});
-stage.addEventListener('pointerleave', () => { if (!drag) pointer = null; });
-stage.addEventListener('pointerdown', (event) => {
-  if (event.button || drag) return;
-  drag = { id: event.pointerId, x: event.clientX, y: event.clientY, swung: 0 };
-  stage.setPointerCapture(event.pointerId);
-});
-function endDrag(event, isMeant) {
-  if (!drag || drag.id !== event.pointerId) return;
-  const { swung } = drag;
-  drag = null;
-  swing(0);
-  if (isMeant && Math.abs(swung) >= SWIPE) press('answer', swung > 0 ? 'keep' : 'cull');
-}
-stage.addEventListener('pointerup', (event) => endDrag(event, true));
-stage.addEventListener('pointercancel', (event) => endDrag(event, false));
-stage.addEventListener('wheel', (event) => {
-  if (!zoom.isOn()) return;
-  zoom.move(-event.deltaX, -event.deltaY);
-  event.preventDefault();
-}, { passive: false });
+  function endDrag(event, isMeant) {
+    if (!drag || drag.id !== event.pointerId) return;
+    const answer = answerOf(drag.swung);
+    drag = null;
+    swing(0);
+    if (isMeant && answer) press('answer', answer);
+  }
 
-// --- buttons, keys, the queue's menu
+  stage.addEventListener('pointermove', (event) => {
+    const box = stage.getBoundingClientRect();
+    pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
+    if (!drag || drag.id !== event.pointerId) return;
+    if (zoom.isOn()) zoom.move(event.clientX - drag.x, event.clientY - drag.y);
+    else if (event.pointerType !== 'mouse') { drag.swung += event.clientX - drag.x; swing(drag.swung); }
+    Object.assign(drag, { x: event.clientX, y: event.clientY });
+  });
+  stage.addEventListener('pointerleave', () => { if (!drag) pointer = null; });
+  stage.addEventListener('pointerdown', (event) => {
+    if (event.button || drag) return;
+    drag = { id: event.pointerId, x: event.clientX, y: event.clientY, swung: 0 };
+    stage.setPointerCapture(event.pointerId);
+  });
+  stage.addEventListener('pointerup', (event) => endDrag(event, true));
+  stage.addEventListener('pointercancel', (event) => endDrag(event, false));
+  stage.addEventListener('wheel', (event) => {
+    if (!zoom.isOn()) return;
+    zoom.move(-event.deltaX, -event.deltaY);
+    event.preventDefault();
+  }, { passive: false });
 
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-do]');
-  if (!button || button.disabled) return;
-  if (event.detail) stage.focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photo
-  const isOnce = isAnswer({ what: button.dataset.do });
-  if (isOnce && hands.isSecond()) { trouble = 'Double click: only the first click counted.'; tell(); return; }
-  press(button.dataset.do, button.dataset.label);
-});
+  // --- buttons and keys
 
-function onKey(event) {
-  if (!element.offsetParent) return;
-  if (hands.isHeld()) { if (event.target.closest?.('button[data-do]')) event.preventDefault(); return; } // a held Enter would keep clicking
-  if (!isForPhoto(event, stage)) return;
-  const key = event.key.toLowerCase();
-  if (key in KEYS) press('answer', KEYS[key]);
-  else if (key in ACTIONS) press(ACTIONS[key]);
-  else if (key === 'escape' && zoom.isOn()) zoom.end();
-  else return;
-  event.preventDefault();
+  element.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-do]');
+    if (!button || button.disabled) return;
+    if (event.detail) stage.focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photo
+    if (isAnswer(button.dataset.do) && hands.isSecond()) { complain('Double click: only the first click counted.'); return; }
+    press(button.dataset.do, button.dataset.label);
+  });
+
+  function onKey(event) {
+    if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
+    if (!element.offsetParent) return;
+    if (hands.isHeld()) { if (event.target.closest?.('button[data-do]')) event.preventDefault(); return; } // a held Enter would keep clicking
+    if (!isForPhoto(event, handIsOn(event.target, stage))) return;
+    const key = event.key.toLowerCase(), meant = pressOf(key);
+    if (meant) press(...meant);
+    else if (key === 'escape' && zoom.isOn()) zoom.end();
+    else return;
+    event.preventDefault();
+  }
+
+  document.addEventListener('keydown', onKey);
+  return { still: () => swing(0), place: () => pointer || { x: stage.clientWidth / 2, y: stage.clientHeight / 2 } };
 }
 
 // The menu keeps keyboard focus until it is left: on some systems, arrow keys change it while it is closed.
-let isByPointer = false;
-choice.addEventListener('pointerdown', () => { isByPointer = true; });
-choice.addEventListener('keydown', () => { isByPointer = false; });
-choice.addEventListener('change', () => { chooseQueue(); if (isByPointer) stage.focus({ preventScroll: true }); });
-choice.addEventListener('keyup', (event) => {
-  if (event.key === 'Enter' || event.key === 'Escape') stage.focus({ preventScroll: true });
-});
-
-const QUEUE_MEMORY = 'imlcull queue';
-function rememberQueue() {
-  try { sessionStorage.setItem(QUEUE_MEMORY, choice.value); } catch { /* storage is disabled */ }
+export function addMenu(menu, stage, chosen) {
+  let isByPointer = false;
+  menu.addEventListener('pointerdown', () => { isByPointer = true; });
+  menu.addEventListener('keydown', () => { isByPointer = false; });
+  menu.addEventListener('change', () => { chosen(); if (isByPointer) stage.focus({ preventScroll: true }); });
+  menu.addEventListener('keyup', (event) => {
+    if (event.key === 'Enter' || event.key === 'Escape') stage.focus({ preventScroll: true });
+  });
 }
-function rememberedQueue() {
-  try { return sessionStorage.getItem(QUEUE_MEMORY); } catch { return null; }
-}
-
-// --- the page
-
-function onLeave() {
-  const body = JSON.stringify({ ...act.here(), do: 'leave', visitor: outbox.visitor });
-  navigator.sendBeacon('act/label', new Blob([body], { type: 'application/json' }));
-}
-function onReturn(event) { if (event.persisted) look(); }
-
-document.addEventListener('keydown', onKey);
-window.addEventListener('pagehide', onLeave);
-window.addEventListener('pageshow', onReturn);
-const polling = setInterval(() => {
-  if (!element.isConnected) {
-    clearInterval(polling);
-    document.removeEventListener('keydown', onKey);
-    window.removeEventListener('pagehide', onLeave);
-    window.removeEventListener('pageshow', onReturn);
-  } else if (isHere()) look();
-}, 2000);
-
-if ([...choice.options].some((option) => option.value === rememberedQueue())) choice.value = rememberedQueue();
-isAsking = true;
-outbox.join({ isThere: () => element.isConnected, took, said: tell });
-look();

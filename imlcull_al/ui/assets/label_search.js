@@ -1,22 +1,45 @@
 // Search on the Label screen.
-function search() {
-  clearTimeout(typing);
-  typing = setTimeout(async () => {
-    const text = searching.value.trim();
-    if (!text) { closeSearch(); return; }
-    const reply = await act('label', { do: 'find', text }).catch(() => null);
-    if (!reply || !reply.found || searching.value.trim() !== text) return;
-    find('found').replaceChildren(...reply.found.map(hit), ...(reply.found.length < reply.total || !reply.total ? [rest(reply)] : []));
-    find('found').hidden = false;
-  }, 120);
-}
+import { act } from './page.js';
 
-function hit(photo) {
-  const button = document.createElement('button');
-  button.textContent = `${photo.number} · ${photo.key}`;
-  button.className = photo.label || '';
-  button.onclick = () => { closeSearch(); searching.value = ''; visit(photo); };
-  return button;
+const PAUSE = 120; // milliseconds without typing before a request
+
+// `visit(photo)` shows the photo that was chosen.
+export function addSearch({ find }, visit) {
+  const input = find('search input'), found = find('found');
+  let typing = 0;
+
+  function search() {
+    clearTimeout(typing);
+    typing = setTimeout(async () => {
+      const text = input.value.trim();
+      if (!text) { close(); return; }
+      const reply = await act('label', { do: 'find', text }).catch(() => null);
+      if (!reply || !reply.found || input.value.trim() !== text) return;
+      const isAll = reply.total > 0 && reply.found.length === reply.total;
+      found.replaceChildren(...reply.found.map(hit), ...(isAll ? [] : [rest(reply)]));
+      found.hidden = false;
+    }, PAUSE);
+  }
+
+  function hit(photo) {
+    const button = document.createElement('button');
+    button.textContent = `${photo.number} · ${photo.key}`;
+    button.className = photo.label || '';
+    button.onclick = () => { close(); input.value = ''; visit(photo); };
+    return button;
+  }
+
+  function close() { found.hidden = true; found.replaceChildren(); input.blur(); }
+
+  input.addEventListener('input', search);
+  input.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') { input.value = ''; close(); }
+    if (event.key === 'Enter') found.querySelector('button')?.click();
+    if (event.key === 'ArrowDown') { found.querySelector('button')?.focus(); event.preventDefault(); }
+  });
+  find('search').addEventListener('focusout', (event) => {
+    if (!find('search').contains(event.relatedTarget)) found.hidden = true;
+  });
 }
 
 function rest({ found, total }) {
@@ -24,15 +47,3 @@ function rest({ found, total }) {
   line.textContent = total ? `and ${total - found.length} more` : 'No photo matches that name or number.';
   return line;
 }
-
-function closeSearch() { find('found').hidden = true; find('found').replaceChildren(); searching.blur(); }
-
-searching.addEventListener('input', search);
-searching.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') { searching.value = ''; closeSearch(); }
-  if (event.key === 'Enter') find('found').querySelector('button')?.click();
-  if (event.key === 'ArrowDown') { find('found').querySelector('button')?.focus(); event.preventDefault(); }
-});
-find('search').addEventListener('focusout', (event) => {
-  if (!find('search').contains(event.relatedTarget)) find('found').hidden = true;
-});

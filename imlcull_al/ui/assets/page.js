@@ -1,6 +1,13 @@
-// Shared by all screens of the page; created by the first one to load.
-function makePage() {
-  const act = makeAct(() => !outbox.pending().length), outbox = makeOutbox(act);
-  return { act, outbox, hands: makeHands() };
-}
-const { act, outbox, hands } = (window.imlcull ||= makePage());
+// What all screens of the page share: a module is loaded once.
+import { makeAct } from './logic/act.js';
+import { listen, makeHands } from './logic/hands.js';
+import { makeOutbox } from './logic/outbox.js';
+import { afterPaint, guardLeaving } from './page_life.js';
+import { makeStore } from './logic/press_store.js';
+
+export const act = makeAct(() => !outbox.pending().length, () => location.reload());
+export const outbox = makeOutbox({ act, store: makeStore(() => sessionStorage), later: afterPaint });
+export const hands = makeHands();
+
+guardLeaving(outbox);
+listen(document, hands);

@@ -1,234 +1,206 @@
-// The Review screen. `element` is its HTML; `act` (act.js) calls review.respond; answers go into the `outbox`
-// (outbox.js).
-const find = (selector) => element.querySelector(selector);
-const closer = find('.closer'), cellsBox = find('.cells'), slider = find('.threshold'), sorting = find('.sort select');
-const AGAIN = 2000; // milliseconds before retrying a failed look
-const SIDES = ['open', 'kept', 'culled'], WORDS = ['', 'keep', 'cull'], CODES = { keep: KEEP, cull: CULL };
-const percent = (steps) => Math.floor(steps * 100 / STEPS) + '%';
-let photos = null;    // names and ids by row
-let rowOf = new Map();       // name → row
-let sequence = null;  // bursts and chronological ranks by row
-let table = null;     // scores, labels, unreadable by row, with pending answers applied
-let threshold = STEPS / 2;
-let filter = 'all';
-let shown = [];       // rows in grid order; changes only on request, so that nothing jumps
-let focus = 0, anchor = 0;   // positions in `shown`
-let picked = new Set();      // rows
-let underway = [];           // unacknowledged answers and undos: number, keys, codes
-let mine = [];               // answers given here, for Undo: number, keys, previous codes
-let isLooking = false, lookingSoon = 0, trouble = '';
-let isPicking = false, isHeld = false, holding = 0; // long press by touch
-const HOLD = 450; // milliseconds
+// The Review screen: all photos in a grid, parted by the threshold. Puts its parts together and asks review.respond.
+import { recall, remember } from './memory.js';
+import { act, outbox } from './page.js';
+import { makeAnswers } from './logic/review_answers.js';
+import { drawCell, makeCell } from './review_cells.js';
+import { makeGrid } from './review_grid.js';
+import { addHands } from './review_hands.js';
+import { drawLarge } from './review_large.js';
+import { drawHistogram, drawParting } from './review_parting.js';
+import { makeSelection } from './logic/review_selection.js';
+import { STEPS, arrangeRows, hasScores, isPast, isReadable, thresholdFrom } from './logic/review_table.js';
+import { CODES, nothingIn, selectedOf } from './logic/review_words.js';
+import { write } from './writing.js';
 
-const grid = makeGrid(cellsBox, find('.space'), { make: makeCell, draw: drawCell, address: addressOf });
+const AGAIN = 2000, SOON = 250; // milliseconds before retrying a failed look, and before looking after answers
+const inAllTabs = () => localStorage;
 
-// --- cells
+// Start the screen in `element`, its HTML. `watch(name, changed)` tells when Gradio changes a property.
+export function start(element, watch) {
+  const find = (selector) => element.querySelector(selector);
+  const closer = find('.closer'), cells = find('.cells'), sorting = find('.sort select');
+  const view = { photos: null, table: null, threshold: STEPS / 2 }; // names and ids; scores and labels; all by row
+  let sequence = null;     // bursts and chronological ranks by row
+  let rowOf = new Map();   // name → row
+  let filter = 'all';
+  let isLooking = false, lookingSoon = 0, trouble = '';
+  const selection = makeSelection(), answers = makeAnswers();
 
-function isReadable(row) { return !(row in table.unreadable); }
-function address(row, size) { return `photos/${photos.ids[row]}/${size}`; }
-function addressOf(position) { return isReadable(shown[position]) ? address(shown[position], 320) : ''; }
-
-function makeCell() {
-  const cell = document.createElement('div');
-  cell.className = 'cell';
-  cell.id = `review-cell-${makeCell.count = (makeCell.count || 0) + 1}`;
-  cell.setAttribute('role', 'option');
-  cell.innerHTML = '<img alt="" decoding="async" draggable="false"><span class="why"></span><span class="mark"></span>'
-    + '<span class="pick" data-answer="cull" title="Cull (C)">✕</span>'
-    + '<span class="pick" data-answer="keep" title="Keep (K)">✓</span>'
-    + '<span class="file"></span><span class="score"></span>';
-  cell.image = cell.firstElementChild;
-  [cell.why, cell.mark, , , cell.file, cell.score] = cell.querySelectorAll('span');
-  return cell;
-}
-
-function drawCell(cell, position) {
-  const row = shown[position], label = table.labels[row], score = table.scores[row];
-  const side = decide(table, row, threshold);
-  const isOverruled = label && score >= 0 && (score >= threshold) !== (label === KEEP);
-  const look = `cell ${SIDES[side]}${label ? ' labeled' : ''}${isOverruled ? ' overruled' : ''}`
-    + `${position === focus ? ' focused' : ''}${picked.has(row) ? ' chosen' : ''}`
-    + (isByTime() ? placeInBurst(table, shown, position) : '');
-  if (cell.className !== look) cell.className = look;
-  write(cell.mark, label ? (label === KEEP ? '✓' : '✕') : '');
-  write(cell.why, table.unreadable[row] || '');
-  write(cell.file, photos.names[row]);
-  write(cell.score, score >= 0 ? percent(score) : '');
-  describe(cell, 'ariaLabel', spoken(row));
-  describe(cell, 'title', photos.names[row]);
-  describe(cell, 'ariaSelected', String(picked.has(row)));
-  describe(cell, 'ariaPosInSet', String(position + 1));
-  describe(cell, 'ariaSetSize', String(shown.length));
-}
-
-function isByTime() { return sorting.value === 'time' || sorting.value === 'burst'; }
-function describe(cell, name, text) { if (cell[name] !== text) cell[name] = text; }
-function write(place, text) { if (place.textContent !== text) place.textContent = text; }
-
-function spoken(row) { return [photos.names[row], ...facts(row)].join(' · '); }
-
-function facts(row) {
-  const label = table.labels[row], side = decide(table, row, threshold);
-  return [
-    label ? `your answer: ${WORDS[label]}` : side && SIDES[side],
-    table.scores[row] >= 0 && `score ${percent(table.scores[row])}`,
-    !isReadable(row) && `can't be read: ${table.unreadable[row]}`,
-  ].filter(Boolean);
-}
-
-// --- order, focus, selection
-
-function arrange() {
-  const row = shown[focus];
-  shown = arrangeRows(table, filter, sorting.value, threshold);
-  const there = shown.indexOf(row);
-  focus = anchor = there >= 0 ? there : Math.max(Math.min(focus, shown.length - 1), 0);
-  find('[data-do=again]').disabled = true;
-  write(find('.nothing'), shown.length ? '' : filter === 'all' ? 'No photos here.' : `No photos are ${filter}.`);
-  grid.restart(shown.length);
-  drawFocus();
-}
-
-// After a new sort or filter: scroll to the focused photo if it is still listed.
-function rearrange() {
-  arrange();
-  grid.scrollTo(focus);
-  drawFocus();
-}
-
-function drawFocus() {
-  grid.redraw();
-  const cell = grid.cell(focus);
-  if (cell) cellsBox.setAttribute('aria-activedescendant', cell.id);
-  else cellsBox.removeAttribute('aria-activedescendant');
-  isPicking = isPicking && picked.size > 0;
-  find('.picked').hidden = picked.size < 2 && !isPicking;
-  write(find('.how-many'), `${picked.size.toLocaleString('en')} selected${isPicking && picked.size === 1 ? '; tap the last one of the range' : ''}`);
-  if (closer.open) drawLarge();
-}
-
-function moveTo(position, isRange) {
-  if (!shown.length) return;
-  focus = Math.max(0, Math.min(position, shown.length - 1));
-  if (isRange) pickRange();
-  else { anchor = focus; picked = new Set(); }
-  grid.scrollTo(focus);
-  drawFocus();
-}
-
-function pickRange() {
-  picked = new Set(shown.slice(Math.min(anchor, focus), Math.max(anchor, focus) + 1));
-}
-
-function toggle(position) {
-  const row = shown[position];
-  if (!picked.size) picked.add(shown[focus]);
-  focus = anchor = position;
-  if (!picked.delete(row)) picked.add(row);
-  drawFocus();
-}
-
-function pickAll() { picked = new Set(shown); drawFocus(); }
-function clearPicked() { picked = new Set(); drawFocus(); }
-
-function chosen() { return picked.size && !closer.open ? [...picked] : shown.slice(focus, focus + 1); }
-
-// --- the server
-
-// Queued behind pending presses, so that the reply includes them.
-function look() {
-  if (isLooking) return;
-  isLooking = true;
-  outbox.read(async () => {
-    isLooking = false;
-    const known = { revision: table && table.revision, listing: photos && photos.listing, moments: sequence && sequence.moments };
-    const reply = await act('review', { do: 'look', ...known }).catch(() => null);
-    trouble = reply ? reply.error : 'The app is not responding; trying again.';
-    tell();
-    if (reply && reply.view) receive(reply.view);
-    else setTimeout(() => { if (element.offsetParent) look(); }, AGAIN);
+  const grid = makeGrid(cells, find('.space'), {
+    make: makeCell,
+    draw(cell, position) {
+      const isByTime = sorting.value === 'time' || sorting.value === 'burst';
+      drawCell(cell, position, { ...view, selection, isByTime, name: view.photos.names[selection.shown()[position]] });
+    },
+    address(position) {
+      const row = selection.shown()[position];
+      return isReadable(view.table, row) ? address(row, 320) : '';
+    },
   });
-}
-
-function lookSoon() { clearTimeout(lookingSoon); lookingSoon = setTimeout(look, 250); }
-
-function receive(view) {
-  if (!view.scores) return;
-  const isNew = Boolean(view.photos), had = table && table.scores.some((score) => score >= 0);
-  if (isNew) { photos = view.photos; rowOf = new Map(photos.names.map((name, row) => [name, row])); }
-  if (view.sequence) sequence = view.sequence;
-  table = { ...view, bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
-  underway.forEach(layOver);
-  if (isNew) { threshold = remembered(); picked = new Set(); mine = []; focus = 0; shown = []; }
-  const has = table.scores.some((score) => score >= 0);
-  element.firstElementChild.classList.toggle('scoreless', !has);
-  write(find('.advice'), view.advice);
-  write(find('.notice'), has ? view.notice : '');
-  slider.disabled = !has;
-  if (isNew || has !== Boolean(had)) arrange();
-  drawAll();
-}
-
-function drawAll() {
-  drawParting();
-  drawHistogram();
-  drawFocus();
-  const now = arrangeRows(table, filter, sorting.value, threshold);
-  find('[data-do=again]').disabled = now.length === shown.length && now.every((row, at) => row === shown[at]);
-}
-
-function answer(label) {
-  const rows = table ? chosen() : [];
-  if (!rows.length) return;
-  const keys = rows.map((row) => photos.names[row]), before = rows.map((row) => table.labels[row]);
-  const number = outbox.add({ do: 'answer', keys, label });
-  mine.push({ number, keys, before });
-  if (!closer.open) { picked = new Set(); isPicking = false; }
-  expect({ number, keys, codes: keys.map(() => CODES[label]) });
-}
-
-// Optimistic update: apply the press until the server replies.
-function expect(change) {
-  underway.push(change);
-  layOver(change);
-  drawAll();
-}
-
-function layOver({ keys, codes }) {
-  keys.forEach((key, at) => { if (rowOf.has(key)) table.labels[rowOf.get(key)] = codes[at]; });
-}
-
-function undo() {
-  if (!table) return;
-  const { number: of, keys, before } = mine.pop() || { keys: [], before: [] };
-  const number = outbox.add({ do: 'undo', keys, of });
-  expect({ number, keys, codes: before, of });
-  if (keys.length === 1) goTo(keys[0]);
-}
-
-function goTo(key) {
-  const position = shown.indexOf(rowOf.get(key));
-  if (position >= 0) moveTo(position);
-}
-
-// Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
-function took(arrived, refused, undone) {
-  undone.forEach(({ number, keys }) => {
-    const change = underway.find((each) => each.number === number);
-    if (!change) return;
-    const left = change.keys.filter((key) => !keys.includes(key));
-    // A later answer from another tab was undone first; the rest of ours can still be undone.
-    if (left.length) mine.push({ number: change.of, keys: left, before: left.map((key) => change.codes[change.keys.indexOf(key)]) });
-    else if (!change.keys.length && keys.length === 1) goTo(keys[0]);
+  const hands = addHands(element, {
+    find, selection, grid, isReady: () => Boolean(view.table), answer, undo, choose, rearrange, moveTo, drawFocus, openLarge,
+    part, keepThreshold: () => remember(view.photos.threshold, view.threshold / STEPS, inAllTabs),
   });
-  underway = underway.filter(({ number }) => !arrived.includes(number) && !refused.includes(number));
-  mine = mine.filter(({ number }) => !refused.includes(number));
-  if (refused.length && table) table.revision = ''; // force a full reload of the table
-  if (undone.length || refused.length) look(); else lookSoon();
-}
 
-function tell() {
-  const { error, saved } = outbox.words();
-  element.querySelectorAll('.error').forEach((place) => write(place, error || trouble));
-  element.querySelectorAll('.saved').forEach((place) => write(place, saved));
+  function address(row, size) { return `photos/${view.photos.ids[row]}/${size}`; }
+
+  // --- order, focus, selection
+
+  function arranged() { return arrangeRows(view.table, filter, sorting.value, view.threshold); }
+
+  function arrange() {
+    selection.list(arranged());
+    find('[data-do=again]').disabled = true;
+    write(find('.nothing'), selection.shown().length ? '' : nothingIn(filter));
+    grid.restart(selection.shown().length);
+    drawFocus();
+  }
+
+  // After a new sort or filter: scroll to the focused photo if it is still listed.
+  function rearrange() {
+    arrange();
+    grid.scrollTo(selection.focus());
+    drawFocus();
+  }
+
+  function choose(name) {
+    filter = name;
+    selection.pickNone();
+    element.querySelectorAll('[data-filter]').forEach((each) => { each.ariaPressed = String(each.dataset.filter === name); });
+    rearrange();
+  }
+
+  function drawFocus() {
+    grid.redraw();
+    const cell = grid.cell(selection.focus()), count = selection.count();
+    if (cell) cells.setAttribute('aria-activedescendant', cell.id);
+    else cells.removeAttribute('aria-activedescendant');
+    if (!count) hands.stopPicking();
+    find('.picked').hidden = count < 2 && !hands.isPicking();
+    write(find('.how-many'), selectedOf(count, hands.isPicking()));
+    if (closer.open) drawLarge(find, view, selection, address);
+  }
+
+  function moveTo(position, isRange) {
+    if (!selection.shown().length) return;
+    selection.moveTo(position, isRange);
+    grid.scrollTo(selection.focus());
+    drawFocus();
+  }
+
+  function goTo(key) {
+    const position = selection.shown().indexOf(rowOf.get(key));
+    if (position >= 0) moveTo(position);
+  }
+
+  function openLarge() {
+    if (!selection.shown().length) return;
+    if (!closer.open) { closer.showModal(); closer.focus(); } // focus the dialog, so that none of its buttons takes Enter
+    drawLarge(find, view, selection, address);
+  }
+
+  // --- the server
+
+  // Queued behind pending presses, so that the reply includes them.
+  function look() {
+    if (isLooking) return;
+    isLooking = true;
+    outbox.read(async () => {
+      isLooking = false;
+      const known = { revision: view.table?.revision, listing: view.photos?.listing, moments: sequence?.moments };
+      const reply = await act('review', { do: 'look', ...known }).catch(() => null);
+      trouble = reply ? reply.error : 'The app is not responding; trying again.';
+      tell();
+      if (reply && reply.view) receive(reply.view);
+      else setTimeout(() => { if (element.offsetParent) look(); }, AGAIN);
+    });
+  }
+
+  function lookSoon() { clearTimeout(lookingSoon); lookingSoon = setTimeout(look, SOON); }
+
+  function receive(sent) {
+    if (!sent.scores) return;
+    const had = Boolean(view.table) && hasScores(view.table), has = hasScores(sent);
+    if (sent.sequence) sequence = sent.sequence;
+    view.table = { ...sent, bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
+    if (sent.photos) begin(sent.photos);
+    answers.layOver(view.table.labels, rowOf);
+    element.firstElementChild.classList.toggle('scoreless', !has);
+    write(find('.advice'), sent.advice);
+    write(find('.notice'), has ? sent.notice : '');
+    find('.threshold').disabled = !has;
+    if (sent.photos || has !== had) arrange();
+    drawAll();
+  }
+
+  // Other photos than before.
+  function begin(photos) {
+    view.photos = photos;
+    view.threshold = thresholdFrom(recall(photos.threshold, inAllTabs));
+    rowOf = new Map(photos.names.map((name, row) => [name, row]));
+    selection.clear();
+    answers.forget();
+  }
+
+  function drawAll() {
+    drawParting(find, view.table, view.threshold);
+    drawHistogram(find, view.table);
+    drawFocus();
+    const now = arranged(), shown = selection.shown();
+    find('[data-do=again]').disabled = now.length === shown.length && now.every((row, at) => row === shown[at]);
+  }
+
+  // --- answers, shown before the server acknowledged them
+
+  function answer(label) {
+    const rows = view.table ? selection.chosen(closer.open) : [];
+    if (!rows.length) return;
+    const keys = rows.map((row) => view.photos.names[row]), before = rows.map((row) => view.table.labels[row]);
+    answers.give(outbox.add({ do: 'answer', keys, label }), keys, CODES[label], before);
+    if (!closer.open) { selection.pickNone(); hands.stopPicking(); }
+    drawAnswers();
+  }
+
+  function undo() {
+    if (!view.table) return;
+    const last = answers.takeBack();
+    answers.undo(outbox.add({ do: 'undo', keys: last.keys, of: last.number }), last);
+    drawAnswers();
+    if (last.keys.length === 1) goTo(last.keys[0]);
+  }
+
+  function drawAnswers() {
+    answers.layOver(view.table.labels, rowOf);
+    drawAll();
+  }
+
+  // Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
+  function took(arrived, refused, undone) {
+    answers.took(arrived, refused, undone).forEach(goTo);
+    if (refused.length && view.table) view.table.revision = ''; // force a full reload of the table
+    if (undone.length || refused.length) look(); else lookSoon();
+  }
+
+  function tell() {
+    const { error, saved } = outbox.words();
+    element.querySelectorAll('.error').forEach((place) => write(place, error || trouble));
+    element.querySelectorAll('.saved').forEach((place) => write(place, saved));
+  }
+
+  // --- threshold
+
+  function part(value) {
+    view.threshold = value;
+    drawParting(find, view.table, value);
+    if (filter === 'kept' || filter === 'culled') { arrange(); return; }
+    const sort = sorting.value, edge = selection.shown().findIndex((row) => isPast(view.table.scores[row], sort, value));
+    if (edge >= 0 && (sort === 'score' || sort === 'worst')) grid.scrollTo(edge, true); // show the photos at the threshold
+    grid.redraw();
+  }
+
+  // Pick up other tabs' answers, but only while visible: fetching a table is expensive.
+  watch('value', () => { if (element.offsetParent) look(); });
+  new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cells);
+  outbox.join({ isThere: () => element.isConnected, took, said: tell });
+  look();
 }

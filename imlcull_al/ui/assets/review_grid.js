@@ -1,32 +1,27 @@
 // A virtualized grid: only visible rows have DOM elements. Handles positions and recycling; the caller draws the cells.
-//   make() → an element whose `image` is an <img>; draw(cell, position); address(position) → image URL, '' for none
-function makeGrid(viewport, space, { make, draw, address }) {
-  const GAP = 8, CAPTION = 24, SHAPE = 0.8, AHEAD = 1; // AHEAD: extra rows above and below the viewport
-  const REST = 140, FRAME = 16, AT_ONCE = 8; // ms to wait after a fast scroll, ms between batches, images per batch
+import { cornerOf, inSight, layoutOf, rowsIn, scrolledTo } from './logic/review_layout.js';
+
+const REST = 140, FRAME = 16, AT_ONCE = 8; // ms to wait after a fast scroll, ms between batches, images per batch
+
+// make() → an element whose `image` is an <img>; draw(cell, position); address(position) → image URL, '' for none
+export function makeGrid(viewport, space, { make, draw, address }) {
   const cells = new Map();   // position → element
   const spare = [];
-  let count = 0, columns = 1, width = 0, rowHeight = 1, high = 0, version = 0, asked = 0, resting = 0, lastTop = 0;
+  let layout = { count: 0, columns: 1, width: 0, rowHeight: 1 };
+  let high = 0, version = 0, asked = 0, resting = 0, lastTop = 0;
 
-  function measure() {
+  function measure(count) {
     const room = space.clientWidth;
-    if (!room) return; // in a hidden tab
+    if (!room) { layout = { ...layout, count }; return; } // in a hidden tab
     high = viewport.clientHeight;
-    columns = Math.max(Math.floor((room + GAP) / ((room < 600 ? 96 : 152) + GAP)), 1);
-    width = Math.floor((room + GAP) / columns) - GAP;
-    rowHeight = Math.round(width * SHAPE) + CAPTION + GAP;
-    space.style.height = Math.ceil(count / columns) * rowHeight + 'px';
-    space.style.setProperty('--width', width + 'px');
-    space.style.setProperty('--height', rowHeight - GAP + 'px');
-  }
-
-  function inSight(top) {
-    const first = Math.max(Math.floor(top / rowHeight) - AHEAD, 0) * columns;
-    const rows = Math.ceil(high / rowHeight) + 2 * AHEAD + 1;
-    return [first, Math.min(first + rows * columns, count)];
+    layout = layoutOf(room, count);
+    space.style.height = `${layout.height}px`;
+    space.style.setProperty('--width', `${layout.width}px`);
+    space.style.setProperty('--height', `${layout.cellHeight}px`);
   }
 
   function put(cell, position) {
-    const x = (position % columns) * (width + GAP), y = Math.floor(position / columns) * rowHeight;
+    const [x, y] = cornerOf(layout, position);
     cell.position = position;
     cell.drawn = 0;
     cell.style.transform = `translate(${x}px, ${y}px)`;
@@ -54,7 +49,7 @@ function makeGrid(viewport, space, { make, draw, address }) {
   // Recycle cells that left the viewport for positions that entered it, and draw outdated cells.
   function place() {
     asked = 0;
-    const top = viewport.scrollTop, [first, last] = inSight(top);
+    const top = viewport.scrollTop, [first, last] = inSight(layout, top, high);
     cells.forEach((cell, position) => {
       if (position < first || position >= last) { cells.delete(position); spare.push(cell); }
     });
@@ -78,9 +73,8 @@ function makeGrid(viewport, space, { make, draw, address }) {
   function soon() { if (!asked) asked = requestAnimationFrame(place); }
 
   // Lay out all cells again, for other photos or another width.
-  function restart(newCount = count) {
-    count = newCount;
-    measure();
+  function restart(count = layout.count) {
+    measure(count);
     spare.push(...cells.values());
     cells.clear();
     redraw();
@@ -92,11 +86,9 @@ function makeGrid(viewport, space, { make, draw, address }) {
   }
 
   // Scroll a position into view, or to the middle; the caller redraws.
-  function scrollTo(position, middle) {
-    const top = Math.floor(position / columns) * rowHeight, now = viewport.scrollTop;
-    if (middle) viewport.scrollTop = top - (high - rowHeight) / 2;
-    else if (top < now) viewport.scrollTop = top;
-    else if (top + rowHeight > now + high) viewport.scrollTop = top + rowHeight - high;
+  function scrollTo(position, isMiddle) {
+    const now = viewport.scrollTop, top = scrolledTo(layout, position, now, high, isMiddle);
+    if (top !== now) viewport.scrollTop = top;
   }
 
   viewport.addEventListener('scroll', soon, { passive: true });
@@ -106,7 +98,7 @@ function makeGrid(viewport, space, { make, draw, address }) {
     scrollTo,
     redraw,
     cell: (position) => cells.get(position),
-    columns: () => columns,
-    rows: () => Math.max(Math.floor(high / rowHeight), 1),
+    columns: () => layout.columns,
+    rows: () => rowsIn(layout, high),
   };
 }

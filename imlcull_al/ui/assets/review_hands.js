@@ -1,121 +1,121 @@
-// Input on the Review screen: clicks, touch and keys.
-const DOES = {
-  undo,
-  again: rearrange,
-  clear: clearPicked,
-  previous: () => moveTo(focus - 1),
-  next: () => moveTo(focus + 1),
-  close: () => closer.close(),
-};
+// Input on the Review screen: clicks, touch and keys. `screen` has the actions, see review.js.
+import { handIsOn } from './focus.js';
+import { isForPhoto, isSelectAll } from './logic/keys.js';
+import { hands } from './page.js';
+import { answerOf, stepOf } from './logic/review_keys.js';
+import { STEPS } from './logic/review_table.js';
 
-function choose(name) {
-  filter = name;
-  picked = new Set();
-  element.querySelectorAll('[data-filter]').forEach((each) => { each.ariaPressed = String(each.dataset.filter === name); });
-  rearrange();
-}
+const HOLD = 450; // milliseconds of a long press by touch
 
-// The element that takes photo shortcuts: the large view while open, else the grid.
-function hold() { return closer.open ? closer : cellsBox; }
+export function addHands(element, screen) {
+  const { find, selection, grid } = screen;
+  const closer = find('.closer'), cells = find('.cells'), slider = find('.threshold');
+  let clicked = null;  // the cell of the first click of a double click
+  let isPicking = false, isResting = false, holding = 0; // long press by touch
 
-let clicked = null; // the cell of the first click of a double click
-element.addEventListener('click', (event) => {
-  if (!table) return;
-  const button = event.target.closest('button'), cell = event.target.closest('.cell'), isSecond = hands.isSecond();
-  const isAnswer = event.target.closest('[data-answer]');
-  if (isSecond && (isAnswer || (cell && cell !== clicked))) return; // a double click answers once, and never the photo that moved under the pointer
-  if (!isSecond) clicked = cell;
-  if (button && event.detail) hold().focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photos
-  if (button && button.dataset.filter) choose(button.dataset.filter);
-  else if (button && button.dataset.answer) answer(button.dataset.answer);
-  else if (button && button.dataset.do) DOES[button.dataset.do]();
-  else if (cell) clickCell(cell.position, event);
-});
+  const does = {
+    undo: screen.undo,
+    again: screen.rearrange,
+    clear: () => pickNone(),
+    previous: () => screen.moveTo(selection.focus() - 1),
+    next: () => screen.moveTo(selection.focus() + 1),
+    close: () => closer.close(),
+  };
 
-// A long press starts a range; the next tap ends it.
-cellsBox.addEventListener('pointerdown', (event) => {
-  const cell = event.target.closest('.cell');
-  clearTimeout(holding);
-  isHeld = false;
-  if (event.pointerType !== 'touch' || !cell) return;
-  holding = setTimeout(() => {
-    isHeld = isPicking = true;
-    focus = anchor = cell.position;
-    pickRange();
-    drawFocus();
-  }, HOLD);
-});
-['pointerup', 'pointercancel', 'pointerleave'].forEach((name) => cellsBox.addEventListener(name, () => clearTimeout(holding)));
-cellsBox.addEventListener('scroll', () => clearTimeout(holding), { passive: true });
-cellsBox.addEventListener('contextmenu', (event) => { if (isHeld || isPicking) event.preventDefault(); });
+  // The element that takes photo shortcuts: the large view while open, else the grid.
+  function hold() { return closer.open ? closer : cells; }
 
-function clickCell(position, event) {
-  const pick = event.target.dataset.answer;
-  if (isHeld) { isHeld = false; return; }
-  if (isPicking && event.pointerType === 'touch') { moveTo(position, true); return; }
-  if (event.shiftKey) moveTo(position, true);
-  else if (event.ctrlKey || event.metaKey) toggle(position);
-  else moveTo(position);
-  if (pick) answer(pick);
-  else if (event.pointerType === 'touch') openLarge();
-}
+  function pickNone() { selection.pickNone(); screen.drawFocus(); }
 
-element.addEventListener('dblclick', (event) => {
-  const cell = event.target.closest('.cell');
-  if (cell && cell === clicked && !event.target.dataset.answer) openLarge();
-});
-slider.addEventListener('input', () => { if (table) part(slider.value * STEPS / 100); });
-slider.addEventListener('change', () => { if (table) remember(); });
-sorting.addEventListener('change', () => { if (table) rearrange(); });
+  // --- clicks
 
-function steps() {
-  const columns = closer.open ? 1 : grid.columns(), page = columns * (closer.open ? 1 : grid.rows());
+  element.addEventListener('click', (event) => {
+    if (!screen.isReady()) return;
+    const button = event.target.closest('button'), cell = event.target.closest('.cell'), isSecond = hands.isSecond();
+    const isAnswer = event.target.closest('[data-answer]');
+    if (isSecond && (isAnswer || (cell && cell !== clicked))) return; // a double click answers once, and never the photo that moved under the pointer
+    if (!isSecond) clicked = cell;
+    if (button && event.detail) hold().focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photos
+    if (button && button.dataset.filter) screen.choose(button.dataset.filter);
+    else if (button && button.dataset.answer) screen.answer(button.dataset.answer);
+    else if (button && button.dataset.do) does[button.dataset.do]();
+    else if (cell) clickCell(cell.position, event);
+  });
+
+  function clickCell(position, event) {
+    const pick = event.target.dataset.answer;
+    if (isResting) { isResting = false; return; }
+    if (isPicking && event.pointerType === 'touch') { screen.moveTo(position, true); return; }
+    if (event.shiftKey) screen.moveTo(position, true);
+    else if (event.ctrlKey || event.metaKey) { selection.toggle(position); screen.drawFocus(); }
+    else screen.moveTo(position);
+    if (pick) screen.answer(pick);
+    else if (event.pointerType === 'touch') screen.openLarge();
+  }
+
+  element.addEventListener('dblclick', (event) => {
+    const cell = event.target.closest('.cell');
+    if (cell && cell === clicked && !event.target.dataset.answer) screen.openLarge();
+  });
+
+  // --- touch: a long press starts a range; the next tap ends it
+
+  cells.addEventListener('pointerdown', (event) => {
+    const cell = event.target.closest('.cell');
+    clearTimeout(holding);
+    isResting = false;
+    if (event.pointerType !== 'touch' || !cell) return;
+    holding = setTimeout(() => {
+      isResting = isPicking = true;
+      selection.beginRange(cell.position);
+      screen.drawFocus();
+    }, HOLD);
+  });
+  ['pointerup', 'pointercancel', 'pointerleave'].forEach((name) => cells.addEventListener(name, () => clearTimeout(holding)));
+  cells.addEventListener('scroll', () => clearTimeout(holding), { passive: true });
+  cells.addEventListener('contextmenu', (event) => { if (isResting || isPicking) event.preventDefault(); });
+
+  // --- threshold and order
+
+  slider.addEventListener('input', () => { if (screen.isReady()) screen.part(slider.value * STEPS / 100); });
+  slider.addEventListener('change', () => { if (screen.isReady()) screen.keepThreshold(); });
+  find('.sort select').addEventListener('change', () => { if (screen.isReady()) screen.rearrange(); });
+
+  // --- keys
+
+  function onKey(event) {
+    if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
+    if (!screen.isReady() || !element.offsetParent) return;
+    const key = event.key.toLowerCase(), isHeld = hands.isHeld();
+    if (isHeld && event.target.closest?.('[data-answer]')) event.preventDefault(); // a held Enter would keep clicking
+    else if (isForAll(event)) { selection.pickAll(); screen.drawFocus(); event.preventDefault(); }
+    else if (isForPhoto(event, handIsOn(event.target, hold())) && strike(key, event.shiftKey, isHeld)) event.preventDefault();
+  }
+
+  function isForAll(event) {
+    return isSelectAll(event) && !closer.open && handIsOn(event.target, cells) !== 'field';
+  }
+
+  // Handle a key; false if it has no meaning here. A held key moves through the photos but never answers.
+  function strike(key, isRange, isHeld) {
+    const [columns, rows] = closer.open ? [1, 1] : [grid.columns(), grid.rows()];
+    const to = stepOf(key, selection.focus(), selection.shown().length, columns, rows);
+    if (to !== null) {
+      hold().focus({ preventScroll: true });
+      screen.moveTo(to, isRange && !closer.open);
+    } else if (isHeld) return false;
+    else if (key === 'escape' && !closer.open) pickNone();
+    else if (key === 'enter') { if (closer.open) closer.close(); else screen.openLarge(); }
+    else if (answerOf(key)) screen.answer(answerOf(key));
+    else if (key === 'u') screen.undo();
+    else if (key === 'r') screen.rearrange();
+    else return false;
+    return true;
+  }
+
+  document.addEventListener('keydown', onKey);
   return {
-    arrowleft: focus - 1, arrowright: focus + 1, arrowup: focus - columns, arrowdown: focus + columns,
-    pageup: focus - page, pagedown: focus + page, home: 0, end: shown.length - 1,
+    isPicking: () => isPicking,
+    stopPicking() { isPicking = false; },
   };
 }
-
-const KEYS = {
-  k: () => answer('keep'), p: () => answer('keep'), c: () => answer('cull'), x: () => answer('cull'), u: undo, r: rearrange,
-};
-
-function onKey(event) {
-  if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
-  if (!table || !element.offsetParent) return;
-  const key = event.key.toLowerCase(), isHeld = hands.isHeld();
-  if (isHeld && event.target.closest?.('[data-answer]')) event.preventDefault(); // a held Enter would keep clicking
-  else if (isForAll(event)) { pickAll(); event.preventDefault(); }
-  else if (isForPhoto(event, hold()) && strike(key, event.shiftKey, isHeld)) event.preventDefault();
-}
-
-function isForAll(event) {
-  const isAll = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === 'a';
-  return isAll && !closer.open && handIsOn(event.target, cellsBox) !== 'field';
-}
-
-// Handle a key; false if it has no meaning here. A held key moves through the photos but never answers.
-function strike(key, isRange, isHeld) {
-  if (key in steps()) {
-    hold().focus({ preventScroll: true });
-    moveTo(step(key), isRange && !closer.open);
-  } else if (isHeld) return false;
-  else if (key === 'escape' && !closer.open) clearPicked();
-  else if (key === 'enter') { if (closer.open) closer.close(); else openLarge(); }
-  else if (key in KEYS) KEYS[key]();
-  else return false;
-  return true;
-}
-
-// Up in the first row and down in the last are no-ops.
-function step(key) {
-  const to = steps()[key];
-  return (key === 'arrowup' && to < 0) || (key === 'arrowdown' && to >= shown.length) ? focus : to;
-}
-
-document.addEventListener('keydown', onKey);
-// Pick up other tabs' answers, but only while visible: fetching a table is expensive.
-watch('value', () => { if (element.offsetParent) look(); });
-new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cellsBox);
-outbox.join({ isThere: () => element.isConnected, took, said: tell });
-look();

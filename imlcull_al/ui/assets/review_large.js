@@ -1,30 +1,35 @@
 // The large view of the Review screen.
-function openLarge() {
-  if (!shown.length) return;
-  if (!closer.open) { closer.showModal(); closer.focus(); } // focus the dialog, so that none of its buttons takes Enter
-  drawLarge();
-}
+import { decide, isReadable } from './logic/review_table.js';
+import { WORDS, factsOf, number } from './logic/review_words.js';
+import { write } from './writing.js';
 
-function drawLarge() {
-  const row = shown[focus], image = find('.large');
+const LARGE = 1600, SMALL = 320;
+
+// `view`: table, names, threshold. `address(row, size)`: URL of a photo.
+export function drawLarge(find, view, selection, address) {
+  const row = selection.row(), focus = selection.focus(), shown = selection.shown();
   if (row === undefined) return;
-  const readable = isReadable(row), large = readable ? address(row, 1600) : '';
-  image.hidden = !readable;
-  if (image.wanted !== large) {
-    image.wanted = large;
-    image.removeAttribute('src');
-    image.style.backgroundImage = readable ? `url(${address(row, 320)})` : ''; // placeholder while the large one loads
-    if (large) image.src = large;
-    const next = shown[focus + 1];
-    if (next !== undefined && isReadable(next)) new Image().src = address(next, 1600);
-  }
-  image.alt = photos.names[row];
+  const { table, threshold } = view, name = view.photos.names[row], readable = isReadable(table, row);
+  const next = shown[focus + 1], isNew = drawImage(find('.large'), readable ? [address(row, LARGE), address(row, SMALL)] : ['', ''], name);
+  if (isNew && next !== undefined && isReadable(table, next)) new Image().src = address(next, LARGE); // prefetch
   write(find('.closer .why'), readable ? '' : `This photo can't be read: ${table.unreadable[row]}`);
-  write(find('.closer .file'), photos.names[row]);
-  const side = decide(table, row, threshold), about = find('.closer .facts');
-  about.className = `facts ${['', 'keep', 'cull'][side]}`;
-  write(about, [...facts(row).slice(0, 2), `${focus + 1} of ${shown.length.toLocaleString('en')}`].join(' · '));
+  write(find('.closer .file'), name);
+  const about = find('.closer .facts');
+  about.className = `facts ${WORDS[decide(table, row, threshold)]}`;
+  write(about, [...factsOf(table, row, threshold).slice(0, 2), `${focus + 1} of ${number(shown.length)}`].join(' · '));
   find('[data-do=previous]').disabled = focus === 0;
   find('[data-do=next]').disabled = focus === shown.length - 1;
-  closer.dataset.label = WORDS[table.labels[row]];
+  find('.closer').dataset.label = WORDS[table.labels[row]];
+}
+
+// `small`: placeholder while the large one loads. Returns whether this is another photo than before.
+function drawImage(image, [large, small], name) {
+  image.hidden = !large;
+  image.alt = name;
+  if (image.wanted === large) return false;
+  image.wanted = large;
+  image.removeAttribute('src');
+  image.style.backgroundImage = small ? `url(${small})` : '';
+  if (large) image.src = large;
+  return true;
 }

@@ -1,16 +1,16 @@
 // Pure functions on the table from the server: columns with one row per photo, in name order. Scores are integers in
 // units of 1/STEPS, rounded down (review.py), so integer comparison here agrees with p_keep on the server.
-const STEPS = 10000, BINS = 50;
-const KEEP = 1, CULL = 2;
+export const STEPS = 10000, BINS = 50;
+export const KEEP = 1, CULL = 2;
 
 // Mirrors cull.decide: a label overrides the score, unreadable photos are kept. 0 while undecided.
-function decide(table, row, threshold) {
+export function decide(table, row, threshold) {
   if (table.labels[row]) return table.labels[row];
   if (table.scores[row] >= 0) return table.scores[row] >= threshold ? KEEP : CULL;
   return row in table.unreadable ? KEEP : 0;
 }
 
-function countSides(table, threshold) {
+export function countSides(table, threshold) {
   const found = { kept: 0, culled: 0, labeled: 0, unreadable: 0, open: 0 };
   for (let row = 0; row < table.labels.length; row += 1) {
     const side = decide(table, row, threshold);
@@ -50,7 +50,7 @@ const SORTS = {
   name: () => (one, other) => one - other,
 };
 
-function arrangeRows(table, filter, sort, threshold) {
+export function arrangeRows(table, filter, sort, threshold) {
   const rows = [];
   for (let row = 0; row < table.labels.length; row += 1) {
     if (FILTERS[filter](table, row, threshold)) rows.push(row);
@@ -59,7 +59,7 @@ function arrangeRows(table, filter, sort, threshold) {
 }
 
 // CSS class for a photo's position in its burst when sorted by time: '' if alone, else begins, goes-on or ends.
-function placeInBurst(table, shown, position) {
+export function placeInBurst(table, shown, position) {
   const burst = table.bursts[shown[position]];
   if (burst < 0) return '';
   const before = position > 0 && table.bursts[shown[position - 1]] === burst;
@@ -69,10 +69,25 @@ function placeInBurst(table, shown, position) {
 }
 
 // Photo counts per score bin: [unlabeled, keep, cull], each an array of length BINS.
-function histogram(table) {
+export function histogram(table) {
   const counts = [0, KEEP, CULL].map(() => new Array(BINS).fill(0));
   table.scores.forEach((score, row) => {
     if (score >= 0) counts[table.labels[row]][Math.min(Math.floor(score * BINS / STEPS), BINS - 1)] += 1;
   });
   return counts;
+}
+
+// Whether a photo lies beyond the threshold, in an order by score.
+export function isPast(score, sort, threshold) {
+  return sort === 'worst' ? score < 0 || score >= threshold : score < threshold;
+}
+
+export function hasScores({ scores }) { return scores.some((score) => score >= 0); }
+
+export function isReadable(table, row) { return !(row in table.unreadable); }
+
+// A threshold that was stored as text, in steps; the middle without one.
+export function thresholdFrom(text) {
+  const value = Number(text ?? 0.5);
+  return value >= 0 && value <= 1 ? Math.round(value * 100) * STEPS / 100 : STEPS / 2;
 }

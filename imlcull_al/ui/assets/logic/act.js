@@ -2,9 +2,11 @@
 // server is unreachable, with `status` if there was an HTTP response.
 // Every request names its stage and project, so an answer always reaches the right one, even after the server moved on to
 // another stage. In that case the page reloads as soon as nothing is in flight (`isIdle`).
-function makeAct(isIdle) {
-  const PATIENCE = 30000; // milliseconds; a connection that dropped silently never responds
-  const here = {};        // stage and project of this page, from the first reply
+const PATIENCE = 30000; // milliseconds; a connection that dropped silently never responds
+const PAUSE = 300;      // milliseconds before a reload, in which another request may start
+
+export function makeAct(isIdle, reload) {
+  const here = {}; // stage and project of this page, from the first reply
   let open = 0, isStale = false;
 
   async function act(screen, request) {
@@ -16,16 +18,18 @@ function makeAct(isIdle) {
       });
       if (!reply.ok) throw Object.assign(new Error(await reply.text()), { status: reply.status });
       const answer = await reply.json();
-      if (answer.now) {
-        here.stage ??= answer.now;
-        here.project ??= answer.project;
-        isStale = answer.now !== here.stage || answer.project !== here.project;
-      }
+      if (answer.now) notice(answer);
       return answer;
     } finally {
       open -= 1;
-      if (isStale && !open) setTimeout(() => { if (!open && isIdle()) location.reload(); }, 300);
+      if (isStale && !open) setTimeout(() => { if (!open && isIdle()) reload(); }, PAUSE);
     }
+  }
+
+  function notice({ now, project }) {
+    here.stage ??= now;
+    here.project ??= project;
+    isStale = now !== here.stage || project !== here.project;
   }
 
   act.here = () => ({ ...here });

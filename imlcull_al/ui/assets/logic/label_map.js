@@ -1,21 +1,14 @@
-// The sharpness map over the photo. Fetches nothing while off. While on, photos have priority: maps are fetched one at a
-// time, since each costs the server work, and only after the photo has been on screen for a moment.
+// The sharpness map over the photo: which maps to load, and which one to show. Fetches nothing while off. While on, photos
+// have priority: maps are fetched one at a time, since each costs the server work, and only after the photo has been on
+// screen for a moment. Knows nothing of the page.
+const KEPT = 50; // maps held in memory
+
 // `wanted()`: the photo on screen, then the likely next ones; empty until it is painted. `redraw()` repaints the photo
-// with the map that `of` returns.
-function makeMap({ wanted, legend, news, button, redraw }) {
-  const KEPT = 50;
+// with the map that `of` returns. `turned(isOn)` and `say(text)` show the state. `load(photo)` resolves to { bitmap }, or
+// to the reason why there is none as { error }.
+export function makeMap({ wanted, redraw, turned, say, load }) {
   const known = new Map(); // photo id → { bitmap } or { error }
   let isOn = false, isBusy = false, isRested = true, resting = 0;
-
-  async function load(photo) {
-    try {
-      const reply = await fetch(`photos/${photo.id}/sharpness`);
-      if (reply.ok) return { bitmap: await createImageBitmap(await reply.blob()) };
-      return { error: await reply.text() };
-    } catch {
-      return { error: 'The map could not be loaded. It will be retried when you return to this photo.' };
-    }
-  }
 
   function keep(photo, entry) {
     known.set(photo.id, entry);
@@ -25,10 +18,12 @@ function makeMap({ wanted, legend, news, button, redraw }) {
     known.delete(oldest);
   }
 
+  function missing() { return isOn && isRested && wanted().find(({ id }) => !known.has(id)); }
+
   async function pump() {
     if (isBusy) return;
     isBusy = true;
-    for (let photo; (photo = isOn && isRested && wanted().find(({ id }) => !known.has(id)));) {
+    for (let photo = missing(); photo; photo = missing()) {
       tell();
       keep(photo, await load(photo));
       if (isOn && wanted()[0] === photo) redraw();
@@ -38,10 +33,8 @@ function makeMap({ wanted, legend, news, button, redraw }) {
   }
 
   function tell() {
-    const [photo] = wanted();
-    const entry = photo && known.get(photo.id);
-    const text = entry ? entry.error || '' : (photo ? 'loading' : '');
-    if (news.textContent !== text) news.textContent = text;
+    const [photo] = wanted(), entry = photo && known.get(photo.id);
+    say(entry ? entry.error || '' : (photo ? 'loading' : ''));
   }
 
   return {
@@ -49,8 +42,7 @@ function makeMap({ wanted, legend, news, button, redraw }) {
     of: (photo) => (isOn ? known.get(photo.id)?.bitmap : undefined),
     turn(on) {
       isOn = isRested = on;
-      button.ariaPressed = String(on);
-      legend.hidden = !on;
+      turned(on);
       redraw();
       pump();
     },

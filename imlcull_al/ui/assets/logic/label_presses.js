@@ -1,0 +1,81 @@
+// What a press on the Label screen does, and when. Presses wait until the photo on screen is painted. Answers given while
+// no photo is on screen, or to one that failed to load, are dropped instead: queued, they would answer a photo that nobody
+// has seen. Knows nothing of the page: `screen` has isPainted(), isDrawn(), display(), tell(), look(), async jump(key),
+// and `others`, actions by name.
+
+const LOOK = 'look';
+
+export function makePresses(queue, outbox, screen) {
+  let waiting = [];      // until the photo they are for is painted
+  let missed = 0;        // answers ignored because no photo was on screen
+  let awaited = null;    // the reply that decides what to show: LOOK, the number of an undo, or none
+  let trouble = '';      // shown until the next answer
+
+  function isPainting() { return Boolean(queue.current()) && !screen.isPainted(); }
+
+  function drain() {
+    while (waiting.length && !isPainting() && !(awaited !== null && !isAnswer(waiting[0].what))) take(waiting.shift());
+  }
+
+  function take({ what, label }) {
+    const photo = queue.current();
+    if (what === 'undo') undo();
+    else if (what === 'previous') { if (queue.back()) screen.display(); }
+    else if (what in screen.others) screen.others[what](photo);
+    else if (isAnswer(what) && (awaited !== null || !photo || !screen.isDrawn())) { missed += 1; screen.tell(); }
+    else if (!photo) return;
+    else if (what === 'next' || (what === 'skip' && photo.label)) next();
+    else give(photo, what, label);
+  }
+
+  function give(photo, what, label) {
+    const number = outbox.add({ do: what, key: photo.key, label, queue: photo.queue });
+    const wasTold = missed || trouble;
+    missed = 0;
+    trouble = '';
+    queue.give(number, label);
+    if (wasTold) screen.tell();
+    screen.display();
+  }
+
+  function next() {
+    if (queue.pass()) screen.display();
+    screen.look();
+  }
+
+  function undo() {
+    const last = queue.takeBack();
+    const number = outbox.add({ do: 'undo', key: last ? last.photo.key : null, of: last && last.number });
+    if (!last) { awaited = number; return; }
+    queue.reopen(last);
+    screen.display();
+  }
+
+  return {
+    press(what, label) { waiting.push({ what, label }); drain(); },
+    drain,
+    // The next look decides what to show.
+    awaitLook() { awaited = LOOK; },
+    looked() { if (awaited === LOOK) awaited = null; },
+    forget() { waiting = []; },
+    complain(text) { trouble = text; screen.tell(); },
+    words() {
+      const lost = missed && `${missed === 1 ? 'One press' : `${missed} presses`} ignored: no photo was on screen yet.`;
+      return [lost, trouble].filter(Boolean).join(' ');
+    },
+    // Outcome of presses: numbers delivered, numbers refused, and what was undone. Resolves once it is on screen.
+    async took(arrived, refused, undone) {
+      for (const number of refused) {
+        awaited = null;
+        if (queue.refuse(number)) screen.display();
+      }
+      if (!arrived.includes(awaited)) return;
+      const number = awaited, key = undone.find((each) => each.number === number)?.keys[0];
+      if (key !== undefined) await screen.jump(key);
+      if (awaited === number) awaited = null;
+      drain();
+    },
+  };
+}
+
+export function isAnswer(what) { return what === 'answer' || what === 'skip'; }

@@ -1,0 +1,42 @@
+// Answers given on the Review screen: those under way, shown before the server acknowledged them, and those to undo.
+// A change is { number, keys, codes, of }: the press, its photos, and the label code that each will have; `of`: the answer
+// that it undoes.
+
+export function makeAnswers() {
+  let underway = [];  // changes
+  let mine = [];      // answers given here, for undo: number, keys, previous codes
+  return {
+    // Press `number` gave `code` to photos that had the codes `before`.
+    give(number, keys, code, before) {
+      mine.push({ number, keys, before });
+      underway.push({ number, keys, codes: keys.map(() => code) });
+    },
+    // The last answer given here, to be undone; without keys if there is none.
+    takeBack: () => mine.pop() || { keys: [], before: [] },
+    // Press `number` undoes an answer that `takeBack` returned.
+    undo(number, { number: of, keys, before }) { underway.push({ number, keys, codes: before, of }); },
+    // Apply what is under way to a column of label codes. `rowOf`: name → row.
+    layOver(labels, rowOf) {
+      underway.forEach(({ keys, codes }) => {
+        keys.forEach((key, at) => { if (rowOf.has(key)) labels[rowOf.get(key)] = codes[at]; });
+      });
+    },
+    // Outcome of presses: numbers delivered, numbers refused, and the keys that were undone. Returns the keys of photos
+    // whose answer from an earlier page was undone.
+    took(arrived, refused, undone) {
+      const found = undone.flatMap(({ number, keys }) => settle(underway.find((each) => each.number === number), keys));
+      underway = underway.filter(({ number }) => !arrived.includes(number) && !refused.includes(number));
+      mine = mine.filter(({ number }) => !refused.includes(number));
+      return found;
+    },
+    forget() { mine = []; },
+  };
+
+  function settle(change, undone) {
+    if (!change) return [];
+    const { of, keys, codes } = change, left = keys.filter((key) => !undone.includes(key));
+    // A later answer from another tab was undone first; the rest of ours can still be undone.
+    if (left.length) mine.push({ number: of, keys: left, before: left.map((key) => codes[keys.indexOf(key)]) });
+    return !keys.length && undone.length === 1 ? undone : [];
+  }
+}

@@ -1,0 +1,31 @@
+// What the Review screen says. `table` as in review_table.js.
+import { CULL, KEEP, STEPS, decide, isReadable } from './review_table.js';
+
+export const SIDES = ['open', 'kept', 'culled'], WORDS = ['', 'keep', 'cull'];
+export const CODES = { keep: KEEP, cull: CULL };
+
+export function percent(steps) { return `${Math.floor(steps * 100 / STEPS)}%`; }
+
+export function number(value) { return value.toLocaleString('en'); }
+
+// Facts about a photo: answer or side, score, why it is unreadable.
+export function factsOf(table, row, threshold) {
+  const label = table.labels[row], side = decide(table, row, threshold);
+  return [
+    label ? `your answer: ${WORDS[label]}` : side && SIDES[side],
+    table.scores[row] >= 0 && `score ${percent(table.scores[row])}`,
+    !isReadable(table, row) && `can't be read: ${table.unreadable[row]}`,
+  ].filter(Boolean);
+}
+
+// What stands beside the counts of both sides.
+export function othersOf({ labeled, unreadable, open }) {
+  const others = [[labeled, 'decided by you'], [unreadable, 'unreadable'], [open, 'without a score']];
+  return others.filter(([value]) => value).map(([value, name]) => `, ${number(value)} ${name}`).join('');
+}
+
+export function nothingIn(filter) { return filter === 'all' ? 'No photos here.' : `No photos are ${filter}.`; }
+
+export function selectedOf(count, isPicking) {
+  return `${number(count)} selected${isPicking && count === 1 ? '; tap the last one of the range' : ''}`;
+}
