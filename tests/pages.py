@@ -8,10 +8,11 @@ import asyncio
 import socket
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from playwright.sync_api import Error
 
 from imlcull_al import ui
 from imlcull_al.session.desk import Desk
@@ -142,9 +143,10 @@ class Windows:
         return window
 
     def give_back(self, window: Window, *, is_usable: bool) -> None:
-        """End a visit. After a failure nobody else gets the window."""
-        if is_usable:
-            window.clear()
-            self._free[repr(window.options)].append(window)
-        else:
-            window.context.close()
+        """End a visit. After a failure nobody else gets the window, nor while its page is reloading itself."""
+        with suppress(Error):
+            if is_usable:
+                window.clear()
+                self._free[repr(window.options)].append(window)
+                return
+        window.context.close()
