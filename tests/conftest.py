@@ -11,10 +11,10 @@ import io
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -199,6 +199,23 @@ def cache_dir(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the built-in encoder's embeddings of thirty photos of `fill_stage`."""
+    from imlcull_al.session.session import open_session
+
+    root = tmp_path_factory.mktemp("embedded")
+    fill_stage(root / "project" / "stage_1", warm=15, cold=15)
+    open_session(root / "project", model="builtin", cache_dir=root / "cache")
+    return root / "cache"
+
+
+@pytest.fixture
+def warm_cache(embedded: Path, cache_dir: Path) -> Path:
+    """`cache_dir` as a copy of `embedded`."""
+    return Path(shutil.copytree(embedded, cache_dir))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """`small_disk("512k")`: a folder on a file system of that size. Skips if mounting is not possible."""
@@ -260,54 +277,63 @@ def run(cache_dir: Path, tiny_model: Path, capsys: pytest.CaptureFixture) -> Cal
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="module")
-def serve() -> Iterator[Callable[..., str]]:
-    """`serve(place)` starts the page for a desk or for workspaces, and returns its address."""
-    from imlcull_al import ui
-    from imlcull_al.session.desk import Desk
+@pytest.fixture(scope="session")
+def pages() -> Iterator[Any]:
+    from pages import Pages  # imports Gradio, which takes seconds
 
-    pages = []
+    pages = Pages()
+    yield pages
+    pages.close()
 
-    def serve(place: Any, auth: str | None = None, **options: Any) -> str:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        pages.append((ui.serve(place, "127.0.0.1", port, auth, **options), place))
-        return pages[-1][0].local_url
 
-    yield serve
-    for page, place in pages:
-        page.close(verbose=False)
-        if isinstance(place, Desk):
-            place.jobs.close()
-            place.jobs.wait(20)
-        else:
-            place.close()
+@pytest.fixture
+def serve(pages: Any) -> Iterator[Callable[..., str]]:
+    """`serve(place)` shows a desk or workspaces on a page until the test ends, and returns its address."""
+    with ExitStack() as stack:
+        yield lambda place, *options, **named: stack.enter_context(pages.serving(place, *options, **named))
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def keep_serving(pages: Any) -> Iterator[Callable[..., str]]:
+    """Like `serve`, until the last test of the module ends."""
+    with ExitStack() as stack:
+        yield lambda place, *options, **named: stack.enter_context(pages.serving(place, *options, **named))
+
+
+@pytest.fixture(scope="session")
+def windows() -> Iterator[Any]:
     """Chromium; skips if it is not installed."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
+    from pages import Windows
     from playwright.sync_api import sync_playwright
 
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
+        windows = Windows(playwright.chromium.launch(executable_path=CHROMIUM, args=options))
+        yield windows
+        windows.wake()
+        windows.browser.close()
 
 
 @pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+def browser(windows: Any) -> Iterator[Any]:
+    """Chromium, for tests that open their own tabs."""
+    windows.wake()
+    yield windows.browser
+    windows.sleep()
+
+
+@pytest.fixture
+def visit(browser: Any, windows: Any, serve: Callable, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """`visit(address)` opens a tab. The test fails on requests to other hosts, script errors and CSP violations."""
-    addresses, strangers, defects, contexts = [], [], [], []
+    addresses, strangers, defects, opened = [], [], [], []
+    failed = request.session.testsfailed
 
     def visit(address: str, **options: Any) -> Any:
         addresses.append(address.partition("?")[0])
-        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}))
-        tab = contexts[-1].new_page()
-        tab.set_default_timeout(15_000)
+        opened.append(windows.take(addresses[-1], **options))
+        tab = opened[-1].tab
         tab.on("request", lambda request: strangers.append(request.url))
         tab.on("pageerror", lambda error: defects.append(str(error)))
         tab.on("console", lambda said: defects.append(said.text) if "Content Security" in said.text else None)
@@ -315,7 +341,14 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         return tab
 
     yield visit
-    for context in contexts:
-        context.close()
+    for window in opened:
+        windows.give_back(window, is_usable=request.session.testsfailed == failed)
     assert [url for url in strangers if not url.startswith((*addresses, "data:", "blob:"))] == []
     assert defects == []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that drive Chromium."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")

@@ -183,7 +183,7 @@ def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
     page.keyboard.press("Enter")
     for tab in ("Review", "Promise", "Train", "Cull"):
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(300)
+        page.locator("#review-screen .cell, .screen").filter(visible=True).first.wait_for()
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("heading", name="Kept").wait_for()
     assert page.get_by_title(names[1]).count() > 0

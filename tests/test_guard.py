@@ -31,19 +31,19 @@ def session(tmp_path_factory):
 
 
 @pytest.fixture
-def desk(tmp_path):
+def desk(tmp_path, warm_cache):
     fill_stage(tmp_path / "project" / "stage_1")
-    return Desk(open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache"))
+    return Desk(open_session(tmp_path / "project", model="builtin", cache_dir=warm_cache))
 
 
 @pytest.fixture(scope="module")
-def address(session, serve):
-    return serve(Desk(session))
+def address(session, keep_serving):
+    return keep_serving(Desk(session))
 
 
 @pytest.fixture(scope="module")
-def locked(session, serve):
-    return serve(Desk(session), "anna:pass:wörd")
+def locked(session, keep_serving):
+    return keep_serving(Desk(session), "anna:pass:wörd")
 
 
 def basic(pair):

@@ -13,9 +13,9 @@ NOTHING_UNDER_WAY = "!Object.keys(sessionStorage).some((name) => name.startsWith
 
 
 @pytest.fixture
-def session(tmp_path):
+def session(tmp_path, warm_cache):
     fill_stage(tmp_path / "project" / "stage_1", warm=15, cold=15)
-    return open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache")
+    return open_session(tmp_path / "project", model="builtin", cache_dir=warm_cache)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The Label screen: its functions, then keys, buttons and touch in a real Chromium."""
 
 import json
+import shutil
 import uuid
 
 import numpy as np
@@ -19,22 +20,26 @@ PHOTOS = 30
 ME, YOU = (str(uuid.UUID(int=number)) for number in (1, 2))
 
 
-@pytest.fixture
-def project(tmp_path):
-    """Fifteen bright and fifteen dark photos."""
-    stage = tmp_path / "holiday" / "stage_1"
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Fifteen bright and fifteen dark photos, and a cache with their embeddings."""
+    root = tmp_path_factory.mktemp("prepared")
+    stage = root / "holiday" / "stage_1"
     stage.mkdir(parents=True)
     chance = np.random.default_rng(0)
     for number in range(PHOTOS):
         level = 200 if number % 2 == 0 else 30
         pixels = chance.integers(level, level + 40, (1200, 1800, 3) if number == 0 else (60, 90, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(stage / f"{number:02}.jpg")
-    return stage.parent
+    open_session(stage.parent, model=OUT_OF_REACH, cache_dir=root / "cache")
+    return root
 
 
 @pytest.fixture
-def session(project, tmp_path):
-    return open_session(project, model=OUT_OF_REACH, cache_dir=tmp_path / "cache", prepare=False)
+def session(prepared, tmp_path):
+    """A session on a copy that has not looked for embeddings yet."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return open_session(tmp_path / "holiday", model=OUT_OF_REACH, cache_dir=tmp_path / "cache", prepare=False)
 
 
 def answers(session) -> dict[str, str]:
@@ -302,6 +307,18 @@ def wait_for(tab, key: str) -> None:
     tab.locator(f'#label-screen .stage[data-shown="{key}"]').wait_for()
 
 
+def settled(tab) -> None:
+    """Wait until no press is under way: what was taken by mistake would be on the disk too."""
+    tab.wait_for_function("() => !window.imlcull.outbox.pending().length")
+
+
+def replied(tab, does: str):
+    """Context that ends once the server has replied to such a request of the screen."""
+    return tab.expect_event(
+        "requestfinished", lambda request: "/act/label" in request.url and request.post_data_json["do"] == does
+    )
+
+
 def test_keys_undo_skip_next_and_reload(open_page, served):
     _, session = served
     tab, expected = open_page(), {}
@@ -327,26 +344,23 @@ def test_keys_undo_skip_next_and_reload(open_page, served):
     wait_for(tab, left)
     tab.keyboard.press("s")
     tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{left}"])').wait_for()
-    for _ in range(100):  # the press is sent once the next photo is painted
-        if session.order()[-1].key == left:
-            break
-        tab.wait_for_timeout(50)
+    settled(tab)
     assert session.order()[-1].key == left
     assert answers(session) == expected
 
     tab.get_by_role("tab", name="Train").click()
     tab.keyboard.press("k")  # on another tab keys are ignored
     tab.get_by_role("tab", name="Label").click()
-    tab.wait_for_timeout(200)
+    settled(tab)
     assert answers(session) == expected
 
     tab.reload()
     counts(tab, 3)
     assert shown(tab) not in expected
     last = list(expected)[-1]
-    for _ in range(2):  # a reloaded page has no presses of its own: undoes the skip, then the last answer
-        tab.keyboard.press("u")
-        tab.wait_for_timeout(300)
+    tab.keyboard.press("u")  # a reloaded page has no presses of its own: undoes the skip, then the last answer
+    wait_for(tab, left)
+    tab.keyboard.press("u")
     wait_for(tab, last)
     counts(tab, 2)
     assert last not in answers(session)
@@ -558,7 +572,7 @@ def test_swipes_on_a_dark_phone(open_page, served):
         swipe(tab, distance)
         counts(tab, len(expected))
     swipe(tab, 20)  # too short to count
-    tab.wait_for_timeout(300)
+    settled(tab)
     assert answers(session) == expected
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     surround = tab.locator("#label-screen .stage").evaluate("stage => getComputedStyle(stage).backgroundColor")
@@ -592,27 +606,30 @@ def on_top(tab, selector: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "options", [LOW, {"viewport": {"width": 1440, "height": 813}}, {**LOW, "color_scheme": "dark"}]
-)
-def test_a_refused_answer_is_said_over_the_photo_until_one_is_taken(open_page, served, options):
+def test_a_refused_answer_is_said_over_the_photo_until_one_is_taken(open_page, served):
     _, session = served
     session.prepare()
     for number in range(4):
         session.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
-    tab = open_page(**options)
+    tab = open_page(**LOW)
     tab.locator("#label-screen .keep-row .likes button").first.wait_for()
     good = session.stage.labels.read_text()
     session.stage.labels.write_text(good.replace("keep", "kepe", 1))
-    tab.keyboard.press("k")
     error = tab.get_by_role("alert").filter(has_text="kepe")
-    error.wait_for()
-    assert on_top(tab, "#label-screen .error")
-    tab.wait_for_timeout(600)  # the details were fetched again, and refused too
+    with replied(tab, "about"):  # the details are fetched again, and refused too
+        tab.keyboard.press("k")
+        error.wait_for()
+    for width, height, scheme in ((1280, 720, "light"), (1440, 813, "light"), (1280, 720, "dark")):
+        tab.set_viewport_size({"width": width, "height": height})
+        tab.emulate_media(color_scheme=scheme)
+        tab.locator("body.dark" if scheme == "dark" else "body:not(.dark)").wait_for()
+        assert on_top(tab, "#label-screen .error"), (width, height, scheme)
     assert tab.locator("#label-screen .likes button").count()
 
     session.stage.labels.write_text(good)
-    tab.wait_for_timeout(2500)  # the page polled again, but no answer was accepted yet
+    for _ in range(2):  # the second is of the mended file; no answer was accepted yet
+        with replied(tab, "look"):
+            pass
     assert error.is_visible()
     tab.keyboard.press("k")
     counts(tab, 5)

@@ -1,5 +1,7 @@
 """The Promise screen, its line on Label, and the commands that say the same."""
 
+import shutil
+
 import pytest
 from conftest import fill_stage, label_of
 
@@ -10,15 +12,23 @@ from imlcull_al.session.desk import Desk
 from imlcull_al.ui import promise
 
 
-@pytest.fixture
-def session(tmp_path, cache_dir, tiny_model):
-    """40 warm photos, which are kept, and 60 cold ones; 24 answers."""
-    fill_stage(tmp_path / "project" / "stage_1", warm=40, cold=60)
-    session = open_session(tmp_path / "project", model=str(tiny_model), cache_dir=cache_dir)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, tiny_model):
+    """40 warm photos, which are kept, and 60 cold ones; a cache with their embeddings, and 24 answers."""
+    root = tmp_path_factory.mktemp("prepared")
+    fill_stage(root / "project" / "stage_1", warm=40, cold=60)
+    session = open_session(root / "project", model=str(tiny_model), cache_dir=root / "cache")
     for _ in range(24):
         photo = session.next()
         session.answer(photo.key, label_of(photo.key))
-    return session
+    return root
+
+
+@pytest.fixture
+def session(prepared, tmp_path, cache_dir, tiny_model):
+    """A session on a copy of `prepared`."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return open_session(tmp_path / "project", model=str(tiny_model), cache_dir=cache_dir)
 
 
 def check(session, count: int) -> None:

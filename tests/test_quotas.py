@@ -33,8 +33,8 @@ def desk(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(desk, serve):
-    return serve(desk)
+def address(desk, keep_serving):
+    return keep_serving(desk, alone=True)  # what one test uses up, no other page lacks
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def places(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def public(places, serve):
-    return serve(places)
+def public(places, keep_serving):
+    return keep_serving(places)
 
 
 @pytest.fixture

@@ -278,7 +278,7 @@ def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(review_tab, s
     def names(button):
         tab.get_by_role("button", name=button, exact=True).click()
         grid.evaluate("cells => { cells.scrollTop = 0; }")
-        tab.wait_for_timeout(100)
+        tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return grid.locator(".cell .file").all_inner_texts()
 
     assert sorted(names("Labeled")) == ["000.jpg", "001.jpg", "058.jpg", "059.jpg"]

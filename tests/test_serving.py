@@ -47,8 +47,8 @@ def session(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(session, serve):
-    return serve(Desk(session))
+def address(session, keep_serving):
+    return keep_serving(Desk(session))
 
 
 def act(address, body, screen="label", **headers):

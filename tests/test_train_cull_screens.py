@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import time
 import xml.etree.ElementTree as ET
 
@@ -18,11 +19,20 @@ from imlcull_al.training.train import Interrupted, note_unfinished
 from imlcull_al.ui import cull, curves, look, telling, train
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Ten bright and ten dark photos, one that is none, and a cache with the embeddings."""
+    root = tmp_path_factory.mktemp("prepared")
+    stage = fill_bright_and_dark(root / "holiday at home" / "stage_1", 20)
+    open_session(stage.parent, model="builtin", cache_dir=root / "cache")
+    return root
+
+
 @pytest.fixture
-def session(tmp_path):
-    """Ten bright and ten dark photos of which four are labeled, and one that is none."""
-    stage = fill_bright_and_dark(tmp_path / "holiday at home" / "stage_1", 20)
-    found = open_session(stage.parent, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
+def session(prepared, tmp_path):
+    """A session on a copy that has not looked for embeddings yet; eight photos are labeled."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    found = open_session(tmp_path / "holiday at home", model="builtin", cache_dir=tmp_path / "cache", prepare=False)
     for number in range(8):
         found.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
     return found
@@ -342,6 +352,14 @@ def opened(tab, name):
     tab.get_by_role("tab", name=name).click()
 
 
+def ticks(tab) -> None:
+    """Wait until the page has asked twice what is new: the second time began after this."""
+    for _ in range(2):
+        with tab.expect_event("requestfinished", lambda request: request.url.endswith("/gradio_api/run/predict")):
+            pass
+    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
 def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session):
     jobs = desk.jobs
     opened(tab, "Train")
@@ -387,7 +405,7 @@ def test_dry_run_then_cull_then_take_back(tab, session):
     tab.get_by_text("Cull undone.").wait_for()
     assert not session.stage.next.folder.exists()
     assert session.stage.folder.exists()
-    tab.wait_for_timeout(1200)
+    ticks(tab)
     assert not back.is_visible()
 
 
@@ -405,7 +423,7 @@ def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
     tab.get_by_role("button", name="Start training").click()
     tab.get_by_text("This is a defect, please report it: ZeroDivisionError: one by nothing").wait_for()
     monkeypatch.setattr(session, "counts", defective)  # in what the page asks for by itself, too
-    tab.wait_for_timeout(1500)
+    ticks(tab)
     assert tab.locator(".toast-wrap .toast-body").count() == 0
     assert tab.locator("[data-testid='status-tracker'] .error").count() == 0
 
@@ -497,7 +515,7 @@ def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button
     tab.get_by_role("button", name=button).click()
     refused = tab.get_by_text("stage_1 has no labels yet")
     refused.wait_for()
-    tab.wait_for_timeout(2500)
+    ticks(tab)
     assert refused.is_visible()
     session.answer("00.jpg", "keep")
     refused.wait_for(state="hidden")
@@ -509,7 +527,7 @@ def test_what_could_not_start_is_said_until_the_answers_change(tab, session):
     tab.get_by_role("button", name="Start training").click()
     refused = tab.get_by_text("epochs is 0; choose 1 or more.")
     refused.wait_for()
-    tab.wait_for_timeout(2500)
+    ticks(tab)
     assert refused.is_visible()
     session.answer("09.jpg", "cull")
     refused.wait_for(state="hidden")

@@ -41,8 +41,8 @@ def places(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(places, serve):
-    return serve(places)
+def address(places, keep_serving):
+    return keep_serving(places)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,18 @@ def send(address, name, body, cookie="", **headers):
     path = f"/upload?name={quote(name)}"
     reply, said = ask(address, path, "POST", body, cookie, **{"Content_Type": BYTES, **headers})
     return reply, json.loads(said)
+
+
+def calls(address, session):
+    """Requests that call every handler of the page, with nothing as input and with the values of a new page.
+
+    The timer's comes first, before buttons start jobs.
+    """
+    config = json.loads(ask(address, "/config")[1])
+    values = {each["id"]: each["props"].get("value") for each in config["components"]}
+    for each in sorted(config["dependencies"], key=lambda each: "tick" not in [event for _, event in each["targets"]]):
+        for data in ([None for _ in each["inputs"]], [values[number] for number in each["inputs"]]):
+            yield json.dumps({"data": data, "fn_index": each["id"], "session_hash": session, "trigger_id": None})
 
 
 def heard(line):
@@ -214,12 +226,9 @@ class TestTwoVisitors:
         desk = places.find(token(anna)).desk
         desk.jobs.wait(30, EMBEDDING)
         number = desk.jobs.state().number
-        config = json.loads(ask(address, "/config")[1])
-        for each in config["dependencies"]:
-            data = [None for _ in each["inputs"]]
-            asked = json.dumps({"data": data, "fn_index": each["id"], "session_hash": "a", "trigger_id": None})
-            said = ask(address, "/gradio_api/run/predict", "POST", asked, other, Content_Type="application/json")[1]
-            assert b"a.jpg" not in said, each
+        for call in calls(address, "a"):
+            said = ask(address, "/gradio_api/run/predict", "POST", call, other, Content_Type="application/json")[1]
+            assert b"a.jpg" not in said, call
             assert b"Traceback" not in said
         assert desk.jobs.state().number == number
 
@@ -529,14 +538,15 @@ class TestDeleted:
         assert not folder.exists()
 
 
-def every_error(path):
-    """One error of each class, with a message that contains `path`."""
-    kinds, found = [errors.ImlcullError], []
+def every_error(*paths):
+    """One error of each class, with a message that contains all `paths`."""
+    kinds, found, named = [errors.ImlcullError], [], " ".join(map(str, paths))
+    told = " ".join(f"Could not write {path}: no room. Look into {path.parent} ({path!r})." for path in paths)
     while kinds:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
-        found.append(kind(f"Could not write {path}: no room. Look into {path.parent}, then try again ({path!r})."))
-    return [*found, FileNotFoundError(2, "No such file", str(path)), RuntimeError(f"{path} is odd"), KeyError(path)]
+        found.append(kind(told))
+    return [*found, FileNotFoundError(2, "No such file", named), RuntimeError(f"{named} is odd"), KeyError(*paths)]
 
 
 PLACES = ("stage_1/a.jpg", "stage_1_cull_labels.csv", "../cache/content_ids.h5", "../../.imlcull-0.tmp/sent", "../..")
@@ -545,9 +555,9 @@ PLACES = ("stage_1/a.jpg", "stage_1_cull_labels.csv", "../cache/content_ids.h5",
 class TestNoPathOfTheServerIsTold:
     @pytest.fixture(params=range(len(every_error(Path("/x")))), ids=lambda n: type(every_error(Path("/x"))[n]).__name__)
     def raised(self, request, places, anna):
-        """Errors of one kind, for files in different places."""
+        """An error of one kind that names files in different places."""
         project = places.find(token(anna)).project
-        return [every_error(Path(os.path.normpath(project / each)))[request.param] for each in PLACES]
+        return every_error(*(Path(os.path.normpath(project / each)) for each in PLACES))[request.param]
 
     def replies(self, address, anna, photo):
         """Replies of every route to a visitor; the job's first, as opening the workspace restarts it."""
@@ -570,28 +580,25 @@ class TestNoPathOfTheServerIsTold:
         return said
 
     def test_when_a_desk_can_not_be_opened(self, address, places, anna, photo, raised, monkeypatch):
-        for error in raised:
+        def refuse(*arguments):
+            raise raised
 
-            def refuse(workspace, error=error):
-                raise error
-
-            monkeypatch.setattr(module.Workspace, "desk", property(refuse))
-            monkeypatch.setattr(module.Workspace, "add", lambda workspace, sent, name, error=error: refuse(None, error))
-            monkeypatch.setattr(module.Workspace, "latest", property(refuse))
-            self.told(address, places, anna, photo)
+        monkeypatch.setattr(module.Workspace, "desk", property(refuse))
+        monkeypatch.setattr(module.Workspace, "add", refuse)
+        monkeypatch.setattr(module.Workspace, "latest", property(refuse))
+        self.told(address, places, anna, photo)
 
     def test_when_a_job_fails(self, address, places, anna, photo, raised):
         desk = places.find(token(anna)).desk
-        for error in raised:
 
-            def fail(progress, stop, error=error):
-                raise error
+        def fail(progress, stop):
+            raise raised
 
-            desk.jobs.wait(30)
-            desk.jobs.start(EMBEDDING, fail, yields=True)
-            said = desk.jobs.wait(30, EMBEDDING).error
-            assert said
-            assert json.dumps(said) in self.told(address, places, anna, photo)
+        desk.jobs.wait(30)
+        desk.jobs.start(EMBEDDING, fail, yields=True)
+        said = desk.jobs.wait(30, EMBEDDING).error
+        assert said
+        assert json.dumps(said) in self.told(address, places, anna, photo)
 
     def test_by_the_page_when_a_job_fails(self, address, places, anna, photo):
         """All polling handlers of the page, and all its buttons."""
@@ -605,12 +612,9 @@ class TestNoPathOfTheServerIsTold:
         desk.jobs.start(EMBEDDING, fail, yields=True)
         desk.jobs.wait(30)
         said = []
-        for each in json.loads(ask(address, "/config")[1])["dependencies"]:
-            asked = json.dumps(
-                {"data": [None for _ in each["inputs"]], "fn_index": each["id"], "session_hash": token(anna)}
-            )
+        for call in calls(address, token(anna)):
             path = "/gradio_api/run/predict"
-            said.append(ask(address, path, "POST", asked, anna, Content_Type="application/json")[1].decode())
+            said.append(ask(address, path, "POST", call, anna, Content_Type="application/json")[1].decode())
         assert str(places.folder.parents[1]) not in "".join(said)
         assert "Could not write photos/stage_1/a.jpg: no room." in "".join(said)
 
@@ -698,7 +702,10 @@ def test_a_visit_in_chromium(address, places, visit, tmp_path):
     with tab.expect_navigation():
         tab.get_by_role("button", name="Delete everything now").click()
     tab.get_by_text("Bring your photos").wait_for()
-    tab.wait_for_timeout(1500)  # long enough for the timer that shows the other tabs
+    for _ in range(2):  # the timer shows the other tabs
+        with tab.expect_event("requestfinished", lambda request: request.url.endswith("/gradio_api/run/predict")):
+            pass
+    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
     assert not tab.locator("#visitors-screen .mine").is_visible()
     assert not workspace.folder.exists()
     assert tab.get_by_role("tab").all_inner_texts() == ["Photos"]

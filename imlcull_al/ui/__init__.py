@@ -9,6 +9,7 @@
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
     api.py         the same actions for scripts
+    clock.py       one timer for everything that changes by itself
     look.py        theme, CSS and HTML shared by the screens
     telling.py     errors to sentences
     strict.py      strict JSON parsing of requests
@@ -49,10 +50,11 @@ from ..session.workspaces import Workspaces
 from ..terminal import say
 from . import api, cull, label, presses, promise, review, scripts, strict, train, visitors
 from .addresses import bare, family, in_url, reached_at
+from .clock import Clock
 from .connections import bound
 from .fairly import Whose
 from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
-from .look import CSS, THEME, every_second, heading, on_press, sentence, status
+from .look import CSS, THEME, heading, on_press, sentence, status
 from .senders import is_proxied, sender_of
 from .serving import Find, routes
 from .streams import AT_ONCE, CALLS_IN_ALL, SESSIONS
@@ -64,6 +66,8 @@ SCREENS = {"label": label.respond, "review": review.respond, "presses": presses.
 TABS = "tabs.js"
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
+_SECONDS_BETWEEN_CALLS = 0.02
+"""How often the queue looks for a call. Gradio's default, a thousand times a second, keeps an idle processor awake."""
 _MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")
 
 
@@ -142,6 +146,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         paths = (*visitors.PATHS, *paths)
         modules = [visitors.SCRIPT, *modules]
     page.queue(max_size=CALLS_IN_ALL)
+    page._queue.sleep_when_free = _SECONDS_BETWEEN_CALLS
     # By default uvicorn trusts X-Forwarded-For from local processes; see `senders`.
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     page.launch(
@@ -182,7 +187,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
     with strict.Page(
         title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True
     ) as page:
-        timer = gr.Timer(1)
+        clock = Clock(find)
         with gr.Row(elem_classes="top"):
             line = gr.HTML(heading(name, ""))
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
@@ -195,13 +200,13 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             with gr.Tab("Label", visible=not is_public) as label_tab:
                 label.build()
             with gr.Tab("Review", visible=not is_public) as review_tab:
-                review.build(find, timer)
+                review.build(clock)
             with gr.Tab("Promise", visible=not is_public) as promise_tab:
-                promise.build(find, promise_tab, timer)
+                promise.build(find, promise_tab, clock)
             with gr.Tab("Train", visible=not is_public) as train_tab:
-                train.build(find, timer)
+                train.build(find, clock)
             with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                cull.build(find, timer)
+                cull.build(find, clock)
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
@@ -213,7 +218,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 gr.Button(visible=idle_unprepared),
             )
 
-        every_second(timer, find, on_tick, None, [line, stop, again])
+        clock.every_second(on_tick, None, [line, stop, again])
         if is_public:
             tabs = [label_tab, review_tab, promise_tab, train_tab, cull_tab]
             seen = gr.State(value=False)
@@ -221,10 +226,11 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             def on_photos(desk: Desk, seen: bool) -> tuple[Any, ...]:
                 return (gr.skip(),) * 6 if seen else (True, *(gr.Tab(visible=True) for _ in tabs))
 
-            every_second(timer, find, on_photos, seen, [seen, *tabs])
+            clock.every_second(on_photos, seen, [seen, *tabs])
         on_press(stop, find, lambda desk: desk.jobs.cancel(), None, None)
         on_press(again, find, lambda desk: desk.embed(), None, None)  # fails only if a job runs, which the line shows
         page.load(None, js=scripts.starting_page(TABS), api_visibility="private")
+        clock.start()
         api.build(find)
     return page
 

@@ -12,14 +12,15 @@ from ..culling.plan import Decision, Plan
 from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
 from ..session.session import Session
-from .look import Ended, ended, every_second, on_press, sentence, table, until_answers_change
+from .clock import Clock
+from .look import Ended, ended, on_press, sentence, table
 from .serving import SMALL, Find, photo_url
 
 SHEET = 36
 """Most photos shown of each side."""
 
 
-def build(find: Find, timer: gr.Timer) -> None:
+def build(find: Find, clock: Clock) -> None:
     """Add the screen to the page."""
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
@@ -36,7 +37,7 @@ def build(find: Find, timer: gr.Timer) -> None:
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
-    seen, then = gr.State((None, -1, None)), until_answers_change(timer, find, message)
+    seen, then = gr.State((None, -1, None)), clock.until_answers_change(message)
     shown = gr.State()
 
     def on_tick(desk: Desk, seen: tuple[Any, int, Ended | None], threshold: float) -> tuple[Any, ...]:
@@ -68,7 +69,7 @@ def build(find: Find, timer: gr.Timer) -> None:
     on_press(go_on, find, lambda desk: desk.go_on(), None, message, then)
     on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)
     outputs = [seen, outcome, make, go_on, take_back, go_back, offer, shown]
-    every_second(timer, find, on_tick, [seen, threshold], outputs, message)
+    clock.every_second(on_tick, [seen, threshold], outputs, message)
 
 
 def promised(desk: Desk, plan: Plan | None, threshold: float) -> tuple[str, bool]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors import NoWorkspace
 from ..progress import how_far
 from ..session.desk import DRY_RUN, EMBEDDING, UNDOING, Desk
 from ..session.jobs import Job
@@ -108,34 +107,6 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 """
 
 
-def every_second(
-    timer: gr.Timer,
-    find: Find,
-    function: Callable[..., Any],
-    inputs: Any,
-    outputs: Any,
-    message: gr.HTML | None = None,
-) -> None:
-    """Poll `function(desk, *inputs)`, which must be read-only: bypasses the queue, shows no progress indicator.
-
-    On failure the outputs stay unchanged and the error goes to `message`. For a visitor without a desk, a no-op.
-    """
-    listed = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-
-    def look(request: gr.Request, *values: Any) -> Any:
-        seen, error = attempt(lambda: _look(find, request, function, values))
-        if seen is None:
-            shown: tuple[Any, ...] = (gr.skip(),) * len(listed)
-        else:
-            shown = tuple(seen) if len(listed) > 1 else (seen,)  # as many as `listed`
-        if message is not None:
-            return (*shown, sentence(error, "failed") if error else gr.skip())
-        return shown if len(listed) > 1 else shown[0]
-
-    wanted = [*listed, message] if message is not None else listed
-    timer.tick(look, inputs, wanted, queue=False, show_progress="hidden", api_visibility="private")
-
-
 def on_press(
     button: gr.Button,
     find: Find,
@@ -146,7 +117,7 @@ def on_press(
 ) -> None:
     """Call `function(desk, *inputs)` when the button is pressed; its error goes to `message`.
 
-    `then`: the state from `until_answers_change`, set to the answers at the time of the error.
+    `then`: the state from `Clock.until_answers_change`, set to the answers at the time of the error.
     """
 
     def press(request: gr.Request, *values: Any) -> Any:
@@ -155,18 +126,6 @@ def on_press(
         return words if then is None else (words, attempt(lambda: answers(find(request)))[0])
 
     button.click(press, inputs, message if then is None else [message, then], api_visibility="private")
-
-
-def until_answers_change(timer: gr.Timer, find: Find, message: gr.HTML) -> gr.State:
-    """Clear `message` once the answers differ from those in the returned state."""
-    then = gr.State()
-
-    def look(request: gr.Request, known: Any) -> Any:
-        now, _ = attempt(lambda: _look(find, request, answers, ()))  # None while the labels can't be read
-        return (gr.skip(), gr.skip()) if now == known else (now, "")
-
-    timer.tick(look, then, [then, message], queue=False, show_progress="hidden", api_visibility="private")
-    return then
 
 
 def answers(desk: Desk) -> tuple[str, int, int]:
@@ -190,14 +149,6 @@ def ended(desk: Desk, job: Job | None, known: Ended | None) -> Ended | None:
     if known is None or known[0] != job.number:
         return job.number, now, True
     return job.number, known[1], known[2] and known[1] == now
-
-
-def _look(find: Find, request: gr.Request, function: Callable[..., Any], values: Any) -> Any:
-    try:
-        desk = find(request)
-    except NoWorkspace:
-        return None
-    return function(desk, *values)
 
 
 def heading(project: str, status: str) -> str:

@@ -10,8 +10,9 @@ from ..errors import StageError
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, hint
 from ..session.desk import Desk
 from ..session.session import Session
+from .clock import Clock
 from .curves import Line, chart
-from .look import every_second, sentence, table
+from .look import sentence, table
 from .serving import Find
 from .telling import attempt
 
@@ -25,7 +26,7 @@ _WHAT = (
 )
 
 
-def build(find: Find, tab: gr.Tab, timer: gr.Timer) -> None:
+def build(find: Find, tab: gr.Tab, clock: Clock) -> None:
     """Add the screen to the page, inside `tab`."""
     with gr.Column(elem_classes="screen"):
         with gr.Row():
@@ -49,7 +50,7 @@ def build(find: Find, tab: gr.Tab, timer: gr.Timer) -> None:
         html, error = attempt(lambda: curves_html(find(request).session))
         return sentence(error, "failed") if error else html or ""
 
-    every_second(timer, find, on_tick, [seen, aim, threshold], [seen, said], message)
+    clock.every_second(on_tick, [seen, aim, threshold], [seen, said], message)
     tab.select(on_select, None, curve, show_progress="hidden", api_visibility="private")
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from ..project.labels import LABELS
 from ..session.session import Photo, Session, Standing
 from .assets import asset
-from .look import every_second
+from .clock import Clock
 from .scripts import starting
-from .serving import Find, photo_id
+from .serving import photo_id
 from .telling import attempt
 
 STEPS = 10_000
@@ -26,7 +26,7 @@ _EDGES = np.arange(STEPS + 1) / STEPS
 SCRIPT = "review.js"
 
 
-def build(find: Find, timer: gr.Timer) -> None:
+def build(clock: Clock) -> None:
     """Add the screen to the page."""
     screen = gr.HTML(
         value="",
@@ -37,7 +37,7 @@ def build(find: Find, timer: gr.Timer) -> None:
         apply_default_css=False,
     )
     # A change of value makes the script request an update; the template doesn't display it.
-    every_second(timer, find, lambda desk: desk.session.revision, None, screen)
+    clock.every_second(lambda desk: desk.session.revision, None, screen)
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:

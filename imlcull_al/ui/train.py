@@ -18,8 +18,9 @@ from ..session.jobs import DONE, Job
 from ..session.session import Counts, Session
 from ..training.options import Options
 from ..training.train import Interrupted
+from .clock import Clock
 from .curves import curves_svg
-from .look import Ended, ended, every_second, on_press, sentence, table, until_answers_change
+from .look import Ended, ended, on_press, sentence, table
 from .serving import Find, report_urls
 
 _ALL_AS_ZERO = {name for name, default in asdict(Options()).items() if default is None}
@@ -46,7 +47,7 @@ REPORT = {
 """Report figures in page order, with their captions."""
 
 
-def build(find: Find, timer: gr.Timer) -> None:
+def build(find: Find, clock: Clock) -> None:
     """Add the screen to the page."""
     with gr.Column(elem_classes="screen"):
         price = gr.HTML()
@@ -60,7 +61,7 @@ def build(find: Find, timer: gr.Timer) -> None:
         message = gr.HTML()
         course = gr.HTML()
         report = gr.HTML()
-    seen, cost_seen, then = gr.State((-1, None)), gr.State(""), until_answers_change(timer, find, message)
+    seen, cost_seen, then = gr.State((-1, None)), gr.State(""), clock.until_answers_change(message)
 
     def on_tick(desk: Desk, seen: tuple[int, Ended | None]) -> tuple[Any, ...]:
         now, job = desk.jobs.state(), desk.latest(TRAINING)
@@ -89,8 +90,8 @@ def build(find: Find, timer: gr.Timer) -> None:
     on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message, then)
     on_press(again, find, lambda desk: desk.train_again(), None, message, then)
     on_press(stop, find, lambda desk: desk.stop_training(), None, None)
-    every_second(timer, find, on_tick, seen, [seen, course, report, offer, start, again, stop], message)
-    every_second(timer, find, on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
+    clock.every_second(on_tick, seen, [seen, course, report, offer, start, again, stop], message)
+    clock.every_second(on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
 
 
 def options(values: tuple[float | None, ...]) -> Options:

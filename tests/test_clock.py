@@ -1,0 +1,51 @@
+"""The timer of the page: one request a second for all that changes by itself."""
+
+import gradio as gr
+import pytest
+
+from imlcull_al import ui
+from imlcull_al.errors import NotEnoughLabels, NoWorkspace
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
+from imlcull_al.session.workspaces import Workspaces
+from imlcull_al.ui.clock import Clock
+
+
+def fail(desk):
+    raise NotEnoughLabels("Label more.")
+
+
+def tick(find):
+    """What a tick returns with a poll that fails and one of two components, the input of which is 7."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        first, second, message, number = gr.HTML(), gr.HTML(), gr.HTML(), gr.Number()
+        clock = Clock(find)
+        clock.every_second(fail, None, first, message)
+        clock.every_second(lambda desk, value: (f"{desk} {value}", 2), number, [first, second])
+        clock.start()
+    (only,) = page.fns.values()
+    assert only.inputs == [number]
+    assert only.outputs == [first, message, first, second]
+    return only.fn(None, 7)
+
+
+def test_a_failure_is_said_and_stops_no_other():
+    said = '<p class="failed">Label more.</p>'
+    assert tick(lambda request: "the desk") == (gr.skip(), said, "the desk 7", 2)
+
+
+def test_a_visitor_without_a_desk_sees_no_change():
+    def find(request):
+        raise NoWorkspace("Upload photos first.")
+
+    assert tick(find) == (gr.skip(),) * 4
+
+
+@pytest.mark.parametrize("kind", ["local", "public"])
+def test_a_page_has_one(project, tmp_path, kind):
+    session = open_session(project, model="builtin", cache_dir=tmp_path / "cache", prepare=False)
+    place = Desk(session) if kind == "local" else Workspaces(tmp_path / "public", "builtin")
+    targets = [event for each in ui.build(place).config["dependencies"] for _, event in each["targets"]]
+    assert targets.count("tick") == 1
+    if kind == "public":
+        place.close()
