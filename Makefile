@@ -1,4 +1,6 @@
 # make demo           opens a sample project in the app on http://127.0.0.1:7860
+# make quick          tests for everyday work, under a minute: all but those that drive a browser, start a Ray cluster,
+#                     or are slow for a good reason, such as a training or processes of their own
 # make test           runs all tests, of Python and of the page's JavaScript
 # make check          checks lint, format and types
 # make format         fixes lint and format
@@ -18,11 +20,14 @@ define install
 $(BIN)/python -m pip install --requirement $(1)
 endef
 
-.PHONY: demo test check format torture bench bench-labels bench-seen encoder
+.PHONY: demo quick test check format torture bench bench-labels bench-seen encoder
 
 demo: .venv/ready
 	@echo 'Making 360 sample photos and embedding them, some 20 seconds; then the page opens on http://127.0.0.1:7860'
 	$(BIN)/python -m imlcull_al demo demo_project
+
+quick: .venv/ready-tests
+	$(BIN)/python -m pytest -m 'not slow and not ray and not browser'
 
 test: .venv/ready-tests
 	$(BIN)/python -m pytest

@@ -1,16 +1,12 @@
-"""The arithmetic of the benchmarks: medians, ratios, tables, and where they go. Nothing here is timed."""
+"""What the published figures depend on: medians, ratios, fresh processes and the material. Nothing here is timed."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from benchmarks.results import END, splice, table, write_part
-from benchmarks.speed import __main__ as speed
-from benchmarks.speed import growth, harness, material, memory, report
+from benchmarks.speed import harness, material, memory, report
 from benchmarks.speed.report import Aim, Point, Row, Store
-
-HEAD = "| " + " | ".join(report.COLUMNS) + " |"
 
 
 def doubled(number: int) -> dict[str, int]:
@@ -43,62 +39,11 @@ def test_what_came_out_and_whether_that_was_the_aim(aim, ours, theirs, came, rea
     assert report.outcome(Row("1", "work", ours, "rival", theirs, aim)) == (came, reached)
 
 
-def test_every_aim_is_said():
-    kinds = ("faster", "times", "share", "over", "below", "above")
-    said = [report.aimed(Row("1", "work", aim=Aim(kind, 0.5))) for kind in kinds]
-    assert said == ["≥ 0.5 ×", "≤ 0.5 ×", "≥ 50%", "≤ 0.5 s over", "< 0.5 s", "≥ 0.5"]
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0"),
-        (1234.5, "1,234"),
-        (99.96, "100"),
-        (12.345, "12.3"),
-        (0.0012345, "0.00123"),
-        (0.0000123, "0.000012"),
-    ],
-)
-def test_a_figure_has_as_many_digits_as_it_deserves(number, text):
-    assert report.figure(number) == text
-
-
 def test_a_spread_is_the_median_with_the_least_and_the_most():
     assert report.spread([5.0, 1.0, 2.0], "s") == "2 s (1–5)"
     assert report.spread([5.0], "s") == "5 s"
     assert report.spread([], "s") == ""
     assert report.spread([0.99954], "") == "0.99954"
-
-
-def test_a_table_keeps_bars_and_line_breaks_inside_their_cells():
-    assert table(["a", "b"], [["1|2", "3\n4"]]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 4 |\n"
-
-
-def test_a_part_is_replaced_and_all_around_it_stays():
-    text = (
-        f"before\n<!-- written by x: begin -->\n\nold\n\n{END}\nbetween\n<!-- written by y: begin -->\ny\n{END}\nafter"
-    )
-    once = splice(text, "x", "new\n")
-    assert once == text.replace("old", "new")
-    assert splice(once, "x", "new") == once
-
-
-def test_a_part_that_is_not_there_yet_comes_last(tmp_path):
-    (tmp_path / "R.md").write_text("text\n")
-    write_part(tmp_path / "R.md", "x", "new")
-    assert (tmp_path / "R.md").read_text() == f"text\n\n<!-- written by x: begin -->\n\nnew\n\n{END}\n"
-
-
-def test_a_part_without_an_end_is_refused():
-    with pytest.raises(ValueError, match="no end"):
-        splice("<!-- written by x: begin -->\nall the rest of the file", "x", "new")
-
-
-def test_the_real_results_have_the_parts_of_both_programs_at_most_once():
-    text = Path(report.__file__).parents[1].joinpath("RESULTS.md").read_text(encoding="utf-8")
-    assert text.count("<!-- written by benchmarks.labels: begin -->") == 1
-    assert text.count(f"<!-- written by {speed.PART}: begin -->") <= 1
 
 
 def test_figures_are_kept_until_machine_or_versions_change(tmp_path):
@@ -110,42 +55,6 @@ def test_figures_are_kept_until_machine_or_versions_change(tmp_path):
     again = Store(tmp_path / "speed.json", "this machine")
     assert (again.rows("one"), again.points("two"), again.rows("three")) == ([row], [point], [])
     assert Store(tmp_path / "speed.json", "another machine").entries == {}
-
-
-def test_the_text_has_the_rows_the_notes_and_what_was_not_measured(tmp_path):
-    store = Store(tmp_path / "speed.json", "this machine")
-    store.put(
-        "one",
-        [Row("1", "work", [1.0], "rival", [30.0], Aim("faster", 12), note="a note"), Row("1", "b", note="no GPU.")],
-    )
-    store.put("growth", [Point("embed", 1000, [2.0, 1.0, 3.0]), Point("order", 100, [0.5])])
-    text = report.text(store, {"one": "One", "two": "Two", "growth": "Growth"})
-    date = store.entries["one"]["date"]
-    assert text.startswith("this machine\n")
-    assert f"{HEAD}\n" in text
-    assert f"| 1 | work | 1 s | rival | 30 s | 30 × faster | ≥ 12 × | yes | {date} |" in text
-    assert "- 1: a note" in text
-    assert "- 1 b: no GPU." in text
-    assert "- Two (`--only two`): not run" in text
-    assert "| seconds | 100 | 1,000 |" in text
-    assert "| embed |  | 2 |" in text
-    assert "| order | 0.5 |  |" in text
-
-
-def test_every_wait_of_the_list_has_an_entry():
-    numbers = [title.split()[0] for title in speed.titles().values()]
-    assert [number for number in numbers if number.isdigit()] == [str(number) for number in range(1, 12)]
-    assert "growth" in speed.ENTRIES
-    assert all(callable(entry.measure) for entry in speed.ENTRIES.values())
-
-
-def test_the_machine_is_said_without_its_name_and_with_what_is_installed(monkeypatch):
-    monkeypatch.setattr(report, "PACKAGES", ("torch", "not-installed-here"))
-    said = report.machine()
-    assert "not-installed" not in said
-    assert "Python" in said and "torch" in said and "cores" in said
-    assert os.uname().nodename not in said
-    assert "/" not in said
 
 
 def test_turns_alternate_and_keep_their_results_apart():
@@ -166,10 +75,6 @@ def test_a_fresh_process_is_another_one_and_its_errors_are_said(monkeypatch):
 
 def test_memory_of_a_million_is_on_the_line():
     assert memory.line_at(10, [1, 2, 3], [5.0, 7.0, 9.0]) == pytest.approx(23)
-
-
-def test_labels_of_curves_are_moved_apart_upwards_only():
-    assert growth.spaced([10.0, 1.0, 1.1], factor=2) == [10.0, 1.0, 2.0]
 
 
 def test_material_is_the_same_every_time_and_no_two_photos_are_alike():

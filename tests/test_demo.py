@@ -8,14 +8,15 @@ from imlcull_al.simulate import demo, sample
 from imlcull_al.training.options import Options
 
 
+@pytest.mark.slow
 def test_the_whole_job_is_played(tmp_path, cache_dir, monkeypatch):
     monkeypatch.setattr(demo, "TRAINING", Options(epochs=2, batch_size=32))
-    sample.make_sample(tmp_path / "project", photos=60)
+    sample.make_sample(tmp_path / "project", photos=32)
     session = demo.prepare(tmp_path / "project", OUT_OF_REACH, cache_dir)
     said = []
     demo.headless(session, 24, said.append)
     text = "\n".join(said)
-    assert "60 photos" in said[0]
+    assert "32 photos" in said[0]
     assert "Note: nobody/has-this-model is not on this machine" in text
     assert "20 answers: " in text
     assert "epoch   2 " in text

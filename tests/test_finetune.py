@@ -36,6 +36,7 @@ KINDS = {
 NO_CHANCE = {"beit": {"drop_path_rate": 0.0}, "dinov3_vit": {"pos_embed_rescale": None}}
 """What these draw at random in training, in blocks that are frozen too."""
 SIDES = np.arange(9), np.arange(9, 12)
+EPOCHS = 3
 
 
 def backbone_of(kind: str, **changes) -> Backbone:
@@ -60,7 +61,7 @@ def values(pixels: np.ndarray) -> np.ndarray:
 def tuning_of(made: Backbone, photos: int = 12, **options) -> FineTuning:
     """A training of 12 noise photos, ready for its epochs."""
     pixels = torch.randint(0, 256, (photos, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    chosen = Options(**{"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, **options})
+    chosen = Options(**{"epochs": EPOCHS, "batch_size": 4, "learning_rate": 1e-3, **options})
     nothing = np.empty((photos, 0), np.float32)
     tuning = FineTuning(CullClassifier(made, 32), pixels, nothing, values, chosen, Alone(), silent, never)
     rows = tuning.embeddings()
@@ -89,7 +90,9 @@ def test_the_last_blocks_learn_what_they_learn_with_the_others_frozen(kind, exac
     trained = {name for name, parameter in made.named_parameters() if parameter.requires_grad}
     for name, parameter in other.named_parameters():
         parameter.requires_grad_(name in trained)
-    for one, two in zip(kept.epochs(), again.epochs(), strict=True):
+    runs = list(zip(kept.epochs(), again.epochs(), strict=True))
+    assert len(runs) == EPOCHS
+    for one, two in runs:
         assert one.train_loss == pytest.approx(two.train_loss, abs=1e-5)
         assert one.val_loss == pytest.approx(two.val_loss, abs=1e-5)
         assert one.val_accuracy == two.val_accuracy
@@ -158,6 +161,7 @@ def test_what_does_not_fit_is_computed_again_and_changes_nothing(monkeypatch, ex
     usual = list(tuning_of(backbone_of("vit"), train_blocks=1).epochs())
     monkeypatch.setattr(epoch_loop, "MOST_KEPT", room * 17 * 32 * 4 + 100)
     tuning = tuning_of(backbone_of("vit"), train_blocks=1)
+    assert len(usual) == EPOCHS
     for one, two in zip(usual, tuning.epochs(), strict=True):
         assert one.train_loss == pytest.approx(two.train_loss, abs=1e-5)
         assert one.val_loss == pytest.approx(two.val_loss, abs=1e-5)
@@ -178,7 +182,7 @@ def test_no_photo_is_run_ahead_that_there_is_no_room_for(monkeypatch, room, runs
 def test_the_learning_rate_of_nothing_changes_nothing_but_is_finite(exact):
     """The last blocks on photos that are alike: no slope is infinite."""
     tuning = tuning_of(backbone_of("vit"), train_blocks=1, learning_rate=1e-12)
-    assert all(math.isfinite(epoch.train_loss) for epoch in tuning.epochs())
+    assert [math.isfinite(epoch.train_loss) for epoch in tuning.epochs()] == [True] * EPOCHS
 
 
 @pytest.fixture

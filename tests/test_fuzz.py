@@ -3,8 +3,10 @@
 `HYPOTHESIS_PROFILE=torture python -m pytest tests/test_fuzz.py` tries twenty times as many.
 """
 
+import csv
+import io
+import json
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,18 @@ from imlcull_al.simulate.truth import read_truth
 from imlcull_al.training import train
 
 CSV = b'image_name,label,mine\nwarm_00.jpg,keep,1\n"a,""b"".jpg",cull,2\nsub/c.jpg,keep,\n'
+KNOWN = {"warm_00.jpg": "keep", 'a,"b".jpg': "cull", "sub/c.jpg": "keep"}
+TRUTH = b"image_name,keep,burst\nwarm_00.jpg,1,3\ncold_00.jpg,no,4\n"
+OPTIONS = {"epochs": 256, "patience": 32, "seed": 0}
+NOTE = json.dumps({"version": 1, "options": OPTIONS}).encode()
 PIECES = [b"\n", b",", b'"', b"\0", b"\r", b"\xff", b"keep", b"cull", b"../", b"{", b"}", b"null", b"1e999", b'"v": 2']
 
 
 @st.composite
 def damaged(draw: st.DrawFn, data: bytes) -> bytes:
-    """`data` with bytes overwritten, pieces put in or cut out, and perhaps its end lost."""
+    """`data` with bytes overwritten, pieces put in or cut out, and perhaps its end lost; whole now and then."""
+    if draw(st.integers(0, 9)) == 0:
+        return data
     changed = bytearray(data)
     for _ in range(draw(st.integers(1, 6))):
         place = draw(st.integers(0, len(changed)))
@@ -79,7 +87,7 @@ def answered(stage, tmp_path):
 
 @given(data=st.data())
 def test_a_labels_file(answered, data):
-    """Read or refused; what is refused stays somewhere, and so do the answers that an edit replaced."""
+    """Read or refused; what is refused stays as it is, and what an edit replaced is kept."""
     whole = answered.labels.read_bytes()
     content = data.draw(damaged(CSV) | damaged(whole))
     with_journal = data.draw(st.booleans())
@@ -90,19 +98,21 @@ def test_a_labels_file(answered, data):
     if not with_journal:
         answered.journal.unlink()
     answered.labels.write_bytes(content)
-    continued = False
     try:
-        with suppress(LabelsError, StorageError):
-            labels = Labels(answered)
-            before = labels.as_dict()
-            labels.answer("warm_03.jpg", "cull")
-            assert Labels(answered).as_dict() == {**before, "warm_03.jpg": "cull"}
-            if with_journal and any(before.get(key) != label for key, label in prior.items()):
-                (replaced,) = answered.project.glob("stage_1_cull_labels.csv.before-edit-*")
-                assert replaced.read_bytes() == whole
-            continued = True
-        if not continued:
-            assert answered.labels.read_bytes() == content
+        labels = Labels(answered)
+        before = labels.as_dict()
+        labels.answer("warm_03.jpg", "cull")
+    except (LabelsError, StorageError) as error:
+        assert content not in (CSV, whole)
+        assert str(answered.labels) in str(error)
+        assert answered.labels.read_bytes() == content
+    else:
+        if content in (CSV, whole):
+            assert before == (KNOWN if content == CSV else prior)
+        assert Labels(answered).as_dict() == {**before, "warm_03.jpg": "cull"}
+        if with_journal and any(before.get(key) != label for key, label in prior.items()):
+            (replaced,) = answered.project.glob("stage_1_cull_labels.csv.before-edit-*")
+            assert replaced.read_bytes() == whole
     finally:
         answered.journal.write_bytes(kept)
         answered.labels.write_bytes(whole)
@@ -112,14 +122,21 @@ def test_a_labels_file(answered, data):
 def test_a_journal(answered, data):
     """Its good lines count; it takes another answer, which is there after the next start."""
     whole, table = answered.journal.read_bytes(), answered.labels.read_bytes()
-    answered.journal.write_bytes(data.draw(damaged(whole)))
+    content = data.draw(damaged(whole))
+    prior = Journal(answered.journal).state.labels
+    answered.journal.write_bytes(content)
     try:
-        with suppress(LabelsError):
-            labels = Labels(answered)
-            labels.answer("warm_03.jpg", "cull")
-            labels.undo()
-            labels.answer("warm_03.jpg", "cull")
-            assert Labels(answered).as_dict()["warm_03.jpg"] == "cull"
+        labels = Labels(answered)
+    except LabelsError as error:
+        assert content != whole
+        assert f"{answered.journal} was written by a newer imlcull" in str(error)
+    else:
+        if content == whole:
+            assert labels.as_dict() == prior
+        labels.answer("warm_03.jpg", "cull")
+        labels.undo()
+        labels.answer("warm_03.jpg", "cull")
+        assert Labels(answered).as_dict()["warm_03.jpg"] == "cull"
     finally:
         answered.journal.write_bytes(whole)
         answered.labels.write_bytes(table)
@@ -144,12 +161,15 @@ def test_a_manifest(stage, data):
     """A cull whose manifest is damaged is not taken back."""
     manifest = stage.next.manifest
     whole = manifest.read_bytes()
-    changed = data.draw(damaged(whole))
-    manifest.write_bytes(changed)
+    content = data.draw(damaged(whole))
+    manifest.write_bytes(content)
     try:
-        with suppress(ImlcullError):
-            changes = undo.changes_since_cull(stage.next)
-            assert changes or same_files(changed, whole, manifest)
+        is_unchanged = undo.changes_since_cull(stage.next) == []
+    except ImlcullError as error:
+        assert content != whole
+        assert str(manifest) in str(error)
+    else:
+        assert is_unchanged == same_files(content, whole, manifest)
     finally:
         manifest.write_bytes(whole)
 
@@ -163,19 +183,34 @@ def same_files(first: bytes, second: bytes, path: Path) -> bool:
     return named[0] == named[1]
 
 
-@given(content=damaged(b"image_name,keep,burst\nwarm_00.jpg,1,3\ncold_00.jpg,no,4\n"))
+@given(content=damaged(TRUTH))
 def test_a_truth_file(tmp_path, content):
+    """Read as its bytes say, or refused."""
     path = tmp_path / "truth.csv"
     path.write_bytes(content)
-    with suppress(ReplayRefused, StorageError):
-        read_truth(path, "keep", None)
+    try:
+        known = read_truth(path, "keep", None)
+    except (ReplayRefused, StorageError) as error:
+        assert content != TRUTH
+        assert str(path) in str(error)
+    else:
+        rows = [
+            row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")) if any(map(str.strip, row))
+        ]
+        named = [dict(zip(map(str.strip, rows[0]), row, strict=False)) for row in rows[1:]]
+        assert known.is_keep == {
+            row["image_name"].removeprefix("./"): row["keep"].strip().lower() in ("keep", "true", "1", "yes")
+            for row in named
+        }
 
 
-@given(content=damaged(b'{"version": 1, "options": {"epochs": 256, "patience": 32, "seed": 0}}\n'))
+@given(content=damaged(NOTE))
 def test_a_note_of_a_training(tmp_path, content):
+    """The options as its bytes say, or none."""
     path = tmp_path / "note.json"
     path.write_bytes(content)
-    assert isinstance(train.read_unfinished(path), dict)
+    found = train.read_unfinished(path)
+    assert found == OPTIONS if content == NOTE else found == {} or found == json.loads(content)["options"]
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +227,16 @@ def model_file(tmp_path_factory, tiny_model):
 
 @given(data=st.data())
 def test_a_model_file(model_file, tmp_path, data):
-    """Loaded or refused."""
-    path = tmp_path / "model.pth"
-    path.write_bytes(data.draw(damaged(model_file.read_bytes())))
-    with suppress(ModelFileError):
-        model.load(path)
+    """Loaded as it was, or refused."""
+    whole, path = model_file.read_bytes(), tmp_path / "model.pth"
+    content = data.draw(damaged(whole))
+    path.write_bytes(content)
+    try:
+        found = model.load(path)
+    except ModelFileError as error:
+        assert content != whole
+        assert str(path) in str(error)
+    else:
+        known = model.load(model_file)
+        assert found.head.weights.tolist() == known.head.weights.tolist()
+        assert (found.head.bias, found.labels, found.epoch) == (known.head.bias, known.labels, known.epoch)

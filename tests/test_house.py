@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ OWNERS = {
     "ray": {"encoding/cluster"},
     "accelerate": {"training/processes"},
 }
+PROGRAMS = [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "app.py"]
 ENTRANCES = {"__init__", "__main__"}
 UNORDERED = "ui"
 """A floor that the tree draws as one room."""
@@ -37,6 +39,7 @@ def room(path: Path) -> str:
     return UNORDERED if inside.parts[0] == UNORDERED else inside.as_posix()
 
 
+@cache
 def rooms() -> list[str]:
     """All rooms from top to bottom, as the tree draws them."""
     drawn, floor = [], ""
@@ -49,16 +52,40 @@ def rooms() -> list[str]:
     return drawn
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def modules_imported(path: Path) -> set[str]:
     """Dotted names of what a module imports, at its top or inside a function, as far as they may be modules."""
     here, found = path.relative_to(ROOT).with_suffix("").parts, set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = [*(here[: -node.level] if node.level else ()), *(node.module.split(".") if node.module else ())]
             found |= {".".join(base), *(".".join([*base, alias.name]) for alias in node.names)}
     return found
+
+
+@cache
+def names_in(module: str) -> set[str]:
+    """Names that can be imported from a module or package of this repository; empty if there is none of this name."""
+    place = ROOT.joinpath(*module.split("."))
+    names = {path.stem for path in place.glob("*") if path.is_dir() or path.suffix == ".py"}
+    for path in (place.with_suffix(".py"), place / "__init__.py"):
+        for node in ast.walk(parsed(path)) if path.is_file() else ():
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names |= {alias.asname or alias.name for alias in node.names}
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                names |= set(ast.literal_eval(node.value))
+    return names
 
 
 def rooms_imported(path: Path) -> set[str]:
@@ -105,16 +132,25 @@ def test_the_graph_draws_imports_and_every_floor():
     }
 
 
+def missing(names: set[str]) -> set[str]:
+    """The names of this package among `names` that nothing in it has."""
+    own = [name.rpartition(".") for name in names if name.startswith(f"{PACKAGE.name}.")]
+    return {f"{above}.{name}" for above, _, name in own if name not in names_in(above)}
+
+
 def test_every_import_of_this_package_exists():
-    missing = []
-    for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "app.py"]:
-        for name in modules_imported(path):
-            target = ROOT.joinpath(*name.split("."))
-            is_module = target.is_dir() or target.with_suffix(".py").exists()
-            is_name = target.parent.is_dir() or target.parent.with_suffix(".py").exists()
-            if name.startswith("imlcull_al") and not is_module and not is_name:
-                missing.append((path.name, name))
-    assert not missing
+    wrong = {"imlcull_al.gone", "imlcull_al.learning.gone", "imlcull_al.errors.Gone", "imlcull_al.gone.Gone"}
+    assert (
+        missing({*wrong, "imlcull_al", "imlcull_al.learning.head", "imlcull_al.errors.ImlcullError", "os.gone"})
+        == wrong
+    )
+    assert {path.name: names for path in PROGRAMS if (names := missing(modules_imported(path)))} == {}
+
+
+def test_imports_are_found_wherever_they_are_written():
+    assert {"argparse", "imlcull_al.errors.ImlcullError", "imlcull_al.ui"} <= modules_imported(
+        PACKAGE / "cli" / "commands.py"
+    )
 
 
 @pytest.mark.parametrize("library", OWNERS)
@@ -125,7 +161,7 @@ def test_one_room_owns_a_library(library):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_module_opens_by_saying_what_it_is_for(path):
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert ast.get_docstring(parsed(path))
 
 
 @pytest.mark.parametrize("module", ["imlcull_al", "imlcull_al.cli.commands", "imlcull_al.session.session"])

@@ -3,6 +3,7 @@
 The processes are real ones, which meet on this machine through gloo.
 """
 
+import json
 import os
 import signal
 import socket
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import fill_stage, label_of
+from conftest import fill_stage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imlcull_al.cli.commands import main
+from imlcull_al.encoding import backbone
 from imlcull_al.encoding.load import BESIDE
 from imlcull_al.errors import TrainingError
 from imlcull_al.learning import model
@@ -29,7 +32,7 @@ from imlcull_al.training.processes import Alone, Together
 pytest.importorskip("accelerate")
 
 ROOT = Path(__file__).parents[1]
-BOUND = 120  # seconds for what takes ten
+BOUND = 300  # seconds for what takes twenty, or less
 EXACT = """
 from imlcull_al import cli
 from imlcull_al.encoding import backbone
@@ -47,41 +50,104 @@ def counted(self):
 FineTuning._evaluate = counted
 """
 DIES = EXACT + IN_EPOCH_2.format(happens="import os, signal; os.kill(os.getpid(), signal.SIGKILL)") + RUN
-RAISES = EXACT + IN_EPOCH_2.format(happens="raise RuntimeError('a defect')") + RUN
 ALL_BETTER = "from imlcull_al.training.options import Epoch; Epoch.better_than = lambda self, other: True\n"
-STOPS = (
+PLAYS = (
     EXACT
     + """
-import sys
+import contextlib, io, json, sys
 from imlcull_al.training import processes
+for code, words in json.loads(sys.argv[1]):
+    out, err, ended = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            exec(code, {"cli": cli, "processes": processes, "sys": sys, "words": words})
+        except SystemExit as end:
+            ended = end.code
+    print(json.dumps([ended, out.getvalue(), err.getvalue()]), flush=True)
+"""
+)
+TRAINS = "sys.exit(cli.main(words))"
+STOPS = """
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.session.session import open_session
-session = open_session(sys.argv[3], model=sys.argv[5], cache_dir=sys.argv[7], prepare=False)
+session = open_session(words[2], model=words[4], cache_dir=words[6], prepare=False)
 seen = []
 done = session.train(Options(epochs=50, learning_rate=1e-3, patience=50), stop=lambda: len(seen) >= 3,
                      on_epoch=lambda epoch, best: seen.append(epoch))
 assert processes.is_helper() == (not seen)
 print(done.ended, len(done.epochs), "helper" if processes.is_helper() else "main")
 """
+RAISES = "if processes.is_helper():" + IN_EPOCH_2.format(happens="raise RuntimeError('a defect')").replace(
+    "\n", "\n    "
 )
+SAME = {  # 12 photos are trained on
+    "shares of 3 and 2, then of 1 and 1": ("--batch-size", "5"),
+    "shares of 6 and 5, then of 1 and none": ("--batch-size", "11", "--train-blocks", "1"),
+    "beside the built-in encoder": ("--model", f"{{}}{BESIDE}", "--epochs", "2"),
+    "one block beside it": ("--model", f"{{}}{BESIDE}", "--epochs", "2", "--train-blocks", "1"),
+}
+TURNS = {
+    **{name: (TRAINS, options) for name, options in SAME.items()},
+    "a stop": (STOPS, ()),
+    "one label": (TRAINS, ()),
+    "a defect in the helper": (f"{RAISES}\n{TRAINS}", ()),
+}
+"""Trainings that the same two processes play one after the other: a name → the code, and options of the command."""
+
+
+def labeled(project):
+    """Eight warm photos that are kept and nine cold ones that are culled, one of them unreadable."""
+    stage = Stage(project, 1)
+    fill_stage(stage.folder, warm=8, cold=8)
+    (stage.folder / "cold_99.jpg").write_bytes(b"broken")
+    Labels(stage).answer_all([f"warm_{number:02}.jpg" for number in range(8)], "keep")
+    Labels(stage).answer_all([path.name for path in sorted(stage.folder.glob("cold*"))], "cull")
+    return stage
+
+
+def command_for(stage, model, *options):
+    places = [
+        "--project",
+        str(stage.project),
+        "--model",
+        str(model),
+        "--cache-dir",
+        str(stage.project.parent / "cache"),
+    ]
+    words = ["train", *places, "--epochs", "4", "--learning-rate", "1e-3", "--patience", "4"]
+    return [*words, *(option.format(model) for option in options)]
 
 
 @pytest.fixture
 def stage(tmp_path):
-    """Eight warm photos that are kept and nine cold ones that are culled, one of them unreadable."""
-    stage = Stage(tmp_path / "project", 1)
-    fill_stage(stage.folder, warm=8, cold=8)
-    (stage.folder / "cold_99.jpg").write_bytes(b"broken")
-    labels = Labels(stage)
-    for path in sorted(stage.folder.iterdir()):
-        labels.answer(path.name, label_of(path.name))
-    return stage
+    return labeled(tmp_path / "project")
 
 
 @pytest.fixture
-def command(stage, tiny_model, tmp_path):
-    places = ["--project", str(stage.project), "--model", str(tiny_model), "--cache-dir", str(tmp_path / "cache")]
-    return ["train", *places, "--epochs", "4", "--learning-rate", "1e-3", "--patience", "4"]
+def command(stage, tiny_model):
+    return command_for(stage, tiny_model)
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory):
+    """A stage of its own for each of `TURNS`."""
+    root = tmp_path_factory.mktemp("turns")
+    stages = {name: labeled(root / name) for name in TURNS}
+    labels = stages["one label"].labels.read_text().splitlines()
+    stages["one label"].journal.unlink()
+    stages["one label"].labels.write_text("\n".join(labels[:2]) + "\n")
+    return stages
+
+
+@pytest.fixture(scope="module")
+def played(stages, tiny_model):
+    """Of each of `TURNS`, (exit code, standard output, standard error) in the main process and in the helper."""
+    turns = [(code, command_for(stages[name], tiny_model, *options)) for name, (code, options) in TURNS.items()]
+    ended = outcomes(launch([json.dumps(turns)], PLAYS, PLAYS))
+    told = [[*map(json.loads, out.splitlines())] for _, out, _ in ended]
+    code, _, err = ended[1]
+    told[1].append([code, "", err])  # the defect ended it
+    return dict(zip(TURNS, zip(*told, strict=True), strict=True))
 
 
 def launch(command, *codes):
@@ -120,44 +186,49 @@ def log_of(stage):
     return np.array([[float(row[name]) for name in row] for _, row in tables.read(stage.epoch_log)[1]])
 
 
-def alone(command):
-    return subprocess.run(
-        [sys.executable, "-c", EXACT + RUN, *command], cwd=ROOT, timeout=BOUND, check=True, capture_output=True
-    )
-
-
-# 12 photos are trained on: shares of 3 and 2, then of 1 and 1; and of 6 and 5, then of 1 and none
-@pytest.mark.parametrize("options", [("--batch-size", "5"), ("--batch-size", "11", "--train-blocks", "1")])
-def test_two_processes_come_to_what_one_comes_to(stage, command, options):
-    alone([*command, *options])
-    expected, best = log_of(stage), model.load(stage.model).epoch
-    stage.model.unlink()
-    stage.epoch_log.unlink()
-    main, helper = outcomes(launch([*command, *options], EXACT + RUN, EXACT + RUN))
-    assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
-    assert "Training in 2 processes" in main[2]
-    assert "is saved" in main[1]
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAME)
+def test_two_processes_come_to_what_one_comes_to(stage, stages, played, tiny_model, monkeypatch, name):
+    monkeypatch.setattr(backbone, "_has_bfloat16", lambda device: False)
+    assert main(command_for(stage, tiny_model, *SAME[name])) == 0
+    here, there = model.load(stage.model), model.load(stages[name].model)
+    (code, out, err), helper = played[name]
+    assert (code, helper[0]) == (0, 0), err + helper[2]
+    assert "Training in 2 processes" in err
+    assert "is saved" in out
     assert (helper[1], "epoch" in helper[2]) == ("", False)
-    assert log_of(stage) == pytest.approx(expected, abs=2e-5)
-    assert model.load(stage.model).epoch == best
-    assert (stage.report / "curves.png").is_file()
-    assert not stage.unfinished.exists()
+    assert log_of(stages[name]) == pytest.approx(log_of(stage), abs=2e-5)
+    assert there.epoch == here.epoch
+    assert there.encoder.views.tiles == here.encoder.views.tiles == (BESIDE in str(SAME[name]))
+    assert (stages[name].report / "curves.png").is_file()
+    assert not stages[name].unfinished.exists()
 
 
-@pytest.mark.parametrize("options", [(), ("--train-blocks", "1")])
-def test_two_processes_beside_the_builtin_encoder_come_to_what_one_comes_to(stage, command, tiny_model, options):
-    together = [*command, *options, "--epochs", "2", "--model", f"{tiny_model}{BESIDE}"]
-    alone(together)
-    expected, trained = log_of(stage), model.load(stage.model)
-    assert trained.encoder.views.tiles
-    stage.model.unlink()
-    stage.epoch_log.unlink()
-    main, helper = outcomes(launch(together, EXACT + RUN, EXACT + RUN))
+@pytest.mark.slow
+def test_a_stop_that_the_main_process_hears_ends_both_at_the_same_step(played):
+    main, helper = played["a stop"]
     assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
-    assert log_of(stage) == pytest.approx(expected, abs=2e-5)
-    assert model.load(stage.model).encoder.views.tiles
+    assert main[1].split() == ["stopped", "on", "request", "2", "main"]
+    assert helper[1].split() == ["stopped", "on", "request", "2", "helper"]
 
 
+@pytest.mark.slow
+def test_an_error_before_the_first_exchange_ends_both(played):
+    main, helper = played["one label"]
+    assert (main[0], helper[0]) == (1, 1)
+    assert "Training needs at least 2 readable photos of each class" in main[2]
+
+
+@pytest.mark.slow
+def test_an_error_in_one_process_ends_the_other(played):
+    main, helper = played["a defect in the helper"]
+    assert helper[0] == 1
+    assert "a defect" in helper[2]
+    assert main[0] == 1
+    assert "Another process of this training ended early" in main[2]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("codes", "survivor"), [((EXACT + ALL_BETTER + RUN, DIES), 0), ((DIES, EXACT + RUN), 1)])
 def test_a_process_that_is_killed_ends_the_other(stage, command, codes, survivor):
     ended = outcomes(launch(command, *codes))
@@ -170,29 +241,7 @@ def test_a_process_that_is_killed_ends_the_other(stage, command, codes, survivor
         assert not stage.unfinished.exists()
 
 
-def test_an_error_in_one_process_ends_the_other(stage, command):
-    main, helper = outcomes(launch(command, EXACT + RUN, RAISES))
-    assert helper[0] == 1
-    assert "a defect" in helper[2]
-    assert main[0] == 1
-    assert "Another process of this training ended early" in main[2]
-
-
-def test_an_error_before_the_first_exchange_ends_both(stage, command):
-    labels = stage.labels.read_text().splitlines()
-    stage.labels.write_text("\n".join(labels[:2]) + "\n")
-    main, helper = outcomes(launch(command, EXACT + RUN, EXACT + RUN))
-    assert (main[0], helper[0]) == (1, 1)
-    assert "Training needs at least 2 readable photos of each class" in main[2]
-
-
-def test_a_stop_that_the_main_process_hears_ends_both_at_the_same_step(stage, command):
-    main, helper = outcomes(launch(command, STOPS, STOPS))
-    assert (main[0], helper[0]) == (0, 0), main[2] + helper[2]
-    assert main[1].split() == ["stopped", "on", "request", "2", "main"]
-    assert helper[1].split() == ["stopped", "on", "request", "2", "helper"]
-
-
+@pytest.mark.slow
 def test_one_command_starts_both(stage, command):
     words = [sys.executable, "-m", "imlcull_al", *command, "--processes", "2"]
     done = subprocess.run(words, cwd=ROOT, timeout=BOUND, check=False, capture_output=True, text=True)

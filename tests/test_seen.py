@@ -35,6 +35,7 @@ def test_what_tells_the_answer_is_found_and_what_does_not_is_not():
 def test_no_group_is_divided():
     judged = []
     seen.play(task(lambda p_keep, rows: judged.append(rows) or 0.5), np.eye(200, 8, dtype=np.float32), 2)
+    assert len(judged) == 2 * len(seen.BUDGETS)
     for held in judged:
         assert 0.3 <= len(held) / 200 < 0.4
         assert all((np.isin(np.flatnonzero(group == GROUPS), held)).all() for group in np.unique(GROUPS[held]))

@@ -129,7 +129,7 @@ def test_a_lattice_covers_the_photo_evenly_and_is_bounded(width, height, most):
     lefts, tops = (sorted({place[way] for place in places}) for way in (0, 1))
     assert [place[:2] for place in places] == [(left, top) for top in tops for left in lefts]
     for side, starts in ((width, lefts), (height, tops)):
-        assert len(starts) <= min(most, side // SIDE) or len(starts) == 1
+        assert 1 <= len(starts) <= min(most, side // SIDE)
         assert starts[0] >= 0 and starts[-1] + SIDE <= side
         assert abs(starts[0] - (side - SIDE - starts[-1])) <= 1  # as much is left at either end
         assert all(later - earlier >= SIDE for earlier, later in pairwise(starts))

@@ -6,6 +6,8 @@ from imlcull_al.progress import silent
 from imlcull_al.project.stages import Stage
 from tests.torture import cull_kills, doors, flood, label_kills, load, many_files, swaps
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("writers", [1, 2])
 def test_a_killed_labeler_loses_nothing_that_was_acknowledged(tmp_path, writers):
@@ -44,7 +46,7 @@ def test_labelers_at_once_lose_nothing_when_the_server_is_killed(capsys):
 
 
 def test_a_crowd_at_the_door_keeps_nobody_out(capsys):
-    assert doors.main(["--uploads", "2", "--views", "30"]) == 0, capsys.readouterr().err
+    assert doors.main(["--uploads", "2", "--views", "16", "--side", "1500"]) == 0, capsys.readouterr().err
 
 
 def test_who_asks_for_too_much_is_refused(capsys):

@@ -1,6 +1,6 @@
 """Overloads a public page from one address: a newcomer still gets a workspace, and other visitors are still served.
 
-    python -m tests.torture.doors [--uploads 99] [--views 80] [--seed 0]
+    python -m tests.torture.doors [--uploads 99] [--views 80] [--side 3000] [--seed 0]
 
 First, one address sends files of one byte, photos that each open a workspace, and uploads that stop halfway; then a
 newcomer sends one photo. Second, one visitor requests many full-size views at once, while another requests one view and
@@ -33,9 +33,8 @@ from PIL import Image
 from tests.torture.killing import ROOT, row
 
 UNFINISHED = 40
-SIDE = 3000  # pixels per side of a photo viewed at full size
 PATIENCE = 180.0
-SENDER, OTHER = "203.0.113.1", "203.0.113.2"
+CROWD, NEWCOMER, SENDER, OTHER = (f"203.0.113.{number}" for number in range(1, 5))
 VISITOR = "00000000-0000-0000-0000-000000000001"
 
 
@@ -44,17 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uploads", type=int, default=99)
     parser.add_argument("--views", type=int, default=80)
+    parser.add_argument("--side", type=int, default=3000, help="pixels per side of a photo viewed at full size")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     chance, broken = np.random.default_rng(options.seed), []
-    for fault in (
-        lambda port: crowd(port, options.uploads, photo(chance, 40)),
-        lambda port: flood(port, options.views, photo(chance, SIDE)),
-    ):
-        with tempfile.TemporaryDirectory(prefix="imlcull-doors-") as folder, serving(Path(folder)) as port:
-            line, failures = fault(port)
-        print(line, flush=True)
-        broken += failures
+    with tempfile.TemporaryDirectory(prefix="imlcull-doors-") as folder, serving(Path(folder)) as port:
+        for line, failures in (
+            crowd(port, options.uploads, photo(chance, 40)),
+            flood(port, options.views, photo(chance, options.side)),
+        ):
+            print(line, flush=True)
+            broken += failures
     for failure in broken:
         print(failure, file=sys.stderr)
     return int(bool(broken))
@@ -63,12 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def crowd(port: int, uploads: int, data: bytes) -> tuple[str, list[str]]:
     """One address takes as many places as it can; then a newcomer arrives."""
     with ExitStack() as stack:
-        said = Counter(bool(send(port, b"x", SENDER)[1]) for _ in range(uploads))
-        opened = sum(bool(send(port, data, SENDER)[1]) for _ in range(uploads))
+        said = Counter(bool(send(port, b"x", CROWD)[1]) for _ in range(uploads))
+        opened = sum(bool(send(port, data, CROWD)[1]) for _ in range(uploads))
         for _ in range(UNFINISHED):
             line = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
-            line.sendall(head(port, SENDER, len(data) + 1).encode() + data)
-        reply, cookie = send(port, data, OTHER)
+            line.sendall(head(port, CROWD, len(data) + 1).encode() + data)
+        reply, cookie = send(port, data, NEWCOMER)
     broken = [f"a file of one byte took a place, {said[True]} times"] if said[True] else []
     broken += [] if cookie else [f"the newcomer was kept out: {reply}"]
     fault = f"{uploads} files of one byte, {uploads} photos and {UNFINISHED} unfinished uploads from one address"
