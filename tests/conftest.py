@@ -183,6 +183,12 @@ def stages_are_only_read() -> Iterator[None]:
 
 
 @pytest.fixture
+def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings without their report, whose plots take most of the time of a short one."""
+    monkeypatch.setattr("imlcull_al.training.report.write_report", lambda *arguments, **named: [])
+
+
+@pytest.fixture
 def encoder() -> MeanColour:
     return MeanColour()
 

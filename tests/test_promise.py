@@ -1,6 +1,7 @@
 """What a session promises of photos nobody looked at, and that the audit stays apart from what it measures."""
 
 import json
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -12,12 +13,23 @@ from imlcull_al.errors import CullRefused, NotEnoughLabels
 from imlcull_al.learning.measures import Share
 from imlcull_al.learning.promise import CONFIDENCE, Point, changes_little
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    """A project of 40 warm photos, which are kept, and 60 cold ones, and the cache of their embeddings."""
+    root = tmp_path_factory.mktemp("embedded")
+    fill_stage(root / "project" / "stage_1", warm=40, cold=60)
+    open_session(root / "project", model="builtin", cache_dir=root / "cache").prepare()
+    return root
+
 
 @pytest.fixture
-def session(tmp_path, cache_dir):
-    """40 warm photos, which are kept, and 60 cold ones."""
-    fill_stage(tmp_path / "project" / "stage_1", warm=40, cold=60)
-    return open_session(tmp_path / "project", model="builtin", cache_dir=cache_dir)
+def session(tmp_path, embedded):
+    """A copy of its own."""
+    shutil.copytree(embedded, tmp_path, dirs_exist_ok=True)
+    return open_session(tmp_path / "project", model="builtin", cache_dir=tmp_path / "cache")
 
 
 def play(session, count: int, taste=label_of) -> list[str]:

@@ -18,6 +18,8 @@ from imlcull_al.learning.queues import QUEUES, Ranker
 from imlcull_al.photos.read import content_id
 from imlcull_al.session.session import Counts, Session
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 
 @pytest.fixture
 def session(project, cache_dir, tiny_model):

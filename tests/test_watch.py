@@ -16,6 +16,8 @@ from imlcull_al.session.watch import Photos, next_state
 from imlcull_al.training.options import Options
 from imlcull_al.ui.cull import outcome_html, promised
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 
 @pytest.fixture
 def desk(project, cache_dir, tiny_model):
