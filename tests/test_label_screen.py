@@ -14,7 +14,7 @@ from imlcull_al.project import tables
 from imlcull_al.project.labels import Labels
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
-from imlcull_al.ui import label, presses, serving
+from imlcull_al.ui import label, presses, scripts, serving
 
 PHOTOS = 30
 ME, YOU = (str(uuid.UUID(int=number)) for number in (1, 2))
@@ -309,7 +309,10 @@ def wait_for(tab, key: str) -> None:
 
 def settled(tab) -> None:
     """Wait until no press is under way: what was taken by mistake would be on the disk too."""
-    tab.wait_for_function("() => !window.imlcull.outbox.pending().length")
+    tab.wait_for_function(
+        "async (page) => !(await import(new URL(page, document.baseURI))).outbox.pending().length",
+        arg=scripts.url("page.js"),
+    )
 
 
 def replied(tab, does: str):

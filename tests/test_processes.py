@@ -17,8 +17,6 @@ from conftest import fill_stage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.cli.commands import main
-from imlcull_al.encoding import backbone
 from imlcull_al.encoding.load import BESIDE
 from imlcull_al.errors import TrainingError
 from imlcull_al.learning import model
@@ -150,6 +148,18 @@ def played(stages, tiny_model):
     return dict(zip(TURNS, zip(*told, strict=True), strict=True))
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, tiny_model):
+    """A stage for each of `SAME`, trained by one process."""
+    root = tmp_path_factory.mktemp("alone")
+    stages = {name: labeled(root / name) for name in SAME}
+    turns = [(TRAINS, command_for(stages[name], tiny_model, *options)) for name, options in SAME.items()]
+    play = [sys.executable, "-c", PLAYS, json.dumps(turns)]
+    done = subprocess.run(play, cwd=ROOT, timeout=BOUND, check=True, capture_output=True, text=True)
+    assert [json.loads(line)[0] for line in done.stdout.splitlines()] == [0] * len(SAME), done.stdout
+    return stages
+
+
 def launch(command, *codes):
     """One process of a training for each of the codes, the main one first."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -188,16 +198,14 @@ def log_of(stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
-def test_two_processes_come_to_what_one_comes_to(stage, stages, played, tiny_model, monkeypatch, name):
-    monkeypatch.setattr(backbone, "_has_bfloat16", lambda device: False)
-    assert main(command_for(stage, tiny_model, *SAME[name])) == 0
-    here, there = model.load(stage.model), model.load(stages[name].model)
+def test_two_processes_come_to_what_one_comes_to(alone, stages, played, name):
+    here, there = model.load(alone[name].model), model.load(stages[name].model)
     (code, out, err), helper = played[name]
     assert (code, helper[0]) == (0, 0), err + helper[2]
     assert "Training in 2 processes" in err
     assert "is saved" in out
     assert (helper[1], "epoch" in helper[2]) == ("", False)
-    assert log_of(stages[name]) == pytest.approx(log_of(stage), abs=2e-5)
+    assert log_of(stages[name]) == pytest.approx(log_of(alone[name]), abs=2e-5)
     assert there.epoch == here.epoch
     assert there.encoder.views.tiles == here.encoder.views.tiles == (BESIDE in str(SAME[name]))
     assert (stages[name].report / "curves.png").is_file()

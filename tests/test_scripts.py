@@ -106,15 +106,16 @@ def loaded(tab) -> dict[str, int]:
     return dict(modules)
 
 
-def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serve, visit):
-    address = serve(desk)
-    tab = visit(address)
+def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serve, browser):
+    address, tab = serve(desk), browser.new_page()  # a page that has nothing in its cache yet
+    tab.goto(address)
     preloaded = re.findall(r'href="([^"]+)"', scripts.preloads("label.js", "review.js", "tabs.js"))
     first = loaded(tab)
     assert sorted(first) == sorted(address + path for path in preloaded)
     assert all(size > 0 for size in first.values())
     tab.goto(address)
     assert loaded(tab) == dict.fromkeys(first, 0)
+    tab.context.close()
 
 
 def test_a_screen_that_could_not_be_loaded_says_so(desk, serve, browser):
