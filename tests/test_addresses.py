@@ -48,6 +48,7 @@ def free_port():
         pytest.skip("this machine has no IPv6")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["::", "::1", "[::1]"])
 def test_ipv6_addresses_answer(host, free_port, tmp_path):
     fill_stage(tmp_path / "stage_1", warm=1, cold=1)

@@ -19,6 +19,8 @@ from imlcull_al.ui import _check_mcp
 from imlcull_al.ui.api import _status
 from imlcull_al.ui.strict import NONSENSE
 
+pytestmark = pytest.mark.slow
+
 ENDPOINTS = ["/next_batch", "/label", "/undo", "/status", "/scores", "/train", "/cancel", "/cull"]
 
 

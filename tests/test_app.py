@@ -130,6 +130,7 @@ class TestEntry:
         monkeypatch.setattr(ui, "launch", interrupted)
         assert app.main([]) == 130
 
+    @pytest.mark.slow
     def test_the_command_line_does_without_gradio(self):
         code = "import imlcull_al.cli.commands, sys; sys.exit('gradio' in sys.modules or 'torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=Path(app.__file__).parent, check=False).returncode == 0

@@ -145,6 +145,7 @@ class TestNames:
         assert send({}, change=lambda _: data) == Added(new=1)
         assert found(folder) == {"project/stage_1/a.jpg": PHOTO}
 
+    @pytest.mark.slow
     @given(st.text(max_size=60))
     @example("Screenshot1")
     def test_any_text_is_a_key_below_the_folder_or_refused(self, name):
@@ -363,6 +364,7 @@ class TestTheDisk:
             send({f"{number}.jpg": PHOTO for number in range(5)})
         assert found(folder) == {}
 
+    @pytest.mark.slow
     def test_half_a_photo_is_never_seen(self, send, folder, tmp_path):
         """Somebody lists the stage over and over while photos come."""
         whole, sizes, stop = bytes(3_000_000), set(), threading.Event()
@@ -388,6 +390,7 @@ FILES = {"a.jpg": PHOTO * 9, "b/c.png": bytes(300), "notes.txt": b"n", "d.jpg": 
 PACKED, STORED = zipped(FILES), zipped(FILES, zipfile.ZIP_STORED)
 
 
+@pytest.mark.slow
 @given(
     data=st.sampled_from([PACKED, STORED]),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),

@@ -64,6 +64,7 @@ def test_turns_alternate_and_keep_their_results_apart():
     assert found == {"a": [1, 4, 5], "b": [2, 3, 6]}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_is_another_one_and_its_errors_are_said(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     found = harness.fresh(doubled, number=21)

@@ -117,6 +117,7 @@ def test_a_pile_looked_at_after_every_check_breaks_the_bound_in_at_most_one_run_
     assert broken.any()  # and it isn't kept by saying nothing
 
 
+@pytest.mark.slow
 def test_the_fixed_sample_bound_would_not_bear_so_many_looks_and_is_not_much_narrower():
     from scipy.stats import hypergeom
 

@@ -70,6 +70,7 @@ def test_nothing_one_photo_and_rows_that_say_nothing():
 TIMES = st.lists(st.one_of(st.just(NONE), st.floats(0, 500)), min_size=1, max_size=40)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TIMES, st.data())
 def test_a_burst_is_short_without_pauses_and_does_not_depend_on_the_order_of_rows(times, data):

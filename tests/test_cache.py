@@ -190,6 +190,7 @@ def test_content_ids_are_kept_as_written_down(tmp_path):
     assert tuple(values["stat"][0]) == stat_of(photo)
 
 
+@pytest.mark.slow
 def test_what_another_process_saved_meanwhile_stays_and_the_last_word_counts(tmp_path):
     first, second = ContentIds(tmp_path), ContentIds(tmp_path)
     put(first, "/a")
@@ -233,6 +234,7 @@ def test_content_ids_that_cant_be_written_are_kept_for_this_run(tmp_path, caplog
 # --- kills and damage -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with kill -9")
 @pytest.mark.parametrize(("dim", "writers"), [(192, 2), (0, 2)])
 def test_a_killed_writer_costs_nothing_that_was_acknowledged(dim, writers):
@@ -241,6 +243,7 @@ def test_a_killed_writer_costs_nothing_that_was_acknowledged(dim, writers):
     assert seen.kept > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [8, 0])
 @pytest.mark.parametrize("damage", cache_kills.DAMAGES)
 def test_no_damage_brings_a_wrong_row(damage, dim):

@@ -84,6 +84,7 @@ def test_score_prints_csv_and_json_of_the_same_rows(run, labeled):
     ]
 
 
+@pytest.mark.slow
 def test_train_then_score_then_cull(run, labeled):
     before = fingerprint_of(labeled / "stage_1")
     code, out, err = run("train", "--project", labeled, "--epochs", 2, "--learning-rate", 0.001)
@@ -133,6 +134,7 @@ def test_a_stage_that_no_cull_made_is_not_to_be_moved_away(project, capsys):
     )
 
 
+@pytest.mark.slow
 def test_that_the_model_is_out_of_reach_is_said_with_its_scores(labeled, cache_dir, capsys):
     for command in ("order", "score", "embed"):
         options = ["--project", str(labeled), "--cache-dir", str(cache_dir)]

@@ -157,6 +157,7 @@ def test_what_an_interrupted_run_did_is_not_done_again_and_a_killed_worker_chang
     assert fill(paths, BUILTIN(), None, cache_dir) == 0
 
 
+@pytest.mark.slow
 def test_a_run_on_a_cluster_says_the_same_as_a_local_one(stage, cache_dir, tmp_path, in_this_process, capsys):
     def said(cache: Path, *engine: str) -> str:
         words = ["embed", "--project", stage.parent, "--cache-dir", cache, "--model", "builtin", *engine]
@@ -173,6 +174,7 @@ def test_a_run_on_a_cluster_says_the_same_as_a_local_one(stage, cache_dir, tmp_p
     assert said(cache_dir, *ray) == "65 photos in stage_1: 63 found in the cache, 0 computed, 2 unreadable\n"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(stage, cache_dir, tmp_path, in_this_process):
     paths, asked = list(paths_of(stage).values()), iter([False, False, True])
     with pytest.raises(Cancelled, match="what was done is kept"):
@@ -184,6 +186,7 @@ def test_a_stopped_run_goes_on_where_it_was(stage, cache_dir, tmp_path, in_this_
     assert_like_a_local_run(stage, cache_dir, tmp_path, MeanColour)
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_known_photo_is_not_computed_again(stage, cache_dir, tmp_path, in_this_process, monkeypatch):
     paths = list(paths_of(stage).values())
     fill(paths, MeanColour(), MeanColour, cache_dir)

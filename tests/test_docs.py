@@ -150,6 +150,7 @@ def test_the_page_of_a_space_is_served(monkeypatch, launched):
     assert [(name, given[2:4]) for name, given, _ in launched] == [("launch_public", ("127.0.0.1", 7860))]
 
 
+@pytest.mark.slow
 def test_the_demo_runs(my_project, launched):
     (words,) = commands("demo")
     shutil.copytree(my_project, words[1])  # a sample that is there already is taken as it is

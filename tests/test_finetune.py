@@ -22,6 +22,8 @@ from imlcull_al.training.epoch_loop import FineTuning
 from imlcull_al.training.options import Options
 from imlcull_al.training.processes import Alone
 
+pytestmark = pytest.mark.slow
+
 SHAPE = {**TINY_CONFIG, "num_hidden_layers": 3}
 KINDS = {
     "vit": "first",

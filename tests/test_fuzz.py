@@ -85,6 +85,7 @@ def answered(stage, tmp_path):
     return copy
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_a_labels_file(answered, data):
     """Read or refused; what is refused stays as it is, and what an edit replaced is kept."""
@@ -118,6 +119,7 @@ def test_a_labels_file(answered, data):
         answered.labels.write_bytes(whole)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_a_journal(answered, data):
     """Its good lines count; it takes another answer, which is there after the next start."""
@@ -144,6 +146,7 @@ def test_a_journal(answered, data):
             path.unlink()
 
 
+@pytest.mark.slow
 def test_a_journal_cut_anywhere_is_some_earlier_moment(answered):
     """Byte by byte: what a crash of the machine can leave of the last write."""
     whole = answered.journal.read_bytes()
@@ -156,6 +159,7 @@ def test_a_journal_cut_anywhere_is_some_earlier_moment(answered):
         assert Journal(answered.journal).state.labels == moments[-1]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_a_manifest(stage, data):
     """A cull whose manifest is damaged is not taken back."""
@@ -225,6 +229,7 @@ def model_file(tmp_path_factory, tiny_model):
     return session.stage.model
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_a_model_file(model_file, tmp_path, data):
     """Loaded as it was, or refused."""

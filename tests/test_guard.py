@@ -136,6 +136,7 @@ class TestFrames:
         assert told["Referrer-Policy"] == "no-referrer"
         assert told["Cross-Origin-Opener-Policy"] == told["Cross-Origin-Resource-Policy"] == "same-origin"
 
+    @pytest.mark.slow
     def test_a_space_is_shown_by_its_host_and_nobody_else(self, public):
         told = self.told(public, "/")
         assert "X-Frame-Options" not in told
@@ -264,6 +265,7 @@ class TestPassword:
              "/scripts/x/label.js", "/gradio_api/info", "/gradio_api/startup-events", "/gradio_api/heartbeat/x",
              "/gradio_api/file=x", "/nonsense")  # fmt: skip
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("path", PATHS)
     def test_every_route_asks_for_it(self, locked, path):
         assert ask(locked, path)[0] == 401

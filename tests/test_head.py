@@ -60,6 +60,7 @@ def test_all_alike_and_zero_rows_are_defined():
     assert head.unit(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))
 def test_a_probability_is_one(logits):
     probability = head.sigmoid(np.array(logits))

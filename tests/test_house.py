@@ -103,6 +103,7 @@ def test_every_floor_is_drawn_once():
     assert floors == sorted(floors, key=floors.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [path for path in MODULES if path.stem not in ENTRANCES], ids=lambda path: path.relative_to(ROOT).as_posix()
 )
@@ -138,6 +139,7 @@ def missing(names: set[str]) -> set[str]:
     return {f"{above}.{name}" for above, _, name in own if name not in names_in(above)}
 
 
+@pytest.mark.slow
 def test_every_import_of_this_package_exists():
     wrong = {"imlcull_al.gone", "imlcull_al.learning.gone", "imlcull_al.errors.Gone", "imlcull_al.gone.Gone"}
     assert (
@@ -164,6 +166,7 @@ def test_a_module_opens_by_saying_what_it_is_for(path):
     assert ast.get_docstring(parsed(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["imlcull_al", "imlcull_al.cli.commands", "imlcull_al.session.session"])
 def test_importing_loads_no_heavy_library(module):
     heavy = ("torch", "transformers", "gradio", "sklearn", "matplotlib", "scipy", "h5py", "pandas", "ray")

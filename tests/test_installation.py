@@ -29,6 +29,7 @@ def test_a_command_is_shown_as_it_was_typed(arguments, typed, shown):
     assert started_as(arguments, typed) == shown
 
 
+@pytest.mark.slow
 def test_help_says_the_command_that_was_typed():
     words = ["-m", "imlcull_al", "order", "--help"]
     text = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -72,6 +73,7 @@ main(["embed", "--help"])
 """
 
 
+@pytest.mark.slow
 def test_installed_it_names_what_is_there(tmp_path):
     """No requirements file lies beside an installed package, and it has no folder to put a cache into."""
     site = tmp_path / "site"

@@ -291,6 +291,7 @@ def wait_for_others(jobs):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_jobs_that_share_turns_wait_for_each_other_and_can_be_stopped_while_they_wait():
     turns = Turns(1)
     first, second, go_on = Jobs(turns=turns, visitor="anna"), Jobs(turns=turns, visitor="bert"), threading.Event()
@@ -304,6 +305,7 @@ def test_jobs_that_share_turns_wait_for_each_other_and_can_be_stopped_while_they
     assert second.wait(5).result == "made"
 
 
+@pytest.mark.slow
 def test_others_come_before_the_next_job_of_the_same_visitor():
     turns, order, go_on = Turns(1), [], threading.Event()
     jobs = {name: Jobs(turns=turns, visitor=name[:4]) for name in ("anna", "anna again", "bert")}

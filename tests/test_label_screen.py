@@ -70,6 +70,7 @@ def answer(number, key, answer, queue="uncertain"):
 
 
 class TestRespond:
+    @pytest.mark.slow
     def test_looking_shows_the_queue_and_writes_nothing(self, session):
         view = look(session)
         order = [photo.key for photo in session.order(len(view["upcoming"]))]

@@ -172,6 +172,7 @@ def write_report(folder, title="one"):
 
 
 class TestReport:
+    @pytest.mark.slow
     def test_a_report_that_is_a_link_to_the_photos_takes_none_away(self, stage):
         before = fingerprint_of(stage.folder)
         stage.report.symlink_to(stage.folder)
@@ -181,12 +182,14 @@ class TestReport:
         assert not stage.report.is_symlink()
         assert [path.readlink() for path in stage.project.glob("stage_1_cull_report.link-*")] == [stage.folder]
 
+    @pytest.mark.slow
     def test_the_files_of_a_person_in_a_report_stay(self, stage):
         stage.report.mkdir()
         (stage.report / "mine.txt").write_text("mine")
         write_report(stage.report)
         assert (stage.report / "mine.txt").read_text() == "mine"
 
+    @pytest.mark.slow
     def test_training_through_the_command_line(self, project, stage, outside, run):
         for key in list_photos(stage).keys:
             Labels(stage).answer(key, label_of(key))

@@ -188,6 +188,7 @@ def saved_beside(tmp_path, tiled_base):
     return tmp_path / "model.pth"
 
 
+@pytest.mark.slow
 def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_beside, tiled_base):
     content = torch.load(saved_beside, weights_only=True)
     assert content["beside"] == builtin_encoder().fingerprint
@@ -248,6 +249,7 @@ def saved_in_place(tmp_path):
     return tmp_path / "model.pth"
 
 
+@pytest.mark.slow
 def test_a_model_says_what_it_was_trained_from_and_not_what_was_out_of_reach_then(saved_in_place):
     content = torch.load(saved_in_place, weights_only=True)
     assert (content["base_model"], content["base_name"], content["notice"]) == (BUILTIN, BUILTIN, "")

@@ -101,6 +101,7 @@ def test_what_waits_for_the_encoder_is_small_whatever_the_kind_of_pixel(mode):
     assert photos.decode(encoded(image, "TIFF"), min_side=301).size == (534, 400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "min_side", "small"),
     [

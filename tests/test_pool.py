@@ -166,6 +166,7 @@ def test_a_reply_that_no_decoder_gives_makes_no_sense(operation, limit, lie):
         checked(operation, lie, limit)
 
 
+@pytest.mark.slow
 def test_tiles_and_lattices_are_believed_where_they_make_sense(start):
     assert (len(lies_of(b"tiles")), len(lies_of(b"lattice"))) == (7, 25)
     image, _, strip = checked(DECODE_WITH_TILES, b"honest tiles", 224)
@@ -181,6 +182,7 @@ def test_tiles_and_lattices_are_believed_where_they_make_sense(start):
     assert pool.do(LATTICE, jpeg(), 16).size == (150, 112)
 
 
+@pytest.mark.slow
 def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
     pool, longest = start(), []
     read_frame = worker.read_frame
@@ -200,6 +202,7 @@ def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
     assert set(longest) == {0, 96_000, (16 * 112) ** 2, (17 * 112) ** 2, 4096 + 4 * side**2, 96_000 + 4 * 112**2}
 
 
+@pytest.mark.slow
 def test_a_reply_that_finds_no_memory_is_a_reason(start, monkeypatch):
     pool = start()
 
@@ -236,6 +239,7 @@ def test_what_a_library_prints_is_no_reply(start):
     assert start().do(DECODE, b"print:", None)[0].size == (2, 2)
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_while_idle_is_replaced(start):
     pool = start()
     pool.do(DECODE, jpeg(), None)
@@ -246,6 +250,7 @@ def test_a_worker_that_was_killed_while_idle_is_replaced(start):
     assert pool.processes() != [before]
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_while_busy_costs_one_photo_its_turn(start):
     pool = start(most=1)
     pool.do(DECODE, jpeg(), None)
@@ -265,6 +270,7 @@ def hangs(processes):
     return any("nanosleep" in Path(f"/proc/{each}/wchan").read_text() for each in processes)
 
 
+@pytest.mark.slow
 def test_many_threads_get_each_their_own_photo(start):
     pool = start(most=3)
     colours = [(number, 255 - number, 7) for number in range(0, 240, 4)]
@@ -278,6 +284,7 @@ def test_many_threads_get_each_their_own_photo(start):
     assert 1 <= len(pool.processes()) <= 3
 
 
+@pytest.mark.slow
 def test_others_go_on_beside_a_photo_that_hangs(start):
     pool = start(most=2, seconds=5)
     with ThreadPoolExecutor() as threads:
@@ -288,6 +295,7 @@ def test_others_go_on_beside_a_photo_that_hangs(start):
             hanging.result(60)
 
 
+@pytest.mark.slow
 def test_a_thousand_photos_leave_a_worker_as_it_was(start):
     pool, data = start(module=worker.__name__), jpeg(size=(160, 120))  # of 57,600 bytes each
 
@@ -342,6 +350,7 @@ def app():
         app.kill()
 
 
+@pytest.mark.slow
 def test_a_killed_app_leaves_no_worker_behind(app):
     workers = [int(each) for each in app.stdout.readline().split()]
     assert len(workers) >= 3
@@ -351,6 +360,7 @@ def test_a_killed_app_leaves_no_worker_behind(app):
     wait_until(lambda: all(map(is_gone, workers)), "there are workers left")
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_for_the_app_alone(app):
     workers = app.stdout.readline().split()
     os.killpg(app.pid, signal.SIGINT)
@@ -380,6 +390,7 @@ def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, 
     assert frozen.processes() == []
 
 
+@pytest.mark.slow
 def test_a_start_that_fails_later_costs_one_photo_its_turn(start, monkeypatch):
     pool = start(module=worker.__name__)
     pool.do(DECODE, jpeg(), None)
@@ -463,6 +474,7 @@ def test_what_claims_or_holds_far_more_than_its_bytes_is_bounded(tmp_path, name)
     assert looked_at(path).broken == ""
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(WHOLE)), st.sampled_from(sorted(WHOLE)), st.randoms(use_true_random=False))
 def test_damaged_photos_give_pixels_or_a_reason(tmp_path, name, other, chance):
     path = tmp_path / "photo"

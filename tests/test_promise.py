@@ -46,6 +46,7 @@ def journal(session) -> list[dict]:
     return [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_about_one_in_eight_is_a_blind_check_once_there_are_scores(session):
     queues = play(session, 74)
     assert "audit" not in queues[:10]
@@ -53,6 +54,7 @@ def test_about_one_in_eight_is_a_blind_check_once_there_are_scores(session):
     assert [line["queue"] for line in journal(session) if line["do"] == "answer"] == queues
 
 
+@pytest.mark.slow
 def test_a_check_is_blind_and_comes_in_the_order_that_was_drawn(session):
     play(session, 10)
     drawn = [photo.key for photo in session.offer("me", "audit", 99)]
@@ -69,6 +71,7 @@ def test_a_check_is_blind_and_comes_in_the_order_that_was_drawn(session):
     assert seen == [key for key in drawn if key not in asked][:4]
 
 
+@pytest.mark.slow
 def test_what_the_audit_finds_moves_no_score_and_no_question(session):
     play(session, 30)
     scores = {photo.key: photo.p_keep for photo in session.survey()}
@@ -81,6 +84,7 @@ def test_what_the_audit_finds_moves_no_score_and_no_question(session):
     assert orders[0] == orders[1]
 
 
+@pytest.mark.slow
 def test_a_training_does_without_the_audit(session):
     play(session, 24)
     audited = session._labels.now().audited
@@ -89,6 +93,7 @@ def test_a_training_does_without_the_audit(session):
     assert not audited & {*training.train_keys, *training.validation_keys}
 
 
+@pytest.mark.slow
 def test_the_promise_gets_better_with_every_check_and_is_said(session):
     assert session.promise() is None
     play(session, 20)
@@ -119,6 +124,7 @@ def test_keepers_found_are_rescued_and_counted(session):
     assert next(each for each in session.scores() if each.key == cold[0]).decision == "keep"
 
 
+@pytest.mark.slow
 def test_when_everything_was_looked_at_nothing_is_lost(session):
     play(session, 100)
     assert "No keeper is lost" in session.promise().summary
@@ -136,6 +142,7 @@ def test_a_gap_ends_the_sample_until_it_is_answered(session):
     assert session.promise().measures.accuracy.trials == start + 10
 
 
+@pytest.mark.slow
 def test_a_threshold_needs_keepers_and_says_how_many(session):
     with pytest.raises(NotEnoughLabels):
         session.threshold_for(0.05)
@@ -154,6 +161,7 @@ def test_a_threshold_needs_keepers_and_says_how_many(session):
     assert np.mean(np.array(keepers) < threshold) <= 0.3
 
 
+@pytest.mark.slow
 def test_the_learning_curve_is_measured_by_the_audit(session):
     play(session, 60)
     curve = session.learning_curve()
@@ -200,6 +208,7 @@ def test_a_check_that_is_taken_back_or_skipped_stays_one(session):
     assert not {taken_back, skipped} & set(session._labels.now().training)
 
 
+@pytest.mark.slow
 def test_disagreements_leave_the_checks_alone(session):
     play(session, 40)
     for photo in session.offer("me", "audit", 8):

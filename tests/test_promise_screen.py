@@ -37,6 +37,7 @@ def check(session, count: int) -> None:
         session.answer(photo.key, label_of(photo.key), "audit")
 
 
+@pytest.mark.slow
 def test_the_screen_says_what_is_missing_for_each_target(session):
     check(session, 20)
     html = promise.promise_html(session, 5.0, 0.5)
@@ -94,6 +95,7 @@ def test_a_blind_check_changes_the_promise_on_the_page(visit, serve, session, vi
     tab.get_by_text("choose one between 0 and 100").wait_for(state="hidden")
 
 
+@pytest.mark.slow
 def test_the_commands_say_the_same_and_cull_refuses_what_it_can_not_promise(session, run):
     project = session.stage.project
     check(session, 30)

@@ -19,6 +19,8 @@ from imlcull_al.session.session import open_session
 from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.ui import api, bodies, connections, quotas, streams
 
+pytestmark = pytest.mark.slow
+
 JSON = "application/json"
 CALLS = [f"/gradio_api/{name}" for name in ("run/label", "call/label", "queue/join", "cancel", "reset")]
 READING = [("/act/label", bodies.ANSWER), *((path, bodies.CALL) for path in CALLS)]

@@ -15,6 +15,8 @@ from recipe import __main__ as recipe
 from recipe import blockwise, degradations, scenes, sources, views
 from recipe.degradations import KINDS, Damage
 
+pytestmark = pytest.mark.slow
+
 TEACHER = {
     "model_type": "vit", "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3,
     "intermediate_size": 768, "image_size": 224, "patch_size": 16,

@@ -22,6 +22,8 @@ from imlcull_al.simulate.replay import Measured, Rules, replay
 from imlcull_al.simulate.truth import hold_out, read_truth
 from imlcull_al.training.evaluation import labels_to_reach, mean_interval, quality
 
+pytestmark = pytest.mark.slow
+
 SHORT = Rules(budget=16, step=4, seeds=2)
 
 

@@ -14,6 +14,8 @@ from imlcull_al.training import evaluation, figures, report
 from imlcull_al.training.evaluation import Bin, Prediction
 from imlcull_al.training.options import Epoch
 
+pytestmark = pytest.mark.slow
+
 FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls", "sharpness"]
 TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
 EPOCHS = [Epoch(1, 0.7, 0.6, 0.6, 0.5), Epoch(2, 0.4, 0.8, 0.5, 0.75)]

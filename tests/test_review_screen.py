@@ -61,6 +61,7 @@ def sides(session, threshold: float) -> tuple[int, int, int, int]:
 
 
 class TestLook:
+    @pytest.mark.slow
     def test_the_table_has_a_row_for_every_photo(self, session):
         view = review.respond(session, {"do": "look"})["view"]
         names = view["photos"]["names"]

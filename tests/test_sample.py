@@ -58,6 +58,7 @@ def sharpness(image: Image.Image) -> float:
 # --- the project on disk
 
 
+@pytest.mark.slow
 def test_photos_have_their_number_names_and_sizes(project):
     assert sorted(entry.name for entry in project.iterdir()) == [sample.SAMPLE_TRUTH, "stage_1"]
     listing = list_photos(open_stage(project))
@@ -87,6 +88,7 @@ def test_frames_of_a_burst_are_seconds_apart_and_bursts_are_minutes_apart(projec
     assert min(between) >= timedelta(minutes=2)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_bytes(tmp_path, project):
     sample.make_sample(tmp_path / "same", photos=PHOTOS, seed=0)
     sample.make_sample(tmp_path / "other", photos=PHOTOS, seed=1)

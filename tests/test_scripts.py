@@ -31,6 +31,7 @@ def imports(path: Path) -> set[str]:
     return {(path.parent / each).resolve().relative_to(FOLDER).as_posix() for each in found}
 
 
+@pytest.mark.slow
 def test_their_own_tests_pass():
     files = sorted((ROOT / "tests" / "js").glob("*.test.js"))
     command = ["--test", "--test-reporter=spec", *map(str, files)]
@@ -44,6 +45,7 @@ def test_every_module_without_the_page_has_tests():
     assert {Path(name).stem for name in MODULES if name.startswith("logic/")} == tested
 
 
+@pytest.mark.slow
 def test_modules_are_served_as_they_are_and_kept_forever(client):
     for name, path in MODULES.items():
         reply = client.get(f"/{scripts.url(name)}")
@@ -126,12 +128,14 @@ def test_a_screen_that_could_not_be_loaded_says_so(desk, serve, browser):
     tab.context.close()
 
 
+@pytest.mark.slow
 def test_a_password_covers_them_and_whoever_knows_it_gets_them(desk, serve):
     url = serve(desk, "anna:secret") + scripts.url("page.js")
     assert httpx.get(url).status_code == 401
     assert httpx.get(url, auth=("anna", "secret")).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_public_page_serves_them_to_visitors_without_a_workspace(tmp_path, serve):
     reply = httpx.get(serve(Workspaces(tmp_path / "public", "builtin")) + scripts.url("visitors.js"))
     assert (reply.status_code, reply.content) == (200, MODULES["visitors.js"].read_bytes())

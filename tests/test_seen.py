@@ -22,6 +22,7 @@ def task(judge=None) -> seen.Task:
     )
 
 
+@pytest.mark.slow
 def test_what_tells_the_answer_is_found_and_what_does_not_is_not():
     noise = np.random.default_rng(0).standard_normal((200, 8)).astype(np.float32)
     told = noise.copy()

@@ -151,6 +151,7 @@ def test_many_small_ones_are_merged_and_later_rows_count(tmp_path):
     assert [path.name[:8] for path in files_in(tmp_path)] == ["00000017", "00000018"]
 
 
+@pytest.mark.slow
 def test_what_is_large_is_cut_and_not_merged(tmp_path, monkeypatch):
     monkeypatch.setattr(segments, "LARGE", 36 * 100)
     monkeypatch.setattr(segments, "SMALL", 36 * 50)
@@ -199,6 +200,7 @@ def test_merging_is_left_to_one(tmp_path):
     assert len(found(tmp_path)) == MOST_SMALL + 1
 
 
+@pytest.mark.slow
 def test_several_that_append_and_merge_at_once_lose_nothing(tmp_path):
     def work(start):
         store = make(tmp_path)
@@ -213,6 +215,7 @@ def test_several_that_append_and_merge_at_once_lose_nothing(tmp_path):
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_merged_one_and_the_removal_changes_no_result(tmp_path, monkeypatch):
     for number in range(MOST_SMALL):
         make(tmp_path).append(*rows(number, 50, height=number / 8))
@@ -409,6 +412,7 @@ if os.getuid() == 0:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs a system with user ids")
 @pytest.mark.parametrize(("mode", "is_seen"), [(0o555, True), (0, False)])
 def test_a_folder_that_may_only_be_read_or_not_even_that(open_folder, mode, is_seen):
@@ -428,6 +432,7 @@ def test_a_folder_that_may_only_be_read_or_not_even_that(open_folder, mode, is_s
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs a system with user ids")
 def test_a_damaged_segment_in_a_folder_that_may_only_be_read(open_folder):
     folder = open_folder / "rows"
@@ -442,6 +447,7 @@ def test_a_damaged_segment_in_a_folder_that_may_only_be_read(open_folder):
     assert said == "{1: 0.5} [False, True]"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
 @pytest.mark.parametrize("limit", [0, 3000])
 def test_a_disk_that_refuses_in_the_middle(tmp_path, limit):
@@ -455,6 +461,7 @@ print(tried(*range(100, 300)))
     assert [path.suffix for path in tmp_path.iterdir()] == [".h5"]
 
 
+@pytest.mark.slow
 def test_a_full_disk(small_disk):
     """Segments until nothing fits, also nothing merged, and again once there is room."""
     disk = small_disk("256k")
@@ -494,6 +501,7 @@ def test_an_append_that_ends_in_the_middle_leaves_nothing(tmp_path, monkeypatch,
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs /dev/shm")
 def test_another_file_system():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:

@@ -77,6 +77,7 @@ def test_scores_tell_the_photos_apart_and_labels_beat_them(session):
     assert set(decisions) == set(session.listing.keys)
 
 
+@pytest.mark.slow
 def test_skipped_photos_come_last_and_undo_brings_them_back(session):
     first, second = (photo.key for photo in session.order(2))
     session.skip(first)
@@ -94,6 +95,7 @@ def test_undo_takes_answers_back_one_by_one(session):
     assert session.next().key == keys[0]
 
 
+@pytest.mark.slow
 def test_a_new_session_goes_on_where_the_last_one_was(session, project, cache_dir, tiny_model):
     answer_all(session, 5)
     again = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
@@ -138,6 +140,7 @@ def test_an_unreadable_photo_is_kept_and_never_asked_about(project, cache_dir, t
     assert broken.reason.startswith("unreadable: it is not an image")
 
 
+@pytest.mark.slow
 def test_after_training_scores_come_from_the_model(session, project, cache_dir, tiny_model):
     answer_all(session, 8)
     before = {each.key: each.p_keep for each in session.scores()}
@@ -150,6 +153,7 @@ def test_after_training_scores_come_from_the_model(session, project, cache_dir, 
     assert again.prepare().computed == 0
 
 
+@pytest.mark.slow
 def test_an_answer_after_training_corrects_the_models_scores(session):
     answer_all(session, 8)
     session.train(epochs=1)
@@ -160,6 +164,7 @@ def test_an_answer_after_training_corrects_the_models_scores(session):
     assert any(not np.isclose(after[key], before[key]) for key in after)
 
 
+@pytest.mark.slow
 def test_after_training_beside_the_builtin_encoder_scores_come_from_both(project, cache_dir, tiny_model):
     reference = f"{tiny_model}{BESIDE}"
     session = open_session(project, model=reference, cache_dir=cache_dir)
@@ -180,6 +185,7 @@ def test_after_training_beside_the_builtin_encoder_scores_come_from_both(project
     assert "trained from" not in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
 
 
+@pytest.mark.slow
 def test_another_model_named_is_used_instead_of_the_trained_one(session, project, cache_dir, tiny_model):
     answer_all(session, 8)
     session.train(epochs=1)
@@ -189,6 +195,7 @@ def test_another_model_named_is_used_instead_of_the_trained_one(session, project
     assert "trained from" in open_session(project, model=str(tiny_model), cache_dir=cache_dir).source
 
 
+@pytest.mark.slow
 def test_what_is_out_of_reach_is_said_in_the_runs_that_ask_for_it_and_in_no_other(project, cache_dir):
     session = open_session(project, model=OUT_OF_REACH, cache_dir=cache_dir)
     assert session.notice.startswith(f"{OUT_OF_REACH} is not on this machine")
@@ -235,6 +242,7 @@ def test_photos_that_came_since_are_seen_by_the_next_look(session, project):
     session.answer("warm_99.jpg", "keep")
 
 
+@pytest.mark.slow
 def test_a_training_stopped_after_an_improvement_leaves_a_session_that_can_go_on(session):
     answer_all(session, 8)
     epochs = []
@@ -247,6 +255,7 @@ def test_a_training_stopped_after_an_improvement_leaves_a_session_that_can_go_on
     assert "model trained from" in session.source
 
 
+@pytest.mark.slow
 def test_a_new_training_starts_from_what_the_trained_model_started_from(session, project, cache_dir, tiny_model):
     answer_all(session, 8)
     session.train(epochs=1)
@@ -265,6 +274,7 @@ def test_answers_of_another_program_leave_the_queue_at_once(session, project, ca
     assert session.counts().keep == 1
 
 
+@pytest.mark.slow
 def test_the_next_stage_goes_on_with_the_same_encoder(session, project, cache_dir):
     answer_all(session, 8)
     session.train(epochs=1)
@@ -398,6 +408,7 @@ def test_what_has_no_older_scores_waits(session, a_fit_that_takes_long):
     assert key not in [photo.key for photo in wanted.result()]
 
 
+@pytest.mark.slow
 def test_many_at_once_are_given_each_photo_once(project, cache_dir, tiny_model):
     fill_stage(project / "stage_1", warm=40, cold=40)
     session = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
@@ -415,6 +426,7 @@ def test_many_at_once_are_given_each_photo_once(project, cache_dir, tiny_model):
     assert session.labels() == {key: label_of(key) for key in given}
 
 
+@pytest.mark.slow
 def test_one_photo_in_each_eight_is_a_check_though_three_are_loaded_ahead(project, cache_dir, tiny_model):
     """At its turn, never lost and never twice; half the presses come two at a time, as quick ones do."""
     fill_stage(project / "stage_1", warm=40, cold=40)

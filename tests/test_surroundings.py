@@ -42,6 +42,7 @@ def answer_until_refused(labels: Labels) -> dict[str, str]:
     pytest.fail("the disk never filled up")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 4096, 12_288, 50_000])
 def test_answers_on_a_disk_that_fills_up(small_disk, room):
     """Each is acknowledged and there, or refused and not; with room again, work goes on."""
@@ -114,6 +115,7 @@ for work in (
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs a system with user ids")
 def test_a_project_that_may_only_be_read():
     """Answers are shown, none is taken, no stage is made, and each refusal is a sentence."""
@@ -186,6 +188,7 @@ def stored(folder: Path, surroundings: dict[str, str]) -> dict[str, bytes]:
     return found | {path.name: path.read_bytes() for path in stage.next.folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_encoding_and_zone_have_no_part_in_what_is_stored(tmp_path):
     found = [stored(tmp_path / name, variables) for name, variables in SURROUNDINGS.items()]
     assert set(NAMES) <= set(found[0])

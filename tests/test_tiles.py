@@ -122,6 +122,7 @@ def test_of_a_strip_the_middle_is_looked_at():
     assert np.asarray(grey).mean() > 250
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(SIDE, 2000), st.integers(SIDE, 2000), st.integers(1, 16))
 def test_a_lattice_covers_the_photo_evenly_and_is_bounded(width, height, most):
@@ -282,6 +283,7 @@ def test_a_sharpness_map_covers_the_photo_and_says_nothing_of_what_is_plain(tmp_
     assert np.isnan(found[[0, 2, 3]]).all()
 
 
+@pytest.mark.slow
 def test_a_large_photo_has_a_sharpness_map_too(tmp_path):
     """As many places as a reply may hold."""
     noise = np.random.default_rng(0).integers(0, 256, (4000, 4000), dtype=np.uint8)

@@ -25,6 +25,8 @@ from imlcull_al.training import epoch_loop, labeled_photos, train
 from imlcull_al.training.options import Epoch, Options, split
 from imlcull_al.training.processes import Alone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path):

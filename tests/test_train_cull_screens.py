@@ -141,6 +141,7 @@ class TestTrain:
         assert train.pace(Job(1, 1, TRAINING, notes=laps[:1])) is None
         assert train.pace(Job(1, 1, TRAINING, notes=laps)) == 2.5
 
+    @pytest.mark.slow
     def test_without_labels_the_job_fails_with_a_sentence(self, session):
         while session.undo():
             pass

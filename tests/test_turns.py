@@ -23,6 +23,7 @@ def served(turns, asked, running=()):
     return "".join(order)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "order"),
     [

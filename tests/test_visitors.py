@@ -28,6 +28,8 @@ from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.turns import Turns
 from imlcull_al.ui import serving, visitors
 
+pytestmark = pytest.mark.slow
+
 BYTES = "application/octet-stream"
 ZIP = {"photo": 100_000, "total": 1_000_000, "files": 60}
 

@@ -72,6 +72,7 @@ class TestPhotos:
         assert [seen.have_changed() for _ in range(3)].count(True) == 1
 
 
+@pytest.mark.slow
 def test_a_model_trained_by_another_program_is_taken_over(desk, project, cache_dir, tiny_model):
     other = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
     before = {each.key: each.p_keep for each in desk.session.scores()}
@@ -84,6 +85,7 @@ def test_a_model_trained_by_another_program_is_taken_over(desk, project, cache_d
     assert after != pytest.approx(before, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_is_left_alone_while_it_is_trained(desk, project, cache_dir, tiny_model):
     open_session(project, model=str(tiny_model), cache_dir=cache_dir).train(Options(epochs=1, batch_size=4))
     with locked(desk.session.stage.training_lock, "training"):

@@ -28,6 +28,7 @@ def checkout(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_the_package_and_leaves_nothing_behind(checkout):
     before = sorted(checkout.iterdir())
     subprocess.run([sys.executable, "-c", BUILD], cwd=checkout, capture_output=True, check=True)

@@ -148,6 +148,7 @@ class TestTheEnd:
             workspace.add(save_photo(places.folder / "sent.jpg", (9, 9, 9)), "a.jpg")
         assert [path.name for path in places.folder.iterdir()] == ["sent.jpg"]
 
+    @pytest.mark.slow
     def test_what_a_last_step_writes_after_that_goes_too(self, places, monkeypatch):
         monkeypatch.setattr(module, "_SECONDS_TO_STOP", 0.01)
         token = filled(places)
@@ -332,6 +333,7 @@ class TestPhotos:
         adding.join()
 
 
+@pytest.mark.slow
 def test_many_threads_at_once(places):
     """They create, send, look and remove; nobody ever sees another's photo, and nothing is left."""
     defects, turns = [], threading.Barrier(6)
