@@ -32,6 +32,8 @@ from imlcull_al.session.session import open_session
 from imlcull_al.training import train
 from imlcull_al.training.options import Epoch
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("embed", "order", "score", "train", "cull")
 TRAIN = ("train", "--epochs", "1", "--patience", "1")
 LABELED = tuple(f"{name}_0{number}.jpg" for number in range(4) for name in ("warm", "cold"))
@@ -166,7 +168,6 @@ def test_answers_of_which_only_one_class_is_here(do, project):
     assert Stage(project, 1).labels.read_text() == labels
 
 
-@pytest.mark.slow
 def test_all_photos_are_labeled(do, project, unreported):
     give_labels(project, list_photos(Stage(project, 1)).keys)
     code, out, err = do("order")
@@ -207,7 +208,6 @@ def test_a_labels_file_without_a_safe_meaning_is_refused_and_left_alone(do, proj
     assert not stage.journal.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -304,7 +304,6 @@ def png_claiming(width, height):
     )
 
 
-@pytest.mark.slow
 def test_broken_photos_are_kept_and_listed_and_good_ones_work(do, labeled):
     folder = labeled / "stage_1"
     good = (folder / "warm_00.jpg").read_bytes()
@@ -430,7 +429,6 @@ NAMES = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_every_name_goes_through_everything_as_it_is(do, project, cache_dir, tiny_model):
     for number, name in enumerate(NAMES):
         save_photo(project / "stage_1" / name.rstrip(), WARM, seed=100 + number)
@@ -466,7 +464,6 @@ def test_names_that_are_not_utf8_are_left_out_and_said(do, labeled):
     assert len([line for line in err.splitlines() if line.startswith("Left out")]) == 2
 
 
-@pytest.mark.slow
 def test_a_project_whose_own_name_is_not_utf8(project, tmp_path, unreported):
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
     project.rename(odd)
@@ -554,7 +551,6 @@ def test_cull_on_a_disk_that_refuses(do, labeled, monkeypatch, where):
     assert do("cull")[0] == 0
 
 
-@pytest.mark.slow
 def test_a_cache_folder_that_is_a_file(do, labeled, cache_dir, unreported):
     cache_dir.write_text("not a folder")
     for command in (("embed",), ("score",), TRAIN, ("cull",)):
@@ -783,7 +779,6 @@ BAD_MODELS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_MODELS)
 def test_a_model_file_that_is_none_is_refused_and_left_alone(do, labeled, trained, kind):
     stage = Stage(labeled, 1)
@@ -797,7 +792,6 @@ def test_a_model_file_that_is_none_is_refused_and_left_alone(do, labeled, traine
     assert not (labeled / "stage_2").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "malicious", "other size", "repeated weights"])
 def test_a_training_that_never_improves_replaces_what_is_no_model_by_its_start(do, labeled, trained, kind, unreported):
     stage = Stage(labeled, 1)
@@ -973,7 +967,6 @@ def test_a_model_folder_of_links_is_one_like_any_other(labeled, tmp_path, tiny_m
     assert main(["embed", *where]) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_ENCODERS)
 def test_a_model_folder_that_cant_be_used(labeled, tmp_path, tiny_model, kind, capsys):
     folder = shutil.copytree(tiny_model, tmp_path / "a model")
@@ -1048,7 +1041,6 @@ def test_extreme_options_that_have_a_meaning(do, labeled, unreported):
     assert do("cull", "--threshold", "0", "--dry-run")[0] == 0
 
 
-@pytest.mark.slow
 def test_a_training_that_diverges_leaves_the_earlier_model(do, labeled, unreported):
     assert do(*TRAIN)[0] == 0
     model = Stage(labeled, 1).model
@@ -1143,7 +1135,6 @@ def test_ctrl_c_while_embedding(do, labeled, monkeypatch):
     assert "8 found in the cache, 4 computed" in do("embed")[1]
 
 
-@pytest.mark.slow
 def test_ctrl_c_while_training_keeps_the_best_so_far(do, labeled, monkeypatch, unreported):
     monkeypatch.setattr(Epoch, "better_than", lambda epoch, other: True)
     with monkeypatch.context() as patch:
