@@ -351,6 +351,28 @@ def test_damage_among_those_that_are_merged(tmp_path):
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
 
 
+@pytest.mark.parametrize(
+    "trouble", [OSError(24, "Too many open files"), MemoryError("no room"), PermissionError(13, "")]
+)
+def test_a_reader_that_lacks_something_leaves_the_segment_as_it_is(tmp_path, monkeypatch, caplog, trouble):
+    make(tmp_path).append(*rows(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(hdf5, "open_own", lambda path: (_ for _ in ()).throw(trouble))
+        assert found(tmp_path) == {}
+    assert "can't be read now" in caplog.text
+    assert found(tmp_path) == {1: 0.5}
+
+
+@pytest.mark.parametrize("refused", [OSError(30, "Read-only file system"), FileNotFoundError(2, "gone")])
+def test_a_damaged_segment_that_cant_be_renamed_costs_its_rows(tmp_path, monkeypatch, caplog, refused):
+    for number in range(2):
+        make(tmp_path).append(*rows(number))
+    text(files_in(tmp_path)[0])
+    monkeypatch.setattr(segments, "set_aside", lambda *_: (_ for _ in ()).throw(refused))
+    assert found(tmp_path) == {1: 0.5}
+    assert ("It can't be renamed: delete it." in caplog.text) == (refused.errno == 30)
+
+
 def test_foreign_files_are_left_alone(tmp_path):
     names = ["mine.h5", "00000001-abc.h5", "00000001-0123456789abcdef.txt", "x00000001-0123456789abcdef.h5"]
     for name in names:

@@ -9,6 +9,7 @@ twice, which changes no result. Merging alone takes a lock. A segment that is da
 are not as expected, is set aside as `*.damaged-<time>`.
 """
 
+import errno
 import logging
 import os
 import re
@@ -44,6 +45,8 @@ SMALL = 8 << 20
 MOST_SMALL = 16
 _NAME = re.compile(r"\d{8}-[0-9a-f]{16}\.h5")
 _MOST_THREADS = 4
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that say nothing about what the file holds."""
 
 
 class Segments:
@@ -160,10 +163,11 @@ class Segments:
             return hdf5.read(path, self._attributes, self.columns, columns, into)
         except FileNotFoundError:
             pass
-        except PermissionError as error:
-            log.warning("The cache file %s can't be read now (%s). The work goes on without it.", path, error)
         except hdf5.TROUBLE as error:
-            _set_aside(path, error)
+            if isinstance(error, MemoryError) or getattr(error, "errno", None) in _OUT_OF_REACH:
+                log.warning("The cache file %s can't be read now (%s). The work goes on without it.", path, error)
+            else:
+                _set_aside(path, error)
         self._lost.add(name)
         self._ids.pop(name, None)
         return None
@@ -214,12 +218,13 @@ def _number(name: str) -> int:
 
 def _set_aside(path: Path, trouble: Exception) -> None:
     """Rename a damaged file, unless another reader has done so."""
-    with suppress(FileNotFoundError):
-        try:
-            aside = f"It is set aside as {set_aside(path, 'damaged').name}."
-        except PermissionError:
-            aside = "It can't be renamed: delete it."
-        log.warning("The cache file %s is damaged (%s). %s Its rows are computed again.", path, trouble, aside)
+    try:
+        aside = f"It is set aside as {set_aside(path, 'damaged').name}."
+    except FileNotFoundError:
+        return
+    except OSError:
+        aside = "It can't be renamed: delete it."
+    log.warning("The cache file %s is damaged (%s). %s Its rows are computed again.", path, trouble, aside)
 
 
 def _as_slice(places: np.ndarray) -> slice | np.ndarray:
