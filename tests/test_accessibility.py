@@ -1,10 +1,13 @@
 """Every screen, light and dark, on a desk and on a phone, under axe-core: no violation that is ours."""
 
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import fill_stage, label_of
 
+from imlcull_al import ui
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
 from imlcull_al.session.workspaces import Workspaces
@@ -78,6 +81,13 @@ def test_screens(visit, address, look):
     tab.get_by_role("button", name="Preview").click()
     tab.get_by_role("heading", name="Kept").wait_for()
     assert violations(tab) == []
+
+
+def test_nothing_is_named_that_has_no_role():
+    """What axe-core says only of elements that happen to be seen while it looks."""
+    for page in (Path(ui.__file__).parent / "assets").glob("*.html"):
+        for tag in re.findall(r"<(?:div|span)\b[^>]*\baria-label=[^>]*>", page.read_text(encoding="utf-8")):
+            assert "role=" in tag, f"{page.name}: {tag}"
 
 
 @pytest.mark.parametrize("look", LOOKS)

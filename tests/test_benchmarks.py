@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.results import END, splice
 from benchmarks.speed import harness, material, memory, report
 from benchmarks.speed.report import Aim, Point, Row, Store
 
@@ -44,6 +45,24 @@ def test_a_spread_is_the_median_with_the_least_and_the_most():
     assert report.spread([5.0], "s") == "5 s"
     assert report.spread([], "s") == ""
     assert report.spread([0.99954], "") == "0.99954"
+
+
+def test_a_part_is_replaced_and_all_around_it_stays():
+    text = (
+        f"before\n<!-- written by x: begin -->\n\nold\n\n{END}\nbetween\n<!-- written by y: begin -->\ny\n{END}\nafter"
+    )
+    once = splice(text, "x", "new\n")
+    assert once == text.replace("old", "new")
+    assert splice(once, "x", "new") == once
+    with pytest.raises(ValueError, match="no end"):
+        splice("<!-- written by x: begin -->\nall the rest of the file", "x", "new")
+
+
+def test_the_machine_is_said_without_its_name():
+    said = report.machine()
+    assert "Python" in said and "cores" in said
+    assert os.uname().nodename not in said
+    assert "/" not in said
 
 
 def test_figures_are_kept_until_machine_or_versions_change(tmp_path):

@@ -4,11 +4,12 @@ import gradio as gr
 import pytest
 
 from imlcull_al import ui
-from imlcull_al.errors import NotEnoughLabels, NoWorkspace
+from imlcull_al.errors import NotEnoughLabels, NoWorkspace, StageError
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
 from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.ui.clock import Clock
+from imlcull_al.ui.look import given, threshold_slider
 
 
 def fail(desk):
@@ -39,6 +40,17 @@ def test_a_visitor_without_a_desk_sees_no_change():
         raise NoWorkspace("Upload photos first.")
 
     assert tick(find) == (gr.skip(),) * 4
+
+
+def test_a_threshold_that_was_emptied_stops_only_what_needs_it():
+    with gr.Blocks(analytics_enabled=False):
+        slider = threshold_slider()
+    assert [slider.preprocess(value) for value in (0.25, None, 1)] == [0.25, None, 1]
+    with pytest.raises(gr.Error):
+        slider.preprocess(1.5)
+    assert given(0.0) == 0.0
+    with pytest.raises(StageError, match="There is no threshold"):
+        given(None)
 
 
 @pytest.mark.parametrize("kind", ["local", "public"])

@@ -227,3 +227,4 @@ class TestPreview:
 
     def test_a_slider_that_was_moved_is_not_what_was_previewed(self, previewed):
         assert promised(previewed, previewed.planned(), 0.8) == ("Make stage_2: not previewed at 0.8", False)
+        assert promised(previewed, previewed.planned(), None) == ("Make stage_2: there is no threshold", False)

@@ -62,7 +62,7 @@ class Segments:
         self._notes = notes
         self._ids: dict[str, np.ndarray] = {}
         self._lost: set[str] = set()  # segments that could not be read: names don't return
-        self._is_closed = False
+        self._has_warned = False
 
     def append(self, *columns: np.ndarray) -> None:
         """Add N rows, (N, ...) each; no kill loses them after this. Raises `StorageError` if the disk refuses."""
@@ -144,9 +144,9 @@ class Segments:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            if not self._is_closed:
+            if not self._has_warned:
                 log.warning("The cache in %s can't be read now (%s). The work goes on.", self._folder, error)
-            self._is_closed = True
+            self._has_warned = True
         names = {path.name for path in found if _NAME.fullmatch(path.name)}
         return sorted(names - self._lost, reverse=True)
 

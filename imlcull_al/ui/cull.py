@@ -13,7 +13,7 @@ from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
 from ..session.session import Session
 from .clock import Clock
-from .look import Ended, ended, on_press, sentence, table
+from .look import Ended, ended, given, on_press, sentence, table, threshold_slider
 from .serving import SMALL, Find, photo_url
 
 SHEET = 36
@@ -25,9 +25,7 @@ def build(find: Find, clock: Clock) -> None:
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
         with gr.Row(equal_height=True):
-            threshold = gr.Slider(
-                0, 1, 0.5, step=0.01, label="Threshold: keep photos scoring at least this", min_width=280
-            )
+            threshold = threshold_slider()
             link = gr.Radio(list(LINKS), value=LINKS[0], label="Copy method", min_width=280)
         with gr.Row():
             dry_run = gr.Button("Preview", variant="primary", scale=0, min_width=140)
@@ -40,7 +38,7 @@ def build(find: Find, clock: Clock) -> None:
     seen, then = gr.State((None, -1, None)), clock.until_answers_change(message)
     shown = gr.State()
 
-    def on_tick(desk: Desk, seen: tuple[Any, int, Ended | None], threshold: float) -> tuple[Any, ...]:
+    def on_tick(desk: Desk, seen: tuple[Any, int, Ended | None], threshold: float | None) -> tuple[Any, ...]:
         now, made, at_work = desk.jobs.state(), desk.session.stage.next, _at_work(desk)
         revision = now.revision if now else 0
         failure = ended(desk, desk.latest_cull(), seen[2])
@@ -62,7 +60,7 @@ def build(find: Find, clock: Clock) -> None:
             preview_token(preview) if preview else None,
         )
 
-    on_press(dry_run, find, lambda desk, threshold: desk.dry_run(threshold), threshold, message, then)
+    on_press(dry_run, find, lambda desk, threshold: desk.dry_run(given(threshold)), threshold, message, then)
     # Bound to the preview shown on this page: one made meanwhile elsewhere may keep other photos.
     on_press(make, find, lambda desk, link, token: desk.cull(link, desk.shown(token)), [link, shown], message, then)
     on_press(take_back, find, lambda desk: desk.take_back(), None, message, then)
@@ -72,16 +70,18 @@ def build(find: Find, clock: Clock) -> None:
     clock.every_second(on_tick, [seen, threshold], outputs, message)
 
 
-def promised(desk: Desk, plan: Plan | None, threshold: float) -> tuple[str, bool]:
+def promised(desk: Desk, plan: Plan | None, threshold: float | None) -> tuple[str, bool]:
     """Label of the button that makes the next stage, and whether it is enabled: only while the preview is current.
 
-    `plan`: the preview if it is still current; `threshold`: the slider's value.
+    `plan`: the preview if it is still current; `threshold`: the slider's value, None while it has none.
     """
     preview, name = desk.preview(), desk.session.stage.next.name
     if preview is None or desk.session.stage.next.folder.exists():
         return f"Make {name}", False
     if plan is None:
         return f"Make {name}: the preview is out of date", False
+    if threshold is None:
+        return f"Make {name}: there is no threshold", False
     if threshold != plan.threshold:
         return f"Make {name}: not previewed at {threshold:g}", False
     return f"Make {name} with {len(plan.kept)} photos", True

@@ -12,7 +12,7 @@ from ..session.desk import Desk
 from ..session.session import Session
 from .clock import Clock
 from .curves import Line, chart
-from .look import sentence, table
+from .look import given, sentence, table, threshold_slider
 from .serving import Find
 from .telling import attempt
 
@@ -31,15 +31,13 @@ def build(find: Find, tab: gr.Tab, clock: Clock) -> None:
     with gr.Column(elem_classes="screen"):
         with gr.Row():
             aim = gr.Number(100 * MAX_KEEPERS_LOST, label="Keepers you can afford to lose (%)", min_width=260)
-            threshold = gr.Slider(
-                0, 1, 0.5, step=0.01, label="Threshold: keep photos scoring at least this", min_width=280
-            )
+            threshold = threshold_slider()
         message = gr.HTML()
         said = gr.HTML()
         curve = gr.HTML()
     seen = gr.State("")
 
-    def on_tick(desk: Desk, seen: str, aim: float | None, threshold: float) -> tuple[Any, Any]:
+    def on_tick(desk: Desk, seen: str, aim: float | None, threshold: float | None) -> tuple[Any, Any]:
         now = f"{desk.session.revision} {aim} {threshold}"
         if now == seen:
             return gr.skip(), gr.skip()
@@ -54,14 +52,15 @@ def build(find: Find, tab: gr.Tab, clock: Clock) -> None:
     tab.select(on_select, None, curve, show_progress="hidden", api_visibility="private")
 
 
-def promise_html(session: Session, aim: float | None, threshold: float) -> str:
-    """The bound, its evidence, and the checks still needed for tighter ones. Raises `StageError` for a bad `aim`.
+def promise_html(session: Session, aim: float | None, threshold: float | None) -> str:
+    """The bound, its evidence, and the checks still needed for tighter ones. Raises `StageError` for a bad `aim`, and
+    without a `threshold`.
 
     `aim`: percent of keepers lost, between 0 and 100.
     """
     if aim is None or not 0 < aim < 100:
         raise StageError(f"{aim or 0:g} % is not a possible share; choose one between 0 and 100, such as 5.")
-    promise = session.promise(threshold, aim / 100, CONFIDENCE)
+    promise = session.promise(given(threshold), aim / 100, CONFIDENCE)
     if promise is None:
         return sentence("Nothing to report until there are scores. First label some photos keep and some cull.") + (
             sentence(_WHAT)
