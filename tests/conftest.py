@@ -175,6 +175,12 @@ def jobs_give_way_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_disk_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsync of an open file does nothing: it only matters where a machine loses power."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)
+
+
+@pytest.fixture(autouse=True)
 def stages_are_only_read() -> Iterator[None]:
     """Fail any test in which the package modified anything inside a stage."""
     _touched.clear()

@@ -182,7 +182,7 @@ def test_the_python_runs(my_project):
     assert scope["new_stage"].folder.is_dir()
 
 
-def test_the_tables_of_the_api_name_what_there_is(my_project):
+def test_the_tables_of_the_api_name_what_there_is():
     python = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(\w+)\(", python, re.MULTILINE)
     assert {"next", "answer", "train", "cull"} <= set(named)

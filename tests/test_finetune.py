@@ -22,8 +22,6 @@ from imlcull_al.training.epoch_loop import FineTuning
 from imlcull_al.training.options import Options
 from imlcull_al.training.processes import Alone
 
-pytestmark = pytest.mark.slow
-
 SHAPE = {**TINY_CONFIG, "num_hidden_layers": 3}
 KINDS = {
     "vit": "first",
@@ -39,6 +37,7 @@ NO_CHANCE = {"beit": {"drop_path_rate": 0.0}, "dinov3_vit": {"pos_embed_rescale"
 """What these draw at random in training, in blocks that are frozen too."""
 SIDES = np.arange(9), np.arange(9, 12)
 EPOCHS = 3
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unreported")]
 
 
 def backbone_of(kind: str, **changes) -> Backbone:

@@ -171,6 +171,7 @@ def write_report(folder, title="one"):
     )
 
 
+@pytest.mark.slow
 class TestReport:
     @pytest.mark.slow
     def test_a_report_that_is_a_link_to_the_photos_takes_none_away(self, stage):

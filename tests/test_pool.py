@@ -27,11 +27,13 @@ from imlcull_al.photos import read as photos
 from imlcull_al.photos.operations import DECODE, DECODE_WITH_TILES, EXPOSURE, LATTICE, MOMENT, PREVIEW
 from imlcull_al.photos.pool import Pool
 from imlcull_al.session.jobs import Jobs
-from tests import faulty_worker
 from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, limits and /proc as Linux has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="signals, limits and /proc as Linux has them"),
+]
 
 
 def jpeg(colour=(200, 80, 40), size=(64, 48)):
@@ -102,7 +104,6 @@ def test_notes_survive_the_way(start):
     assert pool.do(EXPOSURE, file.getvalue()) == decode.exposure(file.getvalue()) != {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("photo", "reason", "lasting"),
     [
@@ -138,41 +139,7 @@ def refused(use, *arguments):
     return True
 
 
-def checked(operation, lie, limit):
-    """What the app makes of this reply of a worker."""
-    pipe = io.BytesIO()
-    worker.write_frame(pipe, *faulty_worker.LIES[lie])
-    pipe.seek(0)
-    return operation.check(*worker.read_frame(pipe), limit)
-
-
-def lies_of(kind):
-    return [lie for lie in faulty_worker.LIES if kind in lie and b"honest" not in lie]
-
-
-PIXELS = (b"wrong size", b"more pixels", b"too large", b"no size", b"negative", b"no moment", b"no head")
-
-
-@pytest.mark.parametrize(
-    ("operation", "limit", "lie"),
-    [
-        *[(DECODE, None, lie) for lie in PIXELS],
-        *[(DECODE_WITH_TILES, 224, lie) for lie in lies_of(b"tiles")],
-        *[(LATTICE, 16, lie) for lie in lies_of(b"lattice")],
-    ],
-)
-def test_a_reply_that_no_decoder_gives_makes_no_sense(operation, limit, lie):
-    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-        checked(operation, lie, limit)
-
-
-@pytest.mark.slow
 def test_tiles_and_lattices_are_believed_where_they_make_sense(start):
-    assert (len(lies_of(b"tiles")), len(lies_of(b"lattice"))) == (7, 25)
-    image, _, strip = checked(DECODE_WITH_TILES, b"honest tiles", 224)
-    assert (image.size, strip.size, strip.mode) == ((1, 1), (448, 112), "L")
-    strip, places, size = checked(LATTICE, b"honest lattice", 16)
-    assert (strip.size, strip.mode, places, size) == ((224, 112), "L", [(0, 0, 0.5), (113, 0, 255)], (225, 112))
     pool = start()
     assert pool.do(DECODE_WITH_TILES, b"honest tiles", 224).tiles.size == (448, 112)
     assert refused(pool.do, DECODE_WITH_TILES, b"three tiles", 224)
@@ -182,7 +149,6 @@ def test_tiles_and_lattices_are_believed_where_they_make_sense(start):
     assert pool.do(LATTICE, jpeg(), 16).size == (150, 112)
 
 
-@pytest.mark.slow
 def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
     pool, longest = start(), []
     read_frame = worker.read_frame
@@ -202,7 +168,6 @@ def test_no_more_is_read_of_a_reply_than_was_asked_for(start, monkeypatch):
     assert set(longest) == {0, 96_000, (16 * 112) ** 2, (17 * 112) ** 2, 4096 + 4 * side**2, 96_000 + 4 * 112**2}
 
 
-@pytest.mark.slow
 def test_a_reply_that_finds_no_memory_is_a_reason(start, monkeypatch):
     pool = start()
 
@@ -239,7 +204,6 @@ def test_what_a_library_prints_is_no_reply(start):
     assert start().do(DECODE, b"print:", None)[0].size == (2, 2)
 
 
-@pytest.mark.slow
 def test_a_worker_that_was_killed_while_idle_is_replaced(start):
     pool = start()
     pool.do(DECODE, jpeg(), None)
@@ -250,7 +214,6 @@ def test_a_worker_that_was_killed_while_idle_is_replaced(start):
     assert pool.processes() != [before]
 
 
-@pytest.mark.slow
 def test_a_worker_that_was_killed_while_busy_costs_one_photo_its_turn(start):
     pool = start(most=1)
     pool.do(DECODE, jpeg(), None)
@@ -270,7 +233,6 @@ def hangs(processes):
     return any("nanosleep" in Path(f"/proc/{each}/wchan").read_text() for each in processes)
 
 
-@pytest.mark.slow
 def test_many_threads_get_each_their_own_photo(start):
     pool = start(most=3)
     colours = [(number, 255 - number, 7) for number in range(0, 240, 4)]
@@ -284,7 +246,6 @@ def test_many_threads_get_each_their_own_photo(start):
     assert 1 <= len(pool.processes()) <= 3
 
 
-@pytest.mark.slow
 def test_others_go_on_beside_a_photo_that_hangs(start):
     pool = start(most=2, seconds=5)
     with ThreadPoolExecutor() as threads:
@@ -295,7 +256,6 @@ def test_others_go_on_beside_a_photo_that_hangs(start):
             hanging.result(60)
 
 
-@pytest.mark.slow
 def test_a_thousand_photos_leave_a_worker_as_it_was(start):
     pool, data = start(module=worker.__name__), jpeg(size=(160, 120))  # of 57,600 bytes each
 
@@ -350,7 +310,6 @@ def app():
         app.kill()
 
 
-@pytest.mark.slow
 def test_a_killed_app_leaves_no_worker_behind(app):
     workers = [int(each) for each in app.stdout.readline().split()]
     assert len(workers) >= 3
@@ -360,7 +319,6 @@ def test_a_killed_app_leaves_no_worker_behind(app):
     wait_until(lambda: all(map(is_gone, workers)), "there are workers left")
 
 
-@pytest.mark.slow
 def test_ctrl_c_is_for_the_app_alone(app):
     workers = app.stdout.readline().split()
     os.killpg(app.pid, signal.SIGINT)
@@ -390,7 +348,6 @@ def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, 
     assert frozen.processes() == []
 
 
-@pytest.mark.slow
 def test_a_start_that_fails_later_costs_one_photo_its_turn(start, monkeypatch):
     pool = start(module=worker.__name__)
     pool.do(DECODE, jpeg(), None)
@@ -431,26 +388,6 @@ def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_di
     assert (again.unreadable, again.found) == (seen.unreadable, 4)
 
 
-def test_frames_are_pinned():
-    file = io.BytesIO()
-    worker.write_frame(file, {"do": "moment"}, b"\xff\xd8")
-    assert file.getvalue() == b'\x00\x00\x00\x10\x00\x00\x00\x02{"do": "moment"}\xff\xd8'
-    file.seek(0)
-    assert worker.read_frame(file) == ({"do": "moment"}, b"\xff\xd8")
-    with pytest.raises(EOFError):
-        worker.read_frame(file)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"\x00\x01\x00\x00\x00\x00\x00\x00", b"\x00\x00\x00\x02\x50\x00\x00\x00{}", b"\x00\x00\x00\x02\x00\x00\x00\x00[]",
-     b"\x00\x00\x00\x01\x00\x00\x00\x00{", b"\x00\x00\x27\x10\x00\x00\x00\x00" + b"[" * 10_000, b"rubbish\n" * 100],
-)  # fmt: skip
-def test_what_is_no_frame_is_refused(data):
-    with pytest.raises(ValueError, match=r"frame|line 1"):
-        worker.read_frame(io.BytesIO(data))
-
-
 def test_a_worker_loads_pillow_and_the_standard_library_only():
     heavy = "('numpy', 'torch', 'h5py', 'gradio')"
     code = f"import imlcull_al.photos.worker, sys; print([name for name in {heavy} if name in sys.modules])"
@@ -466,7 +403,6 @@ def test_what_is_damaged_below_can_be_read_when_it_is_whole(name):
     assert photos.decode(WHOLE[name], 32).size[0] >= 32
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in hostile() if "WebP" not in name])  # which takes long
 def test_what_claims_or_holds_far_more_than_its_bytes_is_bounded(tmp_path, name):
     path = tmp_path / "photo"
@@ -474,7 +410,6 @@ def test_what_claims_or_holds_far_more_than_its_bytes_is_bounded(tmp_path, name)
     assert looked_at(path).broken == ""
 
 
-@pytest.mark.slow
 @given(st.sampled_from(sorted(WHOLE)), st.sampled_from(sorted(WHOLE)), st.randoms(use_true_random=False))
 def test_damaged_photos_give_pixels_or_a_reason(tmp_path, name, other, chance):
     path = tmp_path / "photo"

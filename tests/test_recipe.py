@@ -281,7 +281,6 @@ def unbroken(command, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("steps_before", [0, 1, 2, 3])
 def test_a_run_that_was_broken_off_gives_what_an_unbroken_one_gives(
     command, unbroken, tmp_path, monkeypatch, steps_before

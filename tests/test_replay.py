@@ -7,7 +7,6 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import COLD, WARM, fingerprint_of, label_of, save_photo
 
@@ -19,11 +18,8 @@ from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import Session
 from imlcull_al.simulate import replay as module
 from imlcull_al.simulate.replay import Measured, Rules, replay
-from imlcull_al.simulate.truth import hold_out, read_truth
-from imlcull_al.training.evaluation import labels_to_reach, mean_interval, quality
 
 pytestmark = pytest.mark.slow
-
 SHORT = Rules(budget=16, step=4, seeds=2)
 
 
@@ -212,66 +208,6 @@ def test_a_place_where_something_would_be_lost_is_refused(play, shoot, tmp_path)
 def test_rules_that_can_t_be_played_are_refused(play, rules):
     with pytest.raises(ReplayRefused):
         play(rules)
-
-
-@pytest.mark.parametrize(("yes", "no"), [("keep", "cull"), ("TRUE", "False"), (" 1", "0 "), ("yes", "no")])
-def test_answers_are_read_in_four_ways(tmp_path, yes, no):
-    (tmp_path / "t.csv").write_text(f"note,mine,image_name,burst\n,{yes},a.jpg,1\n,{no},b/c.jpg,\n")
-    known = read_truth(tmp_path / "t.csv", "mine", None)
-    assert known.is_keep == {"a.jpg": True, "b/c.jpg": False}
-    assert known.group == {"a.jpg": "1"}
-    assert read_truth(tmp_path / "t.csv", "mine", "note").group == {}
-
-
-def test_whole_groups_are_held_out_by_seed():
-    groups = [f"g{row // 5}" for row in range(200)]
-    is_keep = np.arange(200) % 5 == 0
-    held = hold_out(groups, is_keep, 0.3, seed=1)
-    assert 60 <= held.sum() <= 71
-    assert all(len(set(held[start : start + 5])) == 1 for start in range(0, 200, 5))
-    assert (held == hold_out(groups, is_keep, 0.3, seed=1)).all()
-    assert (held != hold_out(groups, is_keep, 0.3, seed=2)).any()
-
-
-def test_both_kinds_are_on_both_sides_where_they_can_be():
-    is_keep = np.zeros(40, bool)
-    is_keep[:2] = True
-    for seed in range(20):
-        held = hold_out(list(map(str, range(40))), is_keep, 0.3, seed)
-        assert is_keep[held].sum() == 1
-    assert hold_out(list(map(str, range(40))), np.arange(40) == 0, 0.3, 0) is None
-    assert hold_out(["one"] * 40, is_keep, 0.3, 0) is None
-    large = ["large"] * 30 + list(map(str, range(10)))  # what is too large stays in the pool
-    assert not hold_out(large, np.arange(40) % 2 == 0, 0.2, 0)[:30].any()
-
-
-def test_quality_by_eye():
-    found = quality(np.array([0.9, 0.8, 0.7, 0.1]), np.array([True, False, True, False]))
-    assert found == pytest.approx(((1 + 2 / 3) / 2, 3 / 4, 3 / 4, (1 + 1 / 2) / 2))
-
-
-def test_a_score_that_says_nothing_is_worth_the_share_of_keepers():
-    assert quality(np.ones(4), np.array([True, False, False, False]))[:2] == (0.25, 0.5)
-
-
-def test_labels_to_reach_by_eye():
-    labels = np.array([20, 40, 60])
-    curves = np.array([[0.5, 0.7, 0.9], [0.5, 0.7, 0.9]])
-    assert labels_to_reach(labels, curves, np.array([0.8, 0.8])) == pytest.approx((50, 50, 50))
-    assert labels_to_reach(labels, curves, np.array([0.4, 0.4])).labels == 20
-    assert labels_to_reach(labels, curves, np.array([0.95, 0.95])).labels == math.inf
-    one = labels_to_reach(labels, curves[:1], np.array([0.8]))
-    assert one.labels == pytest.approx(50)
-    assert math.isnan(one.low)
-    assert math.isnan(one.high)
-    apart = labels_to_reach(labels, np.array([[0.5, 0.7, 0.9], [0.6, 0.7, 0.8]]), np.array([0.7, 0.7]))
-    assert apart.labels == pytest.approx(40)
-    assert (apart.low, apart.high) == (20, 40)
-
-
-def test_the_interval_is_student_s():
-    mean, half = mean_interval(np.array([[1.0], [2.0], [3.0]]))
-    assert (mean[0], half[0]) == pytest.approx((2.0, 4.302653 / math.sqrt(3)))
 
 
 def test_the_command_prints_the_summary(shoot, embedded, tiny_model, tmp_path, capsys):

@@ -94,6 +94,7 @@ def test_a_model_is_left_alone_while_it_is_trained(desk, project, cache_dir, tin
     assert not desk.session.follow_disk()
 
 
+@pytest.mark.slow
 def test_a_training_of_this_page_is_no_news(desk):
     desk.train(Options(epochs=1, batch_size=4))
     desk.jobs.wait(60, TRAINING)

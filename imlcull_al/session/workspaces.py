@@ -151,8 +151,8 @@ class Workspace:
         if self._desk:
             self._desk.jobs.close()
 
-    def close(self, seconds: float | None = _SECONDS_TO_STOP) -> bool:
-        """Stop, and wait up to `seconds`. Whether the job has ended; if so, everything is on disk."""
+    def close(self, seconds: float | None) -> bool:
+        """Stop, and wait up to `seconds` (None: no limit). Whether the job has ended; if so, everything is on disk."""
         self.stop()
         with self._adding, self._opening:
             self.stop()  # a desk may have been opened meanwhile
@@ -263,7 +263,7 @@ class Workspaces:
             surplus = [each for each in list(self._open)[:-_MOST_OPEN] if self._is_idle(self._open[each])]
             idle = [self._open.pop(each) for each in surplus]
         for workspace in idle:  # reopened when its visitor returns
-            workspace.close()
+            workspace.close(_SECONDS_TO_STOP)
         return found
 
     def name_of(self, token: str) -> str | None:
@@ -304,7 +304,7 @@ class Workspaces:
         for workspace in opened:
             workspace.stop()
         for workspace in opened:
-            workspace.close()
+            workspace.close(_SECONDS_TO_STOP)
         self._show_again()
 
     def settle(self, upload: Upload, name: str, sender: str) -> tuple[Added, str]:
@@ -381,7 +381,7 @@ class Workspaces:
         """Delete a forgotten workspace. If its job doesn't stop in time, it may still write; a thread deletes that
         later.
         """
-        is_done = workspace.close()
+        is_done = workspace.close(_SECONDS_TO_STOP)
         _set_aside(workspace.folder)
         if is_done:
             self._removed.pop(workspace.folder.name, None)

@@ -1,0 +1,101 @@
+"""Options of a training, the split into training and validation, and which epoch is better."""
+
+import math
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imlcull_al.errors import NotEnoughLabels, TrainingError
+from imlcull_al.training.options import Epoch, Options, split
+
+
+def test_the_defaults_are_the_specifications():
+    assert Options() == Options(256, 64, 1e-4, 8, 0.25, 0, None)
+
+
+@given(st.integers(2, 60), st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 5))
+def test_the_split_is_stratified_and_loses_nothing(keep, cull, share, seed):
+    target = np.array([True] * keep + [False] * cull)
+    train_side, validation = split(target, share, seed)
+    assert sorted([*train_side, *validation]) == list(range(keep + cull))
+    for members in (target, ~target):
+        total, chosen = int(members.sum()), int(members[validation].sum())
+        assert 1 <= chosen <= total - 1
+        assert abs(chosen - total * share) <= 1
+
+
+def test_the_split_is_seeded():
+    target = np.arange(40) % 2 == 0
+    assert np.array_equal(split(target, 0.25, 3)[1], split(target, 0.25, 3)[1])
+    assert not np.array_equal(split(target, 0.25, 3)[1], split(target, 0.25, 4)[1])
+
+
+def test_below_two_of_a_class_it_says_how_many_there_are():
+    with pytest.raises(NotEnoughLabels, match="there are 3 keep and 1 cull"):
+        split(np.array([True, True, True, False]), 0.25, 0)
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=80), st.floats(0.01, 0.99), st.integers(0, 5))
+def test_groups_of_one_change_nothing(target, share, seed):
+    target = np.array([True, True, False, False, *target])
+    for one, other in zip(split(target, share, seed), split(target, share, seed, np.arange(len(target))), strict=True):
+        assert np.array_equal(one, other)
+
+
+GROUPED = st.lists(st.tuples(st.booleans(), st.integers(0, 12)), min_size=4, max_size=60)
+
+
+@given(GROUPED, st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 3))
+def test_no_group_is_divided_and_both_sides_have_both_classes(photos, share, seed):
+    target, groups = np.array([keep for keep, _ in photos]), np.array([group for _, group in photos])
+    if min(len(set(groups[target])), len(set(groups[~target]))) < 2:
+        with pytest.raises(NotEnoughLabels):
+            split(target, share, seed, groups)
+        return
+    train_side, validation = split(target, share, seed, groups)
+    assert sorted([*train_side, *validation]) == list(range(len(target)))
+    assert not set(groups[train_side]) & set(groups[validation])
+    for side in (train_side, validation):
+        assert target[side].any() and not target[side].all()
+
+
+def test_bursts_of_a_shoot_are_split_near_the_share_of_each_class():
+    chance = np.random.default_rng(0)
+    for seed in range(20):
+        groups = np.repeat(np.arange(60), np.minimum(chance.geometric(1 / 8, 60), 38))
+        target = chance.random(len(groups)) < np.repeat(chance.beta(0.4, 1.2, 60), np.bincount(groups))
+        _, validation = split(target, 0.25, seed, groups)
+        for members in (target, ~target):
+            assert abs(members[validation].sum() / members.sum() - 0.25) < 0.05
+
+
+def test_groups_too_large_for_the_share_leave_the_smallest_that_will_do():
+    target = np.array([True] * 10 + [False] * 30)
+    groups = np.array([0] * 4 + [1] * 6 + [2] * 13 + [3] * 17)
+    train_side, validation = split(target, 0.05, 0, groups)
+    assert set(groups[validation]) == {0, 2}
+    assert set(groups[train_side]) == {1, 3}
+
+
+def test_a_class_of_one_burst_can_not_be_split():
+    with pytest.raises(NotEnoughLabels, match="all 3 keep are in one burst"):
+        split(np.array([True, True, True, False, False]), 0.25, 0, np.array([0, 0, 0, 1, 2]))
+
+
+def test_better_is_more_accurate_or_as_accurate_with_a_lower_loss():
+    epoch = Epoch(1, 0.5, 0.9, 0.4, 0.8)
+    assert Epoch(2, 0.5, 0.9, 0.9, 0.81).better_than(epoch)
+    assert Epoch(2, 0.5, 0.9, 0.39, 0.8).better_than(epoch)
+    assert not Epoch(2, 0.5, 0.9, 0.4, 0.8).better_than(epoch)
+    assert not Epoch(2, math.nan, 0.9, 0.1, 1.0).better_than(epoch)
+    assert not Epoch(2, 0.5, 0.9, math.inf, 1.0).better_than(epoch)
+
+
+@pytest.mark.parametrize("option", [field.name for field in fields(Options)])
+def test_a_number_that_can_not_even_be_written_is_named(option):
+    for value in (10**5000, -(10**5000), 10**31):
+        with pytest.raises(TrainingError, match=f"^{option} is far too large; choose a smaller number"):
+            Options(**{option: value}).check()
