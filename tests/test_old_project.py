@@ -1,5 +1,6 @@
 """A project left by an earlier version opens without loss: its literal files are in tests/old_project."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 from imlcull_al import open_session
 from imlcull_al.culling.undo import changes_since_cull
+from imlcull_al.project.originals import identify
 from imlcull_al.project.stages import Stage
 
 OLD = Path(__file__).with_name("old_project")
@@ -25,7 +27,7 @@ LABELS = {
     "cold_01.jpg": "cull",
     "warm_06.jpg": "keep",
 }
-SKIPPED, AUDITED = ("cold_00.jpg",), frozenset({"cold_01.jpg"})
+SKIPPED, AUDITED, UNDONE = ("cold_00.jpg",), frozenset({"cold_01.jpg"}), "warm_04.jpg"
 
 
 @pytest.fixture
@@ -46,8 +48,12 @@ def test_the_answers_are_there_and_their_files_stay_as_they_are(session, project
     assert answers.skipped == SKIPPED
     assert answers.audited == AUDITED
     assert answers.seed == "363d56ebd3b283968ce2589843bda1cb"
-    for name in ("labels.csv", "journal.jsonl"):
-        assert (project / f"stage_1_cull_{name}").read_bytes() == (OLD / f"stage_1_cull_{name}").read_bytes()
+    assert (project / "stage_1_cull_labels.csv").read_bytes() == (OLD / "stage_1_cull_labels.csv").read_bytes()
+    before = (OLD / "stage_1_cull_journal.jsonl").read_text(encoding="utf-8")
+    added = (project / "stage_1_cull_journal.jsonl").read_text(encoding="utf-8").removeprefix(before)
+    (line,) = map(json.loads, added.splitlines())  # binds the answers to the bytes of their photos
+    assert (line["v"], line["do"], line["moved"], line["away"], line["back"]) == (2, "photos", [], [], {})
+    assert line["contents"] == {key: identify(project / "stage_1" / key) for key in [*LABELS, *SKIPPED, UNDONE]}
 
 
 def test_the_model_gives_the_scores_it_gave(session, project):

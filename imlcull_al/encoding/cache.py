@@ -139,21 +139,35 @@ class ContentIds:
             return None
         return Content(as_hex(contents.ids)[0], float(contents.taken[0]), float(contents.compensation[0]))
 
-    def look_up(self, paths: Sequence[str | Path]) -> tuple[np.ndarray, Contents]:
+    def look_up(self, paths: Sequence[str | Path], states: np.ndarray | None = None) -> tuple[np.ndarray, Contents]:
         """Which of N files are as they were when the file of content ids was read, (N,) bool, and what these hold.
 
-        One `stat` each, no read.
+        `states`: their `states_of`, by default of now. No file is read.
         """
         wanted = np.frombuffer(b"".join(map(_path_id, paths)), np.uint8).reshape(-1, 16)
         path_ids, stats, ids, taken, compensation = self._known
         at = places(wanted, path_ids)
         contents = Contents.unknown(len(paths))
-        now = _states(paths)
+        now = states_of(paths) if states is None else states
         known = at >= 0
         known[known] = (stats[at[known]] == now[known]).all(axis=1)
         at = at[known]
         contents.ids[known], contents.taken[known], contents.compensation[known] = ids[at], taken[at], compensation[at]
         return known, contents
+
+    def inode_of(self, path: str | Path, content_id: str) -> int | None:
+        """Inode of the file at `path` when it held this content; None if it never did as far as is known."""
+        path_ids, stats, ids = self._known[:3]
+        rows = np.flatnonzero(
+            (path_ids == _as_row(_path_id(path))).all(axis=1) & (ids == as_bytes([content_id])).all(axis=1)
+        )
+        return int(stats[rows[0], 2]) if len(rows) else None
+
+    def is_elsewhere(self, content_id: str, path: str | Path) -> bool:
+        """Whether a file at another path is known to have held this content."""
+        path_ids, _, ids = self._known[:3]
+        rows = np.flatnonzero((ids == as_bytes([content_id])).all(axis=1))
+        return bool((path_ids[rows] != _as_row(_path_id(path))).any())
 
     def put(self, path: str | Path, stat: State, content: Content) -> None:
         """Remember what `path`, whose `stat_of` was taken before reading, holds."""
@@ -197,12 +211,16 @@ def _cut(reason: str) -> bytes:
     return data.decode(errors="ignore").encode()
 
 
+def _as_row(path_id: bytes) -> np.ndarray:
+    return np.frombuffer(path_id, np.uint8)
+
+
 def _path_id(path: str | Path) -> bytes:
     text = path if isinstance(path, str) else str(path)
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def _states(paths: Sequence[str | Path]) -> np.ndarray:
+def states_of(paths: Sequence[str | Path]) -> np.ndarray:
     """`stat_of` each, (N, 3) int64: of a hundred thousand files in little more than the disk's own time."""
     flat: list[int] = []
     for path in paths:

@@ -1,9 +1,9 @@
-"""The append-only journal of all answers, one line each: the file that must never be lost.
+"""The append-only journal of all answers to one task, one line each: the file that must never be lost.
 
 `stage_N_cull_journal.jsonl`, UTF-8, append-only:
 
-    {"v": 1, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "key": "a.jpg", "label": "keep", "before": null,
-     "queue": "uncertain", "table": [1024, 1763719200000000000]}
+    {"v": 2, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "task": "cull", "key": "a.jpg", "label": "keep",
+     "before": null, "queue": "uncertain", "source": "page", "content": "9f0c…", "table": [1024, 1763719200000000000]}
 
 `do` is one of
     answer    a label was given
@@ -12,34 +12,43 @@
     edit      the labels CSV was changed externally; a null `label` means a removed row
     audit     seeds the random order of the checks, once, before the first answer; `key` is empty, `seed` has 32
               hexadecimal digits; the first such line wins
-`queue` is the queue in which the photo was shown, null if unknown. `table` is the size and the mtime in ns of the
-labels CSV just before the event, null if there was none; it distinguishes an external edit of the CSV from a crash
-before the CSV was updated.
+    photos    the photos of the stage changed; `key` is empty, `label` null. All at once: `moved`, pairs of old and new
+              key, whose answers follow their bytes; `away`, keys whose answer waits for its bytes; `back`, content id →
+              key of an answer that waited; `contents`, key → content id, of answers bound to bytes
+`queue` is the queue in which the photo was shown, null if unknown. `source` is page, api, file or import:NAME, null if
+unknown. `content` is the content id of the photo when it was answered, null if unknown. `table` is the size and the
+mtime in ns of the labels CSV just before the event, null if there was none; it distinguishes an external edit of the
+CSV from a crash before the CSV was updated.
 
 The state is the fold of all lines, from the first on. A line is synced to disk before `append` returns; a failed write
-is truncated away. Invalid lines, such as a torn last line of a killed writer, are skipped with a warning. A line equal
-to the one before it is ignored.
+is truncated away. Damaged lines, such as a torn last line of a killed writer, are skipped with a warning; a line that a
+newer program may have written is refused. A line equal to the one before it is ignored. Lines of older versions are
+read through `MIGRATIONS`, and stay as they are.
 Independent of the CSV, photos and queries.
 """
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import LabelsError
 from .files import open_own, read_own, stat_own, sync, sync_folder, unreadable, unwritable, write_all
+from .identity import Settled
 
 log = logging.getLogger(__name__)
+Value = TypeVar("Value")
 KEEP, CULL = "keep", "cull"
 LABELS = (KEEP, CULL)
-VERSION = 1
-_ACTIONS = ("answer", "skip", "undo", "edit", "audit")
+TASK = "cull"
+VERSION = 2
+_ACTIONS = ("answer", "skip", "undo", "edit", "audit", "photos")
 
 
 class Answer(NamedTuple):
@@ -50,6 +59,13 @@ class Answer(NamedTuple):
     before: str | None
 
 
+class Waiting(NamedTuple):
+    """An answer whose photo is nowhere: its label, and the queue in which the photo was first shown."""
+
+    label: str
+    first_shown: str | None
+
+
 @dataclass
 class State:
     """A folded journal.
@@ -57,7 +73,9 @@ class State:
     `labels`: key → label, in order of first answers. `skipped`: keys in order of skipping. `undoable`: answers and
     skips, oldest first. `confirmed`: keys answered as before in the queue of disagreements, which then leave it.
     `first_shown`: key → queue of the first answer or skip, None if unknown; kept on undo, so that a check can never
-    become a training answer. `seed`: of the audit. `table`: of the last line, empty if it has none.
+    become a training answer. `contents`: key → content id, of the answers bound to bytes. `answered`: key → time of the
+    latest answer. `waiting`: content id → answer that waits for its bytes. `seed`: of the audit. `table`: of the last
+    line, empty if it has none.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -65,6 +83,9 @@ class State:
     undoable: list[Answer] = field(default_factory=list)
     confirmed: set[str] = field(default_factory=set)
     first_shown: dict[str, str | None] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
     seed: str = ""
     table: Sequence[int] | None = ()
 
@@ -74,6 +95,9 @@ class State:
         self.table = event.get("table", ())
         if do == "audit":
             self.seed = self.seed or str(event.get("seed", ""))
+            return
+        if do == "photos":
+            self._settle(event)
             return
         if do in ("answer", "skip"):
             self.undoable.append(Answer(key, label, self.labels.get(key)))
@@ -89,6 +113,7 @@ class State:
         else:
             self.labels[key] = label
             self.first_shown.setdefault(key, event.get("queue"))
+            self._bind(event)
 
     def last_of(self, key: str) -> Answer | None:
         """The photo's latest answer or skip that is not undone."""
@@ -101,6 +126,36 @@ class State:
                 del self.undoable[place]
                 return
 
+    def _bind(self, event: Mapping[str, Any]) -> None:
+        """Bind an answer to the bytes that the person saw. Which ones an edited CSV means is found out later."""
+        key, do = event["key"], event["do"]
+        if do == "undo":
+            return
+        self.answered[key] = event["at"]
+        self.contents.pop(key, None)
+        if event["content"]:
+            self.contents[key] = event["content"]
+
+    def _settle(self, event: Mapping[str, Any]) -> None:
+        """Answers follow their photos to other names, all at once: names may have been swapped."""
+        names: dict[str, list[str]] = {key: [] for key in event["away"]}
+        for old, new in event["moved"]:
+            names.setdefault(old, []).append(new)
+        for key in event["away"]:
+            if key in self.labels and key in self.contents:
+                self.waiting[self.contents[key]] = Waiting(self.labels[key], self.first_shown.get(key))
+        self.labels, self.skipped = _renamed(self.labels, names), _renamed(self.skipped, names)
+        self.first_shown, self.answered = _renamed(self.first_shown, names), _renamed(self.answered, names)
+        self.confirmed = set(_renamed(dict.fromkeys(self.confirmed), names))
+        self.undoable = [
+            each._replace(key=new) for each in self.undoable for new in names.get(each.key, [each.key])[:1]
+        ]
+        self.contents = _renamed(self.contents, names) | event["contents"]
+        for content, key in event["back"].items():
+            if content in self.waiting:
+                self.labels[key], self.first_shown[key] = self.waiting.pop(content)
+                self.contents[key], self.answered[key] = content, event["at"]
+
     def _confirm(self, event: Mapping[str, Any]) -> None:
         self.confirmed.discard(event["key"])
         is_same = event["label"] is not None and event["label"] == self.labels.get(event["key"])
@@ -108,15 +163,42 @@ class State:
             self.confirmed.add(event["key"])
 
 
-def event(do: str, key: str, label: str | None, before: str | None, queue: str | None = None) -> dict[str, Any]:
+def event(
+    do: str,
+    key: str,
+    label: str | None,
+    before: str | None,
+    queue: str | None = None,
+    source: str | None = None,
+    content: str | None = None,
+) -> dict[str, Any]:
     """A journal line with the current time."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"v": VERSION, "at": now, "do": do, "key": key, "label": label, "before": before, "queue": queue}
+    return {
+        "v": VERSION, "at": now, "do": do, "task": TASK, "key": key, "label": label, "before": before, "queue": queue,
+        "source": source, "content": content,
+    }  # fmt: skip
 
 
 def audit_event(seed: str) -> dict[str, Any]:
     """The line that seeds the order of the checks."""
     return {**event("audit", "", None, None), "seed": seed}
+
+
+def photos_event(settled: Settled) -> dict[str, Any]:
+    """The line by which answers follow their photos."""
+    changes = {"moved": settled.moved, "away": settled.away, "back": settled.back, "contents": settled.contents}
+    return {**event("photos", "", None, None), **changes}
+
+
+def _from_1(event: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had one task; it noted neither sources nor content ids."""
+    source = "file" if event["do"] == "edit" else None
+    return {"at": "", **event, "v": 2, "task": TASK, "source": source, "content": None}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""Version → what makes a line of it one of the next version."""
 
 
 class Journal:
@@ -210,19 +292,47 @@ class Journal:
             before = line or before
 
     def _parse(self, line: bytes) -> dict[str, Any] | None:
-        try:
-            event = json.loads(line)
-            if event["v"] > VERSION:
-                raise LabelsError(f"{self.path} was written by a newer imlcull ({event['v']}). Update this one first.")
-            allowed = LABELS if event["do"] == "answer" else (*LABELS, None)
-            # a lone surrogate is valid JSON, but can't be encoded in the CSV
-            if (
-                event["do"] in _ACTIONS
-                and event["label"] in allowed
-                and (event["key"].encode() or event["do"] == "audit")
-            ):
-                return event
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            pass  # logged below, like valid JSON that is not an event
-        log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)
+        """One line as an event of `VERSION`; None for a damaged one. Raises `LabelsError` for an unknown one."""
+        event = version = None
+        with suppress(ValueError, RecursionError):
+            found = json.loads(line)
+            if isinstance(found, dict) and isinstance(found.get("v"), int):
+                event, version = _sound(found), found["v"]
+        if version is not None and version > VERSION:
+            raise LabelsError(f"{self.path} was written by a newer imlcull ({version}). Update this one first.")
+        if event is None and version == VERSION:  # whole, so not damaged by a crash, and of no older program
+            raise LabelsError(
+                f"{self.path} holds a line that this imlcull doesn't know: {line[:200].decode(errors='replace')}. "
+                "A newer imlcull may have written it. Update this one first, or correct the line."
+            )
+        if event is None:
+            log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)
+        return event
+
+
+def _sound(event: dict[str, Any]) -> dict[str, Any] | None:
+    """An event as one of `VERSION`; None if it lacks what its kind needs."""
+    try:
+        for version in range(event["v"], VERSION):
+            event = MIGRATIONS[version](event)
+        return event if event["task"] == TASK and _is_whole(event) else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_whole(event: Mapping[str, Any]) -> bool:
+    """Whether an event of `VERSION` has what its kind needs. Raises like a lookup in one that has not."""
+    do = event["do"]
+    if do == "photos":
+        names = [*chain.from_iterable(event["moved"]), *event["away"], *event["back"].values(), *event["contents"]]
+        ids = [*event["back"], *event["contents"].values()]
+        return all(len(pair) == 2 for pair in event["moved"]) and all(map(str.encode, [*names, *ids]))
+    allowed = LABELS if do == "answer" else (*LABELS, None)
+    is_text = isinstance(event["at"], str) and isinstance(event["content"], str | None)
+    # a lone surrogate is valid JSON, but can't be encoded in the CSV
+    return do in _ACTIONS and event["label"] in allowed and is_text and bool(event["key"].encode() or do == "audit")
+
+
+def _renamed(column: Mapping[str, Value], names: Mapping[str, Sequence[str]]) -> dict[str, Value]:
+    """The column under new names, several for one or none, in the same order."""
+    return {new: value for key, value in column.items() for new in names.get(key, (key,))}

@@ -15,18 +15,20 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import LabelsError, StorageError
-from . import dialects, tables
+from . import dialects, identity, tables
 from .dialects import OWN_DIALECT
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
-from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event
+from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event, photos_event
 from .stages import Stage
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Labels:
         self._csv_is_behind = False
         self.news = ""
         """Latest notice to the user about the files, as sentences; empty if there is none."""
+        self._told = ""  # by the latest `settle`
         self._seed = secrets.token_hex(16)  # for the checks, unless the journal has a seed
         self._snapshot: Answers | None = None
         self._snapshots, self._snapshot_at = 0, self._journal.position
@@ -116,27 +119,40 @@ class Labels:
                 self._snapshot = Answers(dict(state.labels), audited, skipped, confirmed, seed, self._snapshots)
             return self._snapshot
 
-    def answer(self, key: str, label: str, queue: str | None = None) -> None:
-        """Record an answer, synced to disk before this returns. Raises `LabelsError`, `StorageError`."""
-        self.answer_all([key], label, queue)
+    def answer(self, key: str, label: str, queue: str | None = None, source: str = "api", content: str = "") -> None:
+        """Record an answer, synced to disk before this returns. Raises `LabelsError`, `StorageError`.
 
-    def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
+        `source`: who gave it, see `journal`. `content`: content id of the photo, empty if unknown.
+        """
+        self.answer_all([key], label, queue, source, {key: content})
+
+    def answer_all(
+        self,
+        keys: Sequence[str],
+        label: str,
+        queue: str | None = None,
+        source: str = "api",
+        contents: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Record the same answer for many photos of one queue, in one write. Raises as `answer` does."""
         if label not in LABELS:
             raise LabelsError(f"The label {label!r} is neither keep nor cull. Use one of the two.")
         with self._writing():
             self._refresh()
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
-            answers = [event("answer", key, label, self._labels.get(key), queue) for key in keys]
+            answers = [
+                event("answer", key, label, self._labels.get(key), queue, source, contents.get(key) or None)
+                for key in keys
+            ]
             self._append([*drawn, *answers])
             self._write_csv()
 
-    def skip(self, key: str, queue: str | None = None) -> None:
+    def skip(self, key: str, queue: str | None = None, source: str = "api", content: str = "") -> None:
         """Skip a photo; a no-op if it is labeled. `queue`: where it was shown. Raises `LabelsError`, `StorageError`."""
         with self._writing():
             self._refresh()
             if key not in self._labels:
-                self._append([event("skip", key, None, None, queue)])
+                self._append([event("skip", key, None, None, queue, source, content or None)])
 
     def undo(self, key: str | None = None) -> Answer | None:
         """Undo the latest undoable answer or skip, of photo `key` if given. Returns None if there is none."""
@@ -162,6 +178,43 @@ class Labels:
                 self._append([event("undo", each.key, each.before, each.label) for each in last])
                 self._write_csv()
             return last
+
+    def answered(self) -> dict[str, str]:
+        """Key → content id, empty if unknown, of all photos that were answered or skipped, undone ones included."""
+        with self._lock:
+            state = self._journal.state
+            return {key: state.contents.get(key, "") for key in state.first_shown}
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are answers whose photos are nowhere."""
+        return bool(self._journal.state.waiting)
+
+    def settle(self, present: Mapping[str, str], was_edited: Callable[[str, str, float], bool]) -> None:
+        """Let answers follow the bytes of their photos to other names, and bind new ones; see `identity`.
+
+        `present`: key → content id of the photos of the stage. `was_edited(key, content id, since)`: whether a file
+        looks edited since it was answered, in seconds since 1970, rather than replaced by another photo. Raises as
+        `answer` does.
+        """
+        with self._writing():
+            self._refresh()
+            state, bound = self._journal.state, self.answered()
+
+            def edited(key: str) -> bool:
+                return was_edited(key, bound[key], _seconds(state.answered.get(key, "")))
+
+            settled = identity.settle(bound, state.labels, present, state.waiting, edited)
+            if settled:
+                self._append([photos_event(settled)])
+                for old, new in settled.moved:
+                    self._extras[new] = {**self._extras.get(old, {}), self._dialect.key_column: new}
+                self._lines = {}
+                self._write_csv()
+            told = identity.in_words(settled, identity.opposites(self._journal.state.contents, self._labels))
+            if told and told != self._told:
+                self._tell(told)
+            self._told = told
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -247,7 +300,7 @@ class Labels:
             self._tell(f"{told} The previous labels are in {kept.name}.")
         elif self._stage.journal.exists():
             self._tell(told)
-        self._append([event("edit", key, label, labels.get(key)) for key, label in changes.items()])
+        self._append([event("edit", key, label, labels.get(key), source="file") for key, label in changes.items()])
 
     def _is_behind(self, rows: Mapping[str, str]) -> bool:
         """Whether the CSV is unchanged since the last journal line: a crash came between the two writes."""
@@ -296,6 +349,14 @@ def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
         left.remove(each.key)
         latest.append(each)
     return latest or list(answers[-1:])
+
+
+def _seconds(at: str) -> float:
+    """A time of the journal in seconds since 1970; 0 if it is none."""
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -9,7 +9,8 @@ The page, the command line and scripts all use this object. An answer is on disk
     session.cull()
 """
 
-from collections.abc import Callable, Collection, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -22,9 +23,9 @@ from ..encoding import embeddings
 from ..encoding.cache import ContentIds
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
-from ..encoding.ids import as_hex
+from ..encoding.identities import Identities
 from ..encoding.load import load_encoder
-from ..errors import Cancelled, ModelFileError, StageError
+from ..errors import Cancelled, ModelFileError, StageError, StorageError, UnreadablePhoto
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise
 from ..learning.queues import Ranker, check_queue
@@ -33,9 +34,9 @@ from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
+from ..project.identity import are_astray
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, list_photos
-from ..project.originals import State, stat_of
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..training import processes, train
 from ..training.options import Epoch, Options
@@ -47,6 +48,7 @@ from .visitors import Visitors
 from .watch import Photos as PhotosOnDisk
 from .watch import model_state, next_state
 
+log = logging.getLogger(__name__)
 __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 
 
@@ -72,6 +74,7 @@ class Session:
         self._model_state = model_state(stage)
         self._next_state = next_state(stage)
         self._photos_on_disk: PhotosOnDisk | None = None
+        self._identities: Identities | None = None
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
             self._knowledge.source = choose_source(stage, model)
         self._knowledge.is_stale = self._knowledge.source is None
@@ -127,6 +130,7 @@ class Session:
         """
         listing = list_photos(self.stage)
         paths = self.stage.paths(listing.keys)
+        self._settle(paths, progress, stop)
         self._photos_on_disk = PhotosOnDisk(listing, paths)
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
@@ -138,7 +142,38 @@ class Session:
         ranker = Ranker(Scorer(source, seen), seen)  # normalizes `seen.rows` in place, as `_is_known` expects
         if not self._is_known(listing, source, seen):
             self._knowledge.learn(listing, source, ranker)
+        if not all(content for key, content in self._labels.answered().items() if key in paths):
+            self._settle(paths, progress, stop)  # answers given meanwhile, when not all photos had been read
         return seen
+
+    def _settle(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> None:
+        """Let answers follow their photos. Reads photos only where the bytes of answered ones are unknown or astray."""
+        answered = self._labels.answered()
+        if not (answered or self._labels.are_waiting):
+            return
+        identities = self._identities = Identities(paths, ContentIds(self._cache_dir))
+        present = identities.of([key for key in answered if key in paths], progress=progress, stop=stop)
+        if self._labels.are_waiting or are_astray(answered, present):
+            present = identities.of(paths, progress=progress, stop=stop)
+        if stop():
+            return
+
+        def was_edited(key: str, content_id: str, since: float) -> bool:
+            return identities.are_new(key, present[key]) and identities.was_edited(key, content_id, since)
+
+        try:
+            self._labels.settle(present, was_edited)
+        except StorageError as error:
+            log.warning("Answers can't be bound to the bytes of their photos. %s", error)
+        self._knowledge.answered()
+
+    def _content_ids(self, keys: Sequence[str]) -> dict[str, str]:
+        """Key → content id of photos that are being answered. One file is read if it must be, many are bound later."""
+        found = {key: self._identities.known(key) if self._identities else "" for key in keys}
+        if len(keys) == 1 and not found[keys[0]]:
+            with suppress(UnreadablePhoto):
+                found[keys[0]] = photos.identify(self.stage.path(keys[0]))
+        return found
 
     def _is_known(self, listing: Listing, source: Source, seen: Embeddings) -> bool:
         """Whether nothing changed since the last `prepare`."""
@@ -260,27 +295,27 @@ class Session:
         self.check(key)
         return self.standing(wait=False).photo(key)
 
-    def answer(self, key: str, label: str, queue: str | None = None) -> None:
+    def answer(self, key: str, label: str, queue: str | None = None, source: str = "api") -> None:
         """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`.
 
         `queue`: the queue it was asked in; by default the queue `next` or `offer` took it from. A photo whose first
-        answer was a blind check only measures and never trains.
+        answer was a blind check only measures and never trains. `source`: who gave it, see `journal`.
         """
-        self.answer_all([key], label, self._visitors.asked_in(key) if queue is None else queue)
+        self.answer_all([key], label, self._visitors.asked_in(key) if queue is None else queue, source)
 
-    def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None) -> None:
+    def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None, source: str = "api") -> None:
         """Record the same answer for many photos, all or none. Raises like `answer`."""
         if queue is not None:
             check_queue(queue)
         for key in keys:
             self.check(key)
-        self._labels.answer_all(keys, label, queue)
+        self._labels.answer_all(keys, label, queue, source, self._content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
-    def skip(self, key: str) -> None:
+    def skip(self, key: str, source: str = "api") -> None:
         """Move a photo to the end of every queue."""
         self.check(key)
-        self._labels.skip(key, self._visitors.asked_in(key))
+        self._labels.skip(key, self._visitors.asked_in(key), source, self._content_ids([key]).get(key, ""))
         self._visitors.skipped(key, self._knowledge.answered().number)
 
     def undo(self, key: str | None = None) -> Answer | None:
@@ -439,19 +474,17 @@ class Session:
 
     @property
     def _known_content(self) -> KnownContent:
-        """Path → content id of photos unchanged since they were embedded. Loaded on first use."""
-        paths = list(self.stage.paths(self.listing.keys).values())
+        """Path → content id of photos unchanged since they were read. Loaded on first use."""
+        paths = self.stage.paths(self.listing.keys)
 
         @cache
-        def content_ids() -> dict[str, tuple[State, str]]:
-            states = list(map(stat_of, paths))
-            is_known, contents = ContentIds(self._cache_dir).look_up(paths)
-            found = zip(paths, states, as_hex(contents.ids), is_known, strict=True)
-            return {path: (state, content_id) for path, state, content_id, known in found if known}
+        def identities() -> tuple[Identities, dict[str, str]]:
+            return Identities(paths, ContentIds(self._cache_dir)), {path: key for key, path in paths.items()}
 
         def known(path: Path) -> str | None:
-            state, content_id = content_ids().get(str(path), (None, None))
-            return content_id if state == stat_of(path) else None
+            found, key_of = identities()
+            key = key_of.get(str(path))
+            return None if key is None else found.known(key) or None
 
         return known
 

@@ -80,11 +80,11 @@ def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
     if do == "undo":
         return _undo(session, press)
     if do == "answer" and "keys" in press:
-        session.answer_all(_range(press), label)
+        session.answer_all(_range(press), label, source="page")
     elif do == "answer":
-        session.answer(str(key), label, queue)
+        session.answer(str(key), label, queue, "page")
     elif do == "skip":
-        session.skip(str(key))
+        session.skip(str(key), "page")
     else:
         raise StageError(f"Unknown request {do!r}. Reload the page.")
     return []
