@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..errors import LabelsError, TableError
 from . import tables
-from .journal import CULL, KEEP
+from .task import CULL, KEEP
 
 
 class Dialect(NamedTuple):

@@ -41,12 +41,10 @@ from typing import Any, NamedTuple, TypeVar
 from ..errors import LabelsError
 from .files import open_own, read_own, stat_own, sync, sync_folder, unreadable, unwritable, write_all
 from .identity import Settled
+from .task import CULL_TASK, Task
 
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
-KEEP, CULL = "keep", "cull"
-LABELS = (KEEP, CULL)
-TASK = "cull"
 VERSION = 2
 _ACTIONS = ("answer", "skip", "undo", "edit", "audit", "photos")
 
@@ -172,10 +170,10 @@ def event(
     source: str | None = None,
     content: str | None = None,
 ) -> dict[str, Any]:
-    """A journal line with the current time."""
+    """A journal line with the current time; `append` adds the task."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {
-        "v": VERSION, "at": now, "do": do, "task": TASK, "key": key, "label": label, "before": before, "queue": queue,
+        "v": VERSION, "at": now, "do": do, "task": "", "key": key, "label": label, "before": before, "queue": queue,
         "source": source, "content": content,
     }  # fmt: skip
 
@@ -194,7 +192,7 @@ def photos_event(settled: Settled) -> dict[str, Any]:
 def _from_1(event: dict[str, Any]) -> dict[str, Any]:
     """Version 1 had one task; it noted neither sources nor content ids."""
     source = "file" if event["do"] == "edit" else None
-    return {"at": "", **event, "v": 2, "task": TASK, "source": source, "content": None}
+    return {"at": "", **event, "v": 2, "task": CULL_TASK.name, "source": source, "content": None}
 
 
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
@@ -202,11 +200,13 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from
 
 
 class Journal:
-    """The journal at `path` and its folded state. `refresh` picks up lines appended by other processes."""
+    """The journal of a task at `path` and its folded state. `refresh` picks up lines appended by other processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, task: Task = CULL_TASK) -> None:
         """Read the file, if any. Raises `StorageError`; `LabelsError` for a journal of a newer version."""
         self.path = path
+        self._task = task
+        self._labels = {None: True}  # label → whether it is one of the task
         self.state = State()
         self._read_bytes = 0
         self._inode = 0
@@ -242,7 +242,9 @@ class Journal:
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write and sync events, then fold them in, after any that another process appended before them."""
-        data = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events).encode()
+        data = "".join(
+            json.dumps({**event, "task": self._task.name}, ensure_ascii=False) + "\n" for event in events
+        ).encode()
         created = not os.path.lexists(self.path)
         try:
             with open_own(self.path, "a+b", buffering=0) as file:
@@ -297,7 +299,7 @@ class Journal:
         with suppress(ValueError, RecursionError):
             found = json.loads(line)
             if isinstance(found, dict) and isinstance(found.get("v"), int):
-                event, version = _sound(found), found["v"]
+                event, version = self._sound(found), found["v"]
         if version is not None and version > VERSION:
             raise LabelsError(f"{self.path} was written by a newer imlcull ({version}). Update this one first.")
         if event is None and version == VERSION:  # whole, so not damaged by a crash, and of no older program
@@ -309,28 +311,34 @@ class Journal:
             log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)
         return event
 
+    def _sound(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """An event as one of `VERSION`; None if it lacks what its kind needs."""
+        try:
+            for version in range(event["v"], VERSION):
+                event = MIGRATIONS[version](event)
+            return event if event["task"] == self._task.name and self._is_whole(event) else None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
 
-def _sound(event: dict[str, Any]) -> dict[str, Any] | None:
-    """An event as one of `VERSION`; None if it lacks what its kind needs."""
-    try:
-        for version in range(event["v"], VERSION):
-            event = MIGRATIONS[version](event)
-        return event if event["task"] == TASK and _is_whole(event) else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
+    def _is_whole(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event of `VERSION` has what its kind needs. Raises like a lookup in one that has not."""
+        do, label = event["do"], event["label"]
+        if do == "photos":
+            names = [*chain.from_iterable(event["moved"]), *event["away"], *event["back"].values(), *event["contents"]]
+            ids = [*event["back"], *event["contents"].values()]
+            return all(len(pair) == 2 for pair in event["moved"]) and all(map(str.encode, [*names, *ids]))
+        is_text = isinstance(event["at"], str) and isinstance(event["content"], str | None)
+        is_label = self._is_label(label) and (label is not None or do != "answer")
+        # a lone surrogate is valid JSON, but can't be encoded in the CSV
+        return do in _ACTIONS and is_label and is_text and bool(event["key"].encode() or do == "audit")
 
-
-def _is_whole(event: Mapping[str, Any]) -> bool:
-    """Whether an event of `VERSION` has what its kind needs. Raises like a lookup in one that has not."""
-    do = event["do"]
-    if do == "photos":
-        names = [*chain.from_iterable(event["moved"]), *event["away"], *event["back"].values(), *event["contents"]]
-        ids = [*event["back"], *event["contents"].values()]
-        return all(len(pair) == 2 for pair in event["moved"]) and all(map(str.encode, [*names, *ids]))
-    allowed = LABELS if do == "answer" else (*LABELS, None)
-    is_text = isinstance(event["at"], str) and isinstance(event["content"], str | None)
-    # a lone surrogate is valid JSON, but can't be encoded in the CSV
-    return do in _ACTIONS and event["label"] in allowed and is_text and bool(event["key"].encode() or do == "audit")
+    def _is_label(self, label: Any) -> bool:
+        if label not in self._labels:
+            try:
+                self._labels[label] = self._task.parse(label) == label
+            except LabelsError:
+                self._labels[label] = False
+        return self._labels[label]
 
 
 def _renamed(column: Mapping[str, Value], names: Mapping[str, Sequence[str]]) -> dict[str, Value]:

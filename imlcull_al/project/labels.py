@@ -24,12 +24,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import LabelsError, StorageError
+from ..errors import StorageError
 from . import dialects, identity, tables
 from .dialects import OWN_DIALECT
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
-from .journal import CULL, KEEP, LABELS, Answer, Journal, audit_event, event, photos_event
+from .journal import Answer, Journal, audit_event, event, photos_event
 from .stages import Stage
+from .task import CULL, CULL_TASK, KEEP, LABELS, Task
 
 log = logging.getLogger(__name__)
 __all__ = ["CULL", "KEEP", "LABELS", "Answer", "Labels"]
@@ -71,11 +72,12 @@ class Answers:
 class Labels:
     """Labels of one stage. Thread-safe; writes by other processes are merged before each answer."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, task: Task = CULL_TASK) -> None:
         """Read journal and CSV. Raises `LabelsError` if the CSV has an unknown label or labels a photo both ways."""
+        self.task = task
         self._stage = stage
         self._lock = threading.RLock()
-        self._journal = Journal(stage.journal)
+        self._journal = Journal(stage.journal, task)
         self._dialect = OWN_DIALECT
         self._extras: dict[str, dict[str, str]] = {}
         self._lines: dict[tuple[str, str], str] = {}
@@ -134,9 +136,11 @@ class Labels:
         source: str = "api",
         contents: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Record the same answer for many photos of one queue, in one write. Raises as `answer` does."""
-        if label not in LABELS:
-            raise LabelsError(f"The label {label!r} is neither keep nor cull. Use one of the two.")
+        """Record the same answer for many photos of one queue, in one write. Raises as `answer` does.
+
+        `label`: as `Task.parse` takes it.
+        """
+        label = self.task.parse(label)
         with self._writing():
             self._refresh()
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]

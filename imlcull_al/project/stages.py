@@ -10,6 +10,8 @@
       stage_1_cull_unfinished.json      exists while a training runs
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
+      stage_1_<task>_…                  the same for any other task
+      project.toml                      the tasks, see `settings`
 
 A photo key is the POSIX path of a photo relative to its stage folder, and the photo's only identity in code. Keys are
 UTF-8 on disk, whatever encoding Python was started with.
@@ -19,22 +21,24 @@ Handles names and folders; opens no file.
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import StageError
 from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from .files import TEMPORARY_PREFIX
+from .task import CULL_TASK
 
 _STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a project and the paths of its files."""
+    """One stage of a project and the paths of its files. `task`: the name of the task whose files these are."""
 
     project: Path
     number: int
+    task: str = field(default=CULL_TASK.name, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -94,12 +98,12 @@ class Stage:
     @property
     def next(self) -> "Stage":
         """The stage that a cull of this one creates."""
-        return Stage(self.project, self.number + 1)
+        return Stage(self.project, self.number + 1, task=self.task)
 
     @property
     def previous(self) -> "Stage":
         """The stage that this one was culled from; `stage_0`, which never exists, for the first."""
-        return Stage(self.project, self.number - 1)
+        return Stage(self.project, self.number - 1, task=self.task)
 
     def path(self, key: str) -> Path:
         """Path of a photo."""
@@ -111,7 +115,7 @@ class Stage:
         return {key: folder + (as_path(key) if os.sep == "/" else as_path(key).replace("/", os.sep)) for key in keys}
 
     def _beside(self, name: str) -> Path:
-        return self.project / f"{self.name}_cull_{name}"
+        return self.project / f"{self.name}_{self.task}_{name}"
 
 
 @dataclass(frozen=True)

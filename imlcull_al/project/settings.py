@@ -1,0 +1,112 @@
+"""The settings of a project, `project.toml`: its tasks, and their classes or tags.
+
+    version = 1
+
+    [tasks.garment]
+    classes = ["shirt", "dress", "shoe"]      # a photo has one of them
+
+    [tasks.notes]
+    tags = ["red", "striped"]                 # a photo has any number of them
+
+UTF-8. Anything else in the file stays as it is. A file of another version is refused. The task `cull` is always there
+and not listed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Table
+
+from ..errors import StageError, StorageError
+from .files import TEMPORARY_PREFIX, locked, read_own, replace_text, unreadable
+from .task import CULL_TASK, Task, clean, in_words
+
+VERSION = 1
+
+
+def path_of(project: Path) -> Path:
+    """The file of a project's settings."""
+    return project / "project.toml"
+
+
+def tasks_of(project: Path) -> dict[str, Task]:
+    """Name → task, `cull` first. Raises `StorageError` for a file that can't be read."""
+    found = {CULL_TASK.name: CULL_TASK}
+    tables = _read(project).get("tasks", {})
+    if not isinstance(tables, Mapping):
+        raise StorageError(f"{path_of(project)}: tasks must be tables, such as [tasks.garment]. Correct it.")
+    for name, table in tables.items():
+        found[name] = _task(path_of(project), name, table)
+    return found
+
+
+def open_task(project: Path, name: str, classes: Sequence[str] = (), tags: Sequence[str] = ()) -> Task:
+    """The task of this name. `classes` or `tags` are added to it; with them, a new task is made and kept in the file.
+
+    Raises `StageError` for a task that doesn't exist or can't be as asked, `StorageError`.
+    """
+    if classes and tags:
+        raise StageError("A task has either classes or tags. Name only one of the two.")
+    new = Task(name, tuple(map(clean, tags or classes)), exclusive=not tags)
+    known = tasks_of(project)
+    task = known.get(name)
+    if not new.classes:
+        if task is None:
+            raise StageError(
+                f"There is no task {name!r} in {project}, only {in_words(tuple(known))}. For a new one, name its "
+                "classes (--classes a,b,c) or its tags (--tags a,b,c)."
+            )
+        return task
+    if name == CULL_TASK.name:
+        raise StageError("The task cull has the classes keep and cull, and no others. Choose another name (--task).")
+    if task is not None:
+        if task.exclusive != new.exclusive:
+            raise StageError(f"The task {name} has {'classes' if task.exclusive else 'tags'}. Name more of these only.")
+        new = task.with_more(new.classes)
+    new.check()
+    if new != task:
+        _write(project, new)
+    return new
+
+
+def _read(project: Path) -> tomlkit.TOMLDocument:
+    path = path_of(project)
+    try:
+        document = tomlkit.parse(read_own(path).decode("utf-8-sig"))
+    except FileNotFoundError:
+        return tomlkit.document()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} is not valid TOML: {error}. Correct it, or move it away.") from error
+    if document.get("version") != VERSION:
+        raise StorageError(
+            f"{path} has the version {document.get('version')}; this imlcull reads {VERSION}. Update imlcull, or move "
+            "the file away."
+        )
+    return document
+
+
+def _task(path: Path, name: str, table: object) -> Task:
+    found = table if isinstance(table, Table) else {}
+    lists = [kind for kind in ("classes", "tags") if kind in found]
+    names = found[lists[0]] if len(lists) == 1 else None
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise StorageError(f"{path}: the task {name} needs either classes or tags, a list of names. Correct it.")
+    task = Task(name, tuple(map(str, names)), lists == ["classes"])
+    try:
+        task.check()
+    except StageError as error:
+        raise StorageError(f"{path}: {error}") from error
+    return task
+
+
+def _write(project: Path, task: Task) -> None:
+    with locked(project / f"{TEMPORARY_PREFIX}settings.lock", "writing the settings"):
+        document = _read(project)
+        document.setdefault("version", VERSION)
+        table = document.setdefault("tasks", tomlkit.table(is_super_table=True)).setdefault(task.name, tomlkit.table())
+        table["classes" if task.exclusive else "tags"] = list(task.classes)
+        replace_text(path_of(project), tomlkit.dumps(document))
