@@ -2,24 +2,29 @@
 
 image_name,label          keep | cull; further columns survive
 image_path,label,tag      0 (keep) | 1 (cull); tags survive
+
+Each row names a photo of the stage, where that is unambiguous also by other names than its key; see `names`.
 """
 
-import os
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import LabelsError, TableError
 from . import tables
 from .journal import CULL, KEEP
+from .names import Names
+from .tables import Layout
 
 
 class Dialect(NamedTuple):
-    """Column names and label values of a CSV."""
+    """Column names and label values of a CSV, and how it is written."""
 
     columns: tuple[str, ...]
     key_column: str
     keep: str
     cull: str
+    layout: Layout = Layout()
 
     def label(self, text: str) -> str | None:
         """Parse a label: `keep`, `cull`, or None if invalid."""
@@ -31,32 +36,40 @@ class Dialect(NamedTuple):
 
 
 class LabelTable(NamedTuple):
-    """Contents of a CSV. `extras`: key → all fields of its row."""
+    """Contents of a CSV. `extras`: key → all fields of its row.
+
+    `renamed`: name in the table → key, where they differ. `unsettled`: name that means no photo → why; it is a key of
+    `labels`, as it is.
+    """
 
     labels: dict[str, str]
     dialect: Dialect
     extras: dict[str, dict[str, str]]
+    renamed: dict[str, str]
+    unsettled: dict[str, str]
 
 
 OWN_DIALECT = Dialect(("image_name", "label"), "image_name", KEEP, CULL)
 TAG_DIALECT = Dialect(("image_path", "label", "tag"), "image_path", "0", "1")
 
 
-def read(path: Path, folder: Path) -> LabelTable | None:
+def read(path: Path, folder: Path, keys: Callable[[], Collection[str]]) -> LabelTable | None:
     """Read the labels file at `path` of the stage whose photos are in `folder`.
 
+    `keys`: lists the photos of the stage; called only for names that are no path of a file in `folder`.
     Returns None for a file without a header, which only a full disk leaves behind. Raises `LabelsError` for an unknown
     label, a row without a photo, or a photo with two labels; `TableError` for unknown columns or an unreadable table.
     """
-    columns, rows = tables.read(path)
+    columns, rows, layout = tables.read_table(path)
     if not columns:
         return None
-    dialect = _dialect(columns, path)
-    labels: dict[str, str] = {}
+    dialect = _dialect(columns, path)._replace(layout=layout)
+    names = Names(folder, keys)
+    found = LabelTable({}, dialect, {}, {}, names.unsettled)
     lines: dict[str, int] = {}
-    extras: dict[str, dict[str, str]] = {}
     for row in rows:
-        key = key_of(tables.as_key(row.values.get(dialect.key_column, "")), folder)
+        name = tables.as_key(row.values.get(dialect.key_column, ""))
+        key = names.key_of(name)
         text = row.values.get("label", "")
         label = dialect.label(text)
         if not key:
@@ -66,28 +79,16 @@ def read(path: Path, folder: Path) -> LabelTable | None:
                 f"{path}, line {row.line}: the label {text!r} of {key} is neither {dialect.keep} nor "
                 f"{dialect.cull}. Correct that line, then try again."
             )
-        if labels.get(key, label) != label:
+        if found.labels.get(key, label) != label:
             raise LabelsError(
                 f"{path} gives {key} two labels, on lines {lines[key]} and {row.line}. Delete one of the lines."
             )
-        labels[key] = label
+        found.labels[key] = label
         lines.setdefault(key, row.line)
-        extras[key] = row.values
-    return LabelTable(labels, dialect, extras)
-
-
-def key_of(text: str, folder: Path) -> str:
-    """Resolve a photo name in a table: a photo key, a path that begins with the stage's name, or an absolute path."""
-    if Path(text).is_absolute():
-        try:
-            return Path(text).relative_to(folder).as_posix()
-        except ValueError:
-            return text
-    if not os.path.exists(folder / text):  # noqa: PTH110 - unlike Path.exists, it accepts any text
-        parts = PurePosixPath(text.replace("\\", "/")).parts
-        if len(parts) > 1 and parts[0] == folder.name:
-            return PurePosixPath(*parts[1:]).as_posix()
-    return text
+        found.extras[key] = row.values
+        if key != name:
+            found.renamed[name] = key
+    return found
 
 
 def _dialect(columns: list[str], path: Path) -> Dialect:
@@ -96,5 +97,5 @@ def _dialect(columns: list[str], path: Path) -> Dialect:
             return dialect._replace(columns=tuple(columns))
     raise TableError(
         f"{path} has the columns {', '.join(columns)}. It needs the columns image_name,label (keep or cull) "
-        "or image_path,label,tag (0 is keep, 1 is cull), separated by commas. Rename the columns or move the file away."
+        "or image_path,label,tag (0 is keep, 1 is cull). Rename the columns or move the file away."
     )

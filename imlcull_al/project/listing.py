@@ -48,6 +48,14 @@ def list_photos(stage: Stage) -> Listing:
     return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
 
 
+def keys_of(stage: Stage) -> tuple[str, ...]:
+    """The photo keys of a stage; none if it has no photos or can't be listed."""
+    try:
+        return list_photos(stage).keys
+    except StageError:
+        return ()
+
+
 def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:
     """Yield entry and key of every file below `folder`, and record the mtime of each folder in `folders`.
 
