@@ -57,6 +57,7 @@ TABLES = {
     "UTF-16 LE without a mark": utf16(ROWS, b"", "le"),
     "UTF-16 BE without a mark": utf16(ROWS, b"", "be"),
     "UTF-8 with a mark": b"\xef\xbb\xbf" + ROWS.encode(),
+    "decomposed": "image_name,label\nday1/DSC_0001.JPG,cull\nMu\u0308ller/u\u0308.jpg,keep\n".encode(),
     "backslashes": b"image_name,label\nday1\\DSC_0001.JPG,cull\nM\xc3\xbcller\\\xc3\xbc.jpg,keep\n",
     "a POSIX project that moved": (
         b"image_path,label,tag\n/home/me/p/stage_1/day1/DSC_0001.JPG,1,blur\n/p/stage_1/M\xc3\xbcller/\xc3\xbc.jpg,0,\n"
@@ -184,7 +185,7 @@ def test_names_of_files_ask_for_no_listing(stage):
 
 
 def test_known_answers_are_read_as_labels_are(tmp_path):
-    (tmp_path / "t.csv").write_bytes(utf16("image_name;keep\r\nü.jpg;yes\r\n", b"\xff\xfe", "le"))
+    (tmp_path / "t.csv").write_bytes(utf16("image_name;keep\r\nu\u0308.jpg;yes\r\n", b"\xff\xfe", "le"))
     assert read_truth(tmp_path / "t.csv", "keep", None).is_keep == {"ü.jpg": True}
 
 

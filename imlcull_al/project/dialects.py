@@ -3,7 +3,8 @@
 image_name,label          keep | cull; further columns survive
 image_path,label,tag      0 (keep) | 1 (cull); tags survive
 
-Each row names a photo of the stage, where that is unambiguous also by other names than its key; see `names`.
+Each row names a photo of the stage, in any Unicode normalization and, where that is unambiguous, by other names than
+its key; see `names`.
 """
 
 from collections.abc import Callable, Collection

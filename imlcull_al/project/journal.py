@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from ..errors import LabelsError
 from .files import open_own, read_own, stat_own, sync, sync_folder, unreadable, unwritable, write_all
@@ -221,7 +222,7 @@ class Journal:
                 and event["label"] in allowed
                 and (event["key"].encode() or event["do"] == "audit")
             ):
-                return event
+                return event if event["key"].isascii() else {**event, "key": normalize("NFC", event["key"])}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass  # logged below, like valid JSON that is not an event
         log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)

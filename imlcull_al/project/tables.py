@@ -16,6 +16,7 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -82,8 +83,9 @@ def as_name(key: str) -> str:
 
 
 def as_key(name: str) -> str:
-    """The inverse of `as_name`."""
-    return name.removeprefix("./")
+    """The inverse of `as_name`, in NFC, as photo keys are."""
+    name = name.removeprefix("./")
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def read(path: Path) -> tuple[list[str], list[Row]]:
