@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imlcull_al.errors import LabelsError, StageError, StorageError
+from imlcull_al.errors import LabelsError, StageError, StorageError, TableError
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.settings import open_task, path_of, tasks_of
 from imlcull_al.project.stages import Stage
@@ -104,6 +104,48 @@ class TestSettings:
         path_of(tmp_path).write_text(text)
         with pytest.raises(StorageError, match=r"project\.toml"):
             tasks_of(tmp_path)
+
+
+class TestCsv:
+    """Literal text in, labels out, and one more answer written in the same dialect."""
+
+    @pytest.mark.parametrize(
+        ("task", "text", "labels", "answer", "added"),
+        [
+            (GARMENT, "image_name,label\na.jpg,Dress\nb.jpg,red shoe\n", ["dress", "red shoe"], "shirt",
+             "c.jpg,shirt\n"),
+            (GARMENT, "image_path,label,tag\na.jpg,1,x\nb.jpg,2,\n", ["dress", "red shoe"], "shirt", "c.jpg,0,\n"),
+            (NOTES, "image_name,red,striped\na.jpg,1,\nb.jpg,no,Yes\n", ["red=1", "red=0;striped=1"], "red",
+             "c.jpg,1,0\n"),
+            (NOTES, "who;image_path;red\nme;a.jpg;0\nme;b.jpg;1\n", ["red=0", "red=1"], "striped", ";c.jpg;0;1\n"),
+        ],
+    )  # fmt: skip
+    def test_is_read_and_goes_on_in_its_dialect(self, tmp_path, task, text, labels, answer, added):
+        stage = Stage(tmp_path, 1, task=task.name)
+        stage.folder.mkdir()
+        stage.labels.write_text(text)
+        found = Labels(stage, task)
+        assert list(found.as_dict().values()) == labels
+        found.answer("c.jpg", answer)
+        assert stage.labels.read_text().endswith(added)
+        assert list(Labels(stage, task).as_dict().values()) == [*labels, task.parse(answer)]
+
+    @pytest.mark.parametrize(
+        ("task", "text", "message"),
+        [
+            (GARMENT, "image_name,label\na.jpg,keep\n", "line 2: the label 'keep' of a.jpg is not one of shirt"),
+            (GARMENT, "image_path,label\na.jpg,3\n", "line 2: the label '3' of a.jpg is not one of 0, 1 and 2"),
+            (NOTES, "image_name,red\na.jpg,maybe\n", "line 2: red of a.jpg is 'maybe', neither 1 nor 0"),
+            (NOTES, "image_name,red\na.jpg,\n", "line 2: none of the tags of a.jpg is known"),
+            (NOTES, "image_name,label\na.jpg,red\n", "needs the columns image_name and red and striped"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_label_is_refused_with_its_line(self, tmp_path, task, text, message):
+        stage = Stage(tmp_path, 1, task=task.name)
+        stage.folder.mkdir()
+        stage.labels.write_text(text)
+        with pytest.raises((LabelsError, TableError), match=message):
+            Labels(stage, task)
 
 
 def test_each_task_has_files_of_its_own(tmp_path):

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import ImlcullError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
+MOST_NAMES = 50
+"""Names listed in one note, at most."""
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
 
 
@@ -256,6 +259,10 @@ def _say_notices(session: "Session") -> None:
         say(f"Note: {session.notice}")
     if missing := session.counts().missing:
         say(f"Note: labels of photos that are not in {session.stage.name}: {missing}. They are kept but ignored.")
+        for key, reason in islice(session.strays().items(), MOST_NAMES):
+            say(f"  {key!r}: {reason}")
+        if missing > MOST_NAMES:
+            say(f"  and {missing - MOST_NAMES} more")
 
 
 def _rounded(p_keep: float | None) -> float | None:

@@ -5,6 +5,7 @@ stage, companions included. `source` is relative to the project.
 
 Files are copied or linked into a hidden sibling folder and verified (see `copies`). Then the manifest is written and
 the sibling is renamed to the new stage, which doesn't exist before. Nothing in an existing stage is ever deleted.
+The new stage's files have the names that they have on disk, and the manifest has their keys.
 Independent of embeddings and scores.
 """
 
@@ -30,7 +31,7 @@ from ..project.files import (
     sync_folder,
     unwritable,
 )
-from ..project.stages import Stage, as_path
+from ..project.stages import Stage
 from . import copies
 from .copies import LINKS
 from .plan import Plan
@@ -71,7 +72,7 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
 
     content_ids = {}
     with copies.on_the_disk(partial):
-        for folder in sorted({as_path(key.rpartition("/")[0]) for key in plan.files}):
+        for folder in sorted({plan.stage.name_of(key).rpartition("/")[0] for key in plan.files}):
             (partial / folder).mkdir(parents=True, exist_ok=True)
         with closing(_placed(partial, plan, link, stopped)) as placed:
             try:
@@ -90,7 +91,7 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
 
 def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
     """Place and verify each file, and yield its content id. Files to link are read only if their id is unknown."""
-    names = [as_path(key) for key in plan.files]
+    names = [plan.stage.name_of(key) for key in plan.files]
     if link == "copy":
 
         def copy(source: FileIO, path: Path, target: Path) -> str:

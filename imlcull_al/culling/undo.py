@@ -1,7 +1,6 @@
 """Undoes a cull by moving its stage aside, if that stage still matches its manifest. Deletes nothing."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import CullRefused
@@ -17,7 +16,7 @@ from ..project.files import (
     unwritable,
 )
 from ..project.originals import is_content_of
-from ..project.stages import Stage, as_key, as_path
+from ..project.stages import Stage, as_key, as_text
 from . import copies
 
 
@@ -59,34 +58,43 @@ def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str
         return [f"{stage.name} is a symbolic link"]
     _, rows = tables.read(stage.manifest)
     made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
-    found = set(_files_below(stage.folder))
+    names = _files_below(stage.folder)
+    found = set(names)
     changes = [f"{key} is missing" for key in sorted(made.keys() - found)]
     changes += [f"{key} is new" for key in sorted(found - made.keys())]
     changes += _written_since(stage)
     if changes:
         return changes  # skips reading every file
     keys = sorted(made)
-    are_same = in_order(lambda key: _holds(stage, key, made[key]), keys, copies.AHEAD)
+    are_same = in_order(lambda key: _holds(stage, names[key], made[key]), keys, copies.AHEAD)
     for done, (key, is_same) in enumerate(zip(keys, are_same, strict=True)):
         progress("comparing with the manifest", done, len(keys))
         changes += [] if is_same else [f"{key} was changed"]
     return changes
 
 
-def _holds(stage: Stage, key: str, content_id: str) -> bool:
+def _holds(stage: Stage, name: str, content_id: str) -> bool:
     """Whether a file of the stage has this content id. Raises `StorageError`."""
-    with copies.opened(stage, as_path(key)) as file:
+    with copies.opened(stage, name) as file:
         try:
             return is_content_of(file, content_id)
         except OSError as error:
-            raise unreadable(stage.path(key), error) from error
+            raise unreadable(stage.folder / name, error) from error
 
 
-def _files_below(folder: Path) -> Iterator[str]:
-    """Keys of all files below `folder`, without links to folders."""
-    for at, _, names in os.walk(folder):
+def _files_below(folder: Path) -> dict[str, str]:
+    """Key → native relative path of all files below `folder`, without links to folders.
+
+    A file whose key another one has is under its own name.
+    """
+    found: dict[str, str] = {}
+    for at, _, files in os.walk(folder):
         inside = os.path.relpath(at, folder)
-        yield from (as_key(name if inside == "." else Path(inside, name).as_posix()) for name in names)
+        for file in files:
+            name = file if inside == "." else Path(inside, file).as_posix()
+            key = as_key(name)
+            found[as_text(name) if key in found else key] = name
+    return found
 
 
 def _written_since(stage: Stage) -> list[str]:

@@ -37,6 +37,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from unicodedata import normalize
 
 from ..errors import LabelsError
 from .files import open_own, read_own, stat_own, sync, sync_folder, unreadable, unwritable, write_all
@@ -316,7 +317,9 @@ class Journal:
         try:
             for version in range(event["v"], VERSION):
                 event = MIGRATIONS[version](event)
-            return event if event["task"] == self._task.name and self._is_whole(event) else None
+            if event["task"] != self._task.name or not self._is_whole(event):
+                return None
+            return event if event["key"].isascii() else {**event, "key": normalize("NFC", event["key"])}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 

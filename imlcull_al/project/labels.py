@@ -1,10 +1,10 @@
 """Labels of a stage: a CSV that other programs may edit, kept in sync with the journal, which is the durable record.
 
-`stage_N_cull_labels.csv` (UTF-8, LF) lists photos in the order of their first answers, in one of two dialects:
-
-    image_name,label          keep | cull; further columns survive
-    image_path,label,tag      0 (keep) | 1 (cull); tags survive
-
+`stage_N_cull_labels.csv` (UTF-8, LF) lists photos in the order of their first answers, in one of the `dialects` of its
+task; `image_name,label` with keep or cull is the usual one.
+It is read with any delimiter and encoding that `tables` accepts, and keeps its delimiter when it is rewritten, so that
+the spreadsheet it came from still shows its columns. Names that are not photo keys are read as `names` says. A row
+that means no photo survives as it is, and `strays` tells it.
 An answer is written to the journal first, then to the CSV. External edits of the CSV are imported into the journal
 before the next answer. An edit that removes or changes labels leaves a backup of the previous labels in
 `*.before-edit-<time>`. A CSV that became unreadable is renamed to `*.unreadable-<time>` and rewritten from the journal.
@@ -26,9 +26,9 @@ from typing import Any
 
 from ..errors import StorageError
 from . import dialects, identity, tables
-from .dialects import OWN_DIALECT
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import Answer, Journal, audit_event, event, photos_event
+from .listing import keys_of
 from .stages import Stage
 from .task import CULL, CULL_TASK, KEEP, LABELS, Task
 
@@ -43,6 +43,7 @@ class _EditedMeanwhile(Exception):
 AUDIT = "audit"
 """The queue of the checks: its answers only measure."""
 _SAVING = 3.0  # seconds; grace period for editors that truncate before writing
+_TOLD = 10  # names in a notice, at most
 _NEVER_SEEN = (-1, -1, -1)  # sentinel: matches no file; None means that the file is missing
 
 
@@ -78,7 +79,7 @@ class Labels:
         self._stage = stage
         self._lock = threading.RLock()
         self._journal = Journal(stage.journal, task)
-        self._dialect = OWN_DIALECT
+        self._dialect = dialects.own_dialect(task)
         self._extras: dict[str, dict[str, str]] = {}
         self._lines: dict[tuple[str, str], str] = {}
         self._in_csv: dict[str, str] | None = None  # labels in the CSV when this process last read or wrote it
@@ -87,6 +88,8 @@ class Labels:
         self.news = ""
         """Latest notice to the user about the files, as sentences; empty if there is none."""
         self._told = ""  # by the latest `settle`
+        self.strays: dict[str, str] = {}
+        """Names in the CSV that mean no photo of the stage → why."""
         self._seed = secrets.token_hex(16)  # for the checks, unless the journal has a seed
         self._snapshot: Answers | None = None
         self._snapshots, self._snapshot_at = 0, self._journal.position
@@ -104,6 +107,13 @@ class Labels:
         with self._writing():
             self._refresh()
             return self.now()
+
+    def settle_names(self) -> None:
+        """Read the CSV again if it names photos that could not be told: now they may be there."""
+        with self._writing():
+            if self.strays:
+                self._csv_stat = _NEVER_SEEN
+                self._refresh()
 
     def as_dict(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
@@ -257,7 +267,7 @@ class Labels:
             self._csv_is_behind = True  # an editor truncated it and is about to write
             return
         try:
-            found = dialects.read(self._stage.labels, self._stage.folder) if stat else None
+            found = dialects.read(self._stage.labels, self.task, self._stage.folder, self._keys) if stat else None
         except StorageError as error:
             if not self._labels:
                 raise  # the journal has no labels to rewrite it from
@@ -266,12 +276,37 @@ class Labels:
         was_left_behind = found is not None and not is_alone and self._is_behind(found.labels)
         self._csv_stat = stat
         if found:
+            self._rename(found.renamed)
+            self.strays = found.unsettled
             if found.labels != self._labels and not was_left_behind:
                 self._take_over(found.labels)
             self._dialect, self._extras, self._lines = found.dialect, found.extras, {}
         self._in_csv = found.labels if found else {}
         if self._in_csv != self._labels:
             self._write_csv()
+
+    @property
+    def notices(self) -> str:
+        """`news`, and the names in the CSV that mean no photo; empty if there is nothing to say."""
+        names = [f"{name!r} ({why})" for name, why in self.strays.items()]
+        more = f", and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+        told = f"{self._stage.labels.name} names photos that can't be told: {', '.join(names[:_TOLD])}{more}. "
+        return f"{self.news} {told}Their rows are kept but ignored.".strip() if names else self.news
+
+    def _keys(self) -> Sequence[str]:
+        return keys_of(self._stage)
+
+    def _rename(self, renamed: Mapping[str, str]) -> None:
+        """Give labels that the journal has under another name of a photo to its key, as edits.
+
+        Earlier versions, and a stage from which the photo was missing, left such names.
+        """
+        moved = {name: key for name, key in renamed.items() if name in self._labels}
+        if not moved:
+            return
+        new = {key: self._labels[name] for name, key in moved.items() if key not in self._labels}
+        gone = [event("edit", name, None, self._labels[name]) for name in moved]
+        self._append([*(event("edit", key, label, None) for key, label in new.items()), *gone])
 
     def _tell(self, news: str) -> None:
         self.news = f"{time.strftime('%H:%M')} {news}"
@@ -331,14 +366,15 @@ class Labels:
             self._tell(f"The answers are safe in {self._stage.journal.name}, but: {error}")
 
     def _as_csv(self) -> str:
-        head = tables.render(self._dialect.columns, [])
+        head = tables.render(self._dialect.columns, [], self._dialect.layout)
         return head + "".join(self._lines.get(item) or self._line(*item) for item in self._labels.items())
 
     def _line(self, key: str, label: str) -> str:
         """One row of the CSV, cached: most of thousands of rows don't change between writes."""
         dialect, as_found = self._dialect, self._extras.get(key, {})
         name = tables.as_name(as_found.get(dialect.key_column, key))
-        line = tables.line(dialect.columns, {**as_found, dialect.key_column: name, "label": dialect.text(label)})
+        fields = {**as_found, dialect.key_column: name, **dialect.fields(label)}
+        line = tables.line(dialect.columns, fields, dialect.layout.delimiter)
         self._lines[key, label] = line
         return line
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import StageError
 from .companions import _pair
-from .stages import Stage, as_key
+from .stages import Stage, as_key, as_text
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Listing:
     """Contents of a stage folder.
 
     `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
-    `left_out`: key → reason, for links that must not be followed, irregular files, and names that no table can hold.
+    `left_out`: key → reason, for links that must not be followed, irregular files, names that no table can hold, and
+    names that differ from another one in Unicode normalization only.
     `folders`: path → mtime in ns just before the folder was read.
     """
 
@@ -28,19 +29,26 @@ class Listing:
 def list_photos(stage: Stage) -> Listing:
     """List the photos below the stage folder, recognized by suffix. Hidden files and folders are skipped.
 
+    Notes in `stage.names` the files whose names are not NFC.
     Raises `StageError` for a stage without photos or with a folder that can't be read.
     """
     root = os.path.realpath(stage.folder)
     left_out: dict[str, str] = {}
     files: list[str] = []
+    odd: list[tuple[str, str]] = []
     folders: dict[str, int] = {}
-    for entry, key in _walk(root, "", folders):
+    for entry, name in _walk(root, "", folders):
+        key = as_key(name)
         reason = _reason_to_leave_out(entry, key, root)
         if reason:
             left_out[key.encode("utf-8", "backslashreplace").decode("utf-8")] = reason
-        else:
+        elif key is name or key == as_text(name):
             files.append(key)
-    keys, companions = _pair(files)
+        else:
+            odd.append((name, key))
+    names = _unique(odd, files, left_out)
+    _replace(stage.names, names)
+    keys, companions = _pair([*files, *names])
     if not keys:
         but = "".join(f" {key!r} was left out: {reason}." for key, reason in list(left_out.items())[:1])
         raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
@@ -48,8 +56,36 @@ def list_photos(stage: Stage) -> Listing:
     return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
 
 
+def _unique(odd: list[tuple[str, str]], files: list[str], left_out: dict[str, str]) -> dict[str, str]:
+    """Key → name of files whose names are not NFC. A file whose key another one has goes to `left_out`."""
+    taken = {key for key in files if not key.isascii()} if odd else set()
+    names: dict[str, str] = {}
+    for name, key in sorted(odd):
+        if key in taken:
+            left_out[as_text(name)] = "another file has the same name in another Unicode normalization; rename one"
+        else:
+            taken.add(key)
+            names[key] = name
+    return names
+
+
+def _replace(names: dict[str, str], new: dict[str, str]) -> None:
+    """Make `names` equal to `new`. Other threads may read it: names that are in both are there all the time."""
+    names.update(new)
+    for key in names.keys() - new.keys():
+        del names[key]
+
+
+def keys_of(stage: Stage) -> tuple[str, ...]:
+    """The photo keys of a stage; none if it has no photos or can't be listed."""
+    try:
+        return list_photos(stage).keys
+    except StageError:
+        return ()
+
+
 def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Yield entry and key of every file below `folder`, and record the mtime of each folder in `folders`.
+    """Yield entry and path, with `/`, of every file below `folder`, and record the mtime of each folder in `folders`.
 
     Links to folders are yielded as files, so there are no loops.
     """
@@ -67,9 +103,9 @@ def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[o
         if name[0] == ".":
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{as_key(name)}/", folders)
+            yield from _walk(entry.path, f"{prefix}{name}/", folders)
         else:
-            yield entry, prefix + as_key(name)
+            yield entry, prefix + name
 
 
 def _reason_to_leave_out(entry: os.DirEntry[str], key: str, root: str) -> str:

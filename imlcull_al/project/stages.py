@@ -13,13 +13,15 @@
       stage_1_<task>_…                  the same for any other task
       project.toml                      the tasks, see `settings`
 
-A photo key is the POSIX path of a photo relative to its stage folder, and the photo's only identity in code. Keys are
-UTF-8 on disk, whatever encoding Python was started with.
+A photo key is the POSIX path of a photo relative to its stage folder, in Unicode's NFC, and the photo's only name in
+code. Names on disk are UTF-8, whatever encoding Python was started with, and may be in another normalization, as files
+from a Mac are: only `Stage.name_of` leads from a key to the file.
 Handles names and folders; opens no file.
 """
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,8 @@ class Stage:
     project: Path
     number: int
     task: str = field(default=CULL_TASK.name, kw_only=True)
+    names: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Key → relative path with `/`, of files not named in NFC, as `list_photos` of this stage last found them."""
 
     @property
     def name(self) -> str:
@@ -107,12 +111,16 @@ class Stage:
 
     def path(self, key: str) -> Path:
         """Path of a photo."""
-        return self.folder / as_path(key)
+        return self.folder / self.name_of(key)
 
     def paths(self, keys: Iterable[str]) -> dict[str, str]:
         """Photo key → path as a string, fast enough for 100,000 keys."""
-        folder = os.path.join(self.folder, "")  # noqa: PTH118
-        return {key: folder + (as_path(key) if os.sep == "/" else as_path(key).replace("/", os.sep)) for key in keys}
+        folder, name_of = os.path.join(self.folder, ""), self.name_of  # noqa: PTH118
+        return {key: folder + (name_of(key) if os.sep == "/" else name_of(key).replace("/", os.sep)) for key in keys}
+
+    def name_of(self, key: str) -> str:
+        """Path of a photo or companion below the folder, in Python's file system encoding."""
+        return key if key.isascii() else self.names.get(key) or os.fsdecode(key.encode("utf-8", "surrogateescape"))
 
     def _beside(self, name: str) -> Path:
         return self.project / f"{self.name}_{self.task}_{name}"
@@ -162,14 +170,14 @@ def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
     return any(_STAGE_NAME.fullmatch(part) for part in below[:1])
 
 
-def as_path(key: str) -> str:
-    """Decode a photo key to a path in Python's file system encoding."""
-    return key if key.isascii() else os.fsdecode(key.encode("utf-8", "surrogateescape"))
-
-
 def as_key(path: str) -> str:
-    """The inverse of `as_path`."""
-    return path if path.isascii() else os.fsencode(path).decode("utf-8", "surrogateescape")
+    """The photo key of a relative path with `/`."""
+    return path if path.isascii() else unicodedata.normalize("NFC", as_text(path))
+
+
+def as_text(path: str) -> str:
+    """A path as UTF-8 text, its normalization as on the disk."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def _stage_numbers(root: Path) -> list[int]:

@@ -111,7 +111,7 @@ class Knowledge:
             prepared=frame.ranker is not None and not self.is_stale,
             source=source.description if source else "",
             notice=source.notice if source else "",
-            news=self.labels.news,
+            news=self.labels.notices,
         )
 
     def _take(self, answers: Answers) -> Answers:

@@ -103,8 +103,8 @@ class Session:
 
     @property
     def news(self) -> str:
-        """The latest event in the label files worth telling a person, with its time; empty if there is none."""
-        return self._labels.news
+        """What a person should know of the label files: the latest event, with its time, and names of no photo."""
+        return self._labels.notices
 
     @property
     def source(self) -> str:
@@ -129,6 +129,7 @@ class Session:
         Answers may be given meanwhile, in another thread. Raises `Cancelled`; finished embeddings are in the cache.
         """
         listing = list_photos(self.stage)
+        self._labels.settle_names()
         paths = self.stage.paths(listing.keys)
         self._settle(paths, progress, stop)
         self._photos_on_disk = PhotosOnDisk(listing, paths)
@@ -363,6 +364,11 @@ class Session:
     def labels(self) -> dict[str, str]:
         """Key → `keep` or `cull`, ordered by first answer."""
         return self._labels.as_dict()
+
+    def strays(self) -> dict[str, str]:
+        """Label → why it is ignored, for labels of photos that are not in the stage; they stay in the file."""
+        frame, known = self._knowledge.frame, self._labels.strays
+        return {key: known.get(key, "there is no such photo") for key in self.labels() if key not in frame.keys}
 
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""

@@ -53,7 +53,7 @@ _HEADERS = {"Cache-Control": "private, max-age=600"}
 
 def photo_id(at: Session | Standing, key: str) -> str:
     """Id of a photo in URLs. Depends on the folder, as browser caches outlive a project."""
-    return _id(at.stage.path(key))
+    return _id(at.stage.folder / key)
 
 
 def _id(path: Path) -> str:

@@ -1,0 +1,98 @@
+r"""Which photo of a stage a name in a table means: tables also come from other systems, and from projects that moved.
+
+In this order, a name means the photo
+    that has it as its key, with or without the path of the stage or `stage_N/` before it
+    that has it as its key with `/` for `\`
+    whose key is the part behind its last `stage_N/`, of any project: /old/stage_1/day1/a.jpg, C:\old\stage_1\a.jpg
+    whose key has the longest end in common with it, if it is an absolute path, the file names are equal and no
+    other photo has as much in common. Behind a `stage_N/`, one of the two must end with the other whole: day2/a.jpg
+    is not day1/a.jpg.
+Everything else means no photo: it is never guessed, and stays what it is.
+"""
+
+import os
+import re
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from .stages import _STAGE_NAME, as_key
+
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+
+
+class Names:
+    """Resolves the names of one table.
+
+    `unsettled`: key → why it means no photo. A plain relative path is not among them: that photo is only missing.
+    """
+
+    def __init__(self, folder: Path, keys: Callable[[], Collection[str]]) -> None:
+        """`folder`: of the stage. `keys`: lists its photos, called once, and only for names of no file in `folder`."""
+        self.unsettled: dict[str, str] = {}
+        self._folder, self._list = folder, keys
+        self._prefixes = (f"{as_key(folder.as_posix())}/", f"{folder.name}/")
+
+    def key_of(self, name: str) -> str:
+        """The key of the photo that `name`, in NFC, means; `name` below the stage's folder if it means none."""
+        is_plain = not _ABSOLUTE.match(name) and "//" not in name and "/." not in f"/{name}"
+        if is_plain and os.path.exists(self._folder / name):  # noqa: PTH110 - unlike Path.exists, it accepts any text
+            return name
+        inside = self._inside(name)
+        if inside in self._keys:
+            return inside
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+        found = self._named(parts, is_absolute=bool(_ABSOLUTE.match(name)))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            some = " or ".join(sorted(found)[:3]) + (" or others" if len(found) > 3 else "")
+            self.unsettled[inside] = f"it could be {some}"
+        elif _ABSOLUTE.match(inside) or "\\" in inside:
+            self.unsettled[inside] = "there is no such photo"
+        return inside
+
+    @cached_property
+    def _keys(self) -> frozenset[str]:
+        return frozenset(self._list())
+
+    @cached_property
+    def _by_file_name(self) -> dict[str, list[list[str]]]:
+        """File name → the parts of each key that ends with it."""
+        found: dict[str, list[list[str]]] = {}
+        for key in self._keys:
+            parts = key.split("/")
+            found.setdefault(parts[-1], []).append(parts)
+        return found
+
+    def _inside(self, name: str) -> str:
+        """`name` without the path or the name of the stage's folder."""
+        for form in (name, name.replace("\\", "/")):
+            for prefix in self._prefixes:
+                if form.startswith(prefix):
+                    return form.removeprefix(prefix)
+        return name
+
+    def _named(self, parts: Sequence[str], *, is_absolute: bool) -> list[str]:
+        """Keys of the photos that a path of these parts may mean; only one of them settles it."""
+        stages = [at for at, part in enumerate(parts) if _STAGE_NAME.fullmatch(part)]
+        for start in [*reversed([at + 1 for at in stages]), *([] if is_absolute else [0])]:
+            if (key := "/".join(parts[start:])) in self._keys:
+                return [key]
+        return self._alike(parts[stages[-1] + 1 :] if stages else parts, is_whole=bool(stages)) if is_absolute else []
+
+    def _alike(self, parts: Sequence[str], *, is_whole: bool) -> list[str]:
+        """Keys with the longest end in common with these parts. `is_whole`: of those that end with each other only."""
+        if not parts:
+            return []
+        common = {"/".join(each): _common_end(parts, each) for each in self._by_file_name.get(parts[-1], ())}
+        if is_whole:
+            common = {key: n for key, n in common.items() if n == min(len(parts), key.count("/") + 1)}
+        longest = max(common.values(), default=0)
+        return [key for key, n in common.items() if n == longest]
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts from the end on are equal."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return next((n for n, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
