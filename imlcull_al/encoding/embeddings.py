@@ -15,7 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +58,24 @@ class Embeddings:
     computed: int
     taken: np.ndarray
     compensation: np.ndarray
+
+    def among(self, keys: Container[str]) -> "Embeddings":
+        """The embeddings of the photos that are in `keys`, a copy if any is not."""
+        unreadable = {key: reason for key, reason in self.unreadable.items() if key in keys}
+        kept = [row for row, key in enumerate(self.keys) if key in keys]
+        if len(kept) == len(self.keys):
+            return replace(self, unreadable=unreadable)
+        left = tuple(self.keys[row] for row in kept)
+        return replace(
+            self,
+            keys=left,
+            rows=self.rows[kept],
+            unreadable=unreadable,
+            found=len(left),
+            computed=0,
+            taken=self.taken[kept],
+            compensation=self.compensation[kept],
+        )
 
     def is_same(self, other: "Embeddings | None") -> bool:
         """Whether photos and values are equal. `found` and `computed` are not compared."""
