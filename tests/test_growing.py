@@ -14,8 +14,11 @@ from imlcull_al.learning import blind
 from imlcull_al.learning.promise import promise_of
 from imlcull_al.learning.queues import QUEUES, Ranker
 from imlcull_al.learning.scores import Scorer, Source
+from imlcull_al.photos.previews import SCREEN
 from imlcull_al.project.labels import Answers
+from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
+from imlcull_al.ui import label, review
 
 KEYS = tuple(f"{number:02}.jpg" for number in range(40))
 
@@ -191,6 +194,57 @@ def test_scores_of_all_photos_are_kept_until_a_new_model_has_them_all(session, m
     assert grow(session, lambda: None) == []
     assert scored(session) == before
     assert other.images == 12
+
+
+def test_both_screens_say_how_large_the_part_is(session):
+    def look():
+        return label.advice(session.standing()), review.look(session)["advice"]
+
+    before = look()
+    assert before == ("", "Scores start once the first photos are analyzed and you have labeled a keep and a cull.")
+    session.answer("warm_03.jpg", "keep")
+    session.answer("cold_03.jpg", "cull")
+    assert look()[0] == "Scores start once the photos you labeled are analyzed; they come first."
+    sentences = [f"Scores cover {count} of 12 photos so far." for count in (2, 4, 6, 10)]
+    assert grow(session, look) == [(sentence, sentence) for sentence in sentences]
+    assert look() == ("", "")
+
+
+def test_review_shows_photos_without_a_score(session):
+    session.answer("warm_03.jpg", "keep")
+    session.answer("cold_03.jpg", "cull")
+
+    def look():
+        view = review.look(session)
+        return sum(score >= 0 for score in view["scores"]), sum(burst >= 0 for burst in view["sequence"]["bursts"])
+
+    assert grow(session, look) == [(2, 2), (4, 4), (6, 6), (10, 10)]
+
+
+def test_previews_of_what_is_asked_next_are_made_before_the_others(session, monkeypatch):
+    made = []
+    monkeypatch.setattr("imlcull_al.session.desk.NEXT", 3)
+    monkeypatch.setattr(session.previews, "get", lambda path, side: made.append((path.name, side)))
+    monkeypatch.setattr(session.previews, "_place", lambda path, side: path.with_suffix(".none"))
+    asked, prepare = [], session.prepare
+
+    def prepared(on_part, **named):
+        def noted():
+            on_part()
+            asked.append([key for key, _ in session.standing().ranking.queue("uncertain")][:3])
+
+        return prepare(on_part=noted, batch_size=2, **named)
+
+    monkeypatch.setattr(session, "prepare", prepared)
+    desk = Desk(session)
+    desk.embed()
+    desk.jobs.wait(60)
+    desk.jobs.close()
+    names = [name for name, _ in made]
+    assert len(asked) == 4
+    assert [sorted(names[3 * turn : 3 * turn + 3]) for turn in range(4)] == [sorted(keys) for keys in asked]
+    assert sorted(names[12:]) == list(session.listing.keys)
+    assert {side for _, side in made} == {SCREEN}
 
 
 def embeddings_of(keys, rows):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -236,11 +237,13 @@ class Session:
         filled = self.fill_cache(batch_size=batch_size, progress=progress, stop=stop)
         return filled._replace(found=filled.found - computed, computed=filled.computed + computed)
 
-    def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
-        """Make the previews of all photos, in queue order. Raises `Cancelled`."""
-        now = self.standing()
-        keys = dict.fromkeys([*(key for key, _ in now.ranking.queue("uncertain")), *now.listing.keys])
-        self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
+    def make_previews(
+        self, side: int, most: int | None = None, *, progress: Progress = silent, stop: Stop = never
+    ) -> None:
+        """Make the previews of all photos, or of the first `most`, in queue order. Raises `Cancelled`."""
+        now = self.standing(wait=False)
+        keys = islice(chain((key for key, _ in now.ranking.queue("uncertain")), now.listing.keys), most)
+        self.previews.make(map(self.stage.path, dict.fromkeys(keys)), side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:
         """The next photo to ask about, skipped ones last; None when all are labeled. One in eight is a blind check."""

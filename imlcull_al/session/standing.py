@@ -95,6 +95,13 @@ class Standing:
         return len(self.seen.keys) + len(self.seen.unreadable) if self.seen else 0
 
     @property
+    def coverage(self) -> str:
+        """How many photos have scores, as a sentence; empty without scores, and once all have them."""
+        if self.seen is None or self.ranking.p_keep is None or self._is_whole:
+            return ""
+        return f"Scores cover {len(self.seen.keys):,} of {len(self.listing.keys):,} photos so far."
+
+    @property
     def unreadable(self) -> Mapping[str, str]:
         """Key → reason, for photos known to be unreadable."""
         return self.seen.unreadable if self.seen else {}
