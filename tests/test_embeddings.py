@@ -335,3 +335,75 @@ def test_every_photo_is_encoded_with_tiles_of_its_own(stage, cache_dir):
 def test_an_encoder_that_looks_at_no_tiles_asks_for_none(stage, cache_dir, encoder, decoded):
     ensure(paths_of(stage), encoder, cache_dir)  # which refuses tiles
     assert sorted(decoded) == [(name, "decode_file") for name in sorted(paths_of(stage))]
+
+
+class TestParts:
+    @pytest.fixture
+    def parts(self, monkeypatch):
+        """Every growth by half is handed out, however fast it comes; one batch is encoded at a time."""
+        monkeypatch.setattr("imlcull_al.encoding.spread.SECONDS", 0.0)
+        monkeypatch.setattr("imlcull_al.encoding.spread.SHARE", np.inf)
+        monkeypatch.setattr(embeddings, "threads", lambda: 0)
+        return []
+
+    def test_a_part_covers_the_stage_and_the_whole_is_returned(self, stage, cache_dir, encoder, parts):
+        seen = ensure(paths_of(stage), encoder, cache_dir, batch_size=2, on_part=parts.append)
+        assert [len(part.keys) for part in parts] == [2, 4, 6, 10]
+        assert parts[1].keys == ("cold_00.jpg", "cold_02.jpg", "cold_04.jpg", "warm_02.jpg")
+        for part in parts:
+            rows = [seen.keys.index(key) for key in part.keys]
+            assert np.array_equal(part.rows, seen.rows[rows])
+            assert (part.found, part.computed, part.unreadable) == (0, len(part.keys), {})
+            assert len(part.taken) == len(part.compensation) == len(part.keys)
+        assert (len(seen.keys), seen.computed) == (12, 12)
+
+    def test_a_part_is_a_copy(self, stage, cache_dir, encoder, parts):
+        def spoil(part):
+            part.rows[:] = -1
+
+        seen = ensure(paths_of(stage), encoder, cache_dir, batch_size=2, on_part=spoil)
+        assert (seen.rows > 0).all()
+
+    def test_what_is_in_the_cache_is_there_before_anything_is_read(self, stage, cache_dir, encoder, parts, reads):
+        (stage / "broken.jpg").write_bytes(b"broken")
+        ensure(paths_of(stage), encoder, cache_dir)
+        reads.clear()
+        save_photo(stage / "new.jpg", WARM, seed=99)
+        found = []
+        ensure(paths_of(stage), encoder, cache_dir, on_part=lambda part: found.append((part, list(reads))))
+        [(part, read)] = found
+        assert (len(part.keys), part.found, part.computed, list(part.unreadable)) == (12, 12, 0, ["broken.jpg"])
+        assert "new.jpg" not in part.keys
+        assert read == []
+
+    def test_a_stage_that_is_in_the_cache_has_no_parts(self, stage, cache_dir, encoder, parts):
+        (stage / "broken.jpg").write_bytes(b"broken")
+        ensure(paths_of(stage), encoder, cache_dir)
+        ensure(paths_of(stage), encoder, cache_dir, on_part=parts.append)
+        assert parts == []
+
+    def test_photos_that_somebody_waits_for_come_first(self, stage, cache_dir, encoder, parts):
+        wanted = ["warm_05.jpg", "gone.jpg", "warm_03.jpg"]
+        ensure(paths_of(stage), encoder, cache_dir, batch_size=2, urgent=lambda: wanted, on_part=parts.append)
+        assert parts[0].keys == ("warm_03.jpg", "warm_05.jpg")
+
+    def test_a_photo_asked_for_later_overtakes_and_is_handed_out_at_once(
+        self, stage, cache_dir, encoder, parts, monkeypatch
+    ):
+        wanted = []
+
+        def part(seen):
+            parts.append(seen)
+            wanted.append("cold_05.jpg")
+            monkeypatch.setattr("imlcull_al.encoding.spread.GROWTH", np.inf)
+
+        ensure(paths_of(stage), encoder, cache_dir, batch_size=1, urgent=lambda: wanted, on_part=part)
+        assert ["cold_05.jpg" in part.keys for part in parts] == [False, True]
+        assert len(parts[1].keys) < 6
+
+    def test_copies_of_one_photo_join_the_part_with_it(self, stage, cache_dir, encoder, parts):
+        (stage / "cold_06.jpg").write_bytes((stage / "cold_00.jpg").read_bytes())
+        ensure(paths_of(stage), encoder, cache_dir, batch_size=4, on_part=parts.append)
+        assert {"cold_00.jpg", "cold_06.jpg"} <= set(parts[1].keys)
+        rows = dict(zip(parts[1].keys, parts[1].rows.tolist(), strict=True))
+        assert rows["cold_00.jpg"] == rows["cold_06.jpg"]

@@ -5,15 +5,17 @@
 
 New files are hashed in this process; decoder processes read the capture time and the pixels. Reading is prefetched a
 bounded distance ahead of the encoder, and batches are encoded by one thread per processor. An unchanged photo costs one
-`stat`; everything else is array arithmetic.
+`stat`; everything else is array arithmetic. `spread` decides which photo is next, and when the part that is there is
+handed out.
 Independent of stages, labels and scores.
 """
 
 import os
 import time
-from collections.abc import Container, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -29,21 +31,24 @@ from ..project.originals import State, stat_of
 from .cache import Content, ContentIds, EmbeddingCache
 from .encoder import Encoder, encode_each
 from .ids import IdSet, as_hex
+from .spread import is_worth_it, spread, urgent_first
 
 DEFAULT_BATCH_SIZE = 8
 _FLUSH_ROWS = 256
 _SAVE_SECONDS = 30.0  # the most work that a kill can lose
+Urgent = Callable[[], Iterable[str]]
+"""Names the photos that are to be embedded before all others. Called again and again, by the thread that embeds."""
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """The embeddings of a set of photos.
+    """The embeddings of a set of photos, or of the part of it that is embedded.
 
     `keys`: readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
     `taken`: (N,) float64, capture time in seconds by the camera's clock; `compensation`: (N,) float64, exposure
     compensation in EV. Both are NaN where unknown.
     `found`: photos whose row was in the cache or was computed for a duplicate; `computed`: rows computed in this run.
-    `found`, `computed` and `unreadable` add up to all photos.
+    `found`, `computed` and `unreadable` add up to all photos, or to all of the part.
     """
 
     keys: tuple[str, ...]
@@ -53,6 +58,24 @@ class Embeddings:
     computed: int
     taken: np.ndarray
     compensation: np.ndarray
+
+    def among(self, keys: Container[str]) -> "Embeddings":
+        """The embeddings of the photos that are in `keys`, a copy if any is not."""
+        unreadable = {key: reason for key, reason in self.unreadable.items() if key in keys}
+        kept = [row for row, key in enumerate(self.keys) if key in keys]
+        if len(kept) == len(self.keys):
+            return replace(self, unreadable=unreadable)
+        left = tuple(self.keys[row] for row in kept)
+        return replace(
+            self,
+            keys=left,
+            rows=self.rows[kept],
+            unreadable=unreadable,
+            found=len(left),
+            computed=0,
+            taken=self.taken[kept],
+            compensation=self.compensation[kept],
+        )
 
     def is_same(self, other: "Embeddings | None") -> bool:
         """Whether photos and values are equal. `found` and `computed` are not compared."""
@@ -103,14 +126,18 @@ def ensure(
     cache_dir: Path,
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    urgent: Urgent = tuple,
+    on_part: Callable[[Embeddings], None] | None = None,
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Embeddings:
     """Return the embeddings of `paths` (key → file). A second call over unchanged files reads and computes nothing.
 
-    Raises `Cancelled` when `stop` returns true; rows computed by then are in the cache.
+    `on_part`: given the part that is embedded, first what is in the cache, then now and then, as it grows; never the
+    whole, which is returned. Each part is a copy. Raises `Cancelled` when `stop` returns true; rows computed by then
+    are in the cache.
     """
-    work = _Work(paths, encoder, open_cache(cache_dir, encoder), with_rows=True)
+    work = _Work(paths, encoder, open_cache(cache_dir, encoder), with_rows=True, urgent=urgent, on_part=on_part)
     work.run(batch_size, progress, stop)
     return work.embeddings()
 
@@ -137,8 +164,18 @@ def fill(
 class _Work:
     """The state of one `ensure` or `fill`. A row is an index into the sorted keys."""
 
-    def __init__(self, paths: Mapping[str, str | Path], encoder: Encoder, cache: Cache, *, with_rows: bool) -> None:
+    def __init__(
+        self,
+        paths: Mapping[str, str | Path],
+        encoder: Encoder,
+        cache: Cache,
+        *,
+        with_rows: bool,
+        urgent: Urgent = tuple,
+        on_part: Callable[[Embeddings], None] | None = None,
+    ) -> None:
         self.encoder = encoder
+        self.urgent, self.on_part = urgent, on_part
         self.files, self.cache = cache
         self.keys = sorted(paths)
         self.paths = [os.fspath(paths[key]) for key in self.keys]
@@ -152,6 +189,8 @@ class _Work:
         self.unsaved_reasons: dict[str, str] = {}
         self.saved_at = time.monotonic()
         self.done = 0
+        self.urgent_rows: set[int] = set()  # named by `urgent`, and not in a part yet
+        self.in_part, self.part_at, self.part_took = 0, time.monotonic(), 0.0
 
     def run(self, batch_size: int, progress: Progress, stop: Stop) -> None:
         """Compute all missing rows and save them."""
@@ -160,6 +199,8 @@ class _Work:
         missing = self._missing()
         if not len(missing):
             return
+        if self.is_there.any():
+            self._hand_out()
         in_cache = IdSet(self.cache.ids())
         try:
             self._compute(missing, in_cache, batch_size, progress, stop)
@@ -186,8 +227,11 @@ class _Work:
 
     def filled(self) -> Filled:
         """The result of `fill`."""
-        unreadable = {self.keys[row]: self.failed[row] for row in sorted(self.failed)}
+        unreadable = self._unreadable()
         return Filled(len(self.keys) - len(unreadable) - len(self.made), len(self.made), unreadable)
+
+    def _unreadable(self) -> dict[str, str]:
+        return {self.keys[row]: self.failed[row] for row in sorted(self.failed)}
 
     def save(self) -> None:
         """Write new rows, reasons and content ids to the cache."""
@@ -216,7 +260,7 @@ class _Work:
 
         def images() -> Iterator[_Read]:
             nonlocal was_stopped
-            files = missing.tolist()
+            files = urgent_first(self._spread(missing), self._urgent, batch_size)
             with closing(in_order(lambda row: self._read(row, in_cache), files, ahead=2 * batch_size)) as reads:
                 for read in reads:
                     if was_stopped := stop():
@@ -231,8 +275,49 @@ class _Work:
             self._take(batch, rows)
             self.done += len(batch)
             progress("embedding", self.done, len(self.keys))
+            self._hand_out_if_worth_it()
         if was_stopped:
             raise Cancelled("Embedding was stopped; what was done is kept. Run it again to go on.")
+
+    def _spread(self, missing: np.ndarray) -> list[int]:
+        """The rows `missing`, in the order that covers the stage."""
+        order = spread(len(self.keys))
+        is_missing = np.zeros(len(self.keys), bool)
+        is_missing[missing] = True
+        rows: list[int] = order[is_missing[order]].tolist()
+        return rows
+
+    def _urgent(self) -> list[int]:
+        """The rows named by `urgent` that are not there yet."""
+        rows = []
+        for key in self.urgent():
+            row = bisect_left(self.keys, key)
+            if row < len(self.keys) and self.keys[row] == key and not self.is_there[row]:
+                rows.append(row)
+        self.urgent_rows.update(rows)
+        return rows
+
+    def _hand_out_if_worth_it(self) -> None:
+        if self.on_part is None:
+            return
+        count, since = int(np.count_nonzero(self.is_there)), time.monotonic() - self.part_at
+        is_urgent = any(self.is_there[row] for row in self.urgent_rows)
+        if is_worth_it(count, self.in_part, is_urgent=is_urgent, since=since, cost=self.part_took):
+            self._copy_same()
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give `on_part` a copy of what is there."""
+        if self.on_part is None or self.rows is None or not len(self._missing()):
+            return
+        since, there = time.monotonic(), self.is_there
+        rows, (_, taken, compensation) = self.rows[there], self.contents
+        keys = tuple(self.keys[row] for row in np.flatnonzero(there))
+        computed, unreadable = sum(bool(there[row]) for row in self.made.values()), self._unreadable()
+        found = len(keys) - computed
+        self.on_part(Embeddings(keys, rows, unreadable, found, computed, taken[there], compensation[there]))
+        self.urgent_rows = {row for row in self.urgent_rows if not there[row]}
+        self.in_part, self.part_at, self.part_took = len(keys), time.monotonic(), time.monotonic() - since
 
     def _read(self, row: int, in_cache: Container[str]) -> _Read:
         """Hash and decode one file. Runs in a worker thread."""
@@ -300,19 +385,21 @@ class _Work:
             self._flush()
 
     def _copy_same(self) -> None:
-        """Fill in the rows of duplicates, from this run or from the cache."""
-        elsewhere = []
+        """Fill in the rows of duplicates, from this run or from the cache, except those that are being encoded."""
+        elsewhere, underway = [], []
         for row, content_id in zip(self.same, as_hex(self.contents.ids[self.same]), strict=True):
             source = self.made.get(content_id)
             if source is None and content_id in self.reasons:
                 self.failed[row] = self.reasons[content_id]
             elif source is None:
                 elsewhere.append(row)
+            elif not self.is_there[source]:
+                underway.append(row)
             else:
                 self.is_there[row] = True
                 if self.rows is not None:
                     self.rows[row] = self.rows[source]
-        self.same = []
+        self.same = underway
         if elsewhere:
             there, rows = self.cache.find(self.contents.ids[elsewhere], with_rows=self.rows is not None)
             self.is_there[elsewhere] = there

@@ -38,8 +38,8 @@ class Identities:
 
     def known(self, key: str) -> str:
         """The content id of a photo if it is known and its file unchanged, else empty."""
-        row = self._row[key]
-        if not self._is_known[row] or tuple(self._states[row].tolist()) != stat_of(self.paths[key]):
+        row = self._row.get(key)
+        if row is None or not self._is_known[row] or tuple(self._states[row].tolist()) != stat_of(self.paths[key]):
             return ""
         return as_hex(self._ids[row])[0]
 

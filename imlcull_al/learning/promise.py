@@ -2,6 +2,12 @@
 
 Only blind, random checks measure; all other answers were chosen by a query or by a person. The scores are independent
 of the checks that measure them.
+
+A photo without an embedding has no score, so nothing speaks for keeping it: until it has one, the certificate counts
+it as an unseen photo of the cull pile. The claim is thus about all keepers of the stage at all times, and gets tighter
+as photos are embedded. It stays valid, because whether a photo is embedded yet doesn't depend on its check: checks are
+drawn from all photos alike, and none of them is embedded early (`Session.prepare`). Otherwise checked keepers would
+leave the pile before those that nobody checked.
 """
 
 from dataclasses import dataclass
@@ -40,7 +46,8 @@ class Promise:
     """The guarantee at one threshold. `certificate` bounds the lost keepers; `measures` use all checked photos.
 
     `max_keepers_lost`: the target share. `missing`: estimated number of checks until it is reached; 0 if it is, None
-    if it would take the whole cull pile. `answers`: all answers, checks included.
+    if it would take the whole cull pile. `answers`: all answers, checks included. `unseen`: photos of the cull pile
+    that have no embedding yet.
     """
 
     certificate: Certificate
@@ -48,6 +55,7 @@ class Promise:
     max_keepers_lost: float
     missing: int | None
     answers: int
+    unseen: int = 0
 
     @property
     def is_reached(self) -> bool:
@@ -63,7 +71,8 @@ class Promise:
             return "No keeper is lost: every photo that would be culled was checked."
         if self.certificate.keepers_kept == 0 and not pile.checked:
             return "No estimate yet: no keeper is known, and no photo in the cull pile was checked."
-        lost = f"At most {self.certificate.share_lost:.1%} of your keepers are in the cull pile ({confidence})."
+        where = "in the cull pile or not analyzed yet" if self.unseen else "in the cull pile"
+        lost = f"At most {self.certificate.share_lost:.1%} of your keepers are {where} ({confidence})."
         if self.is_reached:
             return lost
         if self.missing is None:
@@ -96,7 +105,8 @@ class Promise:
         checked = pile.checked + (kept.checked if kept else 0)
         if not checked:
             return [self.summary, f"No random checks yet among {self.answers:,} answers."]
-        sides = [_side(pile, "culled", " (kept)")] + ([_side(kept, "kept")] if kept else [])
+        what = f"culled or not analyzed yet ({self.unseen:,})" if self.unseen else "culled"
+        sides = [_side(pile, what, " (kept)")] + ([_side(kept, "kept")] if kept else [])
         confidence = f"{self.certificate.confidence:.0%} intervals"
         names = ("correct", "of the kept photos are keepers", "of the keepers are kept")
         said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
@@ -127,15 +137,17 @@ def promise_of(
     if ranker is None or p_keep is None:
         return None
     sample = _Sample(ranker, ranking)
-    is_keep = p_keep >= threshold
+    is_keep = np.zeros(len(ranker.keys), bool)  # photos without a score are in the cull pile
+    is_keep[: len(p_keep)] = p_keep >= threshold
     cull_side, keep_side = sample.within(~is_keep), sample.within(is_keep)
     cull_pile, keep_pile = sample.pile(~is_keep, cull_side), sample.pile(is_keep, keep_side)
-    known = sum(label == KEEP and key in ranker.scorer.row for key, label in answers.labels.items())
+    known = sum(label == KEEP and key in ranker.row for key, label in answers.labels.items())
     certificate = Certificate(cull_pile, known, keep_pile, confidence)
-    everything = sample.within(np.ones(len(is_keep), bool))
-    measures = measure(sample.keepers(everything), is_keep[everything], confidence)
+    scored = sample.within(sample.is_scored)
+    measures = measure(sample.keepers(scored), is_keep[scored], confidence)
     missing = certificate.checks_missing(max_keepers_lost)
-    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels))
+    unseen = sum(key not in answers.labels for key in ranker.unseen)
+    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen)
 
 
 def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = CONFIDENCE) -> Threshold | None:
@@ -144,7 +156,7 @@ def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = 
     if ranker is None or p_keep is None:
         return None
     sample = _Sample(ranker, ranking)
-    rows = sample.within(np.ones(len(p_keep), bool))
+    rows = sample.within(sample.is_scored)
     return thresholds.threshold(p_keep[rows][sample.keepers(rows)], max_keepers_lost, confidence)
 
 
@@ -155,8 +167,9 @@ def curve_of(ranking: Ranking) -> list[Point]:
         return []
     scorer, training = ranker.scorer, list(ranking.answers.training.items())
     sample = _Sample(ranker, ranking)
-    rows = sample.within(np.ones(len(scorer.keys), bool))
-    watched = ranker.stream(ranking.answers.seed)[:_WATCHED]
+    rows = sample.within(sample.is_scored)
+    stream = ranker.stream(ranking.answers.seed)
+    watched = stream[sample.is_scored[stream]][:_WATCHED]
     keepers, points, before = sample.keepers(rows), [], None
     for count in _counts(len(training)):
         labeled, target = scorer.labeled(dict(training[:count]))
@@ -179,15 +192,17 @@ class _Sample:
     """The valid checks: the leading run of the audit stream, without photos answered in other queues."""
 
     def __init__(self, ranker: Ranker, ranking: Ranking) -> None:
-        scorer, self._labels = ranker.scorer, ranking.answers.labels
-        self._answered = [(scorer.row[key], label) for key, label in self._labels.items() if key in scorer.row]
-        self._keys = scorer.keys
-        self._free = np.ones(len(scorer.keys), bool)
-        self._free[scorer.labeled(ranking.answers.training)[0]] = False
-        self._audited = np.zeros(len(scorer.keys), bool)
-        self._audited[[scorer.row[key] for key in ranking.answers.audited if key in scorer.row]] = True
-        stream = ranker.stream(ranking.answers.seed)
-        self._stream = stream[self._free[stream]]
+        answers, row, self._keys = ranking.answers, ranker.row, ranker.keys
+        self._labels = answers.labels
+        self._answered = [(row[key], label) for key, label in self._labels.items() if key in row]
+        self.is_scored = np.arange(len(self._keys)) < len(ranker.scorer.keys)
+        """(N,) bool: which of all photos have an embedding."""
+        free = np.ones(len(self._keys), bool)
+        free[[row[key] for key in answers.training if key in row]] = False
+        self._audited = np.zeros(len(self._keys), bool)
+        self._audited[[row[key] for key in answers.audited if key in row]] = True
+        stream = ranker.stream(answers.seed)
+        self._stream = stream[free[stream]]
 
     def within(self, side: np.ndarray) -> np.ndarray:
         """Rows of the leading run of checked photos, in the stream restricted to `side` (N,) bool."""

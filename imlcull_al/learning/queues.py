@@ -4,7 +4,9 @@
     ranking = ranker.rank(answers)                 # after every answer
     next(ranking.queue("uncertain"))               # ("b.jpg", "uncertain")
 
-Checked photos only measure: they never train and never decide what is asked next.
+While photos are embedded, `seen` is the part that is there. Its photos come first; the `unseen` ones follow in a random
+order, so no photo is out of reach. Checks are drawn from all photos, seen or not, so their order doesn't depend on what
+is embedded first. Checked photos only measure: they never train and never decide what is asked next.
 """
 
 from bisect import bisect_left
@@ -37,13 +39,44 @@ _MIXED = 256
 
 
 class Ranker:
-    """The state that does not depend on the answers: features, bursts, covering order and audit stream."""
+    """The state that does not depend on the answers: features, bursts, covering order and audit stream.
 
-    def __init__(self, scorer: Scorer, seen: Embeddings) -> None:
-        """`seen`: the embeddings that `scorer` works on."""
+    `keys`: the readable photos, those with an embedding first, in the rows of `scorer` and `seen`; `row`: their places
+    in it. `unseen`: photos without an embedding, sorted.
+    """
+
+    def __init__(self, scorer: Scorer, seen: Embeddings, photos: Sequence[str] = ()) -> None:
+        """`seen`: the embeddings that `scorer` works on. `photos`: all of the stage, sorted, if there are more."""
         self.scorer, self.seen = scorer, seen
+        self.unseen = tuple(key for key in photos if key not in scorer.row and key not in seen.unreadable)
+        self.keys, self.row = scorer.keys, scorer.row
+        if self.unseen:
+            self.keys = (*scorer.keys, *self.unseen)
+            self.row = {key: row for row, key in enumerate(self.keys)}
         self._stream: tuple[str, np.ndarray] | None = None
         self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
+
+    @cached_property
+    def others(self) -> np.ndarray:
+        """Rows of the `unseen` photos, in random order."""
+        return len(self.scorer.keys) + np.argsort(orders.uniform(self.unseen), kind="stable")
+
+    @cached_property
+    def by_name(self) -> np.ndarray:
+        """All rows, in the order of their keys."""
+        if not self.unseen:
+            return np.arange(len(self.keys))
+        return np.array(sorted(range(len(self.keys)), key=self.keys.__getitem__), np.intp)
+
+    def prime(self) -> None:
+        """Compute the orders that are otherwise computed when first used."""
+        self.covering, self.others, self.by_name  # noqa: B018
+
+    def among(self, photos: Sequence[str]) -> "Ranker":
+        """The ranker for other photos of the stage, sorted: those that are gone are left out, new ones are unseen."""
+        seen = self.seen.among(frozenset(photos))
+        is_same = len(seen.keys) == len(self.seen.keys)
+        return Ranker(self.scorer if is_same else Scorer(self.scorer.source, seen), seen, photos)
 
     @cached_property
     def brackets(self) -> list[int]:
@@ -56,15 +89,14 @@ class Ranker:
         return orders.covering_first(self.scorer.features, orders.uniform(self.scorer.keys))
 
     def stream(self, seed: str) -> np.ndarray:
-        """(N,) rows in audit order. Cached for the latest seed."""
+        """All rows in audit order. Cached for the latest seed."""
         if self._stream is None or self._stream[0] != seed:
-            order = blind.stream(self.scorer.keys, seed)
-            self._stream = (seed, np.array([self.scorer.row[key] for key in order], np.intp))
+            self._stream = (seed, np.array([self.row[key] for key in blind.stream(self.keys, seed)], np.intp))
         return self._stream[1]
 
     def rank(self, answers: Answers, withheld: Collection[str] = ()) -> "Ranking":
         """Fit the head to the answers. Queues are ordered lazily; see `Ranking`."""
-        return Ranking(self.scorer.keys, answers, self, withheld)
+        return Ranking(self.keys, answers, self, withheld)
 
 
 class Ranking:
@@ -77,7 +109,7 @@ class Ranking:
         ranker: Ranker | None = None,
         withheld: Collection[str] = (),
     ) -> None:
-        """`keys`: all readable photos, sorted. `withheld`: photos that are scored but never asked about."""
+        """`keys`: the `keys` of the ranker, or all photos, sorted. `withheld`: photos that are never asked about."""
         self.keys = keys
         self.answers = answers
         self._ranker = ranker
@@ -95,13 +127,13 @@ class Ranking:
 
     @property
     def p_keep(self) -> np.ndarray | None:
-        """(N,) in the order of `keys`; None without scores."""
+        """(n,) scores of the first n of `keys`, those with an embedding; None without scores."""
         return self._p_keep
 
     def score(self, key: str) -> float | None:
         """p_keep of one photo, or None."""
         row = None if self._p_keep is None else self._row(key)
-        return None if self._p_keep is None or row is None else float(self._p_keep[row])
+        return None if self._p_keep is None or row is None or row >= len(self._p_keep) else float(self._p_keep[row])
 
     def queue(self, name: str, out: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """(key, queue it is asked in) in order; in `uncertain`, some photos are asked as checks. No key repeats.
@@ -127,8 +159,8 @@ class Ranking:
         """
         if self._p_keep is None:
             return self._names(self._order("uncertain"))
-        rows = orders.most_uncertain_first(self._p_keep, np.flatnonzero(self._is_open))
-        return self._names(self._skipped_last(rows))
+        rows = orders.most_uncertain_first(self._p_keep, self._candidates)
+        return self._names(self._skipped_last(self._and_others(rows)))
 
     def _mixed(self, out: Collection[str]) -> dict[str, str]:
         """The front of `uncertain`, with checks interleaved: key → queue it is asked in."""
@@ -160,6 +192,8 @@ class Ranking:
 
     def _row(self, key: str) -> int | None:
         """Index of a photo in `keys`, or None."""
+        if self._ranker is not None:
+            return self._ranker.row.get(key)
         row = bisect_left(self.keys, key)
         return row if row < len(self.keys) and self.keys[row] == key else None
 
@@ -182,24 +216,42 @@ class Ranking:
 
     def _rows(self, name: str) -> np.ndarray:
         """Rows of a queue in order, skipped ones in place."""
-        candidates = np.flatnonzero(self._is_open)
-        if name == "files":
-            return candidates
         if self._ranker is None:
-            return self._without_ranker(name, candidates)
+            return self._without_ranker(name, np.flatnonzero(self._is_open))
+        if name == "files":
+            return self._open(self._ranker.by_name)
         if name == AUDIT:
-            stream = self._ranker.stream(self.answers.seed)
-            return stream[self._is_open[stream]]
+            return self._open(self._ranker.stream(self.answers.seed))
         if name == "disagreements":
             return self._disagreements()
+        return self._and_others(self._by_score(name, self._ranker))
+
+    def _by_score(self, name: str, ranker: Ranker) -> np.ndarray:
+        """Rows with an embedding, in the order of a queue that depends on it."""
         if self._p_keep is None or (name == "uncertain" and self._is_starting):
-            covering = self._ranker.covering
-            return covering[self._is_open[covering]]
+            return self._open(ranker.covering)
         if name == "uncertain":
-            return orders.next_first(self._p_keep, self._learned, candidates, self._ranker.bursts)
-        return orders.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, candidates)
+            return orders.next_first(self._p_keep, self._learned, self._candidates, ranker.bursts)
+        return orders.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, self._candidates)
+
+    def _and_others(self, rows: np.ndarray) -> np.ndarray:
+        """`rows`, then the open ones without an embedding."""
+        if self._ranker is None or not self._ranker.unseen:
+            return rows
+        return np.concatenate([rows, self._open(self._ranker.others)])
+
+    def _open(self, rows: np.ndarray) -> np.ndarray:
+        return rows[self._is_open[rows]]
+
+    @property
+    def _candidates(self) -> np.ndarray:
+        """Open rows with an embedding, ascending."""
+        count = len(self._ranker.scorer.keys) if self._ranker else 0
+        return np.flatnonzero(self._is_open[:count])
 
     def _without_ranker(self, name: str, candidates: np.ndarray) -> np.ndarray:
+        if name == "files":
+            return candidates
         if name == "disagreements":
             return candidates[:0]
         keys = [self.keys[row] for row in candidates]
@@ -212,7 +264,8 @@ class Ranking:
         if self._p_keep is None:
             return np.empty(0, np.intp)
         labels, settled = self.answers.labels, self.answers.confirmed | self.answers.audited  # checks stay blind
-        rows = [row for row, key in enumerate(self.keys) if key in labels and key not in settled]
+        scored = self.keys[: len(self._p_keep)]
+        rows = [row for row, key in enumerate(scored) if key in labels and key not in settled]
         is_keep = np.array([labels[self.keys[row]] == KEEP for row in rows], bool)
         return orders.disagreements_first(self._p_keep, np.array(rows, np.intp), is_keep)
 

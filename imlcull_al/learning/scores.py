@@ -80,6 +80,7 @@ class Scorer:
 
     def __init__(self, source: Source, seen: Embeddings) -> None:
         """`seen`: embeddings by the encoder of `source`. Its rows are normalized in place."""
+        self.source = source
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)

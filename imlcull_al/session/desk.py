@@ -28,6 +28,8 @@ from .session import Session
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
+NEXT = 16
+"""Previews made ahead whenever the queue changes: as many as a page holds."""
 EMBEDDING, TRAINING, DRY_RUN, CULLING, UNDOING = "embedding", "training", "dry run", "cull", "taking back"
 
 
@@ -112,11 +114,16 @@ class Desk:
         return found
 
     def embed(self) -> None:
-        """Compute missing embeddings, then previews, at low priority: any other job interrupts this one."""
+        """Compute missing embeddings, then previews, at low priority: any other job interrupts this one.
+
+        Whenever scores change what is asked next, the previews of that come first.
+        """
         session = self.session
 
         def work(progress: Progress, stop: Stop) -> None:
-            session.prepare(progress=progress, stop=stop)
+            session.prepare(
+                on_part=lambda: session.make_previews(SCREEN, NEXT, stop=stop), progress=progress, stop=stop
+            )
             session.make_previews(SCREEN, progress=progress, stop=stop)
 
         self.jobs.start(EMBEDDING, work, yields=True)

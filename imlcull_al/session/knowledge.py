@@ -18,13 +18,20 @@ from .standing import Standing
 
 
 class Frame(NamedTuple):
-    """State independent of the answers. Until photos are embedded, `ranker` is None and `source` may be."""
+    """State independent of the answers. Until photos are embedded, `ranker` is None and `source` may be; meanwhile it
+    knows the part that is there.
+    """
 
     listing: Listing
     keys: frozenset[str]
     source: Source | None
     ranker: Ranker | None
     withheld: frozenset[str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all readable photos have an embedding."""
+        return self.ranker is not None and not self.ranker.unseen
 
 
 class _Ranked(NamedTuple):
@@ -67,8 +74,8 @@ class Knowledge:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether embeddings exist, so that answers re-order the queues."""
-        return self._frame is not None and self._frame.ranker is not None and not self.is_stale
+        """Whether all photos have embeddings, so that all of them can be scored."""
+        return self._frame is not None and self._frame.is_whole and not self.is_stale
 
     def look(self) -> Answers:
         """Read answers from other programs. Returns all answers."""
@@ -79,12 +86,25 @@ class Knowledge:
         return self._take(self.labels.now())
 
     def learn(self, listing: Listing, source: Source, ranker: Ranker) -> None:
-        """Replace photos, source and embeddings atomically."""
+        """Replace photos, source and embeddings atomically. `ranker`: for all photos or the part that is embedded."""
         with self._lock:
             withheld = self._frame.withheld if self._frame else frozenset()
             self._frame = Frame(listing, frozenset(listing.keys), source, ranker, withheld)
             self.source, self.is_stale, self._ranked = source, False, None
             self.changed()
+
+    def list_again(self, listing: Listing) -> None:
+        """Replace the photos. New ones have no embedding yet; the others keep theirs."""
+        with self._lock:
+            before = self._frame
+        if before and before.listing == listing:
+            return
+        source, ranker, withheld = before[2:] if before else (None, None, frozenset[str]())
+        after = Frame(listing, frozenset(listing.keys), source, ranker and ranker.among(listing.keys), withheld)
+        with self._lock:
+            if self._frame is before:
+                self._frame, self._ranked = after, None
+                self.changed()
 
     def withhold(self, keys: Collection[str]) -> None:
         """Score these photos but never ask about them."""
@@ -108,7 +128,7 @@ class Knowledge:
             answers=ranking.answers if wait else self._answers,
             ranking=ranking,
             revision=revision,
-            prepared=frame.ranker is not None and not self.is_stale,
+            prepared=frame.is_whole and not self.is_stale,
             source=source.description if source else "",
             notice=source.notice if source else "",
             news=self.labels.notices,

@@ -36,6 +36,11 @@ class Leases:
         """Release the lease of an answered photo."""
         self._held.pop(key, None)
 
+    def held(self, now: float) -> list[str]:
+        """Keys leased to anybody."""
+        self._drop_old(now)
+        return list(self._held)
+
     def held_by_others(self, visitor: str, now: float) -> set[str]:
         """Keys leased to other visitors."""
         self._drop_old(now)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Session:
 
     @property
     def prepared(self) -> bool:
-        """Whether embeddings exist, so that answers re-order the queues."""
+        """Whether all photos have embeddings, so that all of them can be scored."""
         return self._knowledge.is_prepared
 
     @property
@@ -122,14 +123,21 @@ class Session:
         return self._knowledge.revision
 
     def prepare(
-        self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
+        self,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        on_part: Callable[[], None] = lambda: None,
+        progress: Progress = silent,
+        stop: Stop = never,
     ) -> Embeddings:
         """Find or compute the embeddings of all photos, including photos added since the last call.
 
-        Answers may be given meanwhile, in another thread. Raises `Cancelled`; finished embeddings are in the cache.
+        Answers may be given meanwhile, in another thread; scores and queues hold for the part that is embedded, and
+        grow with it. `on_part`: called after each growth. Raises `Cancelled`; finished embeddings are in the cache.
         """
         listing = list_photos(self.stage)
         self._labels.settle_names()
+        self._knowledge.list_again(listing)
         paths = self.stage.paths(listing.keys)
         self._settle(paths, progress, stop)
         self._photos_on_disk = PhotosOnDisk(listing, paths)
@@ -137,12 +145,26 @@ class Session:
         if source is None or self._knowledge.is_stale:
             self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
             source = choose_source(self.stage, self._model)
+
+        def grow(part: Embeddings) -> None:
+            known = self._knowledge.frame
+            if known.ranker is None or known.source is source:  # else older scores of all photos beat new ones of a few
+                self._knowledge.learn(*self._as_known(source, part))
+                on_part()
+
         seen = embeddings.ensure(
-            paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
+            paths,
+            source.encoder,
+            self._cache_dir,
+            batch_size=batch_size,
+            urgent=self._awaited,
+            on_part=grow,
+            progress=progress,
+            stop=stop,
         )
-        ranker = Ranker(Scorer(source, seen), seen)  # normalizes `seen.rows` in place, as `_is_known` expects
-        if not self._is_known(listing, source, seen):
-            self._knowledge.learn(listing, source, ranker)
+        known = self._as_known(source, seen)
+        if not self._is_known(source, known[2].seen):
+            self._knowledge.learn(*known)
         if not all(content for key, content in self._labels.answered().items() if key in paths):
             self._settle(paths, progress, stop)  # answers given meanwhile, when not all photos had been read
         return seen
@@ -176,13 +198,31 @@ class Session:
                 found[keys[0]] = photos.identify(self.stage.path(keys[0]))
         return found
 
-    def _is_known(self, listing: Listing, source: Source, seen: Embeddings) -> bool:
+    def _as_known(self, source: Source, seen: Embeddings) -> tuple[Listing, Source, Ranker]:
+        """What to learn from new embeddings. Normalizes their rows in place.
+
+        Photos may have come and gone since embedding began: new ones are unseen.
+        """
+        listing, keys = self._knowledge.frame[:2]
+        seen = seen.among(keys)
+        ranker = Ranker(Scorer(source, seen), seen, listing.keys)
+        if ranker.unseen:
+            ranker.prime()  # so that no request waits for it
+        return listing, source, ranker
+
+    def _awaited(self) -> list[str]:
+        """Photos to embed first: answered ones, so that their answers count, and those on screen.
+
+        Not the blind checks: they measure as long as no photo is treated differently because it is one (`promise`).
+        """
+        return [*self._labels.now().training, *self._visitors.awaited()]
+
+    def _is_known(self, source: Source, seen: Embeddings) -> bool:
         """Whether nothing changed since the last `prepare`."""
         if not self.prepared:
             return False
         frame = self._knowledge.frame
-        is_same = source is frame.source and listing == frame.listing
-        return is_same and frame.ranker is not None and seen.is_same(frame.ranker.seen)
+        return source is frame.source and frame.ranker is not None and seen.is_same(frame.ranker.seen)
 
     def follow_disk(self, *, is_busy: bool = False) -> bool:
         """Check for changes on disk by other programs. Returns True if `prepare` must run to pick them up.
@@ -233,11 +273,13 @@ class Session:
         filled = self.fill_cache(batch_size=batch_size, progress=progress, stop=stop)
         return filled._replace(found=filled.found - computed, computed=filled.computed + computed)
 
-    def make_previews(self, side: int, *, progress: Progress = silent, stop: Stop = never) -> None:
-        """Make the previews of all photos, in queue order. Raises `Cancelled`."""
-        now = self.standing()
-        keys = dict.fromkeys([*(key for key, _ in now.ranking.queue("uncertain")), *now.listing.keys])
-        self.previews.make([self.stage.path(key) for key in keys], side, progress=progress, stop=stop)
+    def make_previews(
+        self, side: int, most: int | None = None, *, progress: Progress = silent, stop: Stop = never
+    ) -> None:
+        """Make the previews of all photos, or of the first `most`, in queue order. Raises `Cancelled`."""
+        now = self.standing(wait=False)
+        keys = islice(chain((key for key, _ in now.ranking.queue("uncertain")), now.listing.keys), most)
+        self.previews.make(map(self.stage.path, dict.fromkeys(keys)), side, progress=progress, stop=stop)
 
     def next(self) -> Photo | None:
         """The next photo to ask about, skipped ones last; None when all are labeled. One in eight is a blind check."""
@@ -346,10 +388,7 @@ class Session:
         return self.standing().survey()
 
     def moments(self) -> dict[str, tuple[int, float]]:
-        """Readable photo → (burst number, chronological; capture time in seconds, NaN if unknown).
-
-        Empty while unprepared.
-        """
+        """Photo with an embedding → (burst number, chronological; capture time in seconds, NaN if unknown)."""
         return self.standing(wait=False).moments()
 
     def brackets(self) -> list[int]:
@@ -428,7 +467,7 @@ class Session:
                 progress=progress,
                 on_epoch=on_epoch,
                 stop=stop,
-                burst_of={key: burst for key, (burst, _) in self.moments().items()} or None,
+                burst_of=self._bursts() or None,
             )
         finally:  # a run that stops or fails may already have replaced the model file
             self._knowledge.is_stale = True
@@ -437,6 +476,10 @@ class Session:
         with suppress(Cancelled):  # training is done; the next `prepare` computes its scores
             self.prepare(progress=progress, stop=stop)
         return done
+
+    def _bursts(self) -> dict[str, int]:
+        """Photo → burst number; empty until all photos have embeddings."""
+        return {key: burst for key, (burst, _) in self.moments().items()} if self._knowledge.frame.is_whole else {}
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """The plan that `cull` would carry out."""

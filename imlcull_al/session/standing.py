@@ -68,8 +68,9 @@ class Standing:
 
     `answers`: all answers. `ranking`: queues and scores, fitted to `answers`, or to earlier ones while another thread
     fits. `keys`: the photos of `listing`, as a set. `revision`: changes with every answer, score and photo.
-    `prepared`: whether embeddings exist, so that answers re-order the queues. Texts for people, empty if there is
-    nothing to say: `source` describes the model, `notice` is a caveat on its scores, `news` reports on the label files.
+    `prepared`: whether all photos have embeddings. While they are made, scores and queues hold for the part that is
+    there, `analyzed` photos. Texts for people, empty if there is nothing to say: `source` describes the model, `notice`
+    is a caveat on its scores, `news` reports on the label files and on photos that came or went.
     """
 
     stage: Stage
@@ -85,8 +86,20 @@ class Standing:
 
     @property
     def seen(self) -> Embeddings | None:
-        """The embeddings of all photos; None while unprepared."""
+        """The embeddings of all photos, or of the part that has them; None before the first."""
         return self.ranking.ranker.seen if self.ranking.ranker else None
+
+    @property
+    def analyzed(self) -> int:
+        """How many photos of the stage have an embedding, or are known to be unreadable."""
+        return len(self.seen.keys) + len(self.seen.unreadable) if self.seen else 0
+
+    @property
+    def coverage(self) -> str:
+        """How many photos have scores, as a sentence; empty without scores, and once all have them."""
+        if self.seen is None or self.ranking.p_keep is None or self._is_whole:
+            return ""
+        return f"Scores cover {len(self.seen.keys):,} of {len(self.listing.keys):,} photos so far."
 
     @property
     def unreadable(self) -> Mapping[str, str]:
@@ -136,10 +149,7 @@ class Standing:
         return changed | {*answers.skipped} - {*before.skipped} | answers.confirmed - before.confirmed
 
     def moments(self) -> dict[str, tuple[int, float]]:
-        """Readable photo → (burst number, chronological; capture time in seconds, NaN if unknown).
-
-        Empty while unprepared.
-        """
+        """Photo with an embedding → (burst number, chronological; capture time in seconds, NaN if unknown)."""
         ranker = self.ranking.ranker
         if ranker is None:
             return {}
@@ -151,9 +161,12 @@ class Standing:
         return list(self.ranking.ranker.brackets) if self.ranking.ranker else []
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
-        """p_keep, decision and reason for every photo, in key order. Raises `NotEnoughLabels` without scores."""
+        """p_keep, decision and reason for every photo, in key order.
+
+        Raises `StageError` unless all photos have embeddings, and `NotEnoughLabels` without scores.
+        """
         seen, labels, p_keep = self.seen, self.answers.labels, self.ranking.p_keep
-        if seen is None:
+        if seen is None or not self._is_whole:
             raise self._unprepared()
         if p_keep is None:
             if not all(key in labels for key in seen.keys):
@@ -198,7 +211,7 @@ class Standing:
                 f"The share of lost keepers is {max_keepers_lost:g}, the confidence {confidence:g}. "
                 "Choose both between 0 and 1, such as 0.05 and 0.95."
             )
-        if self.seen is None:
+        if not self._is_whole:
             raise self._unprepared()
         found = threshold_of(self.ranking, max_keepers_lost, confidence)
         if found is None:
@@ -216,6 +229,10 @@ class Standing:
         """Raise `StageError` for an unknown key."""
         if key not in self.keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.ranking.ranker is not None and not self.ranking.ranker.unseen
 
     def _unprepared(self) -> StageError:
         return StageError(f"The photos of {self.stage.name} are not analyzed yet. Call `prepare` first.")

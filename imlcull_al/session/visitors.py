@@ -90,6 +90,12 @@ class Visitors:
         with self._lock:
             self._changed[key] = number
 
+    def awaited(self) -> list[str]:
+        """The photos that people are being shown, without the blind checks."""
+        with self._lock:
+            held = self._leases.held(time.monotonic())
+            return [key for key in held if self._asked_in.get(key) != AUDIT]
+
     def count(self) -> int:
         """Number of people or tabs that are being shown photos."""
         with self._lock:

@@ -87,7 +87,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         "advice": advice(now),
         "promise": promised(now),
         "nothing": "" if upcoming else nothing(now, queue),
-        "offer_unlike": now.prepared and left > 0 and bool(given.keep) != bool(given.cull),
+        "offer_unlike": now.seen is not None and left > 0 and bool(given.keep) != bool(given.cull),
         "news": now.news,
         "notice": now.notice,
     }
@@ -135,7 +135,8 @@ def find(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return as `photo` the unlabeled photo least similar to the labeled ones, reserved for this visitor.
 
-    None if somebody else is viewing it. Raises `StageError` while unprepared, or if no photo or every photo is labeled.
+    None if somebody else is viewing it. Raises `StageError` before the first embedding, and if no photo or every photo
+    is labeled.
     """
     visitor, now = visitor_of(request), session.standing(wait=False)
     photo = least_like(now)
@@ -153,15 +154,15 @@ def counts(now: Counts) -> str:
 
 
 def advice(now: Standing) -> str:
-    """A hint on what is still needed before scores appear; empty otherwise."""
+    """A hint on what is still needed before scores appear, or how many photos have them; empty once all have."""
     given = now.counts
     if given.keep and not given.cull:
         return "Only keeps so far. Scores start with the first cull."
     if given.cull and not given.keep:
         return "Only culls so far. Scores start with the first keep."
-    if given.keep and not now.prepared:
-        return "Scores start once all photos are analyzed."
-    return ""
+    if given.keep and now.ranking.p_keep is None:
+        return "Scores start once the photos you labeled are analyzed; they come first."
+    return now.coverage
 
 
 def promised(now: Standing) -> str:
@@ -181,7 +182,7 @@ def nothing(now: Standing, queue: str) -> str:
         return done if queue != "disagreements" else f"None of your answers disagrees with the scores. {done}"
     if queue != "disagreements":
         return "Somebody else is labeling the last photos. Meanwhile, look at the disagreements."
-    if given.keep and given.cull and now.prepared:
+    if now.ranking.p_keep is not None:
         return "None of your answers disagrees with the scores. Choose another queue."
     return "There are no scores to disagree with yet. First label some photos keep and some cull."
 

@@ -60,9 +60,9 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
     """The table as columns in key order, or only `revision` if the page is up to date.
 
     `scores`: p_keep in steps, −1 for none; `labels`: 0 none, 1 keep, 2 cull; `unreadable`: row → reason; `advice`: why
-    there are no scores. `photos` (`names`, `ids`, `threshold`) is sent if `listing` changed. `sequence` is sent if
-    `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and `brackets`, burst numbers of bracketed
-    series, whose frames are not alternatives.
+    there are no scores, or how many photos have them. `photos` (`names`, `ids`, `threshold`) is sent if `listing`
+    changed. `sequence` is sent if `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and
+    `brackets`, burst numbers of bracketed series, whose frames are not alternatives.
     """
     if revision == session.revision:
         return {"revision": revision}
@@ -93,11 +93,11 @@ def in_steps(p_keep: Sequence[float | None]) -> list[int]:
 
 
 def advice(now: Standing, survey: Sequence[Photo]) -> str:
-    """Why there are no scores; empty if there are."""
+    """Why there are no scores, or how many photos have them; empty once all have."""
     if any(photo.p_keep is not None for photo in survey):
-        return ""
-    if not now.prepared:
-        return "Scores start once all photos are analyzed and you have labeled a keep and a cull."
+        return now.coverage
+    if now.seen is None:
+        return "Scores start once the first photos are analyzed and you have labeled a keep and a cull."
     return "Scores start once you have labeled a keep and a cull."
 
 

@@ -126,8 +126,8 @@ export function start(element, watch) {
     if (sent.photos) begin(sent.photos);
     answers.layOver(view.table.labels, rowOf);
     element.firstElementChild.classList.toggle('scoreless', !has);
-    write(find('.advice'), sent.advice);
-    write(find('.notice'), has ? sent.notice : '');
+    write(find('.advice'), has ? '' : sent.advice); // it lies over the histogram
+    write(find('.notice'), has ? [sent.advice, sent.notice].filter(Boolean).join(' ') : '');
     find('.threshold').disabled = !has;
     if (sent.photos || has !== had) arrange();
     drawAll();
