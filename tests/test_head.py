@@ -126,3 +126,44 @@ def test_c_is_chosen_anew_when_a_tenth_more_answers_are_there():
     assert counts[:17] == list(range(17))
     assert all(count <= answers < max(1.1 * count + 2, 17) for answers, count in enumerate(counts))
     assert len(set(counts[17:])) < 40
+
+
+class TestClasses:
+    """Three directions, one a class: the middle of each is its own."""
+
+    ROWS = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0.1, 0.9, 0], [0, 0, 1], [0, 0.1, 0.9]], np.float32)
+    NUMBER = np.array([0, 0, 1, 1, 2, 2])
+
+    def probability(self, number, classes=3, **named):
+        known = head.features(self.ROWS.copy())
+        return head.softmax(known.logits(head.fit_classes(known, np.arange(len(number)), number, classes, **named)))
+
+    def test_every_row_is_likeliest_of_its_class(self):
+        p = self.probability(self.NUMBER)
+        assert p.argmax(axis=1).tolist() == self.NUMBER.tolist()
+        assert p.sum(axis=1) == pytest.approx(np.ones(6))
+
+    def test_two_classes_come_to_what_the_binary_fit_comes_to(self):
+        """The penalty on two opposite weight vectors is half of that on their difference."""
+        known = head.features(self.ROWS.copy())
+        binary = known.logits(head.fit(known, np.arange(4), np.array([True, True, False, False]), c=2.0))
+        logits = known.logits(head.fit_classes(known, np.arange(4), np.array([0, 0, 1, 1]), 2, c=1.0))
+        assert logits[:, 0] - logits[:, 1] == pytest.approx(binary, abs=0.02)
+
+    def test_a_class_without_labels_has_no_probability(self):
+        p = self.probability(self.NUMBER[:4], classes=4)
+        assert p[:, 2:].tolist() == [[0, 0]] * 6
+        with pytest.raises(ValueError, match="two classes"):
+            self.probability(np.array([1, 1, 1]))
+
+    def test_a_correction_is_zero_where_the_offset_is_right(self):
+        known = head.features(self.ROWS.copy())
+        offset = np.where(np.eye(3)[self.NUMBER], 30.0, 0.0)
+        correction = known.logits(head.fit_classes(known, np.arange(6), self.NUMBER, 3, offset=offset))
+        assert correction == pytest.approx(np.zeros((6, 3)), abs=1e-6)
+
+    def test_rarer_classes_weigh_more(self):
+        weights = head.weights_of_classes(np.array([0, 0, 0, 0, 1]))
+        assert weights == pytest.approx(np.array([0.5, 0.5, 0.5, 0.5, 1]) * 5 / 3)
+        both = head.weights_of_classes(np.array([0, 1, 1]))
+        assert both == pytest.approx(head.class_weights(np.array([True, False, False])))

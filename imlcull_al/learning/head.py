@@ -1,8 +1,8 @@
 """The light classifier on embeddings, refitted after every label: arrays in, arrays out.
 
-L2-regularized logistic regression. Features are unit-length embeddings, centered over all photos and scaled to unit
-mean square; classes are half balanced. The target is binary. Independent of keeping, photos and files. See
-benchmarks/RESULTS.md for the measurements behind the constants.
+L2-regularized logistic regression, binary (`fit`) or over several classes (`fit_classes`). Features are unit-length
+embeddings, centered over all photos and scaled to unit mean square; classes are half balanced. Independent of keeping,
+photos and files. See benchmarks/RESULTS.md for the measurements behind the constants.
 """
 
 from collections.abc import Iterator
@@ -48,8 +48,8 @@ class Features:
         chosen[~self.usable[positions]] = 0
         return chosen
 
-    def logits(self, head: "Head") -> np.ndarray:
-        """(N,) float64 log-odds of the target, equal to `head.logits` of the embeddings; 0 where not usable."""
+    def logits(self, head: "Head | Heads") -> np.ndarray:
+        """(N,) float64 log-odds of the target, or (N, K) logits of `Heads`; 0 where not usable."""
         logits: np.ndarray = (self.rows @ head.weights).astype(np.float64) + head.bias
         logits[~self.usable] = 0
         return logits
@@ -69,6 +69,19 @@ class Head:
     def probability(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N,) probability of the target, 0 … 1."""
         return sigmoid(self.logits(embeddings))
+
+
+@dataclass(frozen=True)
+class Heads:
+    """K affine functions of the unit-length embedding: `weights` (D, K) float32, `bias` (K,) float64."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D) → (N, K)."""
+        logits: np.ndarray = unit(embeddings) @ self.weights + self.bias
+        return logits
 
 
 def features(embeddings: np.ndarray) -> Features:
@@ -122,6 +135,36 @@ def fit(
     return Head(weights.astype(np.float32), float(bias - known.centre @ weights))
 
 
+def fit_classes(
+    known: Features,
+    labeled: np.ndarray,
+    number: np.ndarray,
+    classes: int,
+    offset: np.ndarray | None = None,
+    c: float | None = None,
+) -> Heads:
+    """Fit K = `classes` classes to the rows `labeled` (n,), whose class is `number` (n,) int: softmax regression.
+
+    A class without labels gets a bias of −inf, so its probability is 0. `offset` (n, K): fixed logits of these rows;
+    the fit is then a correction. `c`: the regularization, if it was chosen before. Raises `ValueError` for fewer than
+    two classes with labels and no offset.
+    """
+    present = np.unique(number)
+    if offset is None and len(present) < 2:
+        raise ValueError("two classes are needed")
+    rows = known.at(labeled)
+    if c is None:
+        c = chosen_for_classes(rows, number) if offset is None else REGULARISATION
+    chosen = present if offset is None else np.arange(classes)
+    start = np.zeros((len(number), len(chosen))) if offset is None else np.asarray(offset, np.float64)
+    with _one_thread():
+        found, found_bias = _minimise_classes(rows, np.searchsorted(chosen, number), start, c)
+    weights, bias = np.zeros((rows.shape[1], classes), np.float32), np.full(classes, -np.inf)
+    weights[:, chosen] = found / known.scale
+    bias[chosen] = found_bias - known.centre @ (found / known.scale)
+    return Heads(weights, bias)
+
+
 def answers_to_choose_by(answers: int) -> int:
     """How many of `answers` labels C is chosen on. Grows in steps of a tenth, because choosing takes longer than
     fitting.
@@ -145,6 +188,25 @@ def chosen_regularisation(rows: np.ndarray, target: np.ndarray) -> float:
         usual = _left_out_losses(rows, target, REGULARISATION)
         for c in OTHERS:
             gains = usual - _left_out_losses(rows, target, c)
+            gain = float(gains.mean())
+            if gain > most and gain > float(gains.std()) / np.sqrt(len(gains)):
+                best, most = c, gain
+    return best
+
+
+def chosen_for_classes(rows: np.ndarray, number: np.ndarray) -> float:
+    """`chosen_regularisation` for several classes: the gains of every class against all others are added up."""
+    some = slice(None, None, -(-len(number) // _ASKED))
+    targets = [number[some] == value for value in np.unique(number)]
+    targets = [target for target in targets if min(int(target.sum()), int((~target).sum())) >= ENOUGH]
+    if not targets:
+        return REGULARISATION
+    rows = rows[some]
+    best, most = REGULARISATION, 0.0
+    with _one_thread():
+        usual = np.sum([_left_out_losses(rows, target, REGULARISATION) for target in targets], axis=0)
+        for c in OTHERS:
+            gains = usual - np.sum([_left_out_losses(rows, target, c) for target in targets], axis=0)
             gain = float(gains.mean())
             if gain > most and gain > float(gains.std()) / np.sqrt(len(gains)):
                 best, most = c, gain
@@ -194,6 +256,22 @@ def class_weights(target: np.ndarray) -> np.ndarray:
     weight = np.where(target, 1 / positive, 1 / (len(target) - positive)) ** BALANCE
     weights: np.ndarray = weight * len(target) / weight.sum()
     return weights
+
+
+def weights_of_classes(number: np.ndarray) -> np.ndarray:
+    """`class_weights` for the classes `number` (n,) int: (n,) weights that sum to n."""
+    counts = np.bincount(number)
+    weight = (1.0 / counts[number]) ** BALANCE
+    weights: np.ndarray = weight * len(number) / weight.sum()
+    return weights
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(N, K) → (N, K) probabilities, float64. A logit of −inf gives 0."""
+    logits = np.asarray(logits, np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probability: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return probability
 
 
 def unit(embeddings: np.ndarray) -> np.ndarray:
@@ -247,3 +325,37 @@ def _minimise(rows: np.ndarray, target: np.ndarray, offset: np.ndarray, c: float
         before = after
     weights = parameters[:-1] if basis is None else basis @ parameters[:-1]
     return weights, float(parameters[-1])
+
+
+def _minimise_classes(
+    rows: np.ndarray, number: np.ndarray, offset: np.ndarray, c: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (D, K) and biases (K,) that minimize ½|W|² + c Σ weight · cross-entropy on `rows` (n, D), by L-BFGS.
+
+    Works in the span of the rows, like `_minimise`. Biases are almost unpenalized.
+    """
+    from scipy.optimize import minimize
+
+    rows = np.asarray(rows, np.float64)
+    basis = None
+    if len(rows) < rows.shape[1]:
+        basis, triangle = np.linalg.qr(rows.T)
+        rows = triangle.T
+    design = np.hstack([rows, np.ones((len(rows), 1))])
+    weight = c * weights_of_classes(number)
+    classes, place = offset.shape[1], np.arange(len(number))
+    penalty = np.ones((design.shape[1], 1))
+    penalty[-1] = 1 / _WIDE
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        parameters = flat.reshape(-1, classes)
+        p = softmax(design @ parameters + offset)
+        right = np.maximum(p[place, number], 1e-300)
+        p[place, number] -= 1
+        slope = penalty * parameters + design.T @ (weight[:, None] * p)
+        return 0.5 * float((penalty * parameters**2).sum()) - float(weight @ np.log(right)), slope.ravel()
+
+    found = minimize(loss, np.zeros(design.shape[1] * classes), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    parameters = found.x.reshape(-1, classes)
+    weights = parameters[:-1] if basis is None else basis @ parameters[:-1]
+    return weights, parameters[-1]
