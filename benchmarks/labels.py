@@ -218,7 +218,7 @@ def timing(photos: int = 100_000, width: int = 768, labels: int = 300, turns: in
         clock.append(time.perf_counter())
         p = head.sigmoid(known.logits(fitted))
         clock.append(time.perf_counter())
-        orders.next_first(p, target, free, burst)
+        orders.next_first(orders.two_classes(p), orders.two_classes(target), free, burst)
         clock.append(time.perf_counter())
         steps.append([*np.diff(clock), clock[-1] - clock[0]])
     cells = " | ".join(f"{one:.3f}" for one in np.median(steps, axis=0))

@@ -62,7 +62,7 @@ def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False,
     for shown in range(min(budget, len(answers))):
         learned = np.array(rows, np.intp)[np.array(trains, np.bool_)]
         target = answers[learned]
-        starting = orders.still_starting(target)
+        starting = orders.still_starting(orders.two_classes(target))
         block, place = divmod(shown, AUDIT_EVERY)
         is_audit = audited and not starting and place == turns[block]
         if starting or is_audit:
@@ -71,9 +71,9 @@ def ours(pool: Pool, answers: np.ndarray, budget: int, *, audited: bool = False,
             if len(target) % CHOOSE_C_EVERY == 0:
                 c = head.chosen_regularisation(pool.known.at(learned), target)
             with patch.object(head, "chosen_regularisation", return_value=c):
-                p = head.sigmoid(pool.known.logits(head.fit(pool.known, learned, target)))
+                p = orders.two_classes(head.sigmoid(pool.known.logits(head.fit(pool.known, learned, target))))
             left = np.flatnonzero(free)
-            by_app = orders.next_first(p, target, left, pool.bursts)
+            by_app = orders.next_first(p, orders.two_classes(target), left, pool.bursts)
             order = iter(orders.most_uncertain_first(p, left) if plain else by_app)
         rows.append(int(next(order)))
         trains.append(not is_audit)

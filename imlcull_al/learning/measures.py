@@ -55,12 +55,11 @@ def measure(keeper: np.ndarray, kept: np.ndarray, confidence: float = 0.95) -> M
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Cohen's kappa of two decision vectors (n,) bool: 1 for identical ones, 0 for chance level.
+    """Cohen's kappa of two decision vectors (n,), bool or class numbers: 1 for identical ones, 0 for chance level.
 
     Also 0 when both are constant and equal, where kappa is undefined, and for empty vectors.
     """
     if len(first) == 0:
         return 0.0
-    p, q = float(np.mean(first)), float(np.mean(second))
-    by_chance = p * q + (1 - p) * (1 - q)
+    by_chance = sum(float(np.mean(first == value) * np.mean(second == value)) for value in np.union1d(first, second))
     return (float(np.mean(first == second)) - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0

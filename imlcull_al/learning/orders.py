@@ -1,12 +1,14 @@
 """Query strategies: the order in which photos are asked, from probabilities, features and bursts. Pure arithmetic.
 
 1. Start with the photos that best cover the others (`covering_first`). The head is refitted after every label.
-2. While the rarer class has fewer than `RARER` labels, ask the photo most likely to belong to it (`rarer_first`), so
-   that rare keepers are found early.
+2. While a class that occurs has fewer than `RARER` labels, ask the photo most likely to belong to the rarest
+   (`rarer_first`), so that rare keepers are found early.
 3. Then ask the photo the head is least sure of, one frame per burst before any second frame (`next_first`).
 
-See benchmarks/RESULTS.md for comparisons, and for what was tried and dropped. Positions are rows of the caller's
-arrays, which are in key order, so ties go to the smaller key. Independent of keeping, photos and files.
+`probability` (N, K) and `targets` (n, K) of K classes are `exclusive` if every photo has exactly one of them: rows sum
+to 1. Otherwise each column is a tag of its own, NaN where unknown. See benchmarks/RESULTS.md for comparisons, and for
+what was tried and dropped. Positions are rows of the caller's arrays, which are in key order, so ties go to the smaller
+key. Independent of keeping, photos and files.
 """
 
 import hashlib
@@ -28,17 +30,31 @@ SHORTLIST = 400
 """Length of the front of the queue in which frames of a burst take turns."""
 
 
-def uncertainty(probability: np.ndarray) -> np.ndarray:
-    """(N,) probabilities → (N,) 1 at 0.5, falling to 0 at 0 and 1. For two classes, least confidence, margin and
-    entropy all give this order.
+def two_classes(first: np.ndarray) -> np.ndarray:
+    """(N,) probability of the first of two classes, or whether it is that one → (N, 2) for both."""
+    first = np.asarray(first, np.float64)
+    return np.stack([first, 1 - first], axis=1)
+
+
+def uncertainty(probability: np.ndarray, exclusive: bool = True) -> np.ndarray:
+    """(N, K) probabilities → (N,) 0 … 1: 1 minus the margin between the two likeliest classes, or for tags that of the
+    least certain tag between yes and no.
+
+    For two classes, least confidence, margin and entropy all give this order.
     """
-    return 1 - 2 * np.abs(np.asarray(probability, np.float64) - 0.5)
+    probability = np.asarray(probability, np.float64)
+    if not exclusive or probability.shape[1] == 2:
+        columns = probability[:, :1] if exclusive else probability
+        unsure: np.ndarray = np.fmax.reduce(1 - 2 * np.abs(columns - 0.5), axis=1)
+        return unsure
+    two = np.partition(probability, -2, axis=1)[:, -2:]
+    return 1 - (two[:, 1] - two[:, 0])
 
 
-def most_uncertain_first(probability: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The `candidates` (n,), positions in `probability` (N,), by descending uncertainty."""
+def most_uncertain_first(probability: np.ndarray, candidates: np.ndarray, exclusive: bool = True) -> np.ndarray:
+    """The `candidates` (n,), positions in `probability` (N, K), by descending uncertainty; NaN comes last."""
     candidates = np.sort(np.asarray(candidates, np.intp))
-    return candidates[np.argsort(-uncertainty(probability[candidates]), kind="stable")]
+    return candidates[np.argsort(-uncertainty(probability[candidates], exclusive), kind="stable")]
 
 
 def likeliest_first(probability: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -47,14 +63,20 @@ def likeliest_first(probability: np.ndarray, candidates: np.ndarray) -> np.ndarr
     return candidates[np.argsort(-probability[candidates], kind="stable")]
 
 
-def disagreements_first(probability: np.ndarray, labeled: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Positions among `labeled` (n,) whose `target` (n,) bool contradicts `probability` (N,), largest error first. At
-    exactly 0.5 there is no contradiction.
+def disagreements_first(
+    probability: np.ndarray, labeled: np.ndarray, targets: np.ndarray, exclusive: bool = True
+) -> np.ndarray:
+    """Positions among `labeled` (n,) whose `targets` (n, K) contradict `probability` (N, K), largest error first:
+    another class is likelier, or a tag is beyond 0.5 on the other side. A tie is no contradiction.
     """
     labeled = np.asarray(labeled, np.intp)
-    distance = np.abs(probability[labeled] - np.asarray(target, np.float64))
-    order = np.argsort(-distance, kind="stable")
-    return labeled[order[distance[order] > 0.5]]
+    given, targets = np.asarray(probability[labeled], np.float64), np.asarray(targets, np.float64)
+    if exclusive:
+        error = given.max(axis=1, initial=0) - (given * targets).sum(axis=1)
+    else:
+        error = np.fmax.reduce(2 * np.abs(given - targets) - 1, axis=1, initial=-1)
+    order = np.argsort(-error, kind="stable")
+    return labeled[order[error[order] > 0]]
 
 
 def uniform(keys: Sequence[str]) -> np.ndarray:
@@ -74,9 +96,11 @@ def least_like(rows: np.ndarray, labeled: np.ndarray, candidates: np.ndarray) ->
     return int(candidates[np.argmin(closest)])
 
 
-def still_starting(target: np.ndarray) -> bool:
-    """Whether the labels so far, (n,) bool, are too few or too one-sided for the head to choose."""
-    return len(target) < START or bool(target.all()) or not target.any()
+def still_starting(targets: np.ndarray, exclusive: bool = True) -> bool:
+    """Whether the labels so far, (n, K), are too few or too one-sided for the head to choose."""
+    sides = _sides(targets, exclusive)
+    both = sides if exclusive else sides[: targets.shape[1]] * sides[targets.shape[1] :]
+    return len(targets) < START or int((both > 0).sum()) < (2 if exclusive else 1)
 
 
 def covering_first(known: Features, uniform: np.ndarray) -> np.ndarray:
@@ -108,26 +132,45 @@ def covering_first(known: Features, uniform: np.ndarray) -> np.ndarray:
     return np.concatenate([first, rest[known.usable[rest]], rest[~known.usable[rest]]]).astype(np.intp)
 
 
-def next_first(probability: np.ndarray, target: np.ndarray, candidates: np.ndarray, bursts: np.ndarray) -> np.ndarray:
+def next_first(
+    probability: np.ndarray, targets: np.ndarray, candidates: np.ndarray, bursts: np.ndarray, exclusive: bool = True
+) -> np.ndarray:
     """The `candidates` (n,), positions, in query order; for use once `still_starting` is over.
 
-    `probability` (N,): 0 … 1 from the head or a fine-tuned model; NaN sorts last. `target` (m,) bool: the labels so
+    `probability` (N, K): 0 … 1 from the head or a fine-tuned model; NaN sorts last. `targets` (m, K): the labels so
     far. `bursts` (N,) int: equal for frames of one moment; a second frame comes after the first frames of all other
     bursts near the front.
     """
-    if min(int(target.sum()), len(target) - int(target.sum())) < RARER:
-        order = rarer_first(probability, target, candidates)
+    side = _rarest(targets, exclusive)
+    if side is None:
+        order = most_uncertain_first(probability, candidates, exclusive)
     else:
-        order = most_uncertain_first(probability, candidates)
+        order = rarer_first(probability, side, candidates)
     return _in_turns(order, bursts)
 
 
-def rarer_first(probability: np.ndarray, target: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The `candidates` (n,), most likely to belong to the rarer class first. If both classes are equally frequent, the
-    target counts as rarer.
+def rarer_first(probability: np.ndarray, side: int, candidates: np.ndarray) -> np.ndarray:
+    """The `candidates` (n,), positions in `probability` (N, K), likeliest first to be on one `side`: in class `side`,
+    or from K on without tag `side` − K.
     """
-    towards = 1 if 2 * int(target.sum()) <= len(target) else -1
-    return likeliest_first(towards * probability, candidates)
+    columns = probability.shape[1]
+    return likeliest_first(probability[:, side] if side < columns else -probability[:, side - columns], candidates)
+
+
+def _rarest(targets: np.ndarray, exclusive: bool) -> int | None:
+    """The rarest side that occurs and has fewer than `RARER` labels; None if there is none."""
+    counts = _sides(targets, exclusive).astype(np.float64)
+    counts[counts == 0] = np.inf
+    rarest = int(np.argmin(counts))
+    return rarest if counts[rarest] < RARER else None
+
+
+def _sides(targets: np.ndarray, exclusive: bool) -> np.ndarray:
+    """Labels of every class (K,), or for tags with and without each, (2 K,)."""
+    has = np.asarray(targets) == 1
+    if exclusive:
+        return has.sum(axis=0)
+    return np.concatenate([has.sum(axis=0), (np.asarray(targets) == 0).sum(axis=0)])
 
 
 def _in_turns(order: np.ndarray, bursts: np.ndarray) -> np.ndarray:

@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..project.labels import KEEP
+from ..project.task import CULL_TASK, Task
 from . import head, thresholds
 from .bounds import Certificate, History, Pile
 from .measures import STABLE_AGREEMENT, Measures, Share, agreement, interval, measure
 from .queues import Ranker, Ranking
+from .scores import Scorer
 from .thresholds import Threshold
 
 MAX_KEEPERS_LOST, CONFIDENCE = 0.05, 0.95
@@ -28,6 +29,20 @@ EVERY = 10
 _MOST_POINTS = 24
 _WATCHED = 2000
 """Sample size for comparing consecutive predictions."""
+
+
+class Words(NamedTuple):
+    """How a binary task names the photos that must not be lost, and the sides of the threshold."""
+
+    one: str
+    many: str
+    yours: str
+    where: str
+    low: str
+    high: str
+
+
+KEEPERS = Words("keeper", "keepers", "your keepers", "in the cull pile", "culled", "kept")
 
 
 class Point(NamedTuple):
@@ -47,7 +62,8 @@ class Promise:
 
     `max_keepers_lost`: the target share. `missing`: estimated number of checks until it is reached; 0 if it is, None
     if it would take the whole cull pile. `answers`: all answers, checks included. `unseen`: photos of the cull pile
-    that have no embedding yet.
+    that have no embedding yet. In another task than keep or cull, the keepers are the photos of its first class or with
+    its tag, and `words` say so.
     """
 
     certificate: Certificate
@@ -56,6 +72,7 @@ class Promise:
     missing: int | None
     answers: int
     unseen: int = 0
+    words: Words = KEEPERS
 
     @property
     def is_reached(self) -> bool:
@@ -66,13 +83,14 @@ class Promise:
     def summary(self) -> str:
         """One or two sentences for people."""
         pile, confidence = self.certificate.cull_pile, f"{self.certificate.confidence:.0%} confidence"
+        words = self.words
         aim = f"{self.max_keepers_lost:.1%}".replace(".0%", "%")
         if pile.photos == pile.checked:
-            return "No keeper is lost: every photo that would be culled was checked."
+            return f"No {words.one} is lost: every photo that would be {words.low} was checked."
         if self.certificate.keepers_kept == 0 and not pile.checked:
-            return "No estimate yet: no keeper is known, and no photo in the cull pile was checked."
-        where = "in the cull pile or not analyzed yet" if self.unseen else "in the cull pile"
-        lost = f"At most {self.certificate.share_lost:.1%} of your keepers are {where} ({confidence})."
+            return f"No estimate yet: no {words.one} is known, and no photo {words.where} was checked."
+        where = f"{words.where} or not analyzed yet" if self.unseen else words.where
+        lost = f"At most {self.certificate.share_lost:.1%} of {words.yours} are {where} ({confidence})."
         if self.is_reached:
             return lost
         if self.missing is None:
@@ -105,10 +123,12 @@ class Promise:
         checked = pile.checked + (kept.checked if kept else 0)
         if not checked:
             return [self.summary, f"No random checks yet among {self.answers:,} answers."]
-        what = f"culled or not analyzed yet ({self.unseen:,})" if self.unseen else "culled"
-        sides = [_side(pile, what, " (kept)")] + ([_side(kept, "kept")] if kept else [])
+        low, high, many = self.words.low, self.words.high, self.words.many
+        what = f"{low} or not analyzed yet ({self.unseen:,})" if self.unseen else low
+        sides = [_side(pile, what, many, " (kept)" if self.words == KEEPERS else "")]
+        sides += [_side(kept, high, many)] if kept else []
         confidence = f"{self.certificate.confidence:.0%} intervals"
-        names = ("correct", "of the kept photos are keepers", "of the keepers are kept")
+        names = ("correct", f"of the {high} photos are {many}", f"of the {many} are {high}")
         said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
         return [
             self.summary,
@@ -132,22 +152,85 @@ def promise_of(
     max_keepers_lost: float = MAX_KEEPERS_LOST,
     confidence: float = CONFIDENCE,
 ) -> Promise | None:
-    """The promise for a cull at `threshold` from the answers so far; None without scores."""
+    """The promise for a cull at `threshold` from the answers so far; None without scores, or where a task is not
+    binary.
+    """
     ranker, p_keep, answers = ranking.ranker, ranking.p_keep, ranking.answers
-    if ranker is None or p_keep is None:
+    if ranker is None or p_keep is None or not ranking.task.is_binary:
         return None
     sample = _Sample(ranker, ranking)
     is_keep = np.zeros(len(ranker.keys), bool)  # photos without a score are in the cull pile
     is_keep[: len(p_keep)] = p_keep >= threshold
     cull_side, keep_side = sample.within(~is_keep), sample.within(is_keep)
     cull_pile, keep_pile = sample.pile(~is_keep, cull_side), sample.pile(is_keep, keep_side)
-    known = sum(label == KEEP and key in ranker.row for key, label in answers.labels.items())
+    known = sample.known()
     certificate = Certificate(cull_pile, known, keep_pile, confidence)
     scored = sample.within(sample.is_scored)
     measures = measure(sample.keepers(scored), is_keep[scored], confidence)
     missing = certificate.checks_missing(max_keepers_lost)
     unseen = sum(key not in answers.labels for key in ranker.unseen)
-    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen)
+    words = words_of(ranking.task)
+    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen, words)
+
+
+def words_of(task: Task) -> Words:
+    """The words of a binary task."""
+    name = task.classes[0]
+    if task == CULL_TASK:
+        return KEEPERS
+    one, many = (f"{name} photo", f"{name} photos") if task.exclusive else (f"photo with {name}", f"photos with {name}")
+    below = "scored below the threshold"
+    return Words(one, many, f"the {many}", below, below, "scored above it")
+
+
+class ClassMeasures(NamedTuple):
+    """What the checks say about several classes or tags.
+
+    `checks`: how many count, `answers`: all answers, checks included. `right`: photos whose likeliest class is right,
+    or known tags decided right. `by_class`: class or tag → its `Measures`, as if it were alone.
+    """
+
+    checks: int
+    answers: int
+    right: Share
+    by_class: dict[str, Measures]
+
+    @property
+    def report(self) -> list[str]:
+        """Lines for people."""
+        if not self.checks:
+            return [f"No random checks yet among {self.answers:,} answers."]
+        said = [f"Random checks: {self.checks} of {self.answers:,} answers; {_percent(self.right)} correct."]
+        for name, measures in self.by_class.items():
+            found, right = measures.recall, measures.precision
+            parts = [f"{_percent(found)} found"] if found.trials else ["none checked"]
+            parts += [f"{_percent(right)} of those called so are"] if right.trials else []
+            said.append(f"{name}: {', '.join(parts)}")
+        return said
+
+
+def class_measures(ranking: Ranking, confidence: float = CONFIDENCE) -> ClassMeasures | None:
+    """Accuracy, and precision and recall of every class or tag, on the checks; None without scores."""
+    ranker, probability, task = ranking.ranker, ranking.probability, ranking.task
+    if ranker is None or probability is None:
+        return None
+    sample = _Sample(ranker, ranking)
+    rows = sample.within(sample.is_scored)
+    targets, given = sample.targets(rows), probability[rows]
+    if task.exclusive:
+        decided = np.zeros(given.shape)
+        if len(rows):
+            decided[np.arange(len(rows)), given.argmax(axis=1)] = 1
+        hits, trials = int((decided * targets).sum()), len(rows)
+    else:
+        decided = np.where(np.isnan(given), np.nan, given >= 0.5)
+        is_known = ~np.isnan(decided + targets)
+        hits, trials = int((decided == targets)[is_known].sum()), int(is_known.sum())
+    by_class = {}
+    for column, name in enumerate(task.classes):
+        is_known = ~np.isnan(decided[:, column] + targets[:, column])
+        by_class[name] = measure(targets[is_known, column] == 1, decided[is_known, column] == 1, confidence)
+    return ClassMeasures(len(rows), len(ranking.answers.labels), interval(hits, trials, confidence), by_class)
 
 
 def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = CONFIDENCE) -> Threshold | None:
@@ -161,25 +244,43 @@ def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = 
 
 
 def curve_of(ranking: Ranking) -> list[Point]:
-    """The head refitted after every `EVERY` training answers, oldest first, thinned to a few dozen points."""
-    ranker = ranking.ranker
-    if ranker is None:
+    """The head refitted after every `EVERY` training answers, oldest first, thinned to a few dozen points; empty for
+    tags.
+    """
+    ranker, task = ranking.ranker, ranking.task
+    if ranker is None or not (task.exclusive or task.is_binary):
         return []
     scorer, training = ranker.scorer, list(ranking.answers.training.items())
     sample = _Sample(ranker, ranking)
     rows = sample.within(sample.is_scored)
     stream = ranker.stream(ranking.answers.seed)
     watched = stream[sample.is_scored[stream]][:_WATCHED]
-    keepers, points, before = sample.keepers(rows), [], None
+    truth, points, before = _decided(sample.targets(rows)), [], None
     for count in _counts(len(training)):
-        labeled, target = scorer.labeled(dict(training[:count]))
-        if target.all() or not target.any():
+        labeled, targets = scorer.labeled(dict(training[:count]))
+        if len(np.unique(_decided(targets))) < 2:
             continue
-        decisions = scorer.features.logits(head.fit(scorer.features, labeled, target)) >= 0
-        right = interval(int((decisions[rows] == keepers).sum()), len(rows))
+        decisions = _decisions(scorer, labeled, targets)
+        right = interval(int((decisions[rows] == truth).sum()), len(rows))
         points.append(Point(count, right, None if before is None else agreement(before, decisions[watched])))
         before = decisions[watched]
     return points
+
+
+def _decisions(scorer: Scorer, labeled: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(N,) number of the class that a head fitted to these labels decides for."""
+    features = scorer.features
+    if scorer.task.is_binary:
+        return (features.logits(head.fit(features, labeled, targets[:, 0] == 1)) < 0).astype(np.intp)
+    fitted = head.fit_classes(features, labeled, targets.argmax(axis=1), targets.shape[1])
+    decided: np.ndarray = features.logits(fitted).argmax(axis=1)
+    return decided
+
+
+def _decided(targets: np.ndarray) -> np.ndarray:
+    """(n, K) → (n,) number of the class; for one tag, 0 with it and 1 without."""
+    decided: np.ndarray = targets.argmax(axis=1) if targets.shape[1] > 1 else (targets[:, 0] != 1).astype(np.intp)
+    return decided
 
 
 def changes_little(curve: list[Point]) -> bool:
@@ -192,7 +293,7 @@ class _Sample:
     """The valid checks: the leading run of the audit stream, without photos answered in other queues."""
 
     def __init__(self, ranker: Ranker, ranking: Ranking) -> None:
-        answers, row, self._keys = ranking.answers, ranker.row, ranker.keys
+        answers, row, self._keys, self._task = ranking.answers, ranker.row, ranker.keys, ranking.task
         self._labels = answers.labels
         self._answered = [(row[key], label) for key, label in self._labels.items() if key in row]
         self.is_scored = np.arange(len(self._keys)) < len(ranker.scorer.keys)
@@ -210,15 +311,26 @@ class _Sample:
         checked = self._audited[stream]
         return stream[: len(checked) if checked.all() else int(np.argmin(checked))]
 
+    def targets(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K): what the person answered."""
+        return self._task.targets([self._labels[self._keys[row]] for row in rows])
+
     def keepers(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) bool: whether the person answered keep."""
-        return np.array([self._labels[self._keys[row]] == KEEP for row in rows], bool)
+        """(n,) bool: whether the person answered keep, or the first class, or the tag."""
+        is_keeper: np.ndarray = self.targets(rows)[:, 0] == 1
+        return is_keeper
+
+    def known(self) -> int:
+        """How many photos of the stage were answered so, in any queue."""
+        return int((self._task.targets([label for _, label in self._answered])[:, 0] == 1).sum())
 
     def pile(self, side: np.ndarray, checked: np.ndarray) -> Pile:
         """The counts on one side (N,) bool of the threshold, with the other answers given between its checks."""
         is_check = np.zeros(len(side), bool)
         is_check[checked] = True
-        answered = [(row, label == KEEP) for row, label in self._answered if side[row]]
+        here = [(row, label) for row, label in self._answered if side[row]]
+        is_first = self._task.targets([label for _, label in here])[:, 0] == 1
+        answered = list(zip([row for row, _ in here], is_first.tolist(), strict=True))
         start = next((place for place, (row, _) in enumerate(answered) if is_check[row]), len(answered))
         unseen, revealed = int(side.sum()) - start, 0
         checks: list[tuple[int, int, bool]] = []
@@ -231,8 +343,8 @@ class _Sample:
         return Pile(unseen + len(checked), len(checked), int(history.is_keeper.sum()), history)
 
 
-def _side(pile: Pile, what: str, note: str = "") -> str:
-    return f"Of {pile.photos:,} photos to be {what}, {pile.checked} were checked; keepers found: {pile.found}{note}."
+def _side(pile: Pile, what: str, many: str, note: str = "") -> str:
+    return f"Of {pile.photos:,} photos to be {what}, {pile.checked} were checked; {many} found: {pile.found}{note}."
 
 
 def _percent(share: Share) -> str:

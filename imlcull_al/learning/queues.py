@@ -19,7 +19,8 @@ import numpy as np
 
 from ..encoding.embeddings import Embeddings
 from ..errors import StageError
-from ..project.labels import AUDIT, KEEP, Answers
+from ..project.labels import AUDIT, Answers
+from ..project.task import CULL_TASK, Task
 from . import blind, bursts, orders
 from .scores import Scorer
 
@@ -33,7 +34,8 @@ QUEUES = {
 }
 """The queues a person can choose, and their display names. `uncertain` asks the most informative photos, with about one
 check in eight; `audit` holds the checks: blind, in random order; `disagreements` holds answered photos where the score
-contradicts the answer; the others hold unlabeled photos."""
+contradicts the answer; the others hold unlabeled photos. Other tasks have a queue `likely NAME` for each class."""
+_LIKELY = "likely "
 _MIXED = 256
 """Length of the front of `uncertain` that is interleaved with checks; no page prefetches further."""
 
@@ -76,7 +78,7 @@ class Ranker:
         """The ranker for other photos of the stage, sorted: those that are gone are left out, new ones are unseen."""
         seen = self.seen.among(frozenset(photos))
         is_same = len(seen.keys) == len(self.seen.keys)
-        return Ranker(self.scorer if is_same else Scorer(self.scorer.source, seen), seen, photos)
+        return Ranker(self.scorer if is_same else Scorer(self.scorer.source, seen, self.scorer.task), seen, photos)
 
     @cached_property
     def brackets(self) -> list[int]:
@@ -96,7 +98,7 @@ class Ranker:
 
     def rank(self, answers: Answers, withheld: Collection[str] = ()) -> "Ranking":
         """Fit the head to the answers. Queues are ordered lazily; see `Ranking`."""
-        return Ranking(self.keys, answers, self, withheld)
+        return Ranking(self.keys, answers, self, withheld, self.scorer.task)
 
 
 class Ranking:
@@ -108,14 +110,16 @@ class Ranking:
         answers: Answers,
         ranker: Ranker | None = None,
         withheld: Collection[str] = (),
+        task: Task = CULL_TASK,
     ) -> None:
         """`keys`: the `keys` of the ranker, or all photos, sorted. `withheld`: photos that are never asked about."""
-        self.keys = keys
+        self.keys, self.task = keys, task
         self.answers = answers
         self._ranker = ranker
         self._is_open = np.ones(len(keys), bool)
         self._is_open[[row for key in chain(answers.labels, withheld) if (row := self._row(key)) is not None]] = False
-        self._p_keep = ranker.scorer.p_keep(answers.training) if ranker else None
+        self.probability = ranker.scorer.probability(answers.training) if ranker else None
+        """(n, K) scores of the first n of `keys`, those with an embedding; None without scores."""
         self._orders: dict[str, np.ndarray] = {}
         self.promises: dict[tuple[float, ...], Any] = {}
         """Cache of promises for this ranking, by (threshold, max_keepers_lost, confidence); see `Standing.promise`."""
@@ -127,13 +131,15 @@ class Ranking:
 
     @property
     def p_keep(self) -> np.ndarray | None:
-        """(n,) scores of the first n of `keys`, those with an embedding; None without scores."""
-        return self._p_keep
+        """(n,) probability of the first class, or of the first tag; None without scores."""
+        return None if self.probability is None else self.probability[:, 0]
 
-    def score(self, key: str) -> float | None:
-        """p_keep of one photo, or None."""
-        row = None if self._p_keep is None else self._row(key)
-        return None if self._p_keep is None or row is None or row >= len(self._p_keep) else float(self._p_keep[row])
+    def scores(self, key: str) -> tuple[float, ...] | None:
+        """The probability of every class for one photo, or None. NaN for a tag that nothing is known of."""
+        row = None if self.probability is None else self._row(key)
+        if self.probability is None or row is None or row >= len(self.probability):
+            return None
+        return tuple(self.probability[row].tolist())
 
     def queue(self, name: str, out: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """(key, queue it is asked in) in order; in `uncertain`, some photos are asked as checks. No key repeats.
@@ -153,13 +159,13 @@ class Ranking:
         return row in self._order(name)
 
     def most_uncertain(self) -> Iterator[str]:
-        """Unlabeled keys by uncertainty, p_keep nearest to ½ first; without scores, in the order of `uncertain`.
+        """Unlabeled keys by uncertainty; without scores, in the order of `uncertain`.
 
         The least certain photo is not always the most informative one.
         """
-        if self._p_keep is None:
+        if self.probability is None:
             return self._names(self._order("uncertain"))
-        rows = orders.most_uncertain_first(self._p_keep, self._candidates)
+        rows = orders.most_uncertain_first(self.probability, self._candidates, self.task.exclusive)
         return self._names(self._skipped_last(self._and_others(rows)))
 
     def _mixed(self, out: Collection[str]) -> dict[str, str]:
@@ -180,15 +186,15 @@ class Ranking:
 
     @cached_property
     def _learned(self) -> np.ndarray:
-        """(n,) bool: which training answers are keep."""
+        """(n, K) targets of the training answers."""
         assert self._ranker is not None
         return self._ranker.scorer.labeled(self.answers.training)[1]
 
     @property
     def _is_starting(self) -> bool:
-        if self._p_keep is None or self._ranker is None:
+        if self.probability is None or self._ranker is None:
             return True
-        return orders.still_starting(self._learned)
+        return orders.still_starting(self._learned, self.task.exclusive)
 
     def _row(self, key: str) -> int | None:
         """Index of a photo in `keys`, or None."""
@@ -203,7 +209,7 @@ class Ranking:
 
     def _order(self, name: str) -> np.ndarray:
         """Rows of one queue without interleaving, skipped ones last. Raises `StageError` for an unknown queue."""
-        check_queue(name)
+        check_queue(name, self.task)
         if name not in self._orders:
             self._orders[name] = self._skipped_last(self._rows(name))
         return self._orders[name]
@@ -228,11 +234,16 @@ class Ranking:
 
     def _by_score(self, name: str, ranker: Ranker) -> np.ndarray:
         """Rows with an embedding, in the order of a queue that depends on it."""
-        if self._p_keep is None or (name == "uncertain" and self._is_starting):
+        if self.probability is None or (name == "uncertain" and self._is_starting):
             return self._open(ranker.covering)
         if name == "uncertain":
-            return orders.next_first(self._p_keep, self._learned, self._candidates, ranker.bursts)
-        return orders.likeliest_first(self._p_keep if name == "keepers" else 1 - self._p_keep, self._candidates)
+            return orders.next_first(
+                self.probability, self._learned, self._candidates, ranker.bursts, self.task.exclusive
+            )
+        column = {"keepers": 0, "culls": 1}.get(name)
+        if column is None:
+            column = self.task.classes.index(name.removeprefix(_LIKELY))
+        return orders.likeliest_first(self.probability[:, column], self._candidates)
 
     def _and_others(self, rows: np.ndarray) -> np.ndarray:
         """`rows`, then the open ones without an embedding."""
@@ -261,16 +272,26 @@ class Ranking:
         return candidates[np.argsort(orders.uniform(keys), kind="stable")]
 
     def _disagreements(self) -> np.ndarray:
-        if self._p_keep is None:
+        if self.probability is None:
             return np.empty(0, np.intp)
         labels, settled = self.answers.labels, self.answers.confirmed | self.answers.audited  # checks stay blind
-        scored = self.keys[: len(self._p_keep)]
+        scored = self.keys[: len(self.probability)]
         rows = [row for row, key in enumerate(scored) if key in labels and key not in settled]
-        is_keep = np.array([labels[self.keys[row]] == KEEP for row in rows], bool)
-        return orders.disagreements_first(self._p_keep, np.array(rows, np.intp), is_keep)
+        targets = self.task.targets([labels[self.keys[row]] for row in rows])
+        return orders.disagreements_first(self.probability, np.array(rows, np.intp), targets, self.task.exclusive)
 
 
-def check_queue(queue: str) -> None:
-    """Raise `StageError` unless `queue` is one of `QUEUES`."""
-    if queue not in tuple(QUEUES):  # a tuple: pages may send unhashable values
-        raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(QUEUES)}.")
+def queues_of(task: Task) -> dict[str, str]:
+    """The queues of a task, and their display names."""
+    if task == CULL_TASK:
+        return QUEUES
+    likely = {f"{_LIKELY}{name}": f"{_LIKELY}{name}" for name in task.classes}
+    first, last = ("uncertain", AUDIT), ("disagreements", "files")
+    return {**{name: QUEUES[name] for name in first}, **likely, **{name: QUEUES[name] for name in last}}
+
+
+def check_queue(queue: str, task: Task = CULL_TASK) -> None:
+    """Raise `StageError` unless `queue` is one of the task."""
+    known = queues_of(task)
+    if queue not in tuple(known):  # a tuple: pages may send unhashable values
+        raise StageError(f"There is no queue {queue!r}. Choose one of {', '.join(known)}.")

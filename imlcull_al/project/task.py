@@ -106,6 +106,12 @@ class Task:
                 targets[row, place[name]] = has
         return targets
 
+    def likeliest(self, probability: Sequence[float]) -> str:
+        """The label that these probabilities (K,) speak for; NaN leaves a tag unknown, ties go to yes or the first."""
+        if self.exclusive:
+            return self.classes[int(np.argmax(probability))]
+        return self.label_of({name: p >= 0.5 for name, p in zip(self.classes, probability, strict=True) if p == p})
+
     def words(self, label: str) -> str:
         """A label for people: `keep`, `red, striped`, `none`."""
         if self.exclusive:

@@ -123,6 +123,7 @@ class Knowledge:
         source = frame.source or self.source
         return Standing(
             stage=self.stage,
+            task=self.labels.task,
             listing=frame.listing,
             keys=frame.keys,
             answers=ranking.answers if wait else self._answers,
@@ -157,7 +158,9 @@ class Knowledge:
             if done:
                 return done
             ranker, keys, withheld = frame.ranker, frame.listing.keys, frame.withheld
-            ranking = ranker.rank(answers, withheld) if ranker else Ranking(keys, answers, None, withheld)
+            ranking = (
+                ranker.rank(answers, withheld) if ranker else Ranking(keys, answers, None, withheld, self.labels.task)
+            )
             ranked = _Ranked(frame, revision, ranking)
             with self._lock:
                 if frame is self._frame:

@@ -38,13 +38,15 @@ from ..project.files import is_locked, sweep
 from ..project.identity import are_astray
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, list_photos
+from ..project.settings import open_task
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
+from ..project.task import CULL_TASK, Task
 from ..training import processes, train
 from ..training.options import Epoch, Options
 from ..training.train import Interrupted
 from .knowledge import Knowledge
 from .similar import Similar, similar, unlike
-from .standing import Counts, Photo, Standing, counted
+from .standing import Counts, Photo, Prediction, Standing, counted
 from .visitors import Visitors
 from .watch import Photos as PhotosOnDisk
 from .watch import model_state, next_state
@@ -56,8 +58,8 @@ __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 class Session:
     """The answers, scores and queues of one stage. Thread-safe."""
 
-    def __init__(self, stage: Stage, model: str | None, cache_dir: Path) -> None:
-        """Read the answers. `prepare` adds scores."""
+    def __init__(self, stage: Stage, model: str | None, cache_dir: Path, task: Task = CULL_TASK) -> None:
+        """Read the answers. `prepare` adds scores. `stage`: whose task is `task`."""
         if lies_in_a_stage(cache_dir, stage):
             raise StageError(
                 f"The cache folder {cache_dir} is inside the photo folder of a stage, where imlcull never writes. "
@@ -66,10 +68,10 @@ class Session:
         self.previews = Previews(cache_dir / "previews")
         for folder in (stage.project, cache_dir, self.previews.folder):
             sweep(folder)
-        self.stage = stage
+        self.stage, self.task = stage, task
         self._model = model
         self._cache_dir = cache_dir
-        self._labels = Labels(stage)
+        self._labels = Labels(stage, task)
         self._knowledge = Knowledge(stage, self._labels)
         self._visitors = Visitors()
         self._model_state = model_state(stage)
@@ -82,7 +84,7 @@ class Session:
 
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""
-        return Session(stage, self._model, self._cache_dir)
+        return Session(stage, self._model, self._cache_dir, self.task)
 
     def standing(self, *, wait: bool = True) -> Standing:
         """A snapshot of everything known, including answers from other programs.
@@ -205,7 +207,7 @@ class Session:
         """
         listing, keys = self._knowledge.frame[:2]
         seen = seen.among(keys)
-        ranker = Ranker(Scorer(source, seen), seen, listing.keys)
+        ranker = Ranker(Scorer(source, seen, self.task), seen, listing.keys)
         if ranker.unseen:
             ranker.prime()  # so that no request waits for it
         return listing, source, ranker
@@ -303,7 +305,7 @@ class Session:
         or two minutes after the last offer. `now`: the standing to choose from, by default the current one, which has
         the last scores while another thread fits. Raises `StageError` for an unknown queue.
         """
-        check_queue(queue)
+        check_queue(queue, self.task)
         return self._visitors.offer(now or self.standing(wait=False), visitor, queue, count, first, last)
 
     def withhold(self, keys: Collection[str]) -> None:
@@ -339,17 +341,18 @@ class Session:
         return self.standing(wait=False).photo(key)
 
     def answer(self, key: str, label: str, queue: str | None = None, source: str = "api") -> None:
-        """Record `keep` or `cull`; the latest answer counts. Raises `StageError`, `LabelsError`, `StorageError`.
+        """Record `keep` or `cull`, or a label of the task; the latest answer counts.
 
         `queue`: the queue it was asked in; by default the queue `next` or `offer` took it from. A photo whose first
-        answer was a blind check only measures and never trains. `source`: who gave it, see `journal`.
+        answer was a blind check only measures and never trains. `source`: who gave it, see `journal`. Raises
+        `StageError`, `LabelsError`, `StorageError`.
         """
         self.answer_all([key], label, self._visitors.asked_in(key) if queue is None else queue, source)
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None, source: str = "api") -> None:
         """Record the same answer for many photos, all or none. Raises like `answer`."""
         if queue is not None:
-            check_queue(queue)
+            check_queue(queue, self.task)
         for key in keys:
             self.check(key)
         self._labels.answer_all(keys, label, queue, source, self._content_ids(keys))
@@ -412,7 +415,7 @@ class Session:
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""
         answers, frame = self._knowledge.look(), self._knowledge.frame
-        return counted(frame.listing, frame.keys, answers, self.unreadable())
+        return counted(self.task, frame.listing, frame.keys, answers, self.unreadable())
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
         """p_keep, decision and reason for every photo, in key order.
@@ -420,6 +423,10 @@ class Session:
         Raises `NotEnoughLabels` if unlabeled photos have no scores.
         """
         return self._prepared_standing().scores(threshold)
+
+    def predictions(self) -> list[Prediction]:
+        """What is said of every photo in a task other than keep or cull, in key order; see `Standing.predictions`."""
+        return self._prepared_standing().predictions()
 
     def promise(
         self,
@@ -482,7 +489,8 @@ class Session:
         return {key: burst for key, (burst, _) in self.moments().items()} if self._knowledge.frame.is_whole else {}
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
-        """The plan that `cull` would carry out."""
+        """The plan that `cull` would carry out. Raises `StageError` for a task other than keep or cull."""
+        self.standing(wait=False).only_culls()
         if list_photos(self.stage).keys != self.listing.keys or not self.prepared:
             self.prepare()  # photos were added or removed since the last listing
         now = self.standing()
@@ -561,16 +569,22 @@ def open_session(
     model: str | None = None,
     cache_dir: str | Path | None = None,
     *,
+    task: str = CULL_TASK.name,
+    classes: Sequence[str] = (),
+    tags: Sequence[str] = (),
     prepare: bool = True,
     progress: Progress = silent,
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
-    `model`: see `load_encoder`. Missing embeddings are computed first, unless `prepare` is false.
+    `model`: see `load_encoder`. `task`: what is asked of every photo, by default keep or cull; see `settings.open_task`
+    for `classes` and `tags`. Missing embeddings are computed first, unless `prepare` is false.
     Raises `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
-    session = Session(open_stage(project, stage), model, folder)
+    opened = open_stage(project, stage)
+    asked = open_task(opened.project, task, classes, tags)
+    session = Session(replace(opened, task=asked.name), model, folder, asked)
     if prepare:
         session.prepare(progress=progress)
     else:

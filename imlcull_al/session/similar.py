@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..learning import orders
-from ..project.labels import LABELS
 from .standing import Photo, Standing
 
 
@@ -19,7 +18,10 @@ class Similar:
 
 
 def similar(now: Standing, key: str, count: int = 3) -> list[Similar]:
-    """Up to `count` kept and `count` culled photos most like this one, closest first; none while unprepared."""
+    """The answered photos most like this one, closest first; none while unprepared.
+
+    Of two labels up to `count` each, kept before culled; of more, `2 * count` in all.
+    """
     now.check(key)
     ranker, labels = now.ranking.ranker, now.answers.labels
     if ranker is None or key not in ranker.scorer.row:
@@ -29,7 +31,10 @@ def similar(now: Standing, key: str, count: int = 3) -> list[Similar]:
     cosines = units[rows] @ units[row[key]]
     closest = sorted(zip(-cosines, rows, strict=True))
     found = [Similar(keys[row], labels[keys[row]], float(-minus)) for minus, row in closest]
-    return [each for label in LABELS for each in [one for one in found if one.label == label][:count]]
+    if not now.task.is_binary:
+        return found[: 2 * count]
+    kinds = list(dict.fromkeys([*now.task.classes, *(each.label for each in found)]))
+    return [each for label in kinds for each in [one for one in found if one.label == label][:count]]
 
 
 def unlike(now: Standing) -> Photo | None:

@@ -4,8 +4,9 @@ Each reply to a page is built from one `Standing`, so its numbers are consistent
 Independent of visitors and of the disk.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -21,13 +22,15 @@ from ..learning.scores import without_scores
 from ..project.labels import AUDIT, KEEP, LABELS, Answers
 from ..project.listing import Listing
 from ..project.stages import Stage
+from ..project.task import CULL_TASK, Task
 
 
 @dataclass(frozen=True)
 class Photo:
     """A photo to show. `p_keep` is None without a score, `label` without an answer.
 
-    `queue`: the queue it is asked in, None if it is only shown. A blind check has no `p_keep` until it is answered.
+    `queue`: the queue it is asked in, None if it is only shown. A blind check has no score until it is answered.
+    `probability`: for a task other than keep or cull, of each class, None without scores; `p_keep` is None then.
     """
 
     key: str
@@ -35,14 +38,30 @@ class Photo:
     p_keep: float | None
     label: str | None
     queue: str | None = None
+    probability: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of a photo in a task other than keep or cull, and why: `label`, score, `unreadable: …` or none.
+
+    `probability`: of each class, NaN for a tag that nothing is known of; None without scores. `label`: the answer, or
+    else what is likeliest; empty if nothing is known.
+    """
+
+    key: str
+    probability: tuple[float, ...] | None
+    label: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Counts:
     """Progress of the labeling, as numbers of photos.
 
-    `unreadable`: unlabeled photos that can't be decoded, known once embeddings exist. `missing`: labels of photos that
-    are not in the stage; they stay in the file but are ignored.
+    `keep`, `cull`: 0 in any other task. `unreadable`: unlabeled photos that can't be decoded, known once embeddings
+    exist. `missing`: labels of photos that are not in the stage; they stay in the file but are ignored. `by_class`:
+    photos with each class or tag of the task; `answered`: all with an answer.
     """
 
     photos: int
@@ -50,16 +69,29 @@ class Counts:
     cull: int
     unreadable: int
     missing: int
+    by_class: tuple[int, ...] = field(default=(), compare=False)
+    answered: int = field(default=0, compare=False)
+
+    @property
+    def labeled(self) -> int:
+        """Photos with an answer."""
+        return self.answered or self.keep + self.cull
 
 
-def counted(listing: Listing, keys: frozenset[str], answers: Answers, unreadable: Mapping[str, str]) -> Counts:
+def counted(
+    task: Task, listing: Listing, keys: frozenset[str], answers: Answers, unreadable: Mapping[str, str]
+) -> Counts:
     """The counts of these photos and answers. `keys`: the photos of `listing`."""
     labels = answers.labels
-    here = [label for key, label in labels.items() if key in keys]
-    keep, culled = (here.count(label) for label in LABELS)
-    return Counts(
-        len(listing.keys), keep, culled, sum(key not in labels for key in unreadable), len(labels) - len(here)
-    )
+    here = Counter(label for key, label in labels.items() if key in keys)
+    by_class = [0] * len(task.classes)
+    for label, count in here.items():
+        for name in (name for name, has in task.tags_of(label).items() if has):
+            by_class[task.classes.index(name)] += count
+    keep, culled = (here[label] if task == CULL_TASK else 0 for label in LABELS)
+    unlabeled = sum(key not in labels for key in unreadable)
+    total = here.total()
+    return Counts(len(listing.keys), keep, culled, unlabeled, len(labels) - total, tuple(by_class), total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +106,7 @@ class Standing:
     """
 
     stage: Stage
+    task: Task
     listing: Listing
     keys: frozenset[str]
     answers: Answers
@@ -97,7 +130,7 @@ class Standing:
     @property
     def coverage(self) -> str:
         """How many photos have scores, as a sentence; empty without scores, and once all have them."""
-        if self.seen is None or self.ranking.p_keep is None or self._is_whole:
+        if self.seen is None or self.ranking.probability is None or self._is_whole:
             return ""
         return f"Scores cover {len(self.seen.keys):,} of {len(self.listing.keys):,} photos so far."
 
@@ -109,17 +142,20 @@ class Standing:
     @cached_property
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""
-        return counted(self.listing, self.keys, self.answers, self.unreadable)
+        return counted(self.task, self.listing, self.keys, self.answers, self.unreadable)
 
     def photo(self, key: str) -> Photo:
         """One photo. Raises `StageError` for an unknown key."""
         self.check(key)
-        return Photo(key, self.stage.path(key), self.ranking.score(key), self.answers.labels.get(key))
+        return self.photos([key])[0]
 
     def photos(self, keys: Sequence[str]) -> list[Photo]:
         """Photos by key, in the given order."""
-        labels, score, path = self.answers.labels, self.ranking.score, self.stage.path
-        return [Photo(key, path(key), score(key), labels.get(key)) for key in keys]
+        labels, scores, path = self.answers.labels, self.ranking.scores, self.stage.path
+        if self.task == CULL_TASK:
+            found = ((key, scores(key)) for key in keys)
+            return [Photo(key, path(key), score[0] if score else None, labels.get(key)) for key, score in found]
+        return [Photo(key, path(key), None, labels.get(key), None, scores(key)) for key in keys]
 
     def survey(self) -> list[Photo]:
         """Every photo of the stage, in key order."""
@@ -128,7 +164,10 @@ class Standing:
     def asked(self, asked_in: Mapping[str, str]) -> list[Photo]:
         """Photos for `asked_in`: key → queue. The score of a blind check is hidden until it is answered."""
         photos = [replace(photo, queue=asked_in[photo.key]) for photo in self.photos(list(asked_in))]
-        return [replace(each, p_keep=None) if each.queue == AUDIT and each.label is None else each for each in photos]
+        return [
+            replace(each, p_keep=None, probability=None) if each.queue == AUDIT and each.label is None else each
+            for each in photos
+        ]
 
     def next(self) -> Photo | None:
         """The next photo to ask about, skipped ones last; None when all are labeled."""
@@ -163,8 +202,10 @@ class Standing:
     def scores(self, threshold: float = 0.5) -> list[Decision]:
         """p_keep, decision and reason for every photo, in key order.
 
-        Raises `StageError` unless all photos have embeddings, and `NotEnoughLabels` without scores.
+        Raises `StageError` unless all photos have embeddings, and for another task than keep or cull, which has
+        `predictions`; `NotEnoughLabels` without scores.
         """
+        self.only_culls()
         seen, labels, p_keep = self.seen, self.answers.labels, self.ranking.p_keep
         if seen is None or not self._is_whole:
             raise self._unprepared()
@@ -174,6 +215,27 @@ class Standing:
             p_keep = np.array([float(labels[key] == KEEP) for key in seen.keys])
         by_key = dict(zip(seen.keys, p_keep.tolist(), strict=True))
         return decide(by_key, labels, seen.unreadable, threshold)
+
+    def predictions(self) -> list[Prediction]:
+        """What is said of every photo, in key order: by the answer, or else by the scores. Raises like `scores`."""
+        if self.seen is None or not self._is_whole:
+            raise self._unprepared()
+        if self.ranking.probability is None and not all(key in self.answers.labels for key in self.seen.keys):
+            raise self._without_scores(self.seen.keys)
+        return [self._predicted(key) for key in self.listing.keys]
+
+    def _predicted(self, key: str) -> Prediction:
+        scores, answer = self.ranking.scores(key), self.answers.labels.get(key)
+        if answer is not None:
+            return Prediction(key, scores, answer, "label")
+        if scores is None:
+            return Prediction(key, None, "", f"unreadable: {self.unreadable.get(key, 'it was not analyzed')}")
+        return Prediction(key, scores, self.task.likeliest(scores), "score")
+
+    def only_culls(self) -> None:
+        """Raise `StageError` for another task than keep or cull."""
+        if self.task != CULL_TASK:
+            raise StageError(f"The task {self.task.name} decides nothing about keeping. Use the task cull for that.")
 
     def promise(
         self,
@@ -206,6 +268,7 @@ class Standing:
         Raises `CullRefused` if the checks support none, with the number of keepers still needed, and `NotEnoughLabels`
         without scores.
         """
+        self.only_culls()
         if not (0 < max_keepers_lost < 1 and 0 < confidence < 1):
             raise CullRefused(
                 f"The share of lost keepers is {max_keepers_lost:g}, the confidence {confidence:g}. "
@@ -215,7 +278,7 @@ class Standing:
             raise self._unprepared()
         found = threshold_of(self.ranking, max_keepers_lost, confidence)
         if found is None:
-            raise without_scores(self.stage, self.answers.labels)
+            raise without_scores(self.stage, self.answers.labels, self.task)
         if found.value is None:
             raise CullRefused(
                 f"The checks found {found.keepers} {'keeper' if found.keepers == 1 else 'keepers'}. "
@@ -239,4 +302,4 @@ class Standing:
 
     def _without_scores(self, keys: Sequence[str]) -> NotEnoughLabels:
         labels = self.answers.labels
-        return without_scores(self.stage, {key: labels[key] for key in keys if key in labels})
+        return without_scores(self.stage, {key: labels[key] for key in keys if key in labels}, self.task)

@@ -42,7 +42,7 @@ class Visitors:
         last: Sequence[str] = (),
     ) -> list[Photo]:
         """Lease the first `count` photos of a queue that no other visitor is shown; see `Session.offer`."""
-        check_queue(queue)
+        check_queue(queue, now.task)
         next(now.ranking.queue(queue), None)  # orders the queue before taking the lock
         changed = now.changed_since_ranking()
 

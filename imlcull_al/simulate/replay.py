@@ -30,6 +30,7 @@ from ..project.files import replacing
 from ..project.journal import Journal, audit_event
 from ..project.labels import CULL, KEEP
 from ..project.stages import Rehearsal, Stage, absolute, open_stage
+from ..project.task import CULL_TASK
 from ..session.session import Session
 from ..training import figures
 from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality
@@ -312,12 +313,12 @@ def _default(session: Session) -> Choice:
 def _uncertainty(session: Session, pool: Collection[str]) -> Choice:
     """The app's start, then always the photo whose p_keep is closest to 0.5."""
     while True:
-        if orders.still_starting(np.array([label == KEEP for label in session.labels().values()], bool)):
+        if orders.still_starting(CULL_TASK.targets(list(session.labels().values()))):
             yield session.order(1)[0].key, _TRAINING
             continue
         left = [photo for photo in session.survey() if photo.label is None and photo.key in pool]
         p_keep = np.array([photo.p_keep for photo in left], np.float64)
-        yield left[orders.most_uncertain_first(p_keep, np.arange(len(left)))[0]].key, _TRAINING
+        yield left[orders.most_uncertain_first(orders.two_classes(p_keep), np.arange(len(left)))[0]].key, _TRAINING
 
 
 def _scores(session: Session, keys: Sequence[str]) -> np.ndarray:
