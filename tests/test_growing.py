@@ -173,14 +173,12 @@ def test_photos_that_go_while_the_others_are_embedded_stay_gone(session, project
 
     def look():
         (project / "stage_1" / "cold_00.jpg").unlink()
-        session._knowledge.list_again(
-            session.listing.__class__(tuple(key for key in session.listing.keys if key != "cold_00.jpg"), {}, {})
-        )
+        session.follow_photos()
 
     grow(session, look)
     assert "cold_00.jpg" not in session.listing.keys
+    assert len(session.moments()) == 12
     assert "cold_00.jpg" not in session.moments()
-    assert session.prepared
 
 
 def test_scores_of_all_photos_are_kept_until_a_new_model_has_them_all(session, monkeypatch):

@@ -2,21 +2,27 @@
 
 import os
 import shutil
+import threading
 
 import pytest
 from conftest import COLD, WARM, label_of, save_photo
 
 from imlcull_al.errors import CullRefused, StageError
+from imlcull_al.photos import read as photos
 from imlcull_al.project.files import locked
 from imlcull_al.project.listing import list_photos
+from imlcull_al.project.originals import stat_of
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.desk import DRY_RUN, EMBEDDING, TRAINING, Desk, preview_token
 from imlcull_al.session.session import open_session
-from imlcull_al.session.watch import Photos, next_state
+from imlcull_al.session.watch import News, Photos, next_state, told_of
 from imlcull_al.training.options import Options
+from imlcull_al.ui import label, review
 from imlcull_al.ui.cull import outcome_html, promised
+from imlcull_al.ui.serving import photo_id
 
 pytestmark = pytest.mark.usefixtures("unreported")
+LOOK = {"do": "look", "visitor": "00000000-0000-4000-8000-000000000001", "queue": "uncertain"}
 
 
 @pytest.fixture
@@ -64,12 +70,69 @@ class TestPhotos:
         os.utime(project / "stage_1" / "warm_03.jpg", (1, 1))
         assert seen.have_changed()
 
+    def test_a_photo_overwritten_before_the_first_look_is_noticed(self, project):
+        listing = list_photos(Stage(project, 1))
+        seen = Photos(listing, Stage(project, 1).paths(listing.keys))
+        os.utime(project / "stage_1" / "warm_03.jpg", (1, 1))
+        assert seen.have_changed()
+        assert not seen.have_changed()
+
+    def test_replaced_photos_are_named(self, project, seen):
+        save_photo(project / "stage_1" / "warm_03.jpg", COLD, seed=5)
+        save_photo(project / "stage_1" / "new.jpg", COLD)
+        (project / "stage_1" / "warm_04.jpg").unlink()
+        listing = list_photos(Stage(project, 1))
+        now = Photos(listing, Stage(project, 1).paths(listing.keys))
+        assert now.replaced_since(seen) == {"warm_03.jpg": stat_of(project / "stage_1" / "warm_03.jpg")}
+
     def test_photos_are_looked_at_by_turns(self, project, seen, monkeypatch):
         monkeypatch.setattr("imlcull_al.session.watch.A_LOOK", 5)
         for _ in range(3):
             assert not seen.have_changed()
         os.utime(project / "stage_1" / "warm_05.jpg", (1, 1))
         assert [seen.have_changed() for _ in range(3)].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("came", "went", "replaced", "told"),
+    [
+        (12, 0, 0, "12 new photos."),
+        (1, 1, 1, "1 new photo. 1 photo is gone. 1 photo was replaced."),
+        (0, 3, 1200, "3 photos are gone. 1,200 photos were replaced."),
+        (0, 0, 0, ""),
+    ],
+)
+def test_what_came_and_went_is_said(came, went, replaced, told):
+    assert told_of(came, went, replaced) == told
+
+
+class TestNews:
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        """The seconds and the time of day."""
+        now = [1000.0]
+        monkeypatch.setattr("imlcull_al.session.watch.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("imlcull_al.session.watch.time.strftime", lambda form: "14:05")
+        return now
+
+    def test_a_card_that_is_copied_is_one_piece_of_news(self, clock):
+        news, a, b = News(), frozenset("a"), frozenset("b")
+        news.tell(a, a | b)
+        assert news.text == "14:05 1 new photo."
+        clock[0] += 50
+        news.tell(a | b, a | b | {"c"})
+        assert news.text == "14:05 2 new photos."
+        clock[0] += 50
+        news.tell(a | b | {"c"}, a | {"c"}, a)
+        assert news.text == "14:05 1 new photo. 1 photo was replaced."
+        clock[0] += 61
+        news.tell(a | {"c"}, a)
+        assert news.text == "14:05 1 photo is gone."
+
+    def test_no_change_is_no_news(self, clock):
+        news = News()
+        news.tell(frozenset("a"), frozenset("a"))
+        assert news.text == ""
 
 
 @pytest.mark.slow
@@ -125,6 +188,76 @@ def test_photos_that_come_and_go_are_followed(desk, project):
     assert "cold_05.jpg" not in keys
 
 
+def test_photos_that_come_and_go_are_said(desk, project):
+    look(desk)
+    assert desk.session.news == ""
+    save_photo(project / "stage_1" / "new.jpg", WARM, seed=99)
+    (project / "stage_1" / "cold_05.jpg").unlink()
+    look(desk)
+    assert desk.session.news.endswith(" 1 new photo. 1 photo is gone.")
+    assert label.respond(desk.session, LOOK)["news"] == desk.session.news
+
+
+def test_photos_that_come_during_a_job_are_listed_at_once_and_embedded_after_it(desk, project):
+    is_done = threading.Event()
+    desk.jobs.start(TRAINING, lambda progress, stop: is_done.wait(60))
+    save_photo(project / "stage_1" / "new.jpg", WARM, seed=99)
+    (project / "stage_1" / "cold_05.jpg").unlink()
+    desk.follow_disk()
+    asked = [key for key, _ in desk.session.standing().ranking.queue("uncertain")]
+    assert asked[-1] == "new.jpg"
+    assert "cold_05.jpg" not in asked
+    assert desk.session.news.endswith(
+        " 1 new photo. 1 photo is gone. They will be analyzed after the job that is running."
+    )
+    is_done.set()
+    desk.jobs.wait(60, TRAINING)
+    look(desk)
+    assert desk.session.prepared
+    assert desk.session.photo("new.jpg").p_keep is not None
+    assert desk.session.news.endswith(" 1 new photo. 1 photo is gone.")
+
+
+def test_while_photos_keep_coming_they_are_listed_and_embedded_in_the_first_pause(desk, project):
+    found = []
+    for number in range(3):
+        save_photo(project / "stage_1" / f"new_{number}.jpg", WARM, seed=90 + number)
+        found.append(desk.session.follow_disk())
+        assert f"new_{number}.jpg" in desk.session.listing.keys
+    assert [*found, desk.session.follow_disk()] == [True, False, False, True]
+
+
+def test_a_replaced_photo_has_another_address_and_the_old_one_stays_good(desk, project):
+    before = {key: photo_id(desk.session, key) for key in desk.session.listing.keys}
+    save_photo(project / "stage_1" / "warm_05.jpg", COLD, seed=77)
+    listed = review.look(desk.session)["photos"]["listing"]
+    look(desk)
+    after = {key: photo_id(desk.session, key) for key in desk.session.listing.keys}
+    assert [key for key in after if after[key] != before[key]] == ["warm_05.jpg"]
+    assert photo_id(desk.session.standing(), "warm_05.jpg") == after["warm_05.jpg"]
+    assert review.look(desk.session, listing=listed)["photos"]["ids"] == list(after.values())
+    assert desk.session.news.endswith(" 1 photo was replaced.")
+
+
+def test_all_photos_are_labeled_is_not_said_while_one_is_new(desk, project):
+    desk.session.answer_all(desk.session.listing.keys, "keep")
+    assert label.respond(desk.session, LOOK)["nothing"].startswith("All photos are labeled")
+    save_photo(project / "stage_1" / "new.jpg", WARM, seed=99)  # nobody has looked at the disk since
+    view = label.respond(desk.session, LOOK)
+    assert (view["nothing"], [photo["key"] for photo in view["upcoming"]]) == ("", ["new.jpg"])
+    look(desk)
+    assert desk.session.prepared
+
+
+def test_a_photo_on_screen_that_was_removed_is_said_and_the_queue_goes_on(desk, project):
+    (project / "stage_1" / "cold_05.jpg").unlink()
+    look(desk)
+    view = label.respond(desk.session, {**LOOK, "current": "cold_05.jpg"})
+    assert view["error"] == "There is no photo 'cold_05.jpg' in stage_1 any more."
+    assert (view["gone"], view["current"]) == ("cold_05.jpg", None)
+    assert view["upcoming"]
+
+
 def test_a_replaced_photo_gets_a_score_of_its_own(desk, project):
     before = {photo.key: photo.p_keep for photo in desk.session.survey()}
     look(desk)
@@ -142,10 +275,37 @@ def test_a_stage_that_is_gone_takes_no_answers_until_it_is_back(desk, project, t
     with pytest.raises(StageError, match="stage_1 is gone"):
         desk.session.answer("warm_02.jpg", "keep")
     assert desk.session.stage.journal.read_bytes() == journal
+    for screen in (label.respond(desk.session, LOOK), review.respond(desk.session, {"do": "look"})):
+        assert "stage_1 is gone. Connect its disk again" in screen["error"]
+    number = desk.jobs.state().number
+    look(desk)
+    assert desk.jobs.state().number == number  # it is said once
     shutil.move(tmp_path / "elsewhere", project / "stage_1")
     look(desk)
+    assert desk.jobs.latest(EMBEDDING).status == "done"
     desk.session.answer("warm_02.jpg", "keep")
     assert desk.session.counts().keep == 3
+
+
+def test_a_card_pulled_while_its_photos_are_embedded_makes_none_unreadable(desk, project, tmp_path, monkeypatch):
+    for number in range(4):
+        save_photo(project / "stage_1" / f"new_{number}.jpg", WARM, seed=90 + number)
+    identify = photos.identify
+
+    def pulled(path):
+        if (project / "stage_1").exists():
+            shutil.move(project / "stage_1", tmp_path / "elsewhere")
+        return identify(path)
+
+    monkeypatch.setattr(photos, "identify", pulled)
+    with pytest.raises(StageError, match="stage_1 is gone"):
+        desk.session.prepare()
+    assert desk.session.unreadable() == {}
+    monkeypatch.undo()
+    shutil.move(tmp_path / "elsewhere", project / "stage_1")  # before anybody looked
+    look(desk)
+    assert desk.session.prepared
+    assert len(desk.session.moments()) == 16
 
 
 def test_a_cull_by_another_program_is_another_revision(desk, project, cache_dir, tiny_model):

@@ -6,15 +6,17 @@ answer never waits for another visitor's scores.
 
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ..learning.queues import Ranker, Ranking
 from ..learning.scores import Source
 from ..project.labels import Answers, Labels
 from ..project.listing import Listing, list_photos
+from ..project.originals import State
 from ..project.stages import Stage
 from .standing import Standing
+from .watch import News
 
 
 class Frame(NamedTuple):
@@ -51,6 +53,11 @@ class Knowledge:
         self.source: Source | None = None
         self.is_stale = True
         """Whether the model must be reloaded before scores are valid."""
+        self.versions: dict[str, State] = {}
+        """State of each photo that was replaced since the session began: browsers must not show the old picture."""
+        self.waits = ""
+        """What new photos wait for, as a sentence; empty while they are analyzed or there are none."""
+        self._news = News()
         self._frame: Frame | None = None
         self._answers = labels.now()
         self._revision = secrets.token_hex(8)
@@ -93,18 +100,28 @@ class Knowledge:
             self.source, self.is_stale, self._ranked = source, False, None
             self.changed()
 
-    def list_again(self, listing: Listing) -> None:
-        """Replace the photos. New ones have no embedding yet; the others keep theirs."""
-        with self._lock:
-            before = self._frame
-        if before and before.listing == listing:
+    def list_again(self, listing: Listing, replaced: Mapping[str, State]) -> None:
+        """Replace the photos. New ones have no embedding yet; the others keep theirs, also `replaced` ones for now."""
+        before, keys = self._frame, frozenset(listing.keys)
+        if before and before.listing == listing and not replaced:
             return
         source, ranker, withheld = before[2:] if before else (None, None, frozenset[str]())
-        after = Frame(listing, frozenset(listing.keys), source, ranker and ranker.among(listing.keys), withheld)
+        after = Frame(listing, keys, source, ranker and ranker.among(listing.keys), withheld)
         with self._lock:
             if self._frame is before:
                 self._frame, self._ranked = after, None
+                self.versions = {**self.versions, **replaced}
+                if before:
+                    self._news.tell(before.keys, keys, frozenset(replaced))
                 self.changed()
+                return
+        self.list_again(listing, replaced)  # embeddings came meanwhile
+
+    @property
+    def news(self) -> str:
+        """The latest events in the label files and among the photos worth telling a person; empty if there are none."""
+        photos = self._news.text
+        return " ".join(filter(None, (photos, photos and self.waits, self.labels.notices)))
 
     def withhold(self, keys: Collection[str]) -> None:
         """Score these photos but never ask about them."""
@@ -132,7 +149,8 @@ class Knowledge:
             prepared=frame.is_whole and not self.is_stale,
             source=source.description if source else "",
             notice=source.notice if source else "",
-            news=self.labels.notices,
+            news=self.news,
+            versions=self.versions,
         )
 
     def _take(self, answers: Answers) -> Answers:

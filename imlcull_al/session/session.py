@@ -10,6 +10,7 @@ The page, the command line and scripts all use this object. An answer is on disk
 """
 
 import logging
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -52,6 +53,7 @@ from .watch import Photos as PhotosOnDisk
 from .watch import model_state, next_state
 
 log = logging.getLogger(__name__)
+_WAITS = "They will be analyzed after the job that is running."
 __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 
 
@@ -78,6 +80,10 @@ class Session:
         self._next_state = next_state(stage)
         self._photos_on_disk: PhotosOnDisk | None = None
         self._identities: Identities | None = None
+        self._watching = threading.Lock()  # held by whoever lists the photos
+        self._was_there = True  # the folder of the stage, at the last look
+        self._is_settling = False  # photos changed between the last two looks
+        self._must_prepare = False
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
             self._knowledge.source = choose_source(stage, model)
         self._knowledge.is_stale = self._knowledge.source is None
@@ -106,8 +112,13 @@ class Session:
 
     @property
     def news(self) -> str:
-        """What a person should know of the label files: the latest event, with its time, and names of no photo."""
-        return self._labels.notices
+        """The latest events in the label files and among the photos worth telling a person, with their times."""
+        return self._knowledge.news
+
+    @property
+    def versions(self) -> Mapping[str, State]:
+        """State of each photo that was replaced since the session began."""
+        return self._knowledge.versions
 
     @property
     def source(self) -> str:
@@ -137,18 +148,19 @@ class Session:
         Answers may be given meanwhile, in another thread; scores and queues hold for the part that is embedded, and
         grow with it. `on_part`: called after each growth. Raises `Cancelled`; finished embeddings are in the cache.
         """
-        listing = list_photos(self.stage)
-        self._labels.settle_names()
-        self._knowledge.list_again(listing)
+        self._check_it_is_there()
+        with self._watching:
+            self._must_prepare, self._knowledge.waits = False, ""
+            listing = self._list_again()
         paths = self.stage.paths(listing.keys)
         self._settle(paths, progress, stop)
-        self._photos_on_disk = PhotosOnDisk(listing, paths)
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
             self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
             source = choose_source(self.stage, self._model)
 
         def grow(part: Embeddings) -> None:
+            self._check_it_is_there()  # photos that are gone with their folder are not unreadable
             known = self._knowledge.frame
             if known.ranker is None or known.source is source:  # else older scores of all photos beat new ones of a few
                 self._knowledge.learn(*self._as_known(source, part))
@@ -164,6 +176,7 @@ class Session:
             progress=progress,
             stop=stop,
         )
+        self._check_it_is_there()
         known = self._as_known(source, seen)
         if not self._is_known(source, known[2].seen):
             self._knowledge.learn(*known)
@@ -229,20 +242,54 @@ class Session:
     def follow_disk(self, *, is_busy: bool = False) -> bool:
         """Check for changes on disk by other programs. Returns True if `prepare` must run to pick them up.
 
-        Cheap enough to poll every second. `is_busy`: a job of this session is running, so changes are its own. Ignores
-        a model file while a training holds its lock.
+        Cheap enough to poll every second. New photos are in the queues when this returns, and removed ones are not;
+        while photos keep coming, `prepare` waits until they pause. `is_busy`: a job of this session is running, so a
+        new model is its own, and photos wait for its end. Ignores a model file while a training holds its lock.
         """
+        have_changed = self.follow_photos()
         self._knowledge.look()
         if next_state(self.stage) != self._next_state:
             self._next_state = next_state(self.stage)
             self._knowledge.changed()
+        self._knowledge.waits = _WAITS if is_busy and self._must_prepare else ""
         if is_busy:
             return False
         is_other_model = model_state(self.stage) != self._model_state and not is_locked(self.stage.training_lock)
         if is_other_model:
             self._model_state, self._knowledge.is_stale = model_state(self.stage), True
-        are_other_photos = self._photos_on_disk is not None and self._photos_on_disk.have_changed()
-        return is_other_model or are_other_photos
+        must = self._must_prepare and not (have_changed and self._is_settling)
+        self._is_settling = have_changed
+        return is_other_model or must
+
+    def follow_photos(self) -> bool:
+        """List the photos again if any was added, removed or replaced. Whether that is so, or the folder came or went.
+
+        Raises `StageError` for a stage without photos.
+        """
+        with self._watching:
+            is_there = self.stage.folder.is_dir()
+            if is_there != self._was_there:  # `prepare` says that it is gone, or goes on
+                self._was_there = is_there
+                self._knowledge.changed()
+            elif not (is_there and self._photos_on_disk and self._photos_on_disk.have_changed()):
+                return False
+            self._must_prepare = True
+            if is_there:
+                self._list_again()
+            return True
+
+    def _list_again(self) -> Listing:
+        listing, before = list_photos(self.stage), self._photos_on_disk
+        self._labels.settle_names()
+        self._photos_on_disk = PhotosOnDisk(listing, self.stage.paths(listing.keys))
+        self._knowledge.list_again(listing, self._photos_on_disk.replaced_since(before) if before else {})
+        return listing
+
+    def _check_it_is_there(self) -> None:
+        """Raise `StageError` if the folder of the stage is gone; `follow_photos` then waits until it is back."""
+        if not self.stage.folder.is_dir():
+            self._was_there = self._must_prepare = False
+        self.check_folder()
 
     def fill_cache(
         self, *, batch_size: int = DEFAULT_BATCH_SIZE, progress: Progress = silent, stop: Stop = never
@@ -552,10 +599,14 @@ class Session:
 
     def check(self, key: str) -> None:
         """Raise `StageError` for an unknown key, or if the folder of the stage is gone."""
-        if not self.stage.folder.is_dir():
-            raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
+        self.check_folder()
         if key not in self._knowledge.frame.keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
+
+    def check_folder(self) -> None:
+        """Raise `StageError` if the folder of the stage is gone."""
+        if not self.stage.folder.is_dir():
+            raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
 
 
 def _encoder_of(stage: Stage, model: str | None) -> Encoder:

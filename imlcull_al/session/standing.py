@@ -21,6 +21,7 @@ from ..learning.queues import Ranking
 from ..learning.scores import without_scores
 from ..project.labels import AUDIT, KEEP, LABELS, Answers
 from ..project.listing import Listing
+from ..project.originals import State
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 
@@ -102,7 +103,8 @@ class Standing:
     fits. `keys`: the photos of `listing`, as a set. `revision`: changes with every answer, score and photo.
     `prepared`: whether all photos have embeddings. While they are made, scores and queues hold for the part that is
     there, `analyzed` photos. Texts for people, empty if there is nothing to say: `source` describes the model, `notice`
-    is a caveat on its scores, `news` reports on the label files and on photos that came or went.
+    is a caveat on its scores, `news` reports on the label files and on photos that came or went. `versions`: the states
+    of photos that were replaced.
     """
 
     stage: Stage
@@ -116,6 +118,7 @@ class Standing:
     source: str
     notice: str
     news: str
+    versions: Mapping[str, State]
 
     @property
     def seen(self) -> Embeddings | None:

@@ -64,22 +64,27 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
     `queue`: its name; `held`: prefetched keys, which stay first; `passed`: keys viewed without an answer, which go
     last; `current`: key of the photo on screen. Returns `upcoming` photos, the present state of `current`, counts and
-    messages.
+    messages; `gone`: `current` if the stage has no such photo any more. Raises `StageError` while the folder of the
+    stage is gone.
     """
+    session.check_folder()
     visitor, queue, now = visitor_of(request), str(request.get("queue")), session.standing(wait=False)
+    if now.next() is None and session.follow_photos():  # new ones may have come within the last second
+        now = session.standing(wait=False)
     given = now.counts
     left = given.photos - given.keep - given.cull
     # A fair share: when few photos are left, visitors who join later get some too.
     count = min(AHEAD, max(3, left // (session.visitors() + 1)))
     upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"), now)
     current = request.get("current")
-    if isinstance(current, str):
-        session.check(current)
+    is_gone = isinstance(current, str) and current not in now.keys
     visitors = session.visitors()
     return {
         "queue": queue,
         "upcoming": [_shown(now, photo) for photo in upcoming],
-        "current": _shown(now, now.photo(current)) if isinstance(current, str) else None,
+        "current": _shown(now, now.photo(current)) if isinstance(current, str) and not is_gone else None,
+        "gone": current if is_gone else None,
+        "error": f"There is no photo {current!r} in {now.stage.name} any more." if is_gone else "",
         "labeled": given.keep + given.cull,
         "photos": given.photos,
         "counts": counts(given),

@@ -64,6 +64,7 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
     changed. `sequence` is sent if `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and
     `brackets`, burst numbers of bracketed series, whose frames are not alternatives.
     """
+    session.check_folder()
     if revision == session.revision:
         return {"revision": revision}
     now = session.standing()
@@ -102,8 +103,8 @@ def advice(now: Standing, survey: Sequence[Photo]) -> str:
 
 
 def _digest(now: Standing) -> str:
-    """Short hash of the stage folder and its listing."""
-    names = "\0".join([str(now.stage.folder), *now.listing.keys])
+    """Short hash of the stage folder, its listing, and the photos that were replaced."""
+    names = "\0".join([str(now.stage.folder), *now.listing.keys, repr(sorted(now.versions.items()))])
     return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
 
 

@@ -29,6 +29,7 @@ from ..parallel import threads
 from ..photos import read as photos
 from ..photos.previews import SCREEN
 from ..project.files import is_link, read_own
+from ..project.originals import State
 from ..project.stages import Stage
 from ..session.desk import Desk
 from ..session.session import Session, Standing
@@ -52,12 +53,13 @@ _HEADERS = {"Cache-Control": "private, max-age=600"}
 
 
 def photo_id(at: Session | Standing, key: str) -> str:
-    """Id of a photo in URLs. Depends on the folder, as browser caches outlive a project."""
-    return _id(at.stage.folder / key)
+    """Id of a photo in URLs. Depends on the folder, as browser caches outlive a project, and on replacement."""
+    return _id(at.stage.folder / key, at.versions.get(key))
 
 
-def _id(path: Path) -> str:
-    return hashlib.blake2b(str(path).encode(), digest_size=16).hexdigest()
+def _id(path: Path, version: State | None = None) -> str:
+    what = f"{path}\0{version}" if version else str(path)
+    return hashlib.blake2b(what.encode(), digest_size=16).hexdigest()
 
 
 def photo_url(at: Session | Standing, key: str, size: int) -> str:
@@ -85,8 +87,9 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
     large_views = Fairly(whose, 2)  # each takes a few hundred megabytes to decode
 
     @lru_cache(maxsize=4)
-    def by_id(folder: Path, listing: tuple[str, ...]) -> dict[str, str]:
-        return {_id(folder / key): key for key in listing}
+    def by_id(folder: Path, listing: tuple[str, ...], versions: tuple[tuple[str, State], ...]) -> dict[str, str]:
+        latest = {_id(folder / key, version): key for key, version in versions}
+        return {_id(folder / key): key for key in listing} | latest
 
     def preview(session: Session, key: str, size: int) -> bytes:
         try:
@@ -109,7 +112,7 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
     def asked_for(request: Request) -> tuple[Session, str] | None:
         """Session and key of the requested photo; None if unknown, or a link out of the stage."""
         session = session_of(request)
-        keys = by_id(session.stage.folder, session.listing.keys) if session else {}
+        keys = by_id(session.stage.folder, session.listing.keys, (*session.versions.items(),)) if session else {}
         key = keys.get(request.path_params["id"])
         return (session, key) if session and key and _is_inside(session.stage, key) else None
 

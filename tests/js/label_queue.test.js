@@ -145,6 +145,26 @@ test('a refused answer brings its photo back as it was, and is not to be undone'
   assert.equal(queue.refuse(7), false);
 });
 
+test('a photo that is gone leaves for the next one, and is not gone back to', () => {
+  begin('abcd');
+  answer();
+  queue.pass();
+  assert.equal(keyOf(), 'c');
+  queue.back();
+  queue.drop();
+  assert.equal(keyOf(), 'c');
+  queue.drop();
+  assert.equal(keyOf(), 'd');
+  queue.back();
+  assert.equal(keyOf(), 'a');
+});
+
+test('after the last photo that is gone there is none', () => {
+  begin('a');
+  queue.drop();
+  assert.deepEqual([keyOf(), queue.hasNext(), queue.near()], [null, false, []]);
+});
+
 test('another queue drops what was offered, and keeps what was answered', () => {
   begin();
   answer();

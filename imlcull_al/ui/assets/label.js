@@ -109,6 +109,8 @@ export function start(element) {
     queue.offer(reply.queue === menu.value ? reply.upcoming : [], underway); // else another reply is coming
     describe(reply);
     const isSame = photo && reply.current && reply.current.key === photo.key;
+    if (isSame && photo.id !== reply.current.id) { photo.id = reply.current.id; display(); } // its file was replaced
+    if (photo && reply.gone === photo.key && !underway.has(photo.key)) { queue.drop(); display(); }
     if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) beside.describe(photo, queue.isFirst());
     presses.looked();
     if (!photo && queue.hasNext()) { queue.advance(); display(); }

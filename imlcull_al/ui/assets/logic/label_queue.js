@@ -113,6 +113,13 @@ export function makeQueue() {
       return true;
     },
 
+    // The photo on screen is no longer in the stage: go on without it.
+    drop() {
+      history.splice(at, 1);
+      at -= 1;
+      advance();
+    },
+
     // Another queue was chosen: drop what was offered, keep what was answered.
     restart() {
       upcoming = [];
