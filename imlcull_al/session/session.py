@@ -12,17 +12,15 @@ The page, the command line and scripts all use this object. An answer is on disk
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..culling import make, undo
-from ..culling.plan import Decision, KnownContent, Plan, make_plan
+from ..culling.plan import Decision, Plan, make_plan
 from ..encoding import embeddings
-from ..encoding.cache import ContentIds
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
-from ..encoding.ids import as_hex
 from ..encoding.load import load_encoder
 from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
@@ -35,11 +33,11 @@ from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, list_photos
-from ..project.originals import State, stat_of
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..training import processes, train
 from ..training.options import Epoch, Options
 from ..training.train import Interrupted
+from .contents import KnownContents
 from .knowledge import Knowledge
 from .similar import Similar, similar, unlike
 from .standing import Counts, Photo, Standing, counted
@@ -408,8 +406,9 @@ class Session:
         if list_photos(self.stage).keys != self.listing.keys or not self.prepared:
             self.prepare()  # photos were added or removed since the last listing
         now = self.standing()
-        plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, self._known_content)
-        return replace(plan, revision=now.revision)
+        known = KnownContents(self.stage, now.listing, self._cache_dir)
+        plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, known.of)
+        return replace(plan, revision=now.revision, note_links=known.note_links)
 
     def is_current(self, plan: Plan) -> bool:
         """Whether `plan_cull` would make the same plan now: same answers, scores and photos."""
@@ -442,24 +441,6 @@ class Session:
     def undo_cull(self, *, progress: Progress = silent) -> Path:
         """Move the next stage aside and return its new path. Raises `CullRefused` if it changed since the cull."""
         return undo.undo_cull(self.stage.next, progress=progress)
-
-    @property
-    def _known_content(self) -> KnownContent:
-        """Path → content id of photos unchanged since they were embedded. Loaded on first use."""
-        paths = list(self.stage.paths(self.listing.keys).values())
-
-        @cache
-        def content_ids() -> dict[str, tuple[State, str]]:
-            states = list(map(stat_of, paths))
-            is_known, contents = ContentIds(self._cache_dir).look_up(paths)
-            found = zip(paths, states, as_hex(contents.ids), is_known, strict=True)
-            return {path: (state, content_id) for path, state, content_id, known in found if known}
-
-        def known(path: Path) -> str | None:
-            state, content_id = content_ids().get(str(path), (None, None))
-            return content_id if state == stat_of(path) else None
-
-        return known
 
     def _prepared_standing(self) -> Standing:
         if not self.prepared:
