@@ -106,7 +106,7 @@ def test_material_is_the_same_every_time_and_no_two_photos_are_alike():
     assert (material.subjects(30).reshape(-1, material.BURST).std(axis=1) == 0).all()
 
 
-def test_a_project_made_here_is_warm_for_the_app(tmp_path, tiny_model):
+def test_a_project_made_here_is_warm_for_the_app(tmp_path, tiny_model, monkeypatch):
     made = material.Project(tmp_path / "project", tmp_path / "cache")
     made.stage.mkdir(parents=True)
     for number in range(40):
@@ -116,11 +116,10 @@ def test_a_project_made_here_is_warm_for_the_app(tmp_path, tiny_model):
     encoder = material.load_encoder(str(tiny_model))
     material.fill(made, ids, encoder)
     material.answer(made, tiny_model, 40, 8)
-    for path in made.stage.iterdir():  # whoever reads one now finds no photo
-        status = path.stat()
-        path.write_bytes(bytes(status.st_size))
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    read = []
+    monkeypatch.setattr("imlcull_al.photos.read.identify", read.append)
+    monkeypatch.setattr("imlcull_al.photos.read.look", lambda path, *_: read.append(path))
     session = material.open_session(made.folder, model=str(tiny_model), cache_dir=made.cache, prepare=False)
     seen = session.prepare()
-    assert (seen.found, seen.computed, seen.unreadable) == (40, 0, {})
+    assert (seen.found, seen.computed, seen.unreadable, read) == (40, 0, {}, [])
     assert len(session.labels()) == 8

@@ -6,9 +6,11 @@ import signal
 import h5py
 import numpy as np
 import pytest
+from conftest import save_upright, turn_in_place
 
 from imlcull_al.encoding.cache import Content, ContentIds, EmbeddingCache
 from imlcull_al.encoding.ids import as_bytes, as_hex
+from imlcull_al.encoding.segments import Segments
 from imlcull_al.project.originals import stat_of
 from tests.torture import cache_kills
 
@@ -147,7 +149,7 @@ def test_files_of_an_older_version_are_set_aside_once(tmp_path, caplog):
 
 def put(files, path, content_id=A):
     """As if a file that is not there, whose `stat_of` is zeros, had this content."""
-    files.put(path, (0, 0, 0), Content(content_id, 1.0, 2.0))
+    files.put(path, (0, 0, 0, 0), Content(content_id, 1.0, 2.0))
 
 
 def known(folder):
@@ -173,6 +175,30 @@ def test_content_ids_hold_while_the_file_is_unchanged(tmp_path):
     assert again.get(photo) is None
 
 
+def test_a_content_id_does_not_hold_for_a_photo_that_was_turned_in_place(tmp_path):
+    photo = save_upright(tmp_path / "a.jpg", (9, 9, 9))
+    files = ContentIds(tmp_path / "cache")
+    files.put(photo, stat_of(photo), Content(A, 12.5, -1.0))
+    files.save()
+    turn_in_place(photo)
+    assert files.get(photo) is None
+    assert files.look_up([photo])[0].tolist() == [False]
+
+
+def test_content_ids_of_an_older_version_are_set_aside(tmp_path):
+    columns = {
+        "path_id": np.dtype(("u1", (16,))), "stat": np.dtype(("<i8", (3,))), "content_id": np.dtype(("u1", (16,))),
+        "taken": np.dtype("<f8"), "compensation": np.dtype("<f4"),
+    }  # fmt: skip
+    older = Segments(tmp_path / "content_ids", {"format": "imlcull content ids", "version": 5}, columns)
+    older.append(*(np.zeros((1, *dtype.shape), dtype.base) for dtype in columns.values()))
+    files = ContentIds(tmp_path)
+    put(files, "/a")
+    files.save()
+    assert known(tmp_path) == {"/a": A}
+    assert len(list(tmp_path.glob("content_ids/*.damaged-*"))) == 1
+
+
 def test_content_ids_are_kept_as_written_down(tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"one")
@@ -180,9 +206,9 @@ def test_content_ids_are_kept_as_written_down(tmp_path):
     files.put(photo, stat_of(photo), Content(A, 12.5, float("nan")))
     files.save()
     about, columns, values = described(only(tmp_path, "content_ids/*.h5"))
-    assert about == {"format": b"imlcull content ids", "version": 5}
+    assert about == {"format": b"imlcull content ids", "version": 6}
     assert columns == {
-        "path_id": ("|u1", (1, 16)), "stat": ("<i8", (1, 3)), "content_id": ("|u1", (1, 16)), "taken": ("<f8", (1,)),
+        "path_id": ("|u1", (1, 16)), "stat": ("<i8", (1, 4)), "content_id": ("|u1", (1, 16)), "taken": ("<f8", (1,)),
         "compensation": ("<f4", (1,)),
     }  # fmt: skip
     assert values["taken"].tolist() == [12.5]

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import STORED, encoded
+from conftest import STORED, WARM, encoded, save_upright, turn_in_place
 from PIL import Image, ImageCms
 
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.photos import decode
 from imlcull_al.photos import read as photos
+from imlcull_al.photos.read import Views
+from imlcull_al.project import originals
 from imlcull_al.project.originals import read, stat_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -240,6 +242,33 @@ def test_a_file_that_is_written_meanwhile_is_unreadable_for_now(tmp_path):
         photos.decode_file(path, before)
     assert not raised.value.lasting
     assert photos.decode_file(path, stat_of(path))[0].size == (32, 16)
+
+
+def test_a_file_that_is_only_linked_meanwhile_is_read(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(half_red_half_blue(), "JPEG"))
+    before, content_id = stat_of(path), photos.identify(path)
+    while stat_of(path) == before:
+        (tmp_path / "b.jpg").unlink(missing_ok=True)
+        os.link(path, tmp_path / "b.jpg")
+    assert photos.look(path, before, Views(30), content_id).image.size == (32, 16)
+
+
+def test_a_file_that_is_turned_in_place_meanwhile_is_unreadable_for_now(tmp_path):
+    path = save_upright(tmp_path / "a.jpg", WARM)
+    before, content_id = stat_of(path), photos.identify(path)
+    turn_in_place(path)
+    assert stat_of(path)[:3] == before[:3]
+    with pytest.raises(UnreadablePhoto, match="was being written while it was read") as raised:
+        photos.look(path, before, Views(30), content_id)
+    assert not raised.value.lasting
+    assert photos.look(path, stat_of(path), Views(30), photos.identify(path)).image.size == (30, 40)
+
+
+def test_on_windows_a_state_has_no_time_of_creation(tmp_path, monkeypatch):
+    monkeypatch.setattr(originals, "_HAS_CTIME", False)
+    status = tmp_path.stat()
+    assert stat_of(tmp_path) == (status.st_size, status.st_mtime_ns, status.st_ino, 0)
 
 
 def test_a_path_may_be_relative_and_of_any_bytes(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import io
 import os
 
 import pytest
-from conftest import fill_stage, save_photo
+from conftest import fill_stage, save_photo, save_upright, turn_in_place
 from PIL import Image
 
 from imlcull_al.errors import Cancelled, UnreadablePhoto
@@ -37,6 +37,29 @@ def test_a_changed_photo_has_another_preview(tmp_path, made):
     os.utime(save_photo(tmp_path / "a.jpg", (10, 200, 10)), (1, 1))
     assert previews.get(tmp_path / "a.jpg", 20) != before
     assert made == ["a.jpg", "a.jpg"]
+
+
+def test_a_photo_that_was_turned_in_place_has_another_preview(tmp_path, made):
+    previews, photo = Previews(tmp_path / "previews"), save_upright(tmp_path / "a.jpg", (200, 10, 10))
+    assert Image.open(io.BytesIO(previews.get(photo, 20))).size == (20, 15)
+    turn_in_place(photo)
+    assert previews.find(photo, 20) is None
+    assert Image.open(io.BytesIO(previews.get(photo, 20))).size == (15, 20)
+
+
+def test_a_preview_of_a_photo_that_changes_meanwhile_is_not_kept_for_the_new_one(tmp_path, monkeypatch):
+    previews, preview = Previews(tmp_path / "previews"), photos.preview
+    photo = save_upright(tmp_path / "a.jpg", (9, 9, 9))
+
+    def turned_after(path, side):
+        data = preview(path, side)
+        turn_in_place(photo)
+        return data
+
+    with monkeypatch.context() as patched:
+        patched.setattr(photos, "preview", turned_after)
+        assert Image.open(io.BytesIO(previews.get(photo, 20))).size == (20, 15)
+    assert Image.open(io.BytesIO(previews.get(photo, 20))).size == (15, 20)
 
 
 def test_made_ahead_only_what_is_missing(tmp_path, made):

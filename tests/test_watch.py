@@ -1,12 +1,15 @@
 """What another program changes beside a running page: noticed by a look, and followed."""
 
+import io
 import os
 import shutil
 import threading
 
 import pytest
-from conftest import COLD, WARM, label_of, save_photo
+from conftest import COLD, WARM, label_of, save_photo, save_upright, turn_in_place
+from PIL import Image
 
+from imlcull_al.culling.make import make_stage
 from imlcull_al.errors import CullRefused, StageError
 from imlcull_al.photos import read as photos
 from imlcull_al.project.files import locked
@@ -265,6 +268,39 @@ def test_a_replaced_photo_gets_a_score_of_its_own(desk, project):
     look(desk)
     after = {photo.key: photo.p_keep for photo in desk.session.survey()}
     assert after["warm_05.jpg"] != pytest.approx(before["warm_05.jpg"], abs=1e-3)
+
+
+def test_a_photo_turned_in_place_gets_a_score_and_a_preview_of_its_own(desk, project, tiny_model, tmp_path):
+    save_upright(project / "stage_1" / "warm_05.jpg", COLD, seed=77)
+    look(desk)
+    before = desk.session.photo("warm_05.jpg").p_keep
+    assert not desk.session.follow_disk()
+    turn_in_place(project / "stage_1" / "warm_05.jpg")
+    assert desk.session.follow_disk()
+    seen = desk.session.prepare()
+    assert (seen.found, seen.computed) == (11, 1)
+    fresh = open_session(project, model=str(tiny_model), cache_dir=tmp_path / "fresh")
+    assert desk.session.photo("warm_05.jpg").p_keep == pytest.approx(fresh.photo("warm_05.jpg").p_keep, abs=1e-6)
+    assert desk.session.photo("warm_05.jpg").p_keep != pytest.approx(before, abs=1e-6)
+    preview = desk.session.previews.get(desk.session.stage.path("warm_05.jpg"), 20)
+    assert Image.open(io.BytesIO(preview)).size == (15, 20)
+
+
+def test_a_cull_by_hard_links_reads_no_photo_again(desk, project, cache_dir, tiny_model, monkeypatch):
+    """Though each link changes the ctime of its photo; unless a photo was turned in the meantime."""
+    session = desk.session
+    assert not session.follow_disk()
+    save_upright(project / "stage_1" / "warm_05.jpg", WARM, seed=77)
+    session.prepare()
+    plan = session.plan_cull()
+    turn_in_place(project / "stage_1" / "warm_05.jpg")
+    read, identify = [], photos.identify
+    monkeypatch.setattr(photos, "identify", lambda path: read.append(str(path)) or identify(path))
+    new = make_stage(plan, "hardlink")
+    assert len(plan.kept) > 3
+    for stage in (1, 2):
+        open_session(project, stage, model=str(tiny_model), cache_dir=cache_dir)
+    assert read == [str(stage.path("warm_05.jpg")) for stage in (session.stage, new)]
 
 
 def test_a_stage_that_is_gone_takes_no_answers_until_it_is_back(desk, project, tmp_path):

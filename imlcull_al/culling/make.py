@@ -31,6 +31,7 @@ from ..project.files import (
     sync_folder,
     unwritable,
 )
+from ..project.originals import State, stat_of
 from ..project.stages import Stage
 from . import copies
 from .copies import LINKS
@@ -54,17 +55,22 @@ def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, s
             if partial.exists():  # left by a killed cull; it holds nothing but copies that no stage uses
                 shutil.rmtree(partial)
             partial.mkdir()
-            content_ids = _fill(partial, plan, link, progress, stop)
+            linked: dict[str, State] = {}
+            content_ids = _fill(partial, plan, link, linked, progress, stop)
             _appear(partial, new, _manifest_rows(plan, content_ids))
         except OSError as error:
             raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+    if linked:
+        plan.note_links(new, linked)
     return new
 
 
-def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) -> dict[str, str]:
-    """Fill the hidden sibling and flush it to disk. Returns key → content id."""
+def _fill(
+    partial: Path, plan: Plan, link: str, linked: dict[str, State], progress: Progress, stop: Stop
+) -> dict[str, str]:
+    """Fill the hidden sibling and flush it to disk. Returns key → content id, and puts hard links into `linked`."""
     given_up = Event()
 
     def stopped() -> bool:
@@ -74,7 +80,7 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
     with copies.on_the_disk(partial):
         for folder in sorted({plan.stage.name_of(key).rpartition("/")[0] for key in plan.files}):
             (partial / folder).mkdir(parents=True, exist_ok=True)
-        with closing(_placed(partial, plan, link, stopped)) as placed:
+        with closing(_placed(partial, plan, link, linked, stopped)) as placed:
             try:
                 for done, key in enumerate(plan.files):
                     if stop():
@@ -89,7 +95,7 @@ def _fill(partial: Path, plan: Plan, link: str, progress: Progress, stop: Stop) 
     return content_ids
 
 
-def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, None, None]:
+def _placed(partial: Path, plan: Plan, link: str, linked: dict[str, State], stop: Stop) -> Generator[str, None, None]:
     """Place and verify each file, and yield its content id. Files to link are read only if their id is unknown."""
     names = [plan.stage.name_of(key) for key in plan.files]
     if link == "copy":
@@ -101,13 +107,15 @@ def _placed(partial: Path, plan: Plan, link: str, stop: Stop) -> Generator[str, 
         return
     make = copies.hardlink if link == "hardlink" else copies.reflink
 
-    def linked(source: FileIO, path: Path, target: Path) -> str:
+    def put(source: FileIO, path: Path, target: Path) -> str:
         content_id = plan.known(path) or copies.content_id(source, path)
         make(source, path, target)
         return content_id
 
     for name in names:  # in one thread: linking is cheaper than a handoff to a pool
-        yield _place(plan.stage, name, partial / name, linked)
+        yield _place(plan.stage, name, partial / name, put)
+        if link == "hardlink":
+            linked[name] = stat_of(partial / name)
 
 
 def _place(stage: Stage, name: str, target: Path, make: Callable[[FileIO, Path, Path], str]) -> str:

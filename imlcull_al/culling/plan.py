@@ -7,14 +7,23 @@ from pathlib import Path
 from ..errors import CullRefused
 from ..project.labels import CULL, KEEP
 from ..project.listing import Listing
+from ..project.originals import State
 from ..project.stages import Stage
 
 KnownContent = Callable[[Path], str | None]
 """Path → content id of the file if known without reading it, else None."""
 
 
+Linked = Mapping[str, State]
+"""Name below the stage → state of a file just after it was hard-linked, which changed its ctime."""
+
+
 def _nothing_known(path: Path) -> None:
     return None
+
+
+def _nothing_noted(new: Stage, linked: Linked) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,8 @@ class Plan:
     """What a cull would do. `files`: key of every file to place → reason, in key order.
 
     `left_out`: key → reason, from the listing. `known`: called only for files to link, because copying reads them
-    anyway. `revision`: the session's revision when the plan was made; stale once an answer, a score or a photo changes.
+    anyway. `note_links`: called with the new stage and its hard links. `revision`: the session's revision when the plan
+    was made; stale once an answer, a score or a photo changes.
     """
 
     stage: Stage
@@ -42,6 +52,7 @@ class Plan:
     files: dict[str, str]
     left_out: dict[str, str]
     known: KnownContent = field(default=_nothing_known, repr=False, compare=False)
+    note_links: Callable[[Stage, Linked], None] = field(default=_nothing_noted, repr=False, compare=False)
     revision: str = field(default="", compare=False)
 
     @property

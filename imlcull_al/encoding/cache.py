@@ -9,9 +9,9 @@
     content_id   (N, 16) uint8
     reason       (N,) S240: UTF-8, cut at a character where it is longer
 `content_ids/`, which file had which content, and what its camera noted:
-    attributes   format = "imlcull content ids", version = 5
+    attributes   format = "imlcull content ids", version = 6
     path_id      (N, 16) uint8, BLAKE2b of the absolute path
-    stat         (N, 3) int64: size in bytes, mtime in ns, inode
+    stat         (N, 4) int64: size in bytes, mtime in ns, inode, ctime in ns
     content_id   (N, 16) uint8
     taken        (N,) float64, seconds by the camera's clock; NaN for unknown
     compensation (N,) float32, exposure compensation in EV; NaN for unknown
@@ -31,7 +31,7 @@ import numpy as np
 
 from ..errors import StorageError
 from ..project.files import set_aside
-from ..project.originals import INODE, State, content_id, stat_of
+from ..project.originals import State, content_id, stat_of, state_of
 from .ids import as_bytes, as_hex, places
 from .segments import Segments
 
@@ -116,15 +116,15 @@ class Contents(NamedTuple):
 
 
 class ContentIds:
-    """Which file had which content when it was last read; trusted while size, mtime and inode are the same."""
+    """Which file had which content when it was last read; trusted while its `State` is the same."""
 
     def __init__(self, folder: Path) -> None:
         """Read what `folder` holds."""
         columns = {
-            "path_id": _ID, "stat": np.dtype(("<i8", (3,))), "content_id": _ID,
+            "path_id": _ID, "stat": np.dtype(("<i8", (4,))), "content_id": _ID,
             "taken": np.dtype("<f8"), "compensation": np.dtype("<f4"),
         }  # fmt: skip
-        self._segments = Segments(folder / "content_ids", {"format": "imlcull content ids", "version": 5}, columns)
+        self._segments = Segments(folder / "content_ids", {"format": "imlcull content ids", "version": 6}, columns)
         self._new: dict[bytes, tuple[State, Content]] = {}
         self._known = self._segments.read()
         _set_older_aside(folder / "content_ids.h5")
@@ -221,12 +221,11 @@ def _path_id(path: str | Path) -> bytes:
 
 
 def states_of(paths: Sequence[str | Path]) -> np.ndarray:
-    """`stat_of` each, (N, 3) int64: of a hundred thousand files in little more than the disk's own time."""
+    """`stat_of` each, (N, 4) int64: of a hundred thousand files in little more than the disk's own time."""
     flat: list[int] = []
     for path in paths:
         try:
-            status = os.stat(path)  # noqa: PTH116 - without making paths of texts
-            flat += status.st_size, status.st_mtime_ns, status.st_ino & INODE
+            flat += state_of(os.stat(path))  # noqa: PTH116 - without making paths of texts
         except (OSError, ValueError):
-            flat += 0, 0, 0
-    return np.array(flat, np.int64).reshape(-1, 3)
+            flat += 0, 0, 0, 0
+    return np.array(flat, np.int64).reshape(-1, 4)

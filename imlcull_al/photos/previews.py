@@ -1,7 +1,7 @@
 """A disk cache of preview JPEGs for the screen, size-limited, with LRU eviction.
 
-Files are `<folder>/<32 hexadecimal digits>-<longer side>.jpg`, named by a hash of the photo's path, size and mtime, so
-that a changed photo gets a new preview. Safe to delete at any time.
+Files are `<folder>/<32 hexadecimal digits>-<longer side>.jpg`, named by a hash of the photo's path and its state (see
+`originals`), so that a changed photo gets a new preview. Safe to delete at any time.
 Independent of stages and pages.
 """
 
@@ -47,15 +47,18 @@ class Previews:
         It is downscaled from the cached preview of side `larger`, if any, at a tenth of the cost. Write errors are
         logged; the preview is returned anyway. Raises `UnreadablePhoto`.
         """
-        data = self.find(path, side)
+        place = self._place(path, side)  # before the photo is read: a later state has another name
+        data = self._kept(place)
         if data is None:
             data = self._made(path, side, larger)
-            self._keep(self._place(path, side), data)
+            self._keep(place, data)
         return data
 
     def find(self, path: Path, side: int) -> bytes | None:
         """The cached preview of a photo, else None."""
-        place = self._place(path, side)
+        return self._kept(self._place(path, side))
+
+    def _kept(self, place: Path) -> bytes | None:
         try:
             data = read_own(place)
         except OSError:
@@ -86,11 +89,7 @@ class Previews:
             self.get(path, side)
 
     def _place(self, path: Path, side: int) -> Path:
-        try:
-            status = path.stat()
-            what = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
-        except (OSError, ValueError):
-            what = str(path)
+        what = f"{path}\0{photos.stat_of(path)}"
         name = hashlib.blake2b(what.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
         return self.folder / f"{name}-{side}.jpg"
 

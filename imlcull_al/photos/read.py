@@ -11,7 +11,16 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..errors import UnreadablePhoto
-from ..project.originals import Original, State, content_id, content_id_of, identify, is_content_of, stat_of
+from ..project.originals import (
+    Original,
+    State,
+    check_unchanged,
+    content_id,
+    content_id_of,
+    identify,
+    is_content_of,
+    stat_of,
+)
 from . import operations, pool
 from .decode import DECODER, UNKNOWN, Moment, as_jpeg
 from .operations import Decoded, Lattice
@@ -35,12 +44,16 @@ class Views(NamedTuple):
 
 
 def look(path: str | Path, state: State, views: Views, content_id: str = "") -> Decoded:
-    """The views of a file, read once. Raises `UnreadablePhoto`, also for a file no longer in `state`.
+    """The views of a file, read once. Raises `UnreadablePhoto`, also for a file that was rewritten since `state`.
 
-    `content_id`, if known, identifies bytes that ended a decoder under another name.
+    `content_id`, if known, identifies bytes that ended a decoder under another name; a file that no longer has it is
+    unreadable for now.
     """
     decode_views = decode_with_tiles if views.tiles else decode_file
-    return decode_views(path, state, views.min_side, content_id)
+    seen = decode_views(path, state, views.min_side, content_id)
+    if content_id:
+        check_unchanged(path, state, content_id)
+    return seen
 
 
 def load(path: str | Path, min_side: int | None = None) -> Image.Image:
@@ -57,7 +70,7 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
 
 
 def decode_file(path: str | Path, state: State, min_side: int | None = None, content_id: str = "") -> Decoded:
-    """`decode` and `moment` of a file, read once. Raises `UnreadablePhoto`, also for a file no longer in `state`.
+    """`decode` and `moment` of a file, read once. Raises `UnreadablePhoto`, also for a file rewritten since `state`.
 
     `content_id`: see `look`.
     """

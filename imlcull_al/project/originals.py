@@ -19,8 +19,14 @@ MAX_BYTES = 1 << 30
 _ID_BYTES = 16
 INODE = 0x7FFF_FFFF_FFFF_FFFF
 """Mask for inode numbers, so that they fit a signed 64-bit column."""
-State = tuple[int, int, int]
-"""Size in bytes, mtime in ns and inode. While these are equal, a file is considered unchanged."""
+_HAS_CTIME = os.name != "nt"
+"""On Windows, `st_ctime` is the time of creation."""
+State = tuple[int, int, int, int]
+"""Size in bytes, mtime in ns, inode, and ctime in ns, 0 where the system has none.
+
+While these are equal, a file is considered unchanged. Programs that turn a photo in place restore its mtime; only its
+ctime tells. It also changes with the mode, the name and the number of hard links.
+"""
 
 
 class Original(NamedTuple):
@@ -34,17 +40,28 @@ class Original(NamedTuple):
 def stat_of(path: str | Path) -> State:
     """The state of a file; zeros if it is missing."""
     try:
-        return _state(os.stat(path))  # noqa: PTH116 - building 100,000 Path objects is slow
+        return state_of(os.stat(path))  # noqa: PTH116 - building 100,000 Path objects is slow
     except (OSError, ValueError):
-        return 0, 0, 0
+        return 0, 0, 0, 0
+
+
+def state_of(status: os.stat_result) -> State:
+    """The state in a stat result."""
+    ctime = status.st_ctime_ns if _HAS_CTIME else 0
+    return status.st_size, status.st_mtime_ns, status.st_ino & INODE, ctime
+
+
+def is_rewritten(before: State, now: State) -> bool:
+    """Whether size, mtime or inode differ. A file whose ctime alone differs may only have been linked or renamed."""
+    return before[:3] != now[:3]
 
 
 def read(path: str | Path, state: State | None = None) -> bytes:
-    """The bytes of a photo, at most `MAX_BYTES`. Raises `UnreadablePhoto`, also if the file is no longer in `state`."""
+    """The bytes of a photo, at most `MAX_BYTES`. Raises `UnreadablePhoto`, also if it was rewritten since `state`."""
     try:
         with _opened(path, state) as file:
             data = file.readall()
-            if state is not None and _state(os.fstat(file.fileno())) != state:
+            if state is not None and is_rewritten(state, state_of(os.fstat(file.fileno()))):
                 raise _changed()
     except (OSError, ValueError) as error:
         raise _closed(error) from error
@@ -78,6 +95,12 @@ def identify(path: str | Path) -> str:
         raise _closed(error) from error
 
 
+def check_unchanged(path: str | Path, state: State, content_id: str) -> None:
+    """Raise `UnreadablePhoto` if a file is no longer in `state`, unless it still has this content."""
+    if stat_of(path) != state and identify(path) != content_id:
+        raise _changed()
+
+
 def content_id(data: bytes | memoryview) -> str:
     """BLAKE3 of `data`, truncated to 128 bits: 32 hexadecimal digits."""
     return blake3(data).hexdigest(_ID_BYTES)
@@ -101,12 +124,12 @@ def _opened(path: str | Path, state: State | None = None) -> FileIO:
     """Open a file of 1 to `MAX_BYTES` bytes. Raises `UnreadablePhoto`, `OSError`, `ValueError`."""
     file = open(path, "rb", buffering=0, opener=without_waiting)  # noqa: SIM115 - closed by the caller
     try:
-        found = _state(os.fstat(file.fileno()))
+        found = state_of(os.fstat(file.fileno()))
         if not found[0]:
             raise UnreadablePhoto("the file is empty")
         if found[0] > MAX_BYTES:
             raise UnreadablePhoto(f"the file is larger than {MAX_BYTES >> 20} MiB")
-        if state is not None and found != state:
+        if state is not None and is_rewritten(state, found):
             raise _changed()
     except BaseException:
         file.close()
@@ -141,10 +164,6 @@ def _opened_and_looked_at(path: str) -> FileIO:
 
 def _is_refused_link(error: OSError) -> bool:
     return error.errno in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)
-
-
-def _state(status: os.stat_result) -> State:
-    return status.st_size, status.st_mtime_ns, status.st_ino & INODE
 
 
 def _changed() -> UnreadablePhoto:

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from ..culling import make, undo
-from ..culling.plan import Decision, KnownContent, Plan, make_plan
+from ..culling.plan import Decision, Plan, make_plan
 from ..encoding import embeddings
 from ..encoding.cache import ContentIds
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
@@ -39,12 +39,14 @@ from ..project.files import is_locked, sweep
 from ..project.identity import are_astray
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, list_photos
+from ..project.originals import State
 from ..project.settings import open_task
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..project.task import CULL_TASK, Task
 from ..training import processes, train
 from ..training.options import Epoch, Options
 from ..training.train import Interrupted
+from .contents import KnownContents
 from .knowledge import Knowledge
 from .similar import Similar, similar, unlike
 from .standing import Counts, Photo, Prediction, Standing, counted
@@ -538,11 +540,19 @@ class Session:
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """The plan that `cull` would carry out. Raises `StageError` for a task other than keep or cull."""
         self.standing(wait=False).only_culls()
-        if list_photos(self.stage).keys != self.listing.keys or not self.prepared:
-            self.prepare()  # photos were added or removed since the last listing
+        if not self.prepared or self._differs(list_photos(self.stage)):
+            self.prepare()
         now = self.standing()
-        plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, self._known_content)
-        return replace(plan, revision=now.revision)
+        known = KnownContents(self.stage, now.listing, self._cache_dir)
+        plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, known.of)
+        return replace(plan, revision=now.revision, note_links=known.note_links)
+
+    def _differs(self, listing: Listing) -> bool:
+        """Whether a photo was added, removed or replaced since the last listing. One `stat` each."""
+        before = self._photos_on_disk
+        if before is None or listing.keys != self.listing.keys:
+            return True
+        return bool(PhotosOnDisk(listing, self.stage.paths(listing.keys)).replaced_since(before))
 
     def is_current(self, plan: Plan) -> bool:
         """Whether `plan_cull` would make the same plan now: same answers, scores and photos."""
@@ -575,22 +585,6 @@ class Session:
     def undo_cull(self, *, progress: Progress = silent) -> Path:
         """Move the next stage aside and return its new path. Raises `CullRefused` if it changed since the cull."""
         return undo.undo_cull(self.stage.next, progress=progress)
-
-    @property
-    def _known_content(self) -> KnownContent:
-        """Path → content id of photos unchanged since they were read. Loaded on first use."""
-        paths = self.stage.paths(self.listing.keys)
-
-        @cache
-        def identities() -> tuple[Identities, dict[str, str]]:
-            return Identities(paths, ContentIds(self._cache_dir)), {path: key for key, path in paths.items()}
-
-        def known(path: Path) -> str | None:
-            found, key_of = identities()
-            key = key_of.get(str(path))
-            return None if key is None else found.known(key) or None
-
-        return known
 
     def _prepared_standing(self) -> Standing:
         if not self.prepared:

@@ -25,7 +25,7 @@ def model_state(stage: Stage) -> tuple[State, State]:
 def next_state(stage: Stage) -> tuple[State, State]:
     """Changes when the next stage or its manifest appears, disappears or is replaced."""
     folder = stat_of(stage.next.folder)
-    return (0, 0, folder[2]), stat_of(stage.next.manifest)
+    return (0, 0, folder[2], 0), stat_of(stage.next.manifest)
 
 
 class Photos:

@@ -112,14 +112,14 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Files:
-    """Content ids of files whose name, size, mtime and inode are the number."""
+    """Content ids of files whose name, size, mtime, inode and ctime are the number."""
 
     def open(self, folder: Path) -> ContentIds:
         return ContentIds(folder)
 
     def add(self, store: ContentIds, numbers: Iterable[int]) -> None:
         for number in numbers:
-            store.put(Path(f"/{number}"), (number, number, number), self.content(number))
+            store.put(Path(f"/{number}"), (number, number, number, number), self.content(number))
         store.save()
 
     def found(self, folder: Path) -> tuple[set[int], int]:
@@ -129,7 +129,7 @@ class Files:
         right = [
             stat[0]
             for name, stat, *content in entries
-            if (stat, Content(*content)) == ([stat[0]] * 3, self.content(stat[0]))
+            if (stat, Content(*content)) == ([stat[0]] * 4, self.content(stat[0]))
             and name.tobytes() == hashlib.blake2b(f"/{stat[0]}".encode(), digest_size=16).digest()
         ]
         return set(right), len(path_ids) - len(right)
