@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.cli.parser import CACHE_DIR_HELP, Help
+from imlcull_al.cli.parser import CACHE_DIR_HELP, Help, add_device
+from imlcull_al.encoding.device import choose
 from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.installation import started_as
 from imlcull_al.terminal import say, show_log
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_log()
     options = _parser().parse_args(arguments)
     try:
+        if options.device:
+            choose(options.device)
         if options.project is None and _SPACE_VARIABLE in os.environ:
             if options.stage or options.cache_dir or options.mcp:
                 raise ServerError("--stage, --cache-dir and --mcp need a project. Name it with --project.")
@@ -79,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stage", type=int, help="stage number (default: the latest)")
     parser.add_argument("--model", help="Hugging Face id or local folder of a vision transformer")
     parser.add_argument("--cache-dir", type=Path, help=CACHE_DIR_HELP)
+    add_device(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1); 0.0.0.0 allows other machines")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")

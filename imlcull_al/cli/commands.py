@@ -7,15 +7,18 @@ Exit codes: 0 success, 1 error with an explanation, 2 invalid command line, 130 
 import argparse
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..encoding.device import choose
 from ..errors import ImlcullError
 from ..project import tables
+from ..project.task import CULL_TASK
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
 from ..training.options import Epoch, Options
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if getattr(options, "device", None):
+            choose(options.device)
         COMMANDS[options.command](options)
         sys.stdout.flush()
     except ImlcullError as error:
@@ -69,14 +74,15 @@ def label(options: argparse.Namespace) -> None:
         options.port,
         options.auth,
         mcp=options.mcp,
+        task=options.task,
+        classes=options.classes,
+        tags=options.tags,
     )
 
 
 def embed(options: argparse.Namespace) -> None:
     """Fill the embedding cache."""
-    from ..session.session import open_session
-
-    session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
+    session = _opened(options, prepare=False)
     with progress_bar() as progress:
         if options.engine == "ray":
             seen = session.fill_on_cluster(options.ray_address, batch_size=options.batch_size, progress=progress)
@@ -95,23 +101,27 @@ def order(options: argparse.Namespace) -> None:
     """Print the next photos to label."""
     session = _prepared(options)
     photos = session.order(options.n)
-    rows = [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos]
-    _print_results(tables.render(ORDER_COLUMNS, rows))
+    if session.task == CULL_TASK:
+        rows = [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos]
+        _print_results(tables.render(ORDER_COLUMNS, rows))
+    else:
+        scored = [{"image_name": tables.as_name(each.key), **_by_class(session, each.probability)} for each in photos]
+        _print_results(tables.render((ORDER_COLUMNS[0], *session.task.classes), scored))
     if not photos:
         say("All readable photos are labeled.")
-    elif photos[0].p_keep is None:
-        say("No scores yet: label at least one photo as keep and one as cull.")
+    elif photos[0].p_keep is None and photos[0].probability is None:
+        what = "one photo as keep and one as cull" if session.task == CULL_TASK else "photos of both kinds"
+        say(f"No scores yet: label at least {what}.")
 
 
 def train(options: argparse.Namespace) -> None:
     """Fine-tune the model, in one process or several."""
-    from ..session.session import open_session
     from ..training import processes
 
     def show(epoch: Epoch, best: bool) -> None:
         say(epoch.summary + (", saved" if best else ""))
 
-    session = open_session(options.project, options.stage, options.model, options.cache_dir, prepare=False)
+    session = _opened(options, prepare=False)
     chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
     chosen.check()  # before there are several processes that would all refuse
     processes.start(options.processes, options.arguments)
@@ -130,29 +140,46 @@ def train(options: argparse.Namespace) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """Print p_keep, decision and reason for every photo."""
-    is_json = options.format == "json"
-    rows = [
-        {
-            "image_name": each.key if is_json else tables.as_name(each.key),
-            "p_keep": _rounded(each.p_keep),
-            "decision": each.decision,
-            "reason": each.reason,
-        }
-        for each in _prepared(options).scores()
-    ]
-    _print_results(json.dumps(rows, indent=1, ensure_ascii=False) if is_json else tables.render(SCORE_COLUMNS, rows))
+    """Print scores, decision and reason for every photo."""
+    session, is_json = _prepared(options), options.format == "json"
+    rows: list[dict[str, object]]
+    if session.task == CULL_TASK:
+        columns: tuple[str, ...] = SCORE_COLUMNS
+        rows = [
+            {"image_name": each.key, "p_keep": _rounded(each.p_keep), "decision": each.decision, "reason": each.reason}
+            for each in session.scores()
+        ]
+    else:
+        columns = ("image_name", *session.task.classes, "decision", "reason")
+        rows = [
+            {
+                "image_name": each.key,
+                **_by_class(session, each.probability),
+                "decision": session.task.words(each.label) if each.label else "",
+                "reason": each.reason,
+            }
+            for each in session.predictions()
+        ]
+    if is_json:
+        _print_results(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    named = ({**row, "image_name": tables.as_name(str(row["image_name"]))} for row in rows)
+    _print_results(tables.render(columns, named))
 
 
 def audit(options: argparse.Namespace) -> None:
-    """Print an upper bound on the keepers that a cull would lose."""
-    from ..learning.promise import hint
+    """Print an upper bound on the keepers that a cull would lose; for several classes, how often scores are right."""
+    from ..learning.promise import ClassMeasures, Promise, hint
     from ..learning.scores import without_scores
 
     session = _prepared(options)
-    promise = session.promise(options.threshold, options.max_keepers_lost, options.confidence)
+    promise: Promise | ClassMeasures | None
+    if session.task.is_binary:
+        promise = session.promise(options.threshold, options.max_keepers_lost, options.confidence)
+    else:
+        promise = session.measures(options.confidence)
     if promise is None:
-        raise without_scores(session.stage, session.labels())
+        raise without_scores(session.stage, session.labels(), session.task)
     print("\n".join(promise.report))
     if curve := session.learning_curve():
         print(hint(curve))
@@ -241,12 +268,24 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def _prepared(options: argparse.Namespace) -> "Session":
-    from ..session.session import open_session
-
     with progress_bar() as progress:
-        session = open_session(options.project, options.stage, options.model, options.cache_dir, progress=progress)
+        session = _opened(options, progress=progress)
     _say_notices(session)
     return session
+
+
+def _opened(options: argparse.Namespace, **named: Any) -> "Session":
+    from ..session.session import open_session
+
+    asked = {name: getattr(options, name) for name in ("task", "classes", "tags") if hasattr(options, name)}
+    return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
+
+
+def _by_class(session: "Session", probability: Sequence[float] | None) -> dict[str, object]:
+    """Class → probability; None where there is none."""
+    scores = probability or [math.nan] * len(session.task.classes)
+    pairs = zip(session.task.classes, scores, strict=True)
+    return {name: None if math.isnan(score) else _rounded(score) for name, score in pairs}
 
 
 def _print_results(text: str) -> None:

@@ -4,9 +4,11 @@ import argparse
 import textwrap
 from pathlib import Path
 
+from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
 from ..encoding.load import DEFAULT_MODEL
 from ..installation import DEFAULT_CACHE_DIR, started_as
+from ..project.task import CULL_TASK
 from ..simulate.replay import STRATEGIES, Rules
 from ..training.options import Options
 
@@ -27,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("label", "open the app on a project")
     _add_project(sub)
+    _add_task(sub)
     _add_encoder(sub)
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 allows other machines")
     sub.add_argument("--port", type=int, default=5000, help="port to listen on")
@@ -35,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("embed", "fill the embedding cache")
     _add_project(sub)
+    _add_task(sub)
     _add_encoder(sub)
     sub.add_argument("--batch-size", type=_positive, default=DEFAULT_BATCH_SIZE, help="photos per batch of the encoder")
     sub.add_argument(
@@ -44,23 +48,27 @@ def build_parser() -> argparse.ArgumentParser:
         "--ray-address", metavar="HOST:PORT", help="address of the cluster (default: start one on this machine)"
     )
 
-    sub = command("order", "list the next photos to label, most uncertain first, with p_keep")
+    sub = command("order", "list the next photos to label, most uncertain first, with their scores")
     _add_project(sub)
+    _add_task(sub)
     _add_encoder(sub)
     sub.add_argument("-n", type=_positive, default=20, help="number of photos to list")
 
     sub = command("train", "fine-tune the vision transformer on the labels")
     _add_project(sub)
+    _add_task(sub)
     _add_encoder(sub)
     _add_training(sub)
 
-    sub = command("score", "print p_keep, decision and reason for every photo")
+    sub = command("score", "print scores, decision and reason for every photo")
     _add_project(sub)
+    _add_task(sub)
     _add_encoder(sub)
     sub.add_argument("--format", choices=("csv", "json"), default="csv", help="output format")
 
     sub = command("audit", "print how many keepers a cull would lose at most, and how many checks are still needed")
     _add_project(sub)
+    _add_task(sub)
     _add_encoder(sub)
     sub.add_argument(
         "--max-keepers-lost", type=float, default=0.05, metavar="SHARE", help="acceptable share of lost keepers"
@@ -123,6 +131,26 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(stage=None)
 
 
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", default=CULL_TASK.name, metavar="NAME", help="what is asked of every photo")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--classes",
+        type=_names,
+        default=argparse.SUPPRESS,
+        metavar="A,B,C",
+        help="classes of a new task, of which a photo has one, or more classes for a task that has some",
+    )
+    either.add_argument(
+        "--tags",
+        type=_names,
+        default=argparse.SUPPRESS,
+        metavar="A,B,C",
+        help="tags of a new task, of which a photo has any number, or more tags for a task that has some",
+    )
+    parser.set_defaults(classes=(), tags=())
+
+
 def _add_encoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
@@ -131,7 +159,19 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
         f"the embeddings of both (default: the stage's trained model, else {DEFAULT_MODEL})",
     )
     parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
+    add_device(parser)
     parser.set_defaults(model=None, cache_dir=None)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option `--device`. `app.py` has it too."""
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default=argparse.SUPPRESS,
+        help=f"device that models run on (default: {VARIABLE}, else the best of this machine)",
+    )
+    parser.set_defaults(device=None)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -183,6 +223,10 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of photos held out for measuring")
     parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot goes to a .png next to it")
     parser.set_defaults(group_column=rules.group_column)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _positive(text: str) -> int:

@@ -16,6 +16,7 @@ import transformers
 from torch import Tensor, nn
 
 from ..errors import EncoderError
+from .device import device
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -120,15 +121,6 @@ def _most(name: str) -> int:
 def _config(vision_config: dict[str, Any]) -> Any:
     fields = {name: value for name, value in vision_config.items() if name not in _NOT_A_SHAPE and name[:1] != "_"}
     return transformers.AutoConfig.for_model(vision_config["model_type"], **fields)
-
-
-def device() -> torch.device:
-    """The best device of this machine: CUDA, then Apple's MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 AGREEMENT = 0.999

@@ -29,7 +29,7 @@ from ..encoding.identities import Identities
 from ..encoding.load import load_encoder
 from ..errors import Cancelled, ModelFileError, StageError, StorageError, UnreadablePhoto
 from ..installation import DEFAULT_CACHE_DIR
-from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise
+from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise, class_measures
 from ..learning.queues import Ranker, check_queue
 from ..learning.scores import Scorer, Source, choose_source
 from ..photos import read as photos
@@ -485,6 +485,10 @@ class Session:
     ) -> Promise | None:
         """Bound on the keepers that a cull at this threshold loses; None without scores."""
         return self.standing().promise(threshold, max_keepers_lost, confidence)
+
+    def measures(self, confidence: float = CONFIDENCE) -> ClassMeasures | None:
+        """Accuracy, and precision and recall of every class or tag, on the blind checks; None without scores."""
+        return class_measures(self.standing().ranking, confidence)
 
     def learning_curve(self) -> list[Point]:
         """Accuracy and agreement of the scores after every few answers, measured on the blind checks."""

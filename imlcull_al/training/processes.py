@@ -73,8 +73,8 @@ class Alone:
 
     @property
     def device(self) -> "torch.device":
-        """The best device of this machine."""
-        from ..encoding.backbone import device
+        """The chosen device, by default the best of this machine."""
+        from ..encoding.device import device
 
         return device()
 
@@ -115,12 +115,12 @@ class Together:
                 f"This training was launched as one of {launched_as()} processes, which needs Hugging Face Accelerate. "
                 f"Install it in the environment of each: {pip_install_cluster()}"
             ) from error
-        import torch
+        from ..encoding.device import device
 
         forced = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
         self._operations: Any = accelerate.utils
         try:
-            state = accelerate.PartialState(cpu=forced or not torch.cuda.is_available(), timeout=PATIENCE)
+            state = accelerate.PartialState(cpu=forced or device().type != "cuda", timeout=PATIENCE)
         except (RuntimeError, ValueError) as error:  # torch raises its network errors as RuntimeError
             raise TrainingError(
                 f"The {launched_as()} processes of this training could not connect: {str(error)[:200]}. "
@@ -214,7 +214,9 @@ def start(count: int, arguments: Sequence[str]) -> None:
         )
     import torch
 
-    if torch.cuda.device_count() < count:
+    from ..encoding.device import device
+
+    if device().type != "cuda" or torch.cuda.device_count() < count:
         os.environ["ACCELERATE_USE_CPU"] = "true"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads() // count)))
     sys.stdout.flush()

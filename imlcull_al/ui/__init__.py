@@ -36,6 +36,7 @@ import importlib.util
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from starlette.middleware import Middleware
 
 from ..errors import ServerError
 from ..installation import pip_install
+from ..project.task import CULL_TASK
 from ..session.desk import EMBEDDING, Desk
 from ..session.session import open_session
 from ..session.workspaces import Workspaces
@@ -81,17 +83,21 @@ def launch(
     auth: str | None = None,
     *,
     mcp: bool = False,
+    task: str = CULL_TASK.name,
+    classes: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`.
 
     `auth`: `user:password`, required on every route; defaults to the environment variable IMLCULL_AUTH.
-    `mcp`: also expose the API to MCP clients.
+    `mcp`: also expose the API to MCP clients. `task`, `classes`, `tags`: as in `open_session`.
     """
     auth = _checked_auth(auth)
     _check_mcp(mcp)
     host = bare(host)
     _check_port(host, port)
-    desk = Desk(open_session(project, stage, model, cache_dir, prepare=False))
+    session = open_session(project, stage, model, cache_dir, task=task, classes=classes, tags=tags, prepare=False)
+    desk = Desk(session)
     desk.embed()
     page = serve(desk, host, port, auth, mcp=mcp)
     say(f"{desk.session.stage.folder} is on {reached_at(host, port)}. Stop with Ctrl-C.")
