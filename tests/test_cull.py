@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import fill_stage, fingerprint_of
+from conftest import WARM, fill_stage, fingerprint_of, save_upright, turn_in_place
 
 from imlcull_al.culling import copies, make, undo
 from imlcull_al.culling.make import make_stage
@@ -399,6 +399,34 @@ def test_a_photo_saved_with_the_same_size_meanwhile_makes_no_stage(stage, plan, 
     with pytest.raises(StorageError, match="differs from it"):
         make_stage(plan, link)
     assert not stage.next.folder.exists()
+
+
+def test_a_photo_turned_in_place_while_it_is_copied_makes_no_stage(stage, plan, monkeypatch):
+    source = save_upright(stage.path("warm_01.jpg"), WARM)
+
+    def and_somebody_turns_it_meanwhile(file, piece):
+        file.write(piece)
+        if len(piece):  # the last one is empty
+            turn_in_place(source)
+
+    at_the_write_of("warm_01.jpg", monkeypatch, and_somebody_turns_it_meanwhile)
+    with pytest.raises(StorageError, match="differs from it"):
+        make_stage(plan)
+    assert not stage.next.folder.exists()
+
+
+def test_a_photo_that_is_only_linked_while_it_is_copied_is_copied(stage, plan, monkeypatch, tmp_path):
+    source = stage.path("warm_01.jpg")
+    before = source.stat().st_ctime_ns
+
+    def link():
+        while source.stat().st_ctime_ns == before:
+            (tmp_path / "link.jpg").unlink(missing_ok=True)
+            os.link(source, tmp_path / "link.jpg")
+
+    at_the_write_of("warm_01.jpg", monkeypatch, lambda file, piece: (file.write(piece), link()))
+    new = make_stage(plan)
+    assert new.path("warm_01.jpg").read_bytes() == source.read_bytes()
 
 
 def test_hard_links_share_the_file(stage, plan):

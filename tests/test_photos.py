@@ -247,10 +247,11 @@ def test_a_file_that_is_written_meanwhile_is_unreadable_for_now(tmp_path):
 def test_a_file_that_is_only_linked_meanwhile_is_read(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(encoded(half_red_half_blue(), "JPEG"))
-    before, content_id = stat_of(path), photos.identify(path)
-    while stat_of(path) == before:
+    before, content_id, ctime = stat_of(path), photos.identify(path), path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == ctime:
         (tmp_path / "b.jpg").unlink(missing_ok=True)
         os.link(path, tmp_path / "b.jpg")
+    assert stat_of(path) != before
     assert photos.look(path, before, Views(30), content_id).image.size == (32, 16)
 
 

@@ -8,7 +8,8 @@ Verification:
     reflink    Both files have the same size. The file system guarantees that they share blocks; no byte is read.
 
 In all three cases the caller opens the source once, and it must be the same file afterwards: same inode, size and
-mtime. Its path is used only for error messages, for linking, and for the final check.
+mtime. Its path is used only for error messages, for linking, and for the final check. A source whose ctime alone
+changed while it was copied is read once more: a program may have turned it in place, or only linked it.
 
 Files of any size are copied in pieces. Independent of stages.
 """
@@ -26,7 +27,7 @@ from ..errors import Cancelled
 from ..photos import read as photos
 from ..progress import Stop, never
 from ..project.files import NO_SYNC, unreadable, unwritable, write_all
-from ..project.originals import open_inside
+from ..project.originals import open_inside, state_of
 from ..project.stages import Stage
 
 AHEAD = 8
@@ -67,6 +68,7 @@ def copy(source: io.FileIO, path: Path, target: Path, stop: Stop = never) -> str
             raise _differs(path)
     _copy_status(source, target)
     _check_unchanged(path, before)
+    _check_content(source, path, before, content_id)
     return content_id
 
 
@@ -192,6 +194,14 @@ def _check_unchanged(source: Path, before: os.stat_result) -> None:
         raise unreadable(source, error) from error
     if not _is_same(before, after):
         raise _differs(source)
+
+
+def _check_content(source: io.FileIO, path: Path, before: os.stat_result, known: str) -> None:
+    """Raise `Differs` if the ctime of an open file changed, and its content with it. Raises `StorageError`."""
+    if state_of(os.fstat(source.fileno())) != state_of(before):
+        source.seek(0)
+        if content_id(source, path) != known:
+            raise _differs(path)
 
 
 def _is_same(one: os.stat_result, other: os.stat_result) -> bool:

@@ -110,10 +110,11 @@ class Labels:
 
     def settle_names(self) -> None:
         """Read the CSV again if it names photos that could not be told: now they may be there."""
+        if not self.strays:
+            return
         with self._writing():
-            if self.strays:
-                self._csv_stat = _NEVER_SEEN
-                self._refresh()
+            self._csv_stat = _NEVER_SEEN
+            self._refresh()
 
     def as_dict(self) -> dict[str, str]:
         """Key → `keep` or `cull`, in the order of the first answers."""
