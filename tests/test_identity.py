@@ -211,3 +211,19 @@ def test_other_columns_of_a_row_go_with_the_photo(folder, opened):
     opened()
     assert csv.read_text() == "image_path,label,tag\nz.jpg,1,sharp\n"
     assert Labels(Stage(folder.parent, 1)).as_dict() == {"z.jpg": "cull"}
+
+
+def test_renamed_checks_still_measure(folder, opened):
+    """They keep their place in the random order, so the run of checks that counts is not broken."""
+    session = opened()
+    for name, label in (("warm_00.jpg", "keep"), ("cold_00.jpg", "cull"), ("warm_01.jpg", "keep")):
+        session.answer(name, label, "files")
+    for photo in session.offer("me", "audit", 4):
+        session.answer(photo.key, "keep" if "warm" in photo.key else "cull", "audit")
+    before = session.promise()
+    for key in session.standing().answers.audited:
+        (folder / key).rename(folder / f"z {key}")
+    after = opened().promise()
+    assert after.measures == before.measures
+    assert after.certificate.share_lost == before.certificate.share_lost
+    assert after.measures.accuracy.trials == 4

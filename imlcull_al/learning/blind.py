@@ -5,19 +5,20 @@ is what lets its answers measure everything else. Pure arithmetic.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 AUDIT_EVERY = 8
 """One in this many photos shown is a check."""
 
 
-def stream(keys: Iterable[str], seed: str) -> list[str]:
+def stream(keys: Iterable[str], seed: str, first_names: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """The keys sorted by a hash of seed and key: a random order that is fixed by the seed.
 
-    Adding or removing photos does not reorder the others. The seed must be drawn at the first answer, independently of
-    the photos; then all orders are equally likely.
+    Adding or removing photos does not reorder the others. `first_names`: photos keep the place that they had under this
+    key. The seed must be drawn at the first answer, independently of the photos; then all orders are equally likely.
     """
-    return sorted(keys, key=lambda key: _digest(seed, key))
+    return sorted(keys, key=lambda key: _digest(seed, first_names.get(key, key)))
 
 
 def is_audit_turn(seed: str, shown: int) -> bool:

@@ -253,7 +253,7 @@ def curve_of(ranking: Ranking) -> list[Point]:
     scorer, training = ranker.scorer, list(ranking.answers.training.items())
     sample = _Sample(ranker, ranking)
     rows = sample.within(sample.is_scored)
-    stream = ranker.stream(ranking.answers.seed)
+    stream = ranker.stream(ranking.answers)
     watched = stream[sample.is_scored[stream]][:_WATCHED]
     truth, points, before = _decided(sample.targets(rows)), [], None
     for count in _counts(len(training)):
@@ -302,7 +302,7 @@ class _Sample:
         free[[row[key] for key in answers.training if key in row]] = False
         self._audited = np.zeros(len(self._keys), bool)
         self._audited[[row[key] for key in answers.audited if key in row]] = True
-        stream = ranker.stream(answers.seed)
+        stream = ranker.stream(answers)
         self._stream = stream[free[stream]]
 
     def within(self, side: np.ndarray) -> np.ndarray:

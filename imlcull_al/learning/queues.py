@@ -10,7 +10,7 @@ is embedded first. Checked photos only measure: they never train and never decid
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -55,7 +55,7 @@ class Ranker:
         if self.unseen:
             self.keys = (*scorer.keys, *self.unseen)
             self.row = {key: row for row, key in enumerate(self.keys)}
-        self._stream: tuple[str, np.ndarray] | None = None
+        self._stream: tuple[str, Mapping[str, str], np.ndarray] | None = None
         self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows))
 
     @cached_property
@@ -90,11 +90,13 @@ class Ranker:
         """(N,) rows in covering order, most representative first: the order of the start."""
         return orders.covering_first(self.scorer.features, orders.uniform(self.scorer.keys))
 
-    def stream(self, seed: str) -> np.ndarray:
+    def stream(self, answers: Answers) -> np.ndarray:
         """All rows in audit order. Cached for the latest seed."""
-        if self._stream is None or self._stream[0] != seed:
-            self._stream = (seed, np.array([self.row[key] for key in blind.stream(self.keys, seed)], np.intp))
-        return self._stream[1]
+        seed, names = answers.seed, answers.first_names
+        if self._stream is None or self._stream[:2] != (seed, names):
+            order = blind.stream(self.keys, seed, names)
+            self._stream = (seed, names, np.array([self.row[key] for key in order], np.intp))
+        return self._stream[2]
 
     def rank(self, answers: Answers, withheld: Collection[str] = ()) -> "Ranking":
         """Fit the head to the answers. Queues are ordered lazily; see `Ranking`."""
@@ -227,7 +229,7 @@ class Ranking:
         if name == "files":
             return self._open(self._ranker.by_name)
         if name == AUDIT:
-            return self._open(self._ranker.stream(self.answers.seed))
+            return self._open(self._ranker.stream(self.answers))
         if name == "disagreements":
             return self._disagreements()
         return self._and_others(self._by_score(name, self._ranker))
@@ -268,7 +270,8 @@ class Ranking:
         keys = [self.keys[row] for row in candidates]
         if name == AUDIT:
             row = dict(zip(keys, candidates, strict=True))
-            return np.array([row[key] for key in blind.stream(keys, self.answers.seed)], np.intp)
+            order = blind.stream(keys, self.answers.seed, self.answers.first_names)
+            return np.array([row[key] for key in order], np.intp)
         return candidates[np.argsort(orders.uniform(keys), kind="stable")]
 
     def _disagreements(self) -> np.ndarray:

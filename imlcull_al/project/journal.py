@@ -73,7 +73,8 @@ class State:
     skips, oldest first. `confirmed`: keys answered as before in the queue of disagreements, which then leave it.
     `first_shown`: key → queue of the first answer or skip, None if unknown; kept on undo, so that a check can never
     become a training answer. `contents`: key → content id, of the answers bound to bytes. `answered`: key → time of the
-    latest answer. `waiting`: content id → answer that waits for its bytes. `seed`: of the audit. `table`: of the last
+    latest answer. `waiting`: content id → answer that waits for its bytes. `first_names`: key → key at the first
+    answer, of renamed photos. `seed`: of the audit. `table`: of the last
     line, empty if it has none.
     """
 
@@ -85,6 +86,7 @@ class State:
     contents: dict[str, str] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    first_names: dict[str, str] = field(default_factory=dict)
     seed: str = ""
     table: Sequence[int] | None = ()
 
@@ -149,6 +151,8 @@ class State:
         self.undoable = [
             each._replace(key=new) for each in self.undoable for new in names.get(each.key, [each.key])[:1]
         ]
+        firsts = {new: self.first_names.get(old, old) for old, new in event["moved"]}
+        self.first_names = _renamed(self.first_names, names) | firsts
         self.contents = _renamed(self.contents, names) | event["contents"]
         for content, key in event["back"].items():
             if content in self.waiting:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,7 @@ class Answers:
     `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer was a blind
     check; they only measure and never train. `skipped`: in the order they were skipped. `confirmed`: keys that got the
     same answer again as a disagreement. `seed`: seeds the random order of the checks. `number`: increases with every
-    snapshot of the same `Labels`.
+    snapshot of the same `Labels`. `first_names`: key → key at the first answer, of renamed photos.
     """
 
     labels: dict[str, str]
@@ -63,6 +63,7 @@ class Answers:
     confirmed: frozenset[str]
     seed: str
     number: int = 0
+    first_names: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def training(self) -> dict[str, str]:
@@ -129,7 +130,9 @@ class Labels:
                 audited = frozenset(key for key in state.labels if state.first_shown.get(key) == AUDIT)
                 skipped, confirmed, seed = tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
                 self._snapshots, self._snapshot_at = self._snapshots + 1, self._journal.position
-                self._snapshot = Answers(dict(state.labels), audited, skipped, confirmed, seed, self._snapshots)
+                self._snapshot = Answers(
+                    dict(state.labels), audited, skipped, confirmed, seed, self._snapshots, dict(state.first_names)
+                )
             return self._snapshot
 
     def answer(self, key: str, label: str, queue: str | None = None, source: str = "api", content: str = "") -> None:
