@@ -207,7 +207,8 @@ def test_what_is_out_of_reach_is_said_in_the_runs_that_ask_for_it_and_in_no_othe
     assert (later.notice, later.source) == ("", "model trained from builtin, 8 labels")
     assert open_session(project, model="builtin", cache_dir=cache_dir).notice == ""
     new = later.cull()
-    assert Session(new, None, cache_dir).source == "logistic regression on builtin"
+    started = "logistic regression on model trained from builtin, starting from the model of stage_1"
+    assert Session(new, None, cache_dir).source == started
     assert Session(new, None, cache_dir).notice == ""
 
 

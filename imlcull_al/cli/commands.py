@@ -77,6 +77,7 @@ def label(options: argparse.Namespace) -> None:
         task=options.task,
         classes=options.classes,
         tags=options.tags,
+        start=options.start,
     )
 
 
@@ -277,7 +278,7 @@ def _prepared(options: argparse.Namespace) -> "Session":
 def _opened(options: argparse.Namespace, **named: Any) -> "Session":
     from ..session.session import open_session
 
-    asked = {name: getattr(options, name) for name in ("task", "classes", "tags") if hasattr(options, name)}
+    asked = {name: getattr(options, name) for name in ("task", "classes", "tags", "start") if hasattr(options, name)}
     return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
 
 

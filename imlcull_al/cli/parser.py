@@ -148,7 +148,15 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,C",
         help="tags of a new task, of which a photo has any number, or more tags for a task that has some",
     )
-    parser.set_defaults(classes=(), tags=())
+    parser.add_argument(
+        "--start-from",
+        dest="start",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="PROJECT",
+        help="another project: its answers are the first guess here, and count less with every answer",
+    )
+    parser.set_defaults(classes=(), tags=(), start=None)
 
 
 def _add_encoder(parser: argparse.ArgumentParser) -> None:

@@ -258,6 +258,25 @@ def class_weights(target: np.ndarray) -> np.ndarray:
     return weights
 
 
+FADES = 40
+"""Labels after which a prior has half of its weight."""
+
+
+def trust(prior: np.ndarray, number: np.ndarray) -> float:
+    """How much of a prior to use, 0 … 1, given its logits (n, K) for rows whose class is `number` (n,) int.
+
+    It fades as labels come in. It is dropped once it predicts them worse than the frequencies of their classes do, each
+    label left out of its own.
+    """
+    count = len(number)
+    if not count:
+        return 1.0
+    of_class = np.bincount(number, minlength=prior.shape[1])[number] - 1
+    by_frequency = -np.log((of_class + 1) / (count - 1 + prior.shape[1]))
+    by_prior = -np.log(np.maximum(softmax(prior)[np.arange(count), number], 1e-300))
+    return FADES / (FADES + count) if by_prior.mean() <= by_frequency.mean() else 0.0
+
+
 def weights_of_classes(number: np.ndarray) -> np.ndarray:
     """`class_weights` for the classes `number` (n,) int: (n,) weights that sum to n."""
     counts = np.bincount(number)

@@ -1,7 +1,7 @@
 """Query strategies: the order in which photos are asked, from probabilities, features and bursts. Pure arithmetic.
 
 1. Start with the photos that best cover the others (`covering_first`). The head is refitted after every label.
-2. While a class that occurs has fewer than `RARER` labels, ask the photo most likely to belong to the rarest
+2. While a class that occurs has fewer than its part of `RARER` labels, ask the photo most likely to belong to the rarest
    (`rarer_first`), so that rare keepers are found early.
 3. Then ask the photo the head is least sure of, one frame per burst before any second frame (`next_first`).
 
@@ -20,8 +20,8 @@ from .head import Features
 
 START = 10
 """Labels before the head chooses. It also needs one label of each class."""
-RARER = 8
-"""Labels of the rarer class to look for first."""
+RARER = 16
+"""Labels to look for first, divided equally among the classes: eight of the rarer of two. At least two of each."""
 SAMPLE = 2000
 """Size of the random sample that represents all photos while the start is planned."""
 COVERED = 100
@@ -158,11 +158,12 @@ def rarer_first(probability: np.ndarray, side: int, candidates: np.ndarray) -> n
 
 
 def _rarest(targets: np.ndarray, exclusive: bool) -> int | None:
-    """The rarest side that occurs and has fewer than `RARER` labels; None if there is none."""
+    """The rarest side that occurs and has fewer than its part of `RARER` labels; None if there is none."""
     counts = _sides(targets, exclusive).astype(np.float64)
+    enough = max(2, round(RARER / len(counts)))
     counts[counts == 0] = np.inf
     rarest = int(np.argmin(counts))
-    return rarest if counts[rarest] < RARER else None
+    return rarest if counts[rarest] < enough else None
 
 
 def _sides(targets: np.ndarray, exclusive: bool) -> np.ndarray:

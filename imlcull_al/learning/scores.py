@@ -3,12 +3,13 @@
 Without a fine-tuned model, scores are a logistic regression on all labels: binary, one a tag, or over several classes.
 With one, they are the model's own prediction plus a correction: a logistic regression, offset by the model's logits, on
 all labels. These include labels given since the training and the validation photos, which the model never learned from.
+A prior, from the stage before or another project, is corrected in the same way, but fades; see `head.trust`.
 Independent of the order of photos.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from .model import TrainedModel
 
 
+_UNSEEN = 5.0
+"""How far below the rarest class of a prior, in nats, a class lies that it never saw."""
+
+
 def without_scores(stage: Stage, labels: Mapping[str, str], task: Task = CULL_TASK) -> NotEnoughLabels:
     """The error for a stage whose unlabeled photos can't be scored yet."""
     given = set(labels.values())
@@ -39,36 +44,76 @@ def without_scores(stage: Stage, labels: Mapping[str, str], task: Task = CULL_TA
     return NotEnoughLabels(f"{stage.name} {what}, so nothing is known about its other photos. Label {need} first.")
 
 
+class Prior(NamedTuple):
+    """What other answers say, as a head on the same encoder. `name`: whose, such as `the answers of stage_1`."""
+
+    head: head.Head | head.Heads
+    name: str
+
+
 @dataclass(frozen=True)
 class Source:
-    """The origin of scores: an encoder, and the fine-tuned model that it belongs to, if any."""
+    """The origin of scores: an encoder, and the fine-tuned model that it belongs to, if any.
+
+    `prior`: where scores start without such a model. `base_model`: what a training starts from, if not the encoder.
+    """
 
     encoder: Encoder
     model: "TrainedModel | None"
     notice: str = ""
     """Shown wherever the scores are: another encoder than the requested one is in use."""
+    prior: Prior | None = None
+    base_model: str = ""
 
     @property
     def description(self) -> str:
         """A short description for display."""
-        if self.model is None:
-            return f"logistic regression on {self.encoder.name}"
-        return f"{self.encoder.name}, {len(self.model.labels)} labels"
+        if self.model is not None:
+            return f"{self.encoder.name}, {len(self.model.labels)} labels"
+        start = f", starting from {self.prior.name}" if self.prior else ""
+        return f"logistic regression on {self.encoder.name}{start}"
+
+    def starting_from(self, prior: Prior | None) -> "Source":
+        """The same encoder with a prior, which is said wherever the scores are."""
+        if prior is None:
+            return self
+        said = f"Scores start from {prior.name}. The more you answer, the less it counts."
+        return replace(self, prior=prior, notice=f"{self.notice} {said}".strip())
+
+
+def prior_of(known: head.Features, labels: Sequence[str], task: Task, name: str) -> Prior | None:
+    """A head fitted to `labels` (n,) of the rows of `known`; None if they don't tell classes apart, and for tags unless
+    there is only one.
+    """
+    targets = task.targets(labels)
+    rows = np.arange(len(labels))
+    if task.is_binary:
+        is_first = targets[:, 0] == 1
+        if is_first.all() or not is_first.any():
+            return None
+        return Prior(head.fit(known, rows, is_first), name)
+    if not task.exclusive or len(set(labels)) < 2:
+        return None
+    fitted = head.fit_classes(known, rows, targets.argmax(axis=1), len(task.classes))
+    lowest = fitted.bias[np.isfinite(fitted.bias)].min() - _UNSEEN
+    return Prior(head.Heads(fitted.weights, np.maximum(fitted.bias, lowest)), name)
 
 
 def choose_source(stage: Stage, model: str | None) -> Source:
     """Choose the stage's fine-tuned model if it exists and was trained from `model` (or `model` is None), otherwise
     `model`.
 
-    If neither exists, the encoder that the previous stage's model was trained from, so that a cull doesn't change
-    encoders. Raises `ModelFileError` for an unusable model file, `EncoderError`.
+    If neither exists, the previous stage's model, as a prior: a new stage starts where the one before it ended. Raises
+    `ModelFileError` for an unusable model file, `EncoderError`.
     """
     if not stage.model.exists() and (model or not stage.previous.model.exists()):
         return _untrained(load_encoder(model))
     from .model import load
 
     if not stage.model.exists():
-        return _untrained(load_encoder(load(stage.previous.model).base_model))
+        before = load(stage.previous.model)
+        prior = Prior(before.head, f"the model of {stage.previous.name}")
+        return Source(before.encoder, None, base_model=before.base_model).starting_from(prior)
     trained = load(stage.model)
     if model is None:
         return Source(trained.encoder, trained)
@@ -92,6 +137,9 @@ class Scorer:
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
         self._logits = self.features.logits(source.model.head) if source.model else None
+        self._prior: np.ndarray | None = None
+        if source.prior and source.model is None:
+            self._prior = self.features.logits(source.prior.head)
         self._chosen: dict[int, tuple[list[tuple[str, str]], float]] = {}
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
@@ -123,12 +171,13 @@ class Scorer:
         """(N,) probability of one class of two, or of one tag."""
         is_known = ~np.isnan(targets[:, column])
         rows, target = rows[is_known], targets[is_known, column] == 1
-        if self._logits is None:
+        logits = self._offset(rows, (~target).astype(np.intp))
+        if logits is None:
             if target.all() or not target.any():
                 return None
             fitted = head.fit(self.features, rows, target, c=self._regularisation(labels, column))
             return head.sigmoid(self.features.logits(fitted))
-        logits = self._logits if self._logits.ndim == 1 else self._logits[:, column]
+        logits = logits if logits.ndim == 1 else logits[:, column]
         if not len(rows):
             return head.sigmoid(logits)
         correction = head.fit(self.features, rows, target, offset=logits[rows])
@@ -137,15 +186,28 @@ class Scorer:
     def _classes(self, labels: Mapping[str, str], rows: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
         """(N, K) probabilities of several classes."""
         number, classes = targets.argmax(axis=1) if len(rows) else np.empty(0, np.intp), len(self.task.classes)
-        if self._logits is None:
+        logits = self._offset(rows, number)
+        if logits is None:
             if len(np.unique(number)) < 2:
                 return None
             fitted = head.fit_classes(self.features, rows, number, classes, c=self._regularisation(labels, -1))
             return head.softmax(self.features.logits(fitted))
         if not len(rows):
-            return head.softmax(self._logits)
-        correction = head.fit_classes(self.features, rows, number, classes, offset=self._logits[rows])
-        return head.softmax(self._logits + self.features.logits(correction))
+            return head.softmax(logits)
+        correction = head.fit_classes(self.features, rows, number, classes, offset=logits[rows])
+        return head.softmax(logits + self.features.logits(correction))
+
+    def _offset(self, rows: np.ndarray, number: np.ndarray) -> np.ndarray | None:
+        """Logits that the labels correct: of the fine-tuned model, or of the prior as far as it is trusted. None for
+        none. `number` (n,): class of the labeled `rows`.
+        """
+        if self._logits is not None or self._prior is None:
+            return self._logits
+        prior = self._prior if self._prior.ndim > 1 else np.stack([self._prior, np.zeros(len(self._prior))], axis=1)
+        weight = head.trust(prior[rows], number)
+        if not weight and len(np.unique(number)) < 2:  # nothing else is known
+            weight = head.FADES / (head.FADES + len(number))
+        return weight * self._prior if weight else None
 
     def _regularisation(self, labels: Mapping[str, str], column: int) -> float:
         """C for one column, or −1 for all classes, chosen on a prefix of the labels and cached, so most new labels need

@@ -1,6 +1,7 @@
-"""The settings of a project, `project.toml`: its tasks, and their classes or tags.
+"""The settings of a project, `project.toml`: its tasks with their classes or tags, and where its scores start.
 
     version = 1
+    start_from = "/photos/last shoot"         # a project whose answers are the first guess
 
     [tasks.garment]
     classes = ["shirt", "dress", "shoe"]      # a photo has one of them
@@ -12,7 +13,8 @@ UTF-8. Anything else in the file stays as it is. A file of another version is re
 and not listed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import tomlkit
@@ -21,6 +23,7 @@ from tomlkit.items import Table
 
 from ..errors import StageError, StorageError
 from .files import TEMPORARY_PREFIX, locked, read_own, replace_text, unreadable
+from .stages import open_stage
 from .task import CULL_TASK, Task, clean, in_words
 
 VERSION = 1
@@ -71,6 +74,22 @@ def open_task(project: Path, name: str, classes: Sequence[str] = (), tags: Seque
     return new
 
 
+def start_from(project: Path, other: Path | None = None) -> Path | None:
+    """The project whose answers are this one's first guess; None for none. `other` is kept in the file as such.
+
+    Raises `StageError` for the project itself or one without a stage, `StorageError`.
+    """
+    if other is None:
+        found = _read(project).get("start_from")
+        return Path(found) if isinstance(found, str) and found else None
+    if other == project:
+        raise StageError(f"{project} can't start from itself. Name another project.")
+    open_stage(other)
+    with _writing(project) as document:
+        document["start_from"] = str(other)
+    return other
+
+
 def _read(project: Path) -> tomlkit.TOMLDocument:
     path = path_of(project)
     try:
@@ -104,9 +123,16 @@ def _task(path: Path, name: str, table: object) -> Task:
 
 
 def _write(project: Path, task: Task) -> None:
+    with _writing(project) as document:
+        table = document.setdefault("tasks", tomlkit.table(is_super_table=True)).setdefault(task.name, tomlkit.table())
+        table["classes" if task.exclusive else "tags"] = list(task.classes)
+
+
+@contextmanager
+def _writing(project: Path) -> Iterator[tomlkit.TOMLDocument]:
+    """The settings, to change and write back."""
     with locked(project / f"{TEMPORARY_PREFIX}settings.lock", "writing the settings"):
         document = _read(project)
         document.setdefault("version", VERSION)
-        table = document.setdefault("tasks", tomlkit.table(is_super_table=True)).setdefault(task.name, tomlkit.table())
-        table["classes" if task.exclusive else "tags"] = list(task.classes)
+        yield document
         replace_text(path_of(project), tomlkit.dumps(document))

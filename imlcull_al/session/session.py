@@ -27,11 +27,12 @@ from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
 from ..encoding.identities import Identities
 from ..encoding.load import load_encoder
-from ..errors import Cancelled, ModelFileError, StageError, StorageError, UnreadablePhoto
+from ..errors import Cancelled, LabelsError, ModelFileError, StageError, StorageError, TableError, UnreadablePhoto
 from ..installation import DEFAULT_CACHE_DIR
+from ..learning.head import features
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise, class_measures
 from ..learning.queues import Ranker, check_queue
-from ..learning.scores import Scorer, Source, choose_source
+from ..learning.scores import Scorer, Source, choose_source, prior_of
 from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
@@ -40,7 +41,7 @@ from ..project.identity import are_astray
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, list_photos
 from ..project.originals import State
-from ..project.settings import open_task
+from ..project.settings import open_task, start_from
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..project.task import CULL_TASK, Task
 from ..training import processes, train
@@ -82,6 +83,7 @@ class Session:
         self._next_state = next_state(stage)
         self._photos_on_disk: PhotosOnDisk | None = None
         self._identities: Identities | None = None
+        self._with_start: Source | None = None  # whose prior was looked for
         self._watching = threading.Lock()  # held by whoever lists the photos
         self._was_there = True  # the folder of the stage, at the last look
         self._is_settling = False  # photos changed between the last two looks
@@ -161,6 +163,8 @@ class Session:
             self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
             source = choose_source(self.stage, self._model)
 
+        source = self._with_prior(source, progress, stop)
+
         def grow(part: Embeddings) -> None:
             self._check_it_is_there()  # photos that are gone with their folder are not unreadable
             known = self._knowledge.frame
@@ -185,6 +189,30 @@ class Session:
         if not all(content for key, content in self._labels.answered().items() if key in paths):
             self._settle(paths, progress, stop)  # answers given meanwhile, when not all photos had been read
         return seen
+
+    def _with_prior(self, source: Source, progress: Progress, stop: Stop) -> Source:
+        """`source`, starting from the answers of the project to start from, or of the stage before.
+
+        Their photos are embedded first, unless they are in the cache.
+        """
+        if source.model is not None or source.prior is not None or source is self._with_start:
+            return source
+        self._with_start = source
+        other = start_from(self.stage.project) if self.stage.number == 1 else None
+        try:
+            before = replace(open_stage(other), task=self.task.name) if other else self.stage.previous
+            if not before.folder.is_dir():
+                return source
+            labels, keys = Labels(before, self.task).now().training, frozenset(list_photos(before).keys)
+            paths = before.paths(key for key in labels if key in keys)
+            seen = embeddings.ensure(paths, source.encoder, self._cache_dir, progress=progress, stop=stop)
+        except (StageError, LabelsError, StorageError, TableError) as error:
+            log.warning("Scores can't start from other answers. %s", error)
+            return source
+        name = f"your answers in {other}" if other else f"your answers of {before.name}"
+        said = [labels[key] for key in seen.keys]
+        self._with_start = source.starting_from(prior_of(features(seen.rows), said, self.task, name) if said else None)
+        return self._with_start
 
     def _settle(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> None:
         """Let answers follow their photos. Reads photos only where the bytes of answered ones are unknown or astray."""
@@ -517,7 +545,7 @@ class Session:
         labels = {key: label for key, label in known.items() if key in self._knowledge.frame.keys}
         base = self._model
         if base is None and (source := self._knowledge.source):
-            base = source.model.base_model if source.model else source.encoder.reference
+            base = source.model.base_model if source.model else source.base_model or source.encoder.reference
         try:
             done = train.train(
                 self.stage,
@@ -621,18 +649,21 @@ def open_session(
     task: str = CULL_TASK.name,
     classes: Sequence[str] = (),
     tags: Sequence[str] = (),
+    start: str | Path | None = None,
     prepare: bool = True,
     progress: Progress = silent,
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
     `model`: see `load_encoder`. `task`: what is asked of every photo, by default keep or cull; see `settings.open_task`
-    for `classes` and `tags`. Missing embeddings are computed first, unless `prepare` is false.
-    Raises `ImlcullError`.
+    for `classes` and `tags`. `start`: another project, whose answers are the first guess from now on. Missing
+    embeddings are computed first, unless `prepare` is false. Raises `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
     opened = open_stage(project, stage)
     asked = open_task(opened.project, task, classes, tags)
+    if start is not None:
+        start_from(opened.project, absolute(start))
     session = Session(replace(opened, task=asked.name), model, folder, asked)
     if prepare:
         session.prepare(progress=progress)

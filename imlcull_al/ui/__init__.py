@@ -86,17 +86,20 @@ def launch(
     task: str = CULL_TASK.name,
     classes: Sequence[str] = (),
     tags: Sequence[str] = (),
+    start: str | Path | None = None,
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`.
 
     `auth`: `user:password`, required on every route; defaults to the environment variable IMLCULL_AUTH.
-    `mcp`: also expose the API to MCP clients. `task`, `classes`, `tags`: as in `open_session`.
+    `mcp`: also expose the API to MCP clients. `task`, `classes`, `tags`, `start`: as in `open_session`.
     """
     auth = _checked_auth(auth)
     _check_mcp(mcp)
     host = bare(host)
     _check_port(host, port)
-    session = open_session(project, stage, model, cache_dir, task=task, classes=classes, tags=tags, prepare=False)
+    session = open_session(
+        project, stage, model, cache_dir, task=task, classes=classes, tags=tags, start=start, prepare=False
+    )
     desk = Desk(session)
     desk.embed()
     page = serve(desk, host, port, auth, mcp=mcp)
