@@ -310,14 +310,14 @@ class _Work:
         """Give `on_part` a copy of what is there."""
         if self.on_part is None or self.rows is None or not len(self._missing()):
             return
-        since, there = time.monotonic(), self.is_there
+        since, there = time.thread_time(), self.is_there
         rows, (_, taken, compensation) = self.rows[there], self.contents
         keys = tuple(self.keys[row] for row in np.flatnonzero(there))
         computed, unreadable = sum(bool(there[row]) for row in self.made.values()), self._unreadable()
         found = len(keys) - computed
         self.on_part(Embeddings(keys, rows, unreadable, found, computed, taken[there], compensation[there]))
         self.urgent_rows = {row for row in self.urgent_rows if not there[row]}
-        self.in_part, self.part_at, self.part_took = len(keys), time.monotonic(), time.monotonic() - since
+        self.in_part, self.part_at, self.part_took = len(keys), time.monotonic(), time.thread_time() - since
 
     def _read(self, row: int, in_cache: Container[str]) -> _Read:
         """Hash and decode one file. Runs in a worker thread."""

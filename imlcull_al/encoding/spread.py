@@ -16,7 +16,7 @@ a few times the last one.
 SECONDS = 2.0
 """Least seconds between two parts."""
 SHARE = 0.1
-"""Most of the time that handing out parts may take."""
+"""Most of the time of one processor that handing out parts may take."""
 
 
 def spread(count: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def is_worth_it(count: int, before: int, *, is_urgent: bool, since: float, cost:
     """Whether to hand out a part of `count` photos, the last one having had `before`.
 
     `is_urgent`: it has photos that somebody waits for. `since`: seconds since the last part was handed out, which took
-    `cost` seconds.
+    `cost` seconds of a processor.
     """
     has_grown = count >= GROWTH * before or is_urgent
     return count > before and has_grown and since >= max(SECONDS, cost / SHARE)

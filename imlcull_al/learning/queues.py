@@ -70,10 +70,6 @@ class Ranker:
             return np.arange(len(self.keys))
         return np.array(sorted(range(len(self.keys)), key=self.keys.__getitem__), np.intp)
 
-    def prime(self) -> None:
-        """Compute the orders that are otherwise computed when first used."""
-        self.covering, self.others, self.by_name  # noqa: B018
-
     def among(self, photos: Sequence[str]) -> "Ranker":
         """The ranker for other photos of the stage, sorted: those that are gone are left out, new ones are unseen."""
         seen = self.seen.among(frozenset(photos))

@@ -28,8 +28,8 @@ from .session import Session
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
-NEXT = 16
-"""Previews made ahead whenever the queue changes: as many as a page holds."""
+NEXT = 4
+"""Previews made ahead whenever the queue changes. An open page asks for more of them itself, and goes first."""
 EMBEDDING, TRAINING, DRY_RUN, CULLING, UNDOING = "embedding", "training", "dry run", "cull", "taking back"
 
 

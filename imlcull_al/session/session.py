@@ -252,7 +252,7 @@ class Session:
         seen = seen.among(keys)
         ranker = Ranker(Scorer(source, seen, self.task), seen, listing.keys)
         if ranker.unseen:
-            ranker.prime()  # so that no request waits for it
+            next(ranker.rank(self._labels.now()).queue("uncertain"), None)  # orders are kept: no request waits for them
         return listing, source, ranker
 
     def _awaited(self) -> list[str]:
