@@ -209,7 +209,7 @@ def test_what_is_out_of_reach_is_said_in_the_runs_that_ask_for_it_and_in_no_othe
     new = later.cull()
     started = "logistic regression on model trained from builtin, starting from the model of stage_1"
     assert Session(new, None, cache_dir).source == started
-    assert Session(new, None, cache_dir).notice == ""
+    assert Session(new, None, cache_dir).notice.startswith("Scores start from the model of stage_1.")
 
 
 def test_the_next_stage_computes_nothing(session, project, cache_dir, tiny_model):

@@ -1,8 +1,8 @@
 """Query strategies: the order in which photos are asked, from probabilities, features and bursts. Pure arithmetic.
 
 1. Start with the photos that best cover the others (`covering_first`). The head is refitted after every label.
-2. While a class that occurs has fewer than its part of `RARER` labels, ask the photo most likely to belong to the rarest
-   (`rarer_first`), so that rare keepers are found early.
+2. While a class that occurs has fewer than its part of `RARER` labels, ask the photo most likely to belong to the
+   rarest (`rarer_first`), so that rare keepers are found early.
 3. Then ask the photo the head is least sure of, one frame per burst before any second frame (`next_first`).
 
 `probability` (N, K) and `targets` (n, K) of K classes are `exclusive` if every photo has exactly one of them: rows sum
