@@ -23,6 +23,7 @@ from imlcull_al.encoding.load import BESIDE, DEFAULT_MODEL
 from imlcull_al.learning.queues import QUEUES
 from imlcull_al.photos import tiles
 from imlcull_al.project.labels import Labels
+from imlcull_al.project.settings import open_task
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import Session, open_session
@@ -104,6 +105,11 @@ def test_the_commands_run(my_project, monkeypatch, capsys):
     labels = Labels(Stage(my_project, 1))
     for key, keep in list(sample.truth(my_project).items())[::2]:
         labels.answer(key, "keep" if keep else "cull")
+    garment = open_task(my_project, "garment", ["shirt", "dress", "shoe"])
+    classes = Labels(Stage(my_project, 1, task="garment"), garment)
+    for number, key in enumerate(sorted(sample.truth(my_project))[: PHOTOS // 2]):
+        classes.answer(key, garment.classes[number % 3])
+    shutil.copytree(my_project, my_project.with_name("last_project"))
     clusters = []
     monkeypatch.setattr("imlcull_al.encoding.cluster.fill", lambda *given, **_: clusters.append(given[-1]) or 0)
     started: list[int] = []

@@ -161,11 +161,13 @@ def test_a_model_is_left_alone_while_it_is_trained(desk, project, cache_dir, tin
 
 
 @pytest.mark.slow
-def test_a_training_of_this_page_is_no_news(desk):
+def test_after_a_training_of_this_page_photos_are_embedded_again_once(desk):
     desk.train(Options(epochs=1, batch_size=4))
     desk.jobs.wait(60, TRAINING)
     assert desk.jobs.latest(TRAINING).status == "done"
-    assert not desk.session.follow_disk()
+    assert (desk.session.follow_disk(), desk.session.prepared) == (True, False)
+    desk.session.prepare()
+    assert (desk.session.follow_disk(), desk.session.prepared) == (False, True)
 
 
 def test_a_damaged_model_is_said_once_and_the_scores_stay(desk):
@@ -425,3 +427,17 @@ class TestPreview:
     def test_a_slider_that_was_moved_is_not_what_was_previewed(self, previewed):
         assert promised(previewed, previewed.planned(), 0.8) == ("Make stage_2: not previewed at 0.8", False)
         assert promised(previewed, previewed.planned(), None) == ("Make stage_2: there is no threshold", False)
+
+
+@pytest.mark.slow
+def test_old_scores_hold_until_those_of_a_new_model_are_complete(desk):
+    session = desk.session
+    before = [photo.p_keep for photo in session.survey()]
+    desk.train(Options(epochs=1, batch_size=4))
+    desk.jobs.wait(60, TRAINING)
+    assert [photo.p_keep for photo in session.survey()] == before
+    parts = []
+    session.prepare(batch_size=1, on_part=lambda: parts.append([photo.p_keep for photo in session.survey()]))
+    assert all(part == before for part in parts)
+    assert [photo.p_keep for photo in session.survey()] != before
+    assert session.source.startswith("model trained from")

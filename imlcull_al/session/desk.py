@@ -131,6 +131,8 @@ class Desk:
     def train(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         """Train in the background; each epoch is noted in the job as a `Lap`. Raises `TrainingError` for invalid
         options.
+
+        The embeddings of the new model follow as low-priority work; until they are complete, the scores stay the old.
         """
         options.check()
         session = self.session
@@ -144,7 +146,7 @@ class Desk:
                 self.jobs.note(Lap(epoch, best, now - since))
                 since = now
 
-            return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop)
+            return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False)
 
         self._start(TRAINING, work)
 

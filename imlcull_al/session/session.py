@@ -533,9 +533,11 @@ class Session:
         progress: Progress = silent,
         on_epoch: Callable[[Epoch, bool], None] | None = None,
         stop: Stop = never,
+        prepare: bool = True,
         **named_options: Any,
     ) -> train.Training:
-        """Fine-tune on the answers so far, then score with the new model.
+        """Fine-tune on the answers so far, then score with the new model; without `prepare`, the next `prepare` does
+        that, and scores stay those of before until then.
 
         Starts from the model given to the session, otherwise from the base model of the stage's trained model.
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks.
@@ -559,7 +561,7 @@ class Session:
             )
         finally:  # a run that stops or fails may already have replaced the model file
             self._knowledge.is_stale = True
-        if processes.is_helper():
+        if processes.is_helper() or not prepare:
             return done
         with suppress(Cancelled):  # training is done; the next `prepare` computes its scores
             self.prepare(progress=progress, stop=stop)
