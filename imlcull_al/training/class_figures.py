@@ -80,6 +80,7 @@ def draw_rates(found: Sequence[Rates], noun: str, caption: Caption) -> bytes:
         at = [share[0] for _, share in known]
         axes.plot(at, [y for y, _ in known], dot, color=colour, markersize=6, label=f"{field}: {words}", clip_on=False)
     finish(axes, "share, with 95 % interval (Wilson) (%)", "")
+    axes.get_legend().set_bbox_to_anchor((1, 1), axes.transAxes)
     named = [f"{shortened(drawable(each.name), _LENGTH)}  ({each.answers})" for each in shown]
     axes.set_yticks(range(len(shown)), named, parse_math=False)
     axes.set(xlim=(0, 100), ylim=(len(shown) - 0.5, -0.5))

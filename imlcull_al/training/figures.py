@@ -189,7 +189,7 @@ def draw_reliability(bins: Sequence[Bin], chance: Chance, caption: Caption) -> b
         error = count(round(100 * calibration_error(bins)), "percentage point")
         headline = f"The model's {chance.name} is off by {error} on average"
         term = f"|{chance.name} − {chance.event}|"
-        meaning = f"The average is the expected calibration error: {term} by bin, weighted by photos."
+        meaning = f"The average is the expected calibration error: {term} by bin, weighted by {chance.noun}."
         caption = caption._replace(footnote=f"{meaning} {caption.footnote}")
     figure = page(8, 6.4, headline, caption)
     shares, amounts = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": (3.2, 1), "hspace": 0.12})
@@ -197,14 +197,14 @@ def draw_reliability(bins: Sequence[Bin], chance: Chance, caption: Caption) -> b
     at, share, low, high = ([100 * getattr(part, name) for part in bins] for name in Bin._fields[3:])
     shares.vlines(at, low, high, color=KEEP_COLOUR, linewidth=1.5)
     dots = {"color": KEEP_COLOUR, "markersize": 8, "clip_on": False, "zorder": 3}
-    shares.plot(at, share, "o", label="one bin of photos, with 95 % interval (Wilson)", **dots)
+    shares.plot(at, share, "o", label=f"one bin of {chance.noun}, with 95 % interval (Wilson)", **dots)
     for part in bins:
         left, width = 100 * part.start + 0.5, 100 * (part.end - part.start) - 1
         bar = amounts.bar(left, part.total, width, align="edge", color=KEEP_COLOUR, alpha=0.35)
         amounts.bar_label(bar, padding=2, size=9, color=INK)
     shares.text(3, 97, f"above the line: {chance.above}", size=9, color=GREY, va="top")
-    finish(shares, "", chance.y)
-    finish(amounts, drawable(chance.x), "photos")
+    finish(shares, "", shortened(drawable(chance.y), 50))
+    finish(amounts, shortened(drawable(chance.x), 70), chance.noun)
     shares.set(xlim=(0, 100), ylim=(0, 100))
     amounts.set(ylim=(0, 1.3 * max((part.total for part in bins), default=1)), yticks=[])
     return png(figure)
@@ -285,12 +285,12 @@ def _contact_sheet(rows: int, headline: str, caption: Caption) -> tuple[Any, Seq
 
 
 def _p_keep(one: Decision) -> tuple[str, str]:
-    """The line below a photo, and its color."""
+    """The words below a photo, and their color."""
     return f"p_keep {100 * one.probability:.1f} %", KEEP_COLOUR if one.probability >= 0.5 else CULL_COLOUR
 
 
 def _both_answers(one: Decision) -> tuple[str, str]:
-    answer, decision = (shortened(drawable(answer_in_words(one.tag, each)), 18) for each in (one.answer, one.decision))
+    answer, decision = (shortened(drawable(answer_in_words(one.tag, each)), 12) for each in (one.answer, one.decision))
     return f"you: {answer}\nmodel: {decision} {percent(one.certainty)}", INK
 
 
@@ -313,7 +313,7 @@ def _draw_tile(
     axes.imshow(image)
     write(0, -0.04, shortened(drawable(one.key, MONO)), family=MONO, size=8, color=INK)
     words, colour = words_of(one)
-    write(0, -0.14, words, size=9, weight="bold", color=colour)
+    write(0, -0.14, words, size=8 if "\n" in words else 9, weight="bold", color=colour)
     if one.split == TRAIN:
         box = {"facecolor": INK, "edgecolor": "none", "pad": 3}
         write(0.04, 0.96, "training photo", size=8, color="white", bbox=box)

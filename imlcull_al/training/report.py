@@ -14,9 +14,10 @@ Any other task has the curves, and
     confusion_matrix.png           confusion_matrix.csv  label,model_CLASS…; of classes, or of a single tag
     classes.png                    classes.csv           class,photos,model,right,recall,recall_low,recall_high,
                                                          precision,precision_low,precision_high; of three or more
-    tags.png                       tags.csv              the same of tags, tag,… ; the figure of two or more
+    tags.png                       tags.csv              tag,both,missed,added,neither,recall,…; the figure of two or
+                                                         more
     reliability.png                reliability.csv       probability_from,probability_to,photos,probability,share,
-                                                         share_low,share_high
+                                                         share_low,share_high; decisions instead of photos for tags
     mistakes.png                   mistakes.csv          image_name,label,model,probability,split, for tags with tag,
                                                          yes and no: image_name,tag,label,model,probability,split
 
@@ -67,9 +68,7 @@ from .options import LOG_COLUMNS, Epoch
 from .wording import chance_of, pair_of
 
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins would hold too few photos each
-_RATES = ("photos", "model", "right", "recall", "recall_low", "recall_high",
-          "precision", "precision_low", "precision_high")  # fmt: skip
-_BINS = ("probability_from", "probability_to", "photos", "probability", "share", "share_low", "share_high")
+_RATES = ("recall", "recall_low", "recall_high", "precision", "precision_low", "precision_high")
 _SOME = {"confusion_matrix.png", "confusion_matrix.csv", "classes.png", "classes.csv", "tags.png", "tags.csv"}
 """Files that only the reports of some tasks have."""
 
@@ -111,7 +110,8 @@ def write_report(
         )
         contents |= _cull_mistakes(mistakes(found), caption, path_of, sharpness_of)
     else:
-        contents["reliability.csv"] = _table(_BINS, bins)
+        edges, shares = ("probability_from", "probability_to"), ("probability", "share", "share_low", "share_high")
+        contents["reliability.csv"] = _table((*edges, chance_of(task).noun, *shares), bins)
         contents |= _mistakes(mistakes(found), task, caption, path_of)
     _replace_folder(folder, contents)
     return [folder / name for name in contents]
@@ -130,16 +130,25 @@ def _confusion(validation: Sequence[Decision], task: Task, caption: Caption) -> 
         "confusion_matrix.png": draw_matrix(counts, names, caption),
         **table,
         "classes.png": draw_rates(found, "classes", caption),
-        "classes.csv": _rates_table("class", found),
+        "classes.csv": _table(
+            ("class", "photos", "model", "right", *_RATES),
+            ((tables.as_name(each.name), each.answers, each.decided, each.right, *_shares(each)) for each in found),
+        ),
     }
 
 
 def _tags(validation: Sequence[Decision], task: Task, caption: Caption) -> dict[str, bytes]:
-    found = [
-        rates(confusion((one for one in validation if one.tag == tag), (YES, NO)), (tag,))[0] for tag in task.classes
-    ]
-    table = {"tags.csv": _rates_table("tag", found)}
+    """How well each tag is told, in the photos of which it is known."""
+    counts = [confusion((one for one in validation if one.tag == tag), (YES, NO)) for tag in task.classes]
+    found = [rates(each, (tag,))[0] for tag, each in zip(task.classes, counts, strict=True)]
+    rows = ((tables.as_name(tag.name), *yes, *no, *_shares(tag)) for tag, (yes, no) in zip(found, counts, strict=True))
+    table = {"tags.csv": _table(("tag", "both", "missed", "added", "neither", *_RATES), rows)}
     return table if task.is_binary else {"tags.png": draw_rates(found, "tags", caption), **table}
+
+
+def _shares(rates: Rates) -> list[float | None]:
+    """Recall and precision with their intervals; nothing for a share of nothing."""
+    return [None if math.isnan(share) else share for share in rates.recall + rates.precision]
 
 
 def _cull_mistakes(
@@ -173,24 +182,6 @@ def _mistakes(
         "mistakes.png": draw_differences(wrong, "photo" if task.exclusive else "decision", caption, path_of),
         "mistakes.csv": _table(("image_name", *tag, "label", "model", "probability", "split"), rows),
     }
-
-
-def _rates_table(noun: str, found: Iterable[Rates]) -> bytes:
-    rows = (
-        (
-            tables.as_name(each.name),
-            each.answers,
-            each.decided,
-            each.right,
-            *map(_or_empty, each.recall + each.precision),
-        )
-        for each in found
-    )
-    return _table((noun, *_RATES), rows)
-
-
-def _or_empty(share: float) -> float | None:
-    return None if math.isnan(share) else share
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -21,7 +21,7 @@ class Pair(NamedTuple):
 
 class Chance(NamedTuple):
     """A probability and the event that it is of. `name`: of the probability; `event`: how often it came true; `above`:
-    what a point above the diagonal says; `x`, `y`: the axes.
+    what a point above the diagonal says; `x`, `y`: the axes; `noun`: what is counted, in the plural.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Chance(NamedTuple):
     above: str
     x: str
     y: str
+    noun: str = "photos"
 
 
 def pair_of(task: Task) -> Pair:
@@ -55,18 +56,19 @@ def chance_of(task: Task) -> Chance:
             "p_keep, the model's probability that you keep the photo (%)",
             "photos you kept (%)",
         )
-    if task.exclusive and not task.is_binary:
-        what, event, y = "the likeliest class", "share right", "photos of which it is right (%)"
+    if task.is_binary:
+        what, event, y, noun = (
+            task.classes[0],
+            "share labeled so",
+            f"photos you labeled {task.classes[0]} (%)",
+            "photos",
+        )
+    elif task.exclusive:
+        what, event, y, noun = "the likeliest class", "share right", "photos of which it is right (%)", "photos"
     else:
-        what = task.classes[0] if task.is_binary else "the tag"
-        event, y = "share labeled so", f"photos you labeled {'so' if task.is_binary else 'with the tag'} (%)"
-    return Chance(
-        "probability",
-        event,
-        "true more often than the model says",
-        f"the model's probability of {what} (%)",
-        y,
-    )
+        what, event, y, noun = "the tag", "share with the tag", "decisions where you gave the tag (%)", "decisions"
+    above = "true more often than the model says"
+    return Chance("probability", event, above, f"the model's probability of {what} (%)", y, noun)
 
 
 def answer_in_words(tag: str, answer: str) -> str:
