@@ -5,24 +5,46 @@ import math
 import numpy as np
 import pytest
 
+from imlcull_al.project.task import CULL_TASK, LABELS, Task
 from imlcull_al.training import evaluation
-from imlcull_al.training.evaluation import Bin, Prediction, labels_to_reach, mean_interval, quality
+from imlcull_al.training.evaluation import (
+    NO,
+    YES,
+    Bin,
+    Prediction,
+    Rates,
+    decisions,
+    labels_to_reach,
+    mean_interval,
+    quality,
+)
+
+GARMENT = Task("garment", ("shirt", "dress", "shoe"))
+NOTES = Task("notes", ("red", "striped"), exclusive=False)
+
+
+def prediction(key, label, p_keep, split):
+    return Prediction(key, label, (p_keep, 1 - p_keep), split)
 
 
 def validation(*pairs):
-    return [Prediction(f"{n}.jpg", label, p_keep, "validation") for n, (label, p_keep) in enumerate(pairs)]
+    return decisions([prediction(f"{n}.jpg", *pair, "validation") for n, pair in enumerate(pairs)], CULL_TASK)
+
+
+def outcomes(*pairs):
+    return evaluation.outcomes(validation(*pairs), CULL_TASK)
 
 
 def test_confusion_counts_answers_by_decisions_and_a_tie_keeps():
     pairs = [("keep", 0.9), ("keep", 0.5), ("keep", 0.49), ("cull", 0.5), ("cull", 0.2), ("cull", 0.1)]
-    assert evaluation.confusion(validation(*pairs)) == [[2, 1], [1, 2]]
-    assert evaluation.confusion([]) == [[0, 0], [0, 0]]
+    assert evaluation.confusion(validation(*pairs), LABELS) == [[2, 1], [1, 2]]
+    assert evaluation.confusion([], LABELS) == [[0, 0], [0, 0]]
 
 
 def test_a_bin_holds_its_lower_edge_and_the_last_one_holds_1():
     edges = [("keep", 0.0), ("keep", 0.2), ("cull", 0.6), ("keep", 0.8), ("cull", 1.0)]
-    bins = evaluation.reliability(validation(*edges), bins=5)
-    assert [(part.p_keep_from, part.p_keep_to, part.photos) for part in bins] == [
+    bins = evaluation.reliability(outcomes(*edges), bins=5)
+    assert [(part.start, part.end, part.total) for part in bins] == [
         (0.0, 0.2, 1),
         (0.2, 0.4, 1),
         (0.6, 0.8, 1),
@@ -33,8 +55,8 @@ def test_a_bin_holds_its_lower_edge_and_the_last_one_holds_1():
 
 @pytest.mark.parametrize("bins", [5, 10])
 def test_every_edge_falls_into_the_bin_that_it_opens(bins):
-    found = evaluation.reliability(validation(*(("keep", place / bins) for place in range(bins))), bins)
-    assert [part.p_keep for part in found] == [part.p_keep_from for part in found]
+    found = evaluation.reliability(outcomes(*(("keep", place / bins) for place in range(bins))), bins)
+    assert [part.probability for part in found] == [part.start for part in found]
     assert len(found) == bins
 
 
@@ -52,16 +74,17 @@ def test_calibration_error_weighs_bins_by_their_photos():
 
 def test_mistakes_are_validation_first_then_by_confidence_then_by_key():
     predictions = [
-        Prediction("sure_but_trained_on.jpg", "keep", 0.01, "train"),
-        Prediction("b.jpg", "keep", 0.3, "validation"),
-        Prediction("a.jpg", "keep", 0.3, "validation"),
-        Prediction("sure.jpg", "keep", 0.1, "validation"),
-        Prediction("right.jpg", "keep", 0.5, "validation"),
-        Prediction("cull.jpg", "cull", 0.5, "validation"),
+        prediction("sure_but_trained_on.jpg", "keep", 0.01, "train"),
+        prediction("b.jpg", "keep", 0.3, "validation"),
+        prediction("a.jpg", "keep", 0.3, "validation"),
+        prediction("sure.jpg", "keep", 0.1, "validation"),
+        prediction("right.jpg", "keep", 0.5, "validation"),
+        prediction("cull.jpg", "cull", 0.5, "validation"),
     ]
-    lost_keepers = evaluation.mistakes(predictions, "keep")
-    assert [one.key for one in lost_keepers] == ["sure.jpg", "a.jpg", "b.jpg", "sure_but_trained_on.jpg"]
-    assert [one.key for one in evaluation.mistakes(predictions, "cull")] == ["cull.jpg"]
+    wrong = evaluation.mistakes(decisions(predictions, CULL_TASK))
+    lost_keepers = [one.key for one in wrong if one.answer == "keep"]
+    assert lost_keepers == ["sure.jpg", "a.jpg", "b.jpg", "sure_but_trained_on.jpg"]
+    assert [one.key for one in wrong if one.answer == "cull"] == ["cull.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +93,44 @@ def test_mistakes_are_validation_first_then_by_confidence_then_by_key():
 )
 def test_what_is_no_prediction_is_refused(label, p_keep, split):
     with pytest.raises(ValueError, match="not a prediction"):
-        Prediction("a.jpg", label, p_keep, split)
+        decisions([prediction("a.jpg", label, p_keep, split)], CULL_TASK)
+
+
+def test_the_likeliest_class_is_decided_and_of_equal_ones_the_first():
+    given = [("shirt", (0.5, 0.3, 0.2)), ("dress", (0.4, 0.2, 0.4)), ("shoe", (0.1, 0.1, 0.8))]
+    found = decisions([Prediction(f"{n}.jpg", *pair, "validation") for n, pair in enumerate(given)], GARMENT)
+    assert [(one.decision, one.probability, one.certainty) for one in found] == [
+        ("shirt", 0.5, 0.5), ("shirt", 0.4, 0.4), ("shoe", 0.8, 0.8)]  # fmt: skip
+    assert evaluation.confusion(found, GARMENT.classes) == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
+    assert evaluation.outcomes(found, GARMENT) == [(0.5, True), (0.4, False), (0.8, True)]
+
+
+def test_every_known_tag_is_a_decision():
+    given = [("red=1;striped=0", (0.5, 0.7)), ("striped=1", (0.9, 0.25)), ("", (0.1, 0.1))]
+    found = decisions([Prediction(f"{n}.jpg", *pair, "train") for n, pair in enumerate(given)], NOTES)
+    assert [one[:6] for one in found] == [
+        ("0.jpg", "red", YES, YES, 0.5, 0.5), ("0.jpg", "striped", NO, YES, 0.7, 0.7),
+        ("1.jpg", "striped", YES, NO, 0.25, 0.75)]  # fmt: skip
+    assert evaluation.outcomes(found, NOTES) == [(0.5, True), (0.7, False), (0.25, True)]
+    assert [(one.key, one.tag) for one in evaluation.mistakes(found)] == [("1.jpg", "striped"), ("0.jpg", "striped")]
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "task"),
+    [("sock", (0.5, 0.3, 0.2), GARMENT), ("shirt", (0.5, 0.5), GARMENT), ("blue=1", (0.5, 0.5), NOTES)],
+)
+def test_a_prediction_of_another_task_is_refused(label, probability, task):
+    with pytest.raises(ValueError, match="not a prediction of"):
+        decisions([Prediction("a.jpg", label, probability, "train")], task)
+
+
+def test_rates_of_a_confusion_matrix():
+    shirt, dress, shoe = evaluation.rates([[3, 1, 0], [0, 1, 0], [0, 0, 0]], GARMENT.classes)
+    assert (shirt, dress, shoe) == (Rates("shirt", 4, 3, 3), Rates("dress", 1, 2, 1), Rates("shoe", 0, 0, 0))
+    assert shirt.recall == (0.75, *evaluation.wilson(3, 4))
+    assert dress.precision == (0.5, *evaluation.wilson(1, 2))
+    assert math.isnan(shoe.recall.share)
+    assert evaluation.rates([[3, 1], [2, 9]], ("red",)) == [Rates("red", 4, 5, 3)]
 
 
 def test_quality_by_eye():

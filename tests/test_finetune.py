@@ -13,7 +13,7 @@ from imlcull_al.encoding.backbone import Backbone, from_config
 from imlcull_al.encoding.load import load_encoder
 from imlcull_al.errors import EncoderError, TrainingError
 from imlcull_al.learning import head, model
-from imlcull_al.learning.model import CullClassifier
+from imlcull_al.learning.model import Classifier
 from imlcull_al.progress import never, silent
 from imlcull_al.project.stages import Stage
 from imlcull_al.training import blocks, epoch_loop, train
@@ -64,7 +64,7 @@ def tuning_of(made: Backbone, photos: int = 12, **options) -> FineTuning:
     pixels = torch.randint(0, 256, (photos, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     chosen = Options(**{"epochs": EPOCHS, "batch_size": 4, "learning_rate": 1e-3, **options})
     nothing = np.empty((photos, 0), np.float32)
-    tuning = FineTuning(CullClassifier(made, 32), pixels, nothing, values, chosen, Alone(), silent, never)
+    tuning = FineTuning(Classifier(made, 32), pixels, nothing, values, chosen, Alone(), silent, never)
     rows = tuning.embeddings()
     probe = head.fit(head.features(rows[SIDES[0]]), np.arange(9), np.arange(9) % 2 == 0)
     tuning.start(probe, rows, torch.arange(photos) % 2, SIDES)

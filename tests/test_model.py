@@ -35,7 +35,7 @@ def base(tiny_model):
 
 @pytest.fixture
 def saved(tmp_path, base):
-    classifier = model.CullClassifier(base.build(), base.dim)
+    classifier = model.Classifier(base.build(), base.dim)
     classifier.start_from(head.Head(np.linspace(-1, 1, 32, dtype=np.float32), 0.25))
     model.save(tmp_path / "model.pth", classifier, base, FACTS)
     return tmp_path / "model.pth"
@@ -76,7 +76,7 @@ def test_a_loaded_model_says_what_the_saved_one_said(saved, base):
 
 def test_the_classifier_starts_as_the_head(base):
     probe = head.Head(np.linspace(-2, 2, 32, dtype=np.float32), -0.5)
-    classifier = model.CullClassifier(base.build(), base.dim)
+    classifier = model.Classifier(base.build(), base.dim)
     classifier.start_from(probe)
     pixels = torch.from_numpy(np.stack([base.architecture.preprocessing(image) for image in IMAGES]))
     with torch.inference_mode():
@@ -182,7 +182,7 @@ def tiled_base(request, tiny_model):
 def saved_beside(tmp_path, tiled_base):
     """A model whose head says something else of every number of an embedding."""
     dim = sum(part.dim for part in parts_of(tiled_base))
-    classifier = model.CullClassifier(tiled_base.trained.build(), dim)
+    classifier = model.Classifier(tiled_base.trained.build(), dim)
     classifier.start_from(head.Head(np.linspace(-1, 1, dim, dtype=np.float32), 0.25))
     model.save(tmp_path / "model.pth", classifier, tiled_base, FACTS)
     return tmp_path / "model.pth"
@@ -206,7 +206,7 @@ def test_a_model_beside_the_builtin_encoder_says_what_the_saved_one_said(saved_b
     expected = head.unit(embeddings) @ np.linspace(-1, 1, loaded.encoder.dim) + 0.25
     assert np.allclose(loaded.head.logits(rows), expected, atol=0.1)
     assert loaded.encoder.fingerprint != tiled_base.fingerprint
-    classifier = model.CullClassifier(tiled_base.trained.build(), loaded.encoder.dim)
+    classifier = model.Classifier(tiled_base.trained.build(), loaded.encoder.dim)
     classifier.load_state_dict(content["state_dict"])
     with torch.inference_mode():
         both = model.side_by_side(*(torch.from_numpy(part) for part in parts))
@@ -244,7 +244,7 @@ def test_a_file_from_before_there_was_anything_beside_loads(saved, base):
 def saved_in_place(tmp_path):
     """A model trained from the built-in encoder, which stood in for one that was out of reach."""
     base = load_encoder(OUT_OF_REACH)
-    classifier = model.CullClassifier(base.trained.build(), sum(part.dim for part in parts_of(base)))
+    classifier = model.Classifier(base.trained.build(), sum(part.dim for part in parts_of(base)))
     model.save(tmp_path / "model.pth", classifier, base, FACTS)
     return tmp_path / "model.pth"
 

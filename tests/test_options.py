@@ -9,7 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imlcull_al.errors import NotEnoughLabels, TrainingError
-from imlcull_al.training.options import Epoch, Options, split
+from imlcull_al.project.task import Task
+from imlcull_al.training import splits
+from imlcull_al.training.options import Epoch, Options
+
+GARMENT = Task("garment", ("shirt", "dress", "shoe"))
+NOTES = Task("notes", ("red", "striped"), exclusive=False)
+
+
+def split(is_keep, *rest):
+    return splits.split(np.stack([is_keep, ~is_keep], axis=1), *rest)
+
+
+def split_classes(numbers, *rest, task=GARMENT):
+    return splits.split(np.eye(len(task.classes))[numbers], *rest, task=task)
+
+
+def split_tags(labels, *rest):
+    return splits.split(NOTES.targets(labels), *rest, task=NOTES)
 
 
 def test_the_defaults_are_the_specifications():
@@ -83,6 +100,72 @@ def test_groups_too_large_for_the_share_leave_the_smallest_that_will_do():
 def test_a_class_of_one_burst_can_not_be_split():
     with pytest.raises(NotEnoughLabels, match="all 3 keep are in one burst"):
         split(np.array([True, True, True, False, False]), 0.25, 0, np.array([0, 0, 0, 1, 2]))
+
+
+def test_the_split_of_a_seed_is_that_of_earlier_versions():
+    target = np.arange(24) % 3 == 0
+    assert split(target, 0.25, 3)[1].tolist() == [7, 14, 18, 19, 21, 22]
+    assert split(target, 0.25, 3, np.arange(24) // 2)[1].tolist() == [18, 19, 20, 21, 22, 23]
+
+
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=40), st.sampled_from([0.1, 0.25, 0.5]), st.integers(0, 3))
+def test_every_class_of_two_photos_is_on_both_sides_and_one_photo_is_trained_on(numbers, share, seed):
+    numbers = np.array([0, 0, 1, 1, *numbers])
+    train_side, validation = split_classes(numbers, share, seed)
+    assert sorted([*train_side, *validation]) == list(range(len(numbers)))
+    for number in range(3):
+        total, chosen = int((numbers == number).sum()), int((numbers[validation] == number).sum())
+        if total < 2:
+            assert chosen == 0
+        else:
+            assert 1 <= chosen <= total - 1
+            assert abs(chosen - total * share) <= 1
+
+
+def test_the_only_burst_of_a_class_is_trained_on():
+    numbers, groups = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2]), np.array([0, 1, 2, 3, 1, 4, 5, 0, 0])
+    for seed in range(9):
+        train_side, validation = split_classes(numbers, 0.4, seed, groups)
+        assert set(numbers[train_side]) == {0, 1, 2}
+        assert set(numbers[validation]) == {0, 1}
+        assert not set(groups[train_side]) & set(groups[validation])
+
+
+def test_two_bursts_of_all_classes_are_one_for_each_side():
+    numbers, groups = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 0, 0, 1, 1, 1])
+    train_side, validation = split_classes(numbers, 0.25, 0, groups)
+    assert sorted(map(tuple, (train_side.tolist(), validation.tolist()))) == [(0, 1, 2), (3, 4, 5)]
+
+
+def test_with_and_without_every_tag_is_on_both_sides():
+    labels = ["red=1;striped=0", "red=0;striped=1"] * 6 + ["red=1", "striped=0", "striped=1", ""]
+    targets = NOTES.targets(labels)
+    for seed in range(9):
+        train_side, validation = split_tags(labels, 0.25, seed)
+        assert sorted([*train_side, *validation]) == list(range(16))
+        for side in (train_side, validation):
+            assert all({0, 1} <= set(tag) for tag in targets[side].T)
+        assert 15 in train_side  # nothing is known of it
+
+
+def test_a_tag_that_only_one_photo_has_is_trained_on():
+    labels = ["red=1;striped=1", "red=1;striped=0", "red=0;striped=0", "red=0;striped=0", "red=0"]
+    for seed in range(9):
+        assert 0 in split_tags(labels, 0.5, seed)[0]
+
+
+def test_too_few_labels_are_said_in_the_words_of_the_task():
+    pair = Task("focus", ("sharp", "blurred"))
+    with pytest.raises(NotEnoughLabels, match=r"there are 2 sharp and 1 blurred\. Label more photos as blurred first"):
+        split_classes([0, 0, 1], 0.25, 0, task=pair)
+    with pytest.raises(NotEnoughLabels, match=r"2 classes with .* there are 3 shirt, 1 dress and 0 shoe\. Label"):
+        split_classes([0, 0, 0, 1], 0.25, 0)
+    with pytest.raises(NotEnoughLabels, match="2 classes with photos from at least 2 bursts each"):
+        split_classes([0, 0, 0, 1, 1], 0.25, 0, np.array([0, 1, 2, 3, 3]))
+    with pytest.raises(NotEnoughLabels, match=r"there are red \(3 with, 1 without\) and striped \(1 with, 1 without\)"):
+        split_tags(["red=1;striped=1", "red=1;striped=0", "red=1", "red=0"], 0.25, 0)
+    with pytest.raises(NotEnoughLabels, match="a tag that photos of at least 2 bursts have and 2 don't"):
+        split_tags(["red=1", "red=1", "red=0", "red=0"], 0.25, 0, np.array([0, 0, 1, 2]))
 
 
 def test_better_is_more_accurate_or_as_accurate_with_a_lower_loss():

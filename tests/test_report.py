@@ -21,8 +21,12 @@ TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
 EPOCHS = [Epoch(1, 0.7, 0.6, 0.6, 0.5), Epoch(2, 0.4, 0.8, 0.5, 0.75)]
 
 
+def prediction(key, label, p_keep, split):
+    return Prediction(key, label, (p_keep, 1 - p_keep), split)
+
+
 def validation(*pairs):
-    return [Prediction(f"{n}.jpg", label, p_keep, "validation") for n, (label, p_keep) in enumerate(pairs)]
+    return [prediction(f"{n}.jpg", label, p_keep, "validation") for n, (label, p_keep) in enumerate(pairs)]
 
 
 def half_sharp(path):
@@ -115,7 +119,7 @@ def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path):
 
 def test_many_mistakes_fill_one_sheet_and_all_are_in_the_table(write, tmp_path, draw_only):
     draw_only("mistakes")
-    files = write([Prediction(f"{n}.jpg", "keep", n / 2000, "train") for n in range(500)])
+    files = write([prediction(f"{n}.jpg", "keep", n / 2000, "train") for n in range(500)])
     found = sizes([file for file in files if file.name.startswith("mistakes")])
     assert found["mistakes_lost_keepers"][1] > 3 * found["mistakes_kept_culls"][1]
     assert len((tmp_path / "stage_1_cull_report" / "mistakes.csv").read_text().splitlines()) == 501
@@ -128,7 +132,7 @@ def test_nothing_to_show_is_a_report_too(write):
 @pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # of what earlier tests left to be collected
 def test_one_class_one_epoch_and_awkward_names_are_drawn_without_a_warning(write):
     names = ["a\nb.jpg", "😀 写真.jpg", "$x_{1$ \\frac{.jpg", "W" * 300, "very/" + "deep/" * 99 + "1.jpg", "broken"]
-    predictions = [Prediction(name, "keep", 0.1, "validation") for name in names]
+    predictions = [prediction(name, "keep", 0.1, "validation") for name in names]
     epochs = [Epoch(1, math.nan, 0.0, math.inf, 0.0)]
     files = write(predictions, epochs, title="$5 $bad_{\n😀 " + "x" * 300)
     assert set(sizes(files)) == set(FIGURES)
@@ -138,7 +142,7 @@ def test_a_photo_that_cannot_be_read_is_a_grey_tile(write, tmp_path, draw_only):
     draw_only("mistakes")
 
     def colours(key):
-        write([Prediction(key, "cull", 0.9, "validation")])
+        write([prediction(key, "cull", 0.9, "validation")])
         return colours_of(tmp_path / "stage_1_cull_report" / "mistakes_kept_culls.png")
 
     photo, grey = (20, 120, 110), (213, 218, 222)
@@ -159,8 +163,8 @@ def test_the_first_mistakes_are_shown_under_their_maps_and_no_more_maps_are_made
         asked.append(path.name)
         return half_sharp(path)
 
-    lost = [Prediction(f"{n}.jpg", "keep", n / 100, "validation") for n in range(20)]
-    kept = [Prediction(f"c{n}.jpg", "cull", 0.9, "validation") for n in range(2)]
+    lost = [prediction(f"{n}.jpg", "keep", n / 100, "validation") for n in range(20)]
+    kept = [prediction(f"c{n}.jpg", "cull", 0.9, "validation") for n in range(2)]
     write(lost + kept, sharpness_of=sharpness_of)
     assert asked == ["any.png"] * 8
     sheet = tmp_path / "stage_1_cull_report" / "sharpness.png"

@@ -266,7 +266,7 @@ def test_a_model_with_tiles_scores_as_its_training_said(stage, fit, labels, cach
     loaded = model.load(stage.model)
     seen = ensure({key: stage.path(key) for key in labels}, loaded.encoder, cache_dir)
     p_keep = dict(zip(seen.keys, loaded.head.probability(seen.rows.copy()).tolist(), strict=True))
-    assert {each.key: each.p_keep for each in said} == pytest.approx(p_keep, abs=0.02)
+    assert {each.key: each.probability[0] for each in said} == pytest.approx(p_keep, abs=0.02)
     assert max(p_keep.values()) - min(p_keep.values()) > 0.2  # so that another photo's would be noticed
     right = [(p_keep[key] >= 0.5) == (labels[key] == "keep") for key in training.validation_keys]
     assert sum(right) / len(right) == training.best.val_accuracy == loaded.validation_accuracy

@@ -1,4 +1,4 @@
-"""The fine-tuned keep/cull classifier, and its file `stage_N_cull_model.pth`.
+"""The fine-tuned classifier of a task, and its file `stage_N_TASK_model.pth`.
 
 The file is a `torch.save` of one dictionary of plain values and tensors; it loads with `weights_only=True`:
 
@@ -11,9 +11,12 @@ The file is a `torch.save` of one dictionary of plain values and tensors; it loa
     vision_config       dict, the Hugging Face config of the transformer, with model_type
     preprocessing       dict, the fields of `Preprocessing`
     pooling             "first" | "pooler" | "mean"
-    state_dict          tensors: backbone.transformer.…, head.weight (2, D + E), head.bias (2,)
+    state_dict          tensors: backbone.transformer.…, head.weight (K, D + E), head.bias (K,), for K classes
     epoch, validation_accuracy, seed
     labels              dict, photo key → label, training and validation photos; validation_keys: list of keys
+
+Any other task than keep or cull has version 2, and beside `classes`, its K names, `task`, str, its name, and
+`exclusive`, bool: whether the K logits are those of a softmax, rather than log-odds of each tag.
 
 Independent of optimizers, stages and caches.
 """
@@ -35,58 +38,85 @@ from ..encoding.encoder import Architecture, Encoder, VisionEncoder
 from ..encoding.load import builtin_encoder
 from ..encoding.preprocess import Preprocessing
 from ..errors import EncoderError, ModelFileError, in_words, shown
+from ..project import task as tasks
 from ..project.files import open_own, replacing
-from ..project.labels import LABELS
+from ..project.task import CULL_TASK, Task
 from . import head
 
 FORMAT = "imlcull model"
 VERSION = 1
+TASK_VERSION = 2
+UNSEEN = 20.0
+"""Nats by which the logit of a class without training photos starts below the mean of the others."""
 _MOST_EPOCHS = 1_000_000_000
 Number = TypeVar("Number", int, float)
 
 
-class CullClassifier(nn.Module):
+class Classifier(nn.Module):
     """A backbone and a linear layer on its unit-length embedding, optionally concatenated with frozen embeddings."""
 
-    def __init__(self, backbone: Backbone, dim: int) -> None:
-        """The linear layer is initialized to zero."""
+    def __init__(self, backbone: Backbone, dim: int, outputs: int = len(CULL_TASK.classes)) -> None:
+        """The linear layer has a logit for each of K = `outputs` classes or tags, and is initialized to zero."""
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(dim, 2)
+        self.head = nn.Linear(dim, outputs)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Preprocessed pixels (B, 3, H, W) → logits (B, 2): keep, cull. Only valid without frozen embeddings (E =
-        0).
-        """
+        """Preprocessed pixels (B, 3, H, W) → logits (B, K). Only valid without frozen embeddings (E = 0)."""
         return self.logits(self.backbone(pixels))
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """Embeddings (B, D + E), see `side_by_side` → logits (B, 2): keep, cull."""
+        """Embeddings (B, D + E), see `side_by_side` → logits (B, K)."""
         logits: Tensor = self.head(nn.functional.normalize(embeddings, dim=1))
         return logits
 
-    def start_from(self, probe: head.Head) -> None:
+    def start_from(self, probe: head.Head | head.Heads) -> None:
         """Initialize the linear layer from `probe`: linear probing, then fine-tuning (Kumar et al. 2022)."""
-        weights = torch.from_numpy(np.asarray(probe.weights, np.float32)) / 2
+        if isinstance(probe, head.Head):
+            weights, bias = np.stack([probe.weights, -probe.weights]) / 2, np.array([probe.bias, -probe.bias]) / 2
+        else:
+            probe = _finite(probe)
+            weights, bias = probe.weights.T, probe.bias
         with torch.no_grad():
-            self.head.weight.copy_(torch.stack([weights, -weights]))
-            self.head.bias.copy_(torch.tensor([probe.bias / 2, -probe.bias / 2]))
+            self.head.weight.copy_(torch.tensor(weights, dtype=torch.float32))
+            self.head.bias.copy_(torch.tensor(bias))
+
+
+def _finite(heads: head.Heads) -> head.Heads:
+    """The same with `UNSEEN` in place of −inf, so that what is learned later can raise these logits."""
+    unseen = np.isneginf(heads.bias)
+    weights, bias = heads.weights.copy(), heads.bias.copy()
+    weights[:, unseen] = weights[:, ~unseen].mean(axis=1, keepdims=True)
+    bias[unseen] = bias[~unseen].mean() - UNSEEN
+    return head.Heads(weights, bias)
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A loaded model: its encoder and head, and what it was trained on."""
+    """A loaded model: its encoder and head, and what it was trained on.
 
+    `head`: log-odds of the first of two classes, or else logits of all classes, or log-odds of each tag of `task`.
+    """
+
+    task: Task
     encoder: Encoder
-    head: head.Head
+    head: head.Head | head.Heads
     base_model: str
     base_fingerprint: str
     epoch: int
     validation_accuracy: float
     labels: dict[str, str]
     validation_keys: list[str]
+
+    def probability(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D) → (N, K) probability of each class or tag, 0 … 1."""
+        if isinstance(self.head, head.Head):
+            first = self.head.probability(embeddings)
+            return np.stack([first, 1 - first], axis=1)
+        logits = self.head.logits(embeddings)
+        return head.softmax(logits) if self.task.exclusive else head.sigmoid(logits)
 
 
 def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
@@ -96,13 +126,18 @@ def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
     return torch.cat([nn.functional.normalize(part, dim=1) for part in (embeddings, beside)], dim=1)
 
 
-def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str, Any]) -> None:
+def save(path: Path, classifier: Classifier, base: Encoder, facts: dict[str, Any], task: Task = CULL_TASK) -> None:
     """Write the model to `path`, atomically. `facts`: epoch, validation_accuracy, seed, labels, validation_keys."""
     trained, beside = parts_of(base)
+    own = (
+        {"version": VERSION}
+        if task == CULL_TASK
+        else {"version": TASK_VERSION, "task": task.name, "exclusive": task.exclusive}
+    )
     content = {
         "format": FORMAT,
-        "version": VERSION,
-        "classes": list(LABELS),
+        **own,
+        "classes": list(task.classes),
         "base_model": shown(base.reference),  # visitors of a public page download this file
         "base_name": base.name,
         "base_fingerprint": base.fingerprint,
@@ -118,12 +153,16 @@ def save(path: Path, classifier: CullClassifier, base: Encoder, facts: dict[str,
         torch.save(content, file)
 
 
-def load(path: Path) -> TrainedModel:
-    """Load the model at `path` without running code from it. Raises `ModelFileError` that names what is wrong with the
-    file.
+def load(path: Path, task: Task = CULL_TASK) -> TrainedModel:
+    """Load the model of `task` at `path` without running code from it. Classes that were added to the task since the
+    training are unknown to it: the last ones of an exclusive task are unlikely, the last ones of tags even.
+
+    Raises `ModelFileError` that names what is wrong with the file.
     """
     content, digest, size = _load_content(path)
     try:
+        own_task = _task_of(content)
+        _check_task(path, own_task, task)
         preprocessing = Preprocessing.from_dict(content["preprocessing"])
         architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))
         state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
@@ -132,11 +171,11 @@ def load(path: Path) -> TrainedModel:
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         beside = _beside(path, str(content.get("beside", "")))
         dim = architecture.dim + (beside.dim if beside else 0)
-        if weight.shape != (2, dim) or bias.shape != (2,):
+        outputs = len(own_task.classes)
+        if weight.shape != (outputs, dim) or bias.shape != (outputs,):
             raise _unfit(path, f"its head has the shape {weight.shape}, but its embeddings have {dim} numbers")
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):  # NaN scores would cull everything
             raise _unfit(path, "its head contains NaN or infinite values")
-        keep_head = head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
         own = VisionEncoder(
             name=f"model trained from {_text(content['base_name'])}",
             reference="",
@@ -145,13 +184,14 @@ def load(path: Path) -> TrainedModel:
             build=lambda: _backbone(path, architecture, state),
         )
         return TrainedModel(
+            task,
             SideBySide(own, beside, "", own.name) if beside else own,
-            keep_head,
+            _head_for(task, weight, bias),
             _text(content["base_name" if _text(content["notice"]) else "base_model"]),
             _text(content["base_fingerprint"]),
             _number(content["epoch"], int, _MOST_EPOCHS),
             _number(content["validation_accuracy"], float, 1),
-            {_text(key): LABELS[LABELS.index(label)] for key, label in content["labels"].items()},
+            {_text(key): task.parse(_text(label)) for key, label in content["labels"].items()},
             [_text(key) for key in content["validation_keys"]],
         )
     except ModelFileError:
@@ -159,6 +199,18 @@ def load(path: Path) -> TrainedModel:
     # A forged file can hold anything in place of these parts, and raise anything.
     except Exception as error:
         raise _unfit(path, f"a part of it is missing or of the wrong type ({in_words(error)})") from error
+
+
+def _head_for(task: Task, weight: np.ndarray, bias: np.ndarray) -> head.Head | head.Heads:
+    """The head of `task` for weights (k, D) and biases (k,) of its first k classes."""
+    if task.exclusive and task.is_binary:
+        return head.Head((weight[0] - weight[1]).astype(np.float32), float(bias[0] - bias[1]))
+    added = len(task.classes) - len(bias)
+    heads = head.Heads(
+        np.pad(weight.T.astype(np.float32), ((0, 0), (0, added))),
+        np.append(bias, np.full(added, -np.inf if task.exclusive else 0.0)),
+    )
+    return _finite(heads) if task.exclusive and added else heads
 
 
 def _text(value: Any) -> str:
@@ -205,8 +257,34 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
 def _check_kind(path: Path, content: Any) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _unfit(path, "it was written by another program")
-    if content.get("version") != VERSION or content.get("classes") != list(LABELS):
-        raise _unfit(path, f"its version is {content.get('version')}, this program reads version {VERSION}")
+    version = content.get("version")
+    is_cull = version == VERSION and content.get("classes") == list(CULL_TASK.classes)
+    if not is_cull and (version != TASK_VERSION or "task" not in content):
+        raise _unfit(
+            path, f"its version is {version}, this program reads version {VERSION}, and {TASK_VERSION} for other tasks"
+        )
+
+
+def _check_task(path: Path, own: Task, task: Task) -> None:
+    """Raise `ModelFileError` unless `own` is `task`, or was before its last classes were added."""
+    if own.name != task.name:
+        raise _unfit(path, f"it was trained for the task {own.name[:40]!r}, not for {task.name}")
+    if own.exclusive != task.exclusive:
+        kinds = ("one of several classes", "any number of tags")
+        was, is_now = kinds if own.exclusive else reversed(kinds)
+        raise _unfit(path, f"it gives a photo {was}, but the task {task.name} is now to give it {is_now}")
+    if not own.classes or own.classes != task.classes[: len(own.classes)]:
+        raise _unfit(
+            path,
+            f"its classes, {tasks.in_words(own.classes)}, are not those of the task {task.name}, "
+            f"{tasks.in_words(task.classes)}",
+        )
+
+
+def _task_of(content: dict[str, Any]) -> Task:
+    if content["version"] == VERSION:
+        return CULL_TASK
+    return Task(_text(content["task"]), tuple(map(_text, content["classes"])), bool(content["exclusive"]))
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:

@@ -1,9 +1,10 @@
 """The fine-tuning loop: photos as tensors and a classifier in, epochs out.
 
-Cross-entropy, Adam, random horizontal flips. Weights stay float32; the forward pass runs under bfloat16 autocast if the
-device supports bfloat16 natively and the embeddings agree with float32. With `train_blocks` only the last blocks and
-the layers after them are trained. The input of these blocks is computed once per photo, and once for the mirror image
-of each training photo, and cached in memory up to 2 GiB. Photos beyond that are recomputed for every batch.
+Cross-entropy, for tags the binary one of each known tag; Adam, random horizontal flips. Weights stay float32; the
+forward pass runs under bfloat16 autocast if the device supports bfloat16 natively and the embeddings agree with
+float32. With `train_blocks` only the last blocks and the layers after them are trained. The input of these blocks is
+computed once per photo, and once for the mirror image of each training photo, and cached in memory up to 2 GiB. Photos
+beyond that are recomputed for every batch.
 
 With several processes each computes its share of every batch. Gradients are sums over the whole batch, so they do not
 depend on how it is divided. Deterministic: the same seed, tensors, machine and number of processes give bit-identical
@@ -18,8 +19,8 @@ from torch import Tensor
 
 from ..encoding.backbone import THREADS, Backbone, agrees_in_bfloat16
 from ..errors import Cancelled
-from ..learning.head import Head
-from ..learning.model import CullClassifier, side_by_side
+from ..learning.head import Head, Heads
+from ..learning.model import Classifier, side_by_side
 from ..progress import Progress, Stop
 from .blocks import Cut, FrozenOutputs
 from .options import Epoch, Options
@@ -41,7 +42,7 @@ class FineTuning:
 
     def __init__(
         self,
-        classifier: CullClassifier,
+        classifier: Classifier,
         pixels: Tensor,
         beside: np.ndarray,
         values: Callable[[np.ndarray], np.ndarray],
@@ -89,10 +90,13 @@ class FineTuning:
             rows = [self._embed(batch) for batch in torch.arange(len(self._pixels)).split(_BATCH)]
         return torch.cat(rows).cpu().numpy()  # type: ignore[no-any-return]
 
-    def start(self, probe: Head, rows: np.ndarray, targets: Tensor, sides: tuple[np.ndarray, np.ndarray]) -> Epoch:
+    def start(
+        self, probe: Head | Heads, rows: np.ndarray, targets: Tensor, sides: tuple[np.ndarray, np.ndarray]
+    ) -> Epoch:
         """Set the head to `probe` and return its quality on both sides of the split as epoch 0.
 
-        `rows`: the embeddings; `targets`: (n,) class numbers; `sides`: positions of the training and validation photos.
+        `rows`: the embeddings; `targets`: (n,) class numbers, or for tags (n, K) float32, 1, 0 or NaN for unknown;
+        `sides`: positions of the training and validation photos.
         """
         self.classifier.start_from(probe)
         self._targets = targets.to(self._processes.device)
@@ -131,15 +135,15 @@ class FineTuning:
         self, optimiser: torch.optim.Optimizer, trained: list[torch.nn.Parameter], batch: Tensor, mirrored: Tensor
     ) -> Tensor:
         """One optimizer step on the photos `batch`, flipped where `mirrored`. Returns their logits before the step, (B,
-        2).
+        K).
         """
         mine = self._processes.share(len(batch))
-        logits = torch.zeros((0, 2), device=self._processes.device)
+        logits = torch.zeros((0, self.classifier.head.out_features), device=self._processes.device)
         optimiser.zero_grad()
         if len(batch[mine]):
             logits = self.classifier.logits(self._embed(batch[mine], mirrored[mine]))
-            losses = torch.nn.functional.cross_entropy(logits, self._targets[batch[mine]], reduction="sum")
-            (losses / len(batch)).backward()
+            losses = _cross_entropy(logits, self._targets[batch[mine]], "sum")
+            (losses / _known(self._targets[batch])).backward()
         self._add_up_gradients(trained)
         optimiser.step()
         return self._processes.gather(logits.detach(), len(batch))
@@ -158,7 +162,7 @@ class FineTuning:
     def _evaluate(self) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on the validation photos."""
         batches = self._validation_side.split(_BATCH)
-        logits = torch.cat([self._shared(batch, self._logits, 2) for batch in batches])
+        logits = torch.cat([self._shared(batch, self._logits, self.classifier.head.out_features) for batch in batches])
         return _judge(logits, self._targets[self._validation_side])
 
     def _logits(self, photos: Tensor) -> Tensor:
@@ -224,7 +228,21 @@ class FineTuning:
 
 
 def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy of logits (n, 2); an exact tie is keep, class 0."""
+    """Mean cross-entropy in nats and accuracy of logits (n, K): of the likeliest class, the first of equal ones, or of
+    all known tags.
+    """
     logits = logits.float()
-    right = int(((logits[:, 1] > logits[:, 0]).long() == targets).sum())
-    return float(torch.nn.functional.cross_entropy(logits, targets)), right / len(targets)
+    right = logits.argmax(dim=1) == targets if targets.ndim == 1 else (logits >= 0).float() == targets
+    return float(_cross_entropy(logits, targets, "mean")), int(right.sum()) / _known(targets)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, reduction: str) -> Tensor:
+    if targets.ndim == 1:
+        return torch.nn.functional.cross_entropy(logits, targets, reduction=reduction)
+    known = ~targets.isnan()
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits[known], targets[known], reduction=reduction)
+
+
+def _known(targets: Tensor) -> int:
+    """The number of photos, or for tags of known ones, but at least 1."""
+    return len(targets) if targets.ndim == 1 else max(1, int((~targets.isnan()).sum()))

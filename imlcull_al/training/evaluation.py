@@ -10,57 +10,141 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..project.labels import KEEP, LABELS
+from ..project.task import Task
 
 TRAIN, VALIDATION = "train", "validation"
+YES, NO = "yes", "no"
 
 
 @dataclass(frozen=True)
 class Prediction:
     """One labeled photo after training.
 
-    `key`: photo key. `label`: keep | cull, given by the user. `p_keep`: 0 … 1, from the model. `split`: train |
-    validation. Raises `ValueError` for any other value.
+    `key`: photo key. `label`: given by the user. `probability`: (K,) of each class or tag, 0 … 1, from the model.
+    `split`: train | validation. Raises `ValueError` for any other value.
     """
 
     key: str
     label: str
-    p_keep: float
+    probability: tuple[float, ...]
     split: str
 
     def __post_init__(self) -> None:
         """Validate the fields."""
-        if self.label not in LABELS or self.split not in (TRAIN, VALIDATION) or not 0 <= self.p_keep <= 1:
+        if self.split not in (TRAIN, VALIDATION) or not all(0 <= each <= 1 for each in self.probability):
             raise ValueError(f"not a prediction: {self}")
 
-    @property
-    def model_keeps(self) -> bool:
-        """The model's decision at 0.5; a tie keeps."""
-        return self.p_keep >= 0.5
+
+class Decision(NamedTuple):
+    """The model's decision on a photo, or on one `tag` of a photo, beside the user's answer.
+
+    `answer`, `decision`: classes, or yes | no for a tag. `probability`: of the first of two classes, of the tag, or
+    else of the class decided. `certainty`: probability of the decision.
+    """
+
+    key: str
+    tag: str
+    answer: str
+    decision: str
+    probability: float
+    certainty: float
+    split: str
+
+
+def decisions(predictions: Iterable[Prediction], task: Task) -> list[Decision]:
+    """The likeliest class of every photo, or for tags one decision on each known tag at 0.5; a tie is the first class,
+    and yes. Raises `ValueError` for a label of another task.
+    """
+    found = []
+    for one in predictions:
+        if task.exclusive:
+            found.append(_decision_on_class(one, task))
+        else:
+            found += _decisions_on_tags(one, task)
+    return found
+
+
+def _decision_on_class(one: Prediction, task: Task) -> Decision:
+    if one.label not in task.classes or len(one.probability) != len(task.classes):
+        raise ValueError(f"not a prediction of {task.name}: {one}")
+    likeliest = one.probability.index(max(one.probability))
+    certainty = one.probability[likeliest]
+    probability = one.probability[0] if task.is_binary else certainty
+    return Decision(one.key, "", one.label, task.classes[likeliest], probability, certainty, one.split)
+
+
+def _decisions_on_tags(one: Prediction, task: Task) -> Iterable[Decision]:
+    known = task.tags_of(one.label)
+    if not known.keys() <= set(task.classes) or len(one.probability) != len(task.classes):
+        raise ValueError(f"not a prediction of {task.name}: {one}")
+    for tag, p in zip(task.classes, one.probability, strict=True):
+        if tag in known:
+            answer, decision = (YES if has else NO for has in (known[tag], p >= 0.5))
+            yield Decision(one.key, tag, answer, decision, p, max(p, 1 - p), one.split)
 
 
 class Bin(NamedTuple):
-    """One non-empty bin of a reliability diagram: photos with `p_keep_from` <= p_keep < `p_keep_to` (1 is in the last
-    bin).
+    """One non-empty bin of a reliability diagram: `total` decisions with `start` <= probability < `end` (1 is in the
+    last bin).
 
-    `p_keep`: mean prediction. `kept`: share that the user kept, with its 95 % interval `kept_low` … `kept_high`.
+    `probability`: mean prediction. `share`: how many of them came true, with its 95 % interval `low` … `high`.
     """
 
-    p_keep_from: float
-    p_keep_to: float
-    photos: int
-    p_keep: float
-    kept: float
-    kept_low: float
-    kept_high: float
+    start: float
+    end: float
+    total: int
+    probability: float
+    share: float
+    low: float
+    high: float
 
 
-def confusion(predictions: Iterable[Prediction]) -> list[list[int]]:
-    """Confusion matrix in photos: rows are labels, columns are model decisions, keep before cull."""
-    counts = [[0, 0], [0, 0]]
-    for one in predictions:
-        counts[LABELS.index(one.label)][0 if one.model_keeps else 1] += 1
+def confusion(found: Iterable[Decision], names: Sequence[str]) -> list[list[int]]:
+    """Confusion matrix: rows are answers, columns are decisions, both in the order of `names`."""
+    counts = [[0] * len(names) for _ in names]
+    place = {name: number for number, name in enumerate(names)}
+    for one in found:
+        counts[place[one.answer]][place[one.decision]] += 1
     return counts
+
+
+class Share(NamedTuple):
+    """A proportion with its 95 % interval; all NaN of nothing."""
+
+    share: float
+    low: float
+    high: float
+
+
+class Rates(NamedTuple):
+    """How well one class or tag is told, in photos: `answers` of the user, `decided` by the model, `right`: both."""
+
+    name: str
+    answers: int
+    decided: int
+    right: int
+
+    @property
+    def recall(self) -> Share:
+        """Share of the answers that the model decides so."""
+        return _share(self.right, self.answers)
+
+    @property
+    def precision(self) -> Share:
+        """Share of the decisions that the user answered so."""
+        return _share(self.right, self.decided)
+
+
+def rates(counts: Sequence[Sequence[int]], names: Sequence[str]) -> list[Rates]:
+    """Rates of the first classes of a confusion matrix, one for each of `names`."""
+    columns = list(zip(*counts, strict=True))
+    return [
+        Rates(name, sum(counts[place]), sum(columns[place]), counts[place][place]) for place, name in enumerate(names)
+    ]
+
+
+def _share(hits: int, trials: int) -> Share:
+    return Share(hits / trials, *wilson(hits, trials)) if trials else Share(math.nan, math.nan, math.nan)
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
@@ -72,34 +156,41 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-def reliability(predictions: Iterable[Prediction], bins: int) -> list[Bin]:
-    """The non-empty bins among `bins` equal-width bins of p_keep, in ascending order."""
-    members: list[list[Prediction]] = [[] for _ in range(bins)]
-    for one in predictions:
-        members[min(int(one.p_keep * bins), bins - 1)].append(one)
+def outcomes(found: Iterable[Decision], task: Task) -> list[tuple[float, bool]]:
+    """The probability of each decision, and whether what it is of came true."""
+    if task.exclusive and not task.is_binary:
+        return [(one.probability, one.answer == one.decision) for one in found]
+    return [(one.probability, one.answer == (task.classes[0] if task.exclusive else YES)) for one in found]
+
+
+def reliability(told: Iterable[tuple[float, bool]], bins: int) -> list[Bin]:
+    """The non-empty bins among `bins` equal-width bins of probability, in ascending order."""
+    members: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+    for probability, came_true in told:
+        members[min(int(probability * bins), bins - 1)].append((probability, came_true))
     return [_bin(place / bins, (place + 1) / bins, inside) for place, inside in enumerate(members) if inside]
 
 
-def _bin(low: float, high: float, inside: list[Prediction]) -> Bin:
-    kept, total = sum(one.label == KEEP for one in inside), len(inside)
-    return Bin(low, high, total, sum(one.p_keep for one in inside) / total, kept / total, *wilson(kept, total))
+def _bin(start: float, end: float, inside: list[tuple[float, bool]]) -> Bin:
+    hits, total = sum(came_true for _, came_true in inside), len(inside)
+    return Bin(start, end, total, sum(probability for probability, _ in inside) / total, *_share(hits, total))
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error, 0 … 1: mean of |p_keep − kept| over the bins, weighted by photos; NaN without
-    bins.
+    """Expected calibration error, 0 … 1: mean of |probability − share| over the bins, weighted by decisions; NaN
+    without bins.
     """
-    total = sum(part.photos for part in bins)
-    return sum(part.photos * abs(part.p_keep - part.kept) for part in bins) / total if total else math.nan
+    total = sum(part.total for part in bins)
+    return sum(part.total * abs(part.probability - part.share) for part in bins) / total if total else math.nan
 
 
-def mistakes(predictions: Iterable[Prediction], label: str) -> list[Prediction]:
-    """All photos with this label that the model decides differently.
+def mistakes(found: Iterable[Decision]) -> list[Decision]:
+    """All decisions that differ from the answer.
 
-    Validation before training photos, then by descending confidence, ties by key.
+    Validation before training photos, then by descending certainty, ties by key and tag.
     """
-    wrong = [one for one in predictions if one.label == label and one.model_keeps != (label == KEEP)]
-    return sorted(wrong, key=lambda one: (one.split == TRAIN, -abs(one.p_keep - 0.5), one.key))
+    wrong = [one for one in found if one.answer != one.decision]
+    return sorted(wrong, key=lambda one: (one.split == TRAIN, -one.certainty, one.key, one.tag))
 
 
 class Quality(NamedTuple):

@@ -17,8 +17,8 @@ from ..learning import bursts
 from ..parallel import in_order
 from ..photos import read as photos
 from ..progress import Progress, Stop
-from ..project.labels import KEEP
 from ..project.stages import Stage
+from ..project.task import CULL_TASK, Task
 from .processes import Processes
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ _AHEAD = 32  # photos
 class Examples:
     """The readable labeled photos.
 
-    `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `is_keep` (n,) bool; `taken` (n,) capture time in seconds by the
-    camera's clock, NaN if unknown; `beside` (n, E) float32, frozen embeddings that are concatenated to the trained
-    ones, E = 0 for none. `unreadable`: key → reason, for the labeled photos that can't be read.
+    `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `targets` (n, K), see `Task.targets`; `taken` (n,) capture time in
+    seconds by the camera's clock, NaN if unknown; `beside` (n, E) float32, frozen embeddings that are concatenated to
+    the trained ones, E = 0 for none. `unreadable`: key → reason, for the labeled photos that can't be read.
     """
 
     keys: tuple[str, ...]
     pixels: "Tensor"
-    is_keep: np.ndarray
+    targets: np.ndarray
     taken: np.ndarray
     beside: np.ndarray
     unreadable: dict[str, str]
@@ -68,6 +68,7 @@ def read(
     together: Processes,
     progress: Progress,
     stop: Stop,
+    task: Task = CULL_TASK,
 ) -> Examples:
     """Decode every labeled photo once. Raises `Cancelled`."""
     import torch
@@ -105,7 +106,7 @@ def read(
     return Examples(
         tuple(readable),
         torch.stack(pixels) if pixels else torch.empty(0, dtype=torch.uint8),
-        np.array([labels[key] == KEEP for key in readable], bool),
+        task.targets([labels[key] for key in readable]),
         np.array([each.taken for each in readable.values()], np.float64),
         np.stack([each.beside for each in readable.values()]) if readable else np.empty((0, 0), np.float32),
         {key: each for key, each in by_key.items() if isinstance(each, str)},

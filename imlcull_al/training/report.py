@@ -1,6 +1,6 @@
 """Writes the report of a training: plots, contact sheets of mistakes, and tables of the numbers behind them.
 
-`stage_N_cull_report/`. Tables hold shares and probabilities 0 … 1 (6 decimals), figures show percentages:
+`stage_N_TASK_report/`. Tables hold shares and probabilities 0 … 1 (6 decimals), figures show percentages. Keep or cull:
 
     curves.png                     curves.csv            epoch,train_loss,val_loss,val_accuracy
     confusion_matrix.png           confusion_matrix.csv  label,model_keep,model_cull
@@ -9,10 +9,24 @@
     mistakes_kept_culls.png
     sharpness.png                  the first mistakes of both sheets, overlaid with their sharpness maps
 
+Any other task has the curves, and
+
+    confusion_matrix.png           confusion_matrix.csv  label,model_CLASS…; of classes, or of a single tag
+    classes.png                    classes.csv           class,photos,model,right,recall,recall_low,recall_high,
+                                                         precision,precision_low,precision_high; of three or more
+    tags.png                       tags.csv              tag,both,missed,added,neither,recall,…; the figure of two or
+                                                         more
+    reliability.png                reliability.csv       probability_from,probability_to,photos,probability,share,
+                                                         share_low,share_high; decisions instead of photos for tags
+    mistakes.png                   mistakes.csv          image_name,label,model,probability,split, for tags with tag,
+                                                         yes and no: image_name,tag,label,model,probability,split
+
+The probability is that of the first of two classes, that of a tag, or else that of the likeliest class.
 All files are rendered in memory first; then the folder is replaced as a whole.
 Independent of models, training and stages.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,28 +37,40 @@ import numpy as np
 
 from ..project import tables
 from ..project.files import free_name, is_link, set_link_aside, sync_folder, temporary_sibling, unwritable
-from ..project.labels import LABELS
+from ..project.task import CULL_TASK, Task
+from .class_figures import draw_matrix, draw_rates
 from .evaluation import (
+    NO,
     VALIDATION,
-    Bin,
+    YES,
+    Decision,
     Prediction,
+    Rates,
     confusion,
+    decisions,
     mistakes,
+    outcomes,
+    rates,
     reliability,
 )  # fmt: skip
 from .figures import (
     Caption,
-    _count,
+    count,
     draw_confusion,
     draw_curves,
+    draw_differences,
     draw_mistakes,
     draw_reliability,
     draw_sharpness,
     percent,
 )
 from .options import LOG_COLUMNS, Epoch
+from .wording import chance_of, pair_of
 
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins would hold too few photos each
+_RATES = ("recall", "recall_low", "recall_high", "precision", "precision_low", "precision_high")
+_SOME = {"confusion_matrix.png", "confusion_matrix.csv", "classes.png", "classes.csv", "tags.png", "tags.csv"}
+"""Files that only the reports of some tasks have."""
 
 
 def write_report(
@@ -56,6 +82,7 @@ def write_report(
     predictions: Sequence[Prediction],
     path_of: Callable[[str], Path],
     sharpness_of: Callable[[Path], np.ndarray],
+    task: Task = CULL_TASK,
 ) -> list[Path]:
     """Replace the report in `folder`. Returns the paths of the files written.
 
@@ -63,30 +90,98 @@ def write_report(
     `path_of`: photo key → file. `sharpness_of`: file → its map, see `sharpness`; called for at most twelve photos.
     Raises `StorageError` if the disk refuses to write; an earlier report is then left unchanged.
     """
-    validation = [one for one in predictions if one.split == VALIDATION]
-    counts = confusion(validation)
-    bins = reliability(validation, 10 if len(validation) >= FINE_BINS_FROM else 5)
-    lost_keepers, kept_culls = mistakes(predictions, "keep"), mistakes(predictions, "cull")
-    caption = Caption(title, measured_on(len(validation), len(predictions)))
+    found = decisions(predictions, task)
+    validation = [one for one in found if one.split == VALIDATION]
+    photos = sum(one.split == VALIDATION for one in predictions)
+    caption = Caption(title, measured_on(photos, len(predictions)))
     contents = {
         "curves.png": draw_curves(epochs, best, caption),
         "curves.csv": _table(LOG_COLUMNS, ([getattr(epoch, name) for name in LOG_COLUMNS] for epoch in epochs)),
-        "confusion_matrix.png": draw_confusion(counts, caption),
-        "confusion_matrix.csv": _table(
-            ("label", "model_keep", "model_cull"), ((label, *row) for label, row in zip(LABELS, counts, strict=True))
+    }
+    if task.exclusive or task.is_binary:
+        contents |= _confusion(validation, task, caption)
+    if not task.exclusive:
+        contents |= _tags(validation, task, caption)
+    bins = reliability(outcomes(validation, task), 10 if photos >= FINE_BINS_FROM else 5)
+    contents["reliability.png"] = draw_reliability(bins, chance_of(task), caption)
+    if task == CULL_TASK:
+        contents["reliability.csv"] = _table(
+            ("p_keep_from", "p_keep_to", "photos", "p_keep", "kept", "kept_low", "kept_high"), bins
+        )
+        contents |= _cull_mistakes(mistakes(found), caption, path_of, sharpness_of)
+    else:
+        edges, shares = ("probability_from", "probability_to"), ("probability", "share", "share_low", "share_high")
+        contents["reliability.csv"] = _table((*edges, chance_of(task).noun, *shares), bins)
+        contents |= _mistakes(mistakes(found), task, caption, path_of)
+    _replace_folder(folder, contents)
+    return [folder / name for name in contents]
+
+
+def _confusion(validation: Sequence[Decision], task: Task, caption: Caption) -> dict[str, bytes]:
+    """The confusion matrix of an exclusive task or a single tag, and the rates of three classes or more."""
+    counts = confusion(validation, task.classes if task.exclusive else (YES, NO))
+    names = pair_of(task).answers if task.is_binary else task.classes
+    rows = ((tables.as_name(name), *row) for name, row in zip(names, counts, strict=True))
+    table = {"confusion_matrix.csv": _table(("label", *(f"model_{name}" for name in names)), rows)}
+    if task.is_binary:
+        return {"confusion_matrix.png": draw_confusion(counts, pair_of(task), caption), **table}
+    found = rates(counts, names)
+    return {
+        "confusion_matrix.png": draw_matrix(counts, names, caption),
+        **table,
+        "classes.png": draw_rates(found, "classes", caption),
+        "classes.csv": _table(
+            ("class", "photos", "model", "right", *_RATES),
+            ((tables.as_name(each.name), each.answers, each.decided, each.right, *_shares(each)) for each in found),
         ),
-        "reliability.png": draw_reliability(bins, caption),
-        "reliability.csv": _table(Bin._fields, bins),
+    }
+
+
+def _tags(validation: Sequence[Decision], task: Task, caption: Caption) -> dict[str, bytes]:
+    """How well each tag is told, in the photos of which it is known."""
+    counts = [confusion((one for one in validation if one.tag == tag), (YES, NO)) for tag in task.classes]
+    found = [rates(each, (tag,))[0] for tag, each in zip(task.classes, counts, strict=True)]
+    rows = ((tables.as_name(tag.name), *yes, *no, *_shares(tag)) for tag, (yes, no) in zip(found, counts, strict=True))
+    table = {"tags.csv": _table(("tag", "both", "missed", "added", "neither", *_RATES), rows)}
+    return table if task.is_binary else {"tags.png": draw_rates(found, "tags", caption), **table}
+
+
+def _shares(rates: Rates) -> list[float | None]:
+    """Recall and precision with their intervals; nothing for a share of nothing."""
+    return [None if math.isnan(share) else share for share in rates.recall + rates.precision]
+
+
+def _cull_mistakes(
+    wrong: Sequence[Decision],
+    caption: Caption,
+    path_of: Callable[[str], Path],
+    sharpness_of: Callable[[Path], np.ndarray],
+) -> dict[str, bytes]:
+    lost_keepers, kept_culls = ([one for one in wrong if one.answer == answer] for answer in CULL_TASK.classes)
+    return {
         "mistakes_lost_keepers.png": draw_mistakes(lost_keepers, "kept", "cull", caption, path_of),
         "mistakes_kept_culls.png": draw_mistakes(kept_culls, "culled", "keep", caption, path_of),
         "sharpness.png": draw_sharpness([lost_keepers, kept_culls], caption, path_of, sharpness_of),
         "mistakes.csv": _table(
             ("image_name", "label", "p_keep", "split"),
-            ((tables.as_name(one.key), one.label, one.p_keep, one.split) for one in lost_keepers + kept_culls),
+            ((tables.as_name(one.key), one.answer, one.probability, one.split) for one in lost_keepers + kept_culls),
         ),
     }
-    _replace_folder(folder, contents)
-    return [folder / name for name in contents]
+
+
+def _mistakes(
+    wrong: Sequence[Decision], task: Task, caption: Caption, path_of: Callable[[str], Path]
+) -> dict[str, bytes]:
+    tag = [] if task.exclusive else ["tag"]
+    rows = (
+        (tables.as_name(one.key), *[tables.as_name(one.tag)] * len(tag),
+         tables.as_name(one.answer), tables.as_name(one.decision), one.probability, one.split)
+        for one in wrong
+    )  # fmt: skip
+    return {
+        "mistakes.png": draw_differences(wrong, "photo" if task.exclusive else "decision", caption, path_of),
+        "mistakes.csv": _table(("image_name", *tag, "label", "model", "probability", "split"), rows),
+    }
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -118,7 +213,7 @@ def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
                 old.rename(folder)
             raise
         sync_folder(folder.parent)
-        for other in [path for path in old.glob("*") if path.name not in contents]:
+        for other in [path for path in old.glob("*") if path.name not in {*contents, *_SOME}]:
             other.rename(folder / other.name)
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -132,7 +227,7 @@ def measured_on(validation: int, labeled: int) -> str:
     if not validation:
         return "There were no validation photos: nothing here was measured on photos that are new to the model."
     return (
-        f"Measured on the {_count(validation, 'validation photo')} ({percent(validation / labeled)} of {labeled} "
+        f"Measured on the {count(validation, 'validation photo')} ({percent(validation / labeled)} of {labeled} "
         "labeled), which also chose the best epoch. They were picked for labeling, not drawn at random, so "
         "this is not an honest estimate for the other photos."
     )

@@ -1,7 +1,7 @@
-"""Fine-tunes a vision transformer on the labels: writes `stage_N_cull_model.pth`, its epoch log and its report.
+"""Fine-tunes a vision transformer on the labels of a task: writes `stage_N_TASK_model.pth`, epoch log and report.
 
-`stage_N_cull_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; rewritten after every epoch.
-`stage_N_cull_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, a marker that exists while a
+`stage_N_TASK_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; rewritten after every epoch.
+`stage_N_TASK_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, a marker that exists while a
 training runs; one that is left while none runs means that it was killed.
 
 Every labeled photo is decoded once and kept in memory as preprocessed uint8 pixels. Training starts from a linear
@@ -26,19 +26,20 @@ from ..encoding.builtin import parts_of
 from ..encoding.encoder import Encoder
 from ..encoding.sharpness import sharpness_map
 from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
-from ..learning import head
+from ..learning.head import Head, Heads
 from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
 from ..project.files import is_locked, locked, read_own, replace_text, replacing
-from ..project.labels import LABELS
 from ..project.stages import Stage
-from . import labeled_photos, processes, report
+from ..project.task import CULL_TASK, Task
+from . import labeled_photos, probe, processes, report
 from .evaluation import TRAIN, VALIDATION, Prediction
-from .options import LOG_COLUMNS, Epoch, Options, split
+from .options import LOG_COLUMNS, Epoch, Options
 from .processes import Processes
+from .splits import split
 
 if TYPE_CHECKING:
-    from ..learning.model import CullClassifier
+    from ..learning.model import Classifier
 
 _NOTE_VERSION = 1
 
@@ -53,14 +54,16 @@ class Training:
     train_keys: tuple[str, ...]
     validation_keys: tuple[str, ...]
     unreadable: dict[str, str]
+    task: Task = CULL_TASK
 
     @property
     def summary(self) -> str:
         """Two sentences: how the run ended, and the accuracy of the saved epoch."""
         name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
+        tags = "" if self.task.exclusive else "tags of the "
         return (
             f"Ended after epoch {len(self.epochs)}: {self.ended}. {name} is saved: {self.best.val_accuracy:.1%} of the "
-            f"{len(self.validation_keys)} validation photos right."
+            f"{tags}{len(self.validation_keys)} validation photos right."
         )
 
 
@@ -102,12 +105,13 @@ def train(
     labels: Mapping[str, str],
     options: Options | None = None,
     *,
+    task: Task = CULL_TASK,
     progress: Progress = silent,
     on_epoch: Callable[[Epoch, bool], None] | None = None,
     stop: Stop = never,
     burst_of: Mapping[str, int] | None = None,
 ) -> Training:
-    """Fine-tune `encoder` on `labels`; write the model, epoch log and report of `stage`.
+    """Fine-tune `encoder` on `labels` of `task`; write the model, epoch log and report of `stage`.
 
     `burst_of`: photo → burst number. A burst is never divided between training and validation; by default bursts are
     detected among the labeled photos alone. `on_epoch` is called with every epoch, the start (epoch 0) first, and
@@ -128,8 +132,8 @@ def train(
             progress, on_epoch, stop = silent, None, never
         known, burst_of = together.from_main((dict(labels), burst_of))
         if not known:
-            raise NotEnoughLabels(f"{stage.name} has no labels yet. Label some photos to keep and some to cull first.")
-        run = _Run(stage, encoder, known, options, together, progress, stop)
+            raise NotEnoughLabels(f"{stage.name} has no labels yet. {_what_to_label(task)}")
+        run = _Run(stage, encoder, known, task, options, together, progress, stop)
         run.prepare(burst_of)
         best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
         if not run.saved and run.stopped:
@@ -139,7 +143,13 @@ def train(
         if together.main:
             run.write_report()
     sides = [tuple(run.seen.keys[i] for i in side) for side in run.sides]
-    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.seen.unreadable)
+    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.seen.unreadable, task)
+
+
+def _what_to_label(task: Task) -> str:
+    if task == CULL_TASK:
+        return "Label some photos to keep and some to cull first."
+    return "Label photos of two classes first." if task.exclusive else "Tag some photos first."
 
 
 class _Run:
@@ -150,12 +160,13 @@ class _Run:
         stage: Stage,
         encoder: Encoder,
         labels: dict[str, str],
+        task: Task,
         options: Options,
         together: Processes,
         progress: Progress,
         stop: Stop,
     ) -> None:
-        self.stage, self.encoder, self.labels = stage, encoder, labels
+        self.stage, self.encoder, self.labels, self.task = stage, encoder, labels, task
         self.options, self.together, self.progress, self.stop = options, together, progress, stop
         self.epochs: list[Epoch] = []
         self.saved = self.stopped = False
@@ -173,9 +184,9 @@ class _Run:
         if options.train_blocks is not None:
             blocks.check_count(options.train_blocks, blocks.block_count(classifier.backbone))
         self.seen = seen = labeled_photos.read(
-            self.stage, self.encoder, self.labels, self.together, self.progress, self.stop
+            self.stage, self.encoder, self.labels, self.together, self.progress, self.stop, self.task
         )
-        split(seen.is_keep, options.validation_split, options.seed)  # fail early on too few labels
+        split(seen.targets, options.validation_split, options.seed, task=self.task)  # fail early on too few labels
         values = self.trained.architecture.preprocessing.values
         try:
             self.tuning = FineTuning(
@@ -188,17 +199,19 @@ class _Run:
             ) from error
         rows = self.tuning.embeddings()
         groups = seen.bursts(rows, burst_of)
-        self.sides = split(seen.is_keep, options.validation_split, options.seed, groups)
+        self.sides = split(seen.targets, options.validation_split, options.seed, groups, self.task)
         train_side = self.sides[0]  # the probe never sees validation photos
         known = train_side[np.isfinite(rows[train_side]).all(axis=1)]
-        target = seen.is_keep[known]
-        if target.all() or not target.any():
+        try:
+            self.probe = probe.fit(rows[known], seen.targets[known], self.task)
+        except ValueError as error:
             raise TrainingError(
                 f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another model."
-            )
-        self.probe = head.fit(head.features(rows[known]), np.arange(len(target)), target)
-        targets = torch.tensor([LABELS.index(self.labels[key]) for key in seen.keys])
-        self.start = self.tuning.start(self.probe, rows, targets, self.sides)
+            ) from error
+        targets = torch.from_numpy(seen.targets).float()
+        self.start = self.tuning.start(
+            self.probe, rows, targets.argmax(dim=1) if self.task.exclusive else targets, self.sides
+        )
 
     def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
         """Train until patience or the epochs run out. Returns the best epoch and why training ended; `saved` tells
@@ -226,18 +239,20 @@ class _Run:
         """Plots and tables of the saved model on the labeled photos."""
         from ..learning import model
 
-        trained = model.load(self.stage.model)
+        trained = model.load(self.stage.model, self.task)
         validation = set(trained.validation_keys)
-        p_keep = trained.head.probability(self.tuning.embeddings_by(parts_of(trained.encoder).trained.build()))
+        probability = trained.probability(self.tuning.embeddings_by(parts_of(trained.encoder).trained.build()))
         predictions = [
-            Prediction(key, self.labels[key], float(each), VALIDATION if key in validation else TRAIN)
-            for key, each in zip(self.seen.keys, p_keep, strict=True)
-            if np.isfinite(each)
+            Prediction(key, self.labels[key], tuple(each.tolist()), VALIDATION if key in validation else TRAIN)
+            for key, each in zip(self.seen.keys, probability, strict=True)
+            if np.isfinite(each).all()
         ]
+        other_task = [] if self.task == CULL_TASK else [self.task.name]
         self.progress("writing the report", 0, 1)
         report.write_report(
             self.stage.report,
-            title=f"{self.stage.name} · {self.encoder.name} · {len(self.seen.keys)} labels",
+            task=self.task,
+            title=" · ".join([self.stage.name, *other_task, self.encoder.name, f"{len(self.seen.keys)} labels"]),
             epochs=[self.start, *self.epochs],
             best=trained.epoch,
             predictions=predictions,
@@ -266,16 +281,16 @@ class _Run:
         self.stopped = self.together.any(self.stop())
         return best, "stopped on request" if self.stopped else "all epochs done"
 
-    def _classifier(self, probe: head.Head | None = None) -> "CullClassifier":
-        """The pretrained transformer under a zero head, or under `probe`."""
-        from ..learning.model import CullClassifier
+    def _classifier(self, start: Head | Heads | None = None) -> "Classifier":
+        """The pretrained transformer under a zero head, or under `start`."""
+        from ..learning.model import Classifier
 
-        classifier = CullClassifier(self.trained.build(), self._dim)
-        if probe:
-            classifier.start_from(probe)
+        classifier = Classifier(self.trained.build(), self._dim, len(self.task.classes))
+        if start:
+            classifier.start_from(start)
         return classifier
 
-    def _save(self, classifier: "CullClassifier", best: Epoch) -> None:
+    def _save(self, classifier: "Classifier", best: Epoch) -> None:
         from ..learning import model
 
         facts = {
@@ -286,19 +301,19 @@ class _Run:
             "validation_keys": [self.seen.keys[i] for i in self.sides[1]],
         }
         if self.together.main:
-            model.save(self.stage.model, classifier, self.encoder, facts)
+            model.save(self.stage.model, classifier, self.encoder, facts, self.task)
         self.saved = True
 
     def _needs_a_model(self) -> bool:
         """Whether the stage lacks a usable model file. Some damage shows only when a photo is scored, so one is."""
-        return self.together.from_main(self.together.main and not _has_usable_model(self.stage))
+        return self.together.from_main(self.together.main and not _has_usable_model(self.stage, self.task))
 
 
-def _has_usable_model(stage: Stage) -> bool:
+def _has_usable_model(stage: Stage, task: Task) -> bool:
     from ..learning import model
 
     try:
-        model.load(stage.model).encoder.encode([Image.new("RGB", (64, 64))])
+        model.load(stage.model, task).encoder.encode([Image.new("RGB", (64, 64))])
     except (ModelFileError, EncoderError):
         return False
     return True

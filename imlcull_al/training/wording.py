@@ -1,0 +1,78 @@
+"""What a report calls the answers to the question of a task, and the probabilities of a model.
+
+Independent of numbers and plots.
+"""
+
+from typing import NamedTuple
+
+from ..project.task import CULL_TASK, Task
+from .evaluation import YES
+
+
+class Pair(NamedTuple):
+    """The two answers to a question. `meanings`: of the user's answer (row) and the model's decision (column). `nouns`:
+    a photo of each answer, in singular and plural.
+    """
+
+    answers: tuple[str, str]
+    meanings: tuple[tuple[str, str], tuple[str, str]]
+    nouns: tuple[tuple[str, str], tuple[str, str]]
+
+
+class Chance(NamedTuple):
+    """A probability and the event that it is of. `name`: of the probability; `event`: how often it came true; `above`:
+    what a point above the diagonal says; `x`, `y`: the axes; `noun`: what is counted, in the plural.
+    """
+
+    name: str
+    event: str
+    above: str
+    x: str
+    y: str
+    noun: str = "photos"
+
+
+def pair_of(task: Task) -> Pair:
+    """The two answers of a task that `is_binary`."""
+    if task == CULL_TASK:
+        return Pair(
+            ("keep", "cull"),
+            (("kept by both", "lost keepers"), ("kept culls", "culled by both")),
+            (("keeper", "keepers"), ("cull", "culls")),
+        )
+    first, *other = task.classes
+    second = other[0] if other else f"not {first}"
+    meanings = (f"{first} by both", f"model: {second}"), (f"model: {first}", f"{second} by both")
+    return Pair((first, second), meanings, ((first, first), (second, second)))
+
+
+def chance_of(task: Task) -> Chance:
+    """The probability in the reliability diagram of a task."""
+    if task == CULL_TASK:
+        return Chance(
+            "p_keep",
+            "share kept",
+            "you keep more than p_keep says",
+            "p_keep, the model's probability that you keep the photo (%)",
+            "photos you kept (%)",
+        )
+    if task.is_binary:
+        what, event, y, noun = (
+            task.classes[0],
+            "share labeled so",
+            f"photos you labeled {task.classes[0]} (%)",
+            "photos",
+        )
+    elif task.exclusive:
+        what, event, y, noun = "the likeliest class", "share right", "photos of which it is right (%)", "photos"
+    else:
+        what, event, y, noun = "the tag", "share with the tag", "decisions where you gave the tag (%)", "decisions"
+    above = "true more often than the model says"
+    return Chance("probability", event, above, f"the model's probability of {what} (%)", y, noun)
+
+
+def answer_in_words(tag: str, answer: str) -> str:
+    """A class as it is; `red` or `not red` for a tag."""
+    if not tag:
+        return answer
+    return tag if answer == YES else f"not {tag}"
