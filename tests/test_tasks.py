@@ -2,13 +2,15 @@
 command line: label, order, score, audit.
 """
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import save_photo
 
 from imlcull_al import open_session
 from imlcull_al.encoding.device import VARIABLE, choose, device
-from imlcull_al.errors import EncoderError, LabelsError, NotEnoughLabels, StageError
+from imlcull_al.errors import EncoderError, LabelsError, ModelFileError, NotEnoughLabels, StageError
 from imlcull_al.learning.promise import class_measures
 from imlcull_al.learning.queues import queues_of
 
@@ -233,3 +235,28 @@ class TestDevice:
         monkeypatch.setenv(VARIABLE, "tpu")
         with pytest.raises(EncoderError, match=r"no device 'tpu'. Choose one of auto, cpu, cuda, mps"):
             device()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["classes", "tags"])
+def test_a_task_is_trained_scored_and_reported(opened, folder, tiny_model, kind, cache_dir):
+    named = {"classes": CLASSES} if kind == "classes" else {"tags": TestTags.TAGS}
+    label_of = colour_of if kind == "classes" else TestTags().label_of
+    opened("kind", **named)
+    session = open_session(folder, model=str(tiny_model), cache_dir=cache_dir, task="kind")
+    for key in session.listing.keys[:24]:
+        session.answer(key, label_of(key), "files")
+    training = session.train(epochs=2, learning_rate=1e-3)
+    assert len(training.train_keys) + len(training.validation_keys) == 24
+    assert session.source.endswith(", 24 labels")
+    names = {path.name for path in (folder / "stage_1_kind_report").iterdir()}
+    assert {"curves.png", "mistakes.csv", "classes.csv" if kind == "classes" else "tags.csv"} <= names
+    found = session.predictions()
+    assert len(found) == 3 * EACH
+    assert sum(each.reason == "score" for each in found) == 3 * EACH - 24
+    later = open_session(folder, cache_dir=cache_dir, task="kind")
+    assert [each.label for each in later.predictions()] == [each.label for each in found]
+    assert later.source == session.source
+    shutil.copy(folder / "stage_1_kind_model.pth", folder / "stage_1_cull_model.pth")
+    with pytest.raises(ModelFileError, match="kind"):
+        open_session(folder, cache_dir=cache_dir)

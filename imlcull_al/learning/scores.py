@@ -99,7 +99,7 @@ def prior_of(known: head.Features, labels: Sequence[str], task: Task, name: str)
     return Prior(head.Heads(fitted.weights, np.maximum(fitted.bias, lowest)), name)
 
 
-def choose_source(stage: Stage, model: str | None) -> Source:
+def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK) -> Source:
     """Choose the stage's fine-tuned model if it exists and was trained from `model` (or `model` is None), otherwise
     `model`.
 
@@ -111,10 +111,10 @@ def choose_source(stage: Stage, model: str | None) -> Source:
     from .model import load
 
     if not stage.model.exists():
-        before = load(stage.previous.model)
+        before = load(stage.previous.model, task)
         prior = Prior(before.head, f"the model of {stage.previous.name}")
         return Source(before.encoder, None, base_model=before.base_model).starting_from(prior)
-    trained = load(stage.model)
+    trained = load(stage.model, task)
     if model is None:
         return Source(trained.encoder, trained)
     named = load_encoder(model)

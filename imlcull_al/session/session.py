@@ -89,7 +89,7 @@ class Session:
         self._is_settling = False  # photos changed between the last two looks
         self._must_prepare = False
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
-            self._knowledge.source = choose_source(stage, model)
+            self._knowledge.source = choose_source(stage, model, task)
         self._knowledge.is_stale = self._knowledge.source is None
 
     def at(self, stage: Stage) -> "Session":
@@ -161,7 +161,7 @@ class Session:
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
             self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
-            source = choose_source(self.stage, self._model)
+            source = choose_source(self.stage, self._model, self.task)
 
         source = self._with_prior(source, progress, stop)
 
@@ -327,7 +327,7 @@ class Session:
         """Fill the cache with the embeddings of all photos, in bounded memory. `prepare` adds scores."""
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
-            source = choose_source(self.stage, self._model)
+            source = choose_source(self.stage, self._model, self.task)
         paths = self.stage.paths(self.listing.keys)
         return embeddings.fill(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
@@ -344,7 +344,7 @@ class Session:
         """`fill_cache` on a Ray cluster, see `cluster.fill`. This process computes what the workers missed."""
         from ..encoding import cluster
 
-        load = partial(_encoder_of, self.stage, self._model)
+        load = partial(_encoder_of, self.stage, self._model, self.task)
         paths = list(self.stage.paths(self.listing.keys).values())
         computed = cluster.fill(
             paths, load(), load, self._cache_dir, address, batch_size=batch_size, progress=progress, stop=stop
@@ -554,6 +554,7 @@ class Session:
                 load_encoder(base),
                 labels,
                 replace(options or Options(), **named_options),
+                task=self.task,
                 progress=progress,
                 on_epoch=on_epoch,
                 stop=stop,
@@ -637,9 +638,9 @@ class Session:
             raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
 
 
-def _encoder_of(stage: Stage, model: str | None) -> Encoder:
+def _encoder_of(stage: Stage, model: str | None, task: Task) -> Encoder:
     """A module-level function, so that cluster workers can unpickle it."""
-    return choose_source(stage, model).encoder
+    return choose_source(stage, model, task).encoder
 
 
 def open_session(
