@@ -8,6 +8,7 @@
     train.py       options, cost, progress and report
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
+    tasks.py       what the screens need of the task
     api.py         the same actions for scripts
     clock.py       one timer for everything that changes by itself
     look.py        theme, CSS and HTML shared by the screens
@@ -36,6 +37,7 @@ import importlib.util
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,12 @@ from starlette.middleware import Middleware
 
 from ..errors import ServerError
 from ..installation import pip_install
+from ..project.task import CULL_TASK
 from ..session.desk import EMBEDDING, Desk
 from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
-from . import api, cull, label, presses, promise, review, scripts, strict, train, visitors
+from . import api, cull, label, presses, promise, review, scripts, strict, tasks, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -81,9 +84,13 @@ def launch(
     auth: str | None = None,
     *,
     mcp: bool = False,
+    task: str = CULL_TASK.name,
+    classes: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`.
 
+    `task`, `classes`, `tags`: what is asked of every photo, see `open_session`.
     `auth`: `user:password`, required on every route; defaults to the environment variable IMLCULL_AUTH.
     `mcp`: also expose the API to MCP clients.
     """
@@ -91,7 +98,7 @@ def launch(
     _check_mcp(mcp)
     host = bare(host)
     _check_port(host, port)
-    desk = Desk(open_session(project, stage, model, cache_dir, prepare=False))
+    desk = Desk(open_session(project, stage, model, cache_dir, task=task, classes=classes, tags=tags, prepare=False))
     desk.embed()
     page = serve(desk, host, port, auth, mcp=mcp)
     say(f"{desk.session.stage.folder} is on {reached_at(host, port)}. Stop with Ctrl-C.")
@@ -184,6 +191,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
     """Build the page."""
     find, is_public = _finder(place), isinstance(place, Workspaces)
     name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.project.name
+    task = CULL_TASK if isinstance(place, Workspaces) else place.session.task
     with strict.Page(
         title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True
     ) as page:
@@ -198,15 +206,16 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                     visitors.build(place)
             # Hidden until the visitor has photos.
             with gr.Tab("Label", visible=not is_public) as label_tab:
-                label.build()
+                label.build(task)
             with gr.Tab("Review", visible=not is_public) as review_tab:
-                review.build(clock)
+                review.build(clock, task)
             with gr.Tab("Promise", visible=not is_public) as promise_tab:
-                promise.build(find, promise_tab, clock)
+                promise.build(find, promise_tab, clock, task)
             with gr.Tab("Train", visible=not is_public) as train_tab:
                 train.build(find, clock)
-            with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                cull.build(find, clock)
+            if task == CULL_TASK:
+                with gr.Tab("Cull", visible=not is_public) as cull_tab:
+                    cull.build(find, clock)
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
@@ -244,7 +253,7 @@ def _line(desk: Desk) -> str:
     job, stage = desk.jobs.state(), desk.session.stage
     # Embedding has no screen of its own, so its error is shown here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
-    return heading(f"{stage.project.name} / {stage.name}", words)
+    return heading(f"{stage.project.name} / {stage.name}{tasks.title(desk.session.task)}", words)
 
 
 def _checked_auth(auth: str | None) -> str | None:
