@@ -16,7 +16,17 @@ import numpy as np
 from ..culling.plan import Decision, decide
 from ..encoding.embeddings import Embeddings
 from ..errors import CullRefused, NotEnoughLabels, StageError
-from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, Point, Promise, curve_of, promise_of, threshold_of
+from ..learning.promise import (
+    CONFIDENCE,
+    MAX_KEEPERS_LOST,
+    ClassMeasures,
+    Point,
+    Promise,
+    class_measures,
+    curve_of,
+    promise_of,
+    threshold_of,
+)
 from ..learning.queues import Ranking
 from ..learning.scores import without_scores
 from ..project.labels import AUDIT, KEEP, LABELS, Answers
@@ -259,6 +269,14 @@ class Standing:
         if asked not in promises:
             promises[asked] = promise_of(self.ranking, *asked)
         found: Promise | None = promises[asked]
+        return found
+
+    def class_measures(self, confidence: float = CONFIDENCE) -> ClassMeasures | None:
+        """Accuracy, and precision and recall by class, on the blind checks; None without scores. Cached per ranking."""
+        measures = self.ranking.promises
+        if (confidence,) not in measures:
+            measures[confidence,] = class_measures(self.ranking, confidence)
+        found: ClassMeasures | None = measures[confidence,]
         return found
 
     def learning_curve(self) -> list[Point]:

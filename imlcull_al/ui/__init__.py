@@ -8,6 +8,7 @@
     train.py       options, cost, progress and report
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
+    tasks.py       what the screens need of the task
     api.py         the same actions for scripts
     clock.py       one timer for everything that changes by itself
     look.py        theme, CSS and HTML shared by the screens
@@ -50,7 +51,7 @@ from ..session.desk import EMBEDDING, Desk
 from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
-from . import api, cull, label, presses, promise, review, scripts, strict, train, visitors
+from . import api, cull, label, presses, promise, review, scripts, strict, tasks, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -193,6 +194,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
     """Build the page."""
     find, is_public = _finder(place), isinstance(place, Workspaces)
     name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.project.name
+    task = CULL_TASK if isinstance(place, Workspaces) else place.session.task
     with strict.Page(
         title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True
     ) as page:
@@ -207,15 +209,16 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                     visitors.build(place)
             # Hidden until the visitor has photos.
             with gr.Tab("Label", visible=not is_public) as label_tab:
-                label.build()
+                label.build(task)
             with gr.Tab("Review", visible=not is_public) as review_tab:
-                review.build(clock)
+                review.build(clock, task)
             with gr.Tab("Promise", visible=not is_public) as promise_tab:
-                promise.build(find, promise_tab, clock)
+                promise.build(find, promise_tab, clock, task)
             with gr.Tab("Train", visible=not is_public) as train_tab:
                 train.build(find, clock)
-            with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                cull.build(find, clock)
+            if task == CULL_TASK:
+                with gr.Tab("Cull", visible=not is_public) as cull_tab:
+                    cull.build(find, clock)
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
@@ -253,7 +256,7 @@ def _line(desk: Desk) -> str:
     job, stage = desk.jobs.state(), desk.session.stage
     # Embedding has no screen of its own, so its error is shown here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
-    return heading(f"{stage.project.name} / {stage.name}", words)
+    return heading(f"{stage.project.name} / {stage.name}{tasks.title(desk.session.task)}", words)
 
 
 def _checked_auth(auth: str | None) -> str | None:

@@ -9,13 +9,14 @@ as JSON text.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
 
 from ..errors import StageError
 from ..photos.previews import SCREEN
+from ..project.task import CULL_TASK, Task
 from ..session.desk import CULLING, DRY_RUN, Desk
 from ..session.jobs import DONE
 from ..session.session import Photo, Session
@@ -53,12 +54,14 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
 
         Args:
             count: Number of photos, 1 to 1000.
-            queue: uncertain, audit (spot checks), keepers, culls, disagreements or files.
+            queue: uncertain, audit (spot checks), keepers, culls, disagreements or files; for a task other than cull,
+                "likely NAME" of a class instead of keepers and culls.
 
         Returns:
             For each photo: key, p_keep (0 to 1; null while unknown and for spot checks), label (keep, cull or null),
             queue (the reason it is shown; about one in eight is a spot check, "audit") and the URL of a preview,
-            relative to the page.
+            relative to the page. For a task other than cull, probability (by class; null like p_keep) instead of
+            p_keep, and its own labels; those of tags read "red=1;striped=0".
         """
 
         def work(desk: Desk) -> list[dict[str, Any]]:
@@ -69,12 +72,12 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
 
         return tried(request, work)
 
-    def label(request: gr.Request, key: str, label: str, queue: str | None = None) -> dict[str, Any]:
+    def label(request: gr.Request, key: str, label: str | list[str], queue: str | None = None) -> dict[str, Any]:
         """Label one photo. The answer is on disk when this returns.
 
         Args:
             key: The photo's key, from next_batch.
-            label: keep or cull.
+            label: keep or cull; for another task, a class, or the tags that the photo has, as a list or "red;striped".
             queue: The queue it was shown in; defaults to the one next_batch returned.
 
         Returns:
@@ -82,7 +85,8 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         """
 
         def work(desk: Desk) -> dict[str, Any]:
-            desk.session.answer(str(key), str(label), None if queue is None else str(queue))
+            text = ";".join(map(str, label)) if isinstance(label, list) else str(label)
+            desk.session.answer(str(key), text, None if queue is None else str(queue))
             return _status(desk)
 
         return tried(request, work)
@@ -108,7 +112,8 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         """Get the state of the project.
 
         Returns:
-            The stage, counts of photos and answers, the source of the scores, and the running or last job.
+            The stage, the task with its classes or tags, counts of photos and answers, in all and by class, the source
+            of the scores, and the running or last job.
         """
         return tried(request, _status)
 
@@ -119,12 +124,15 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             threshold: Photos with p_keep at or above this are kept, 0 to 1.
 
         Returns:
-            For each photo: image_name, p_keep, decision (keep or cull) and reason.
+            For each photo: image_name, p_keep, decision (keep or cull) and reason. For a task other than cull, which
+            has no threshold: image_name, probability by class, label (the answer, or the likeliest) and reason.
         """
 
         def work(desk: Desk) -> list[dict[str, Any]]:
             if not desk.session.prepared:
                 raise StageError("The photos are still being embedded. Try again once status reports prepared.")
+            if desk.session.task != CULL_TASK:
+                return _predictions(desk.session)
             return [
                 {"image_name": each.key, "p_keep": each.p_keep, "decision": each.decision, "reason": each.reason}
                 for each in desk.session.scores(_number(threshold, "threshold"))
@@ -214,12 +222,16 @@ def _outcome(desk: Desk, name: str) -> Any:
 
 def _status(desk: Desk) -> dict[str, Any]:
     session, job = desk.session, desk.jobs.state()
-    counts = session.counts()
+    counts, task = session.counts(), session.task
+    by_class = dict(zip(task.classes, counts.by_class, strict=True))
     return {
         "stage": session.stage.name,
+        "task": task.name,
+        "classes": list(task.classes),
+        "exclusive": task.exclusive,
         "photos": counts.photos,
-        "keep": counts.keep,
-        "cull": counts.cull,
+        "labeled": counts.labeled,
+        **(by_class if task == CULL_TASK else {"by_class": by_class}),
         "unreadable": counts.unreadable,
         "prepared": session.prepared,
         "source": session.source,
@@ -238,10 +250,30 @@ def _status(desk: Desk) -> dict[str, Any]:
     }
 
 
+def _predictions(session: Session) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_name": each.key,
+            "probability": _by_class(session.task, each.probability),
+            "label": each.label,
+            "reason": each.reason,
+        }
+        for each in session.predictions()
+    ]
+
+
+def _by_class(task: Task, probability: Sequence[float] | None) -> dict[str, float | None] | None:
+    """Class → probability; None for a tag that nothing is known of."""
+    if probability is None:
+        return None
+    return {name: p if p == p else None for name, p in zip(task.classes, probability, strict=True)}
+
+
 def _shown(session: Session, photo: Photo) -> dict[str, Any]:
+    is_cull, task = session.task == CULL_TASK, session.task
     return {
         "key": photo.key,
-        "p_keep": photo.p_keep,
+        **({"p_keep": photo.p_keep} if is_cull else {"probability": _by_class(task, photo.probability)}),
         "label": photo.label,
         "queue": photo.queue,
         "url": photo_url(session, photo.key, SCREEN),

@@ -1,4 +1,4 @@
-"""The Label screen: one large photo, keep or cull, by key, button or swipe.
+"""The Label screen: one large photo, and what the task asks of it, by key, button or swipe.
 
 View state lives only in the visitor's browser, which prefetches the next photos of its queue. Every press enters the
 page's outbox with the key of the photo it was meant for.
@@ -12,8 +12,8 @@ import gradio as gr
 
 from ..encoding.sharpness import COLOURS
 from ..errors import StageError
-from ..learning.queues import QUEUES
 from ..project.labels import AUDIT
+from ..project.task import CULL_TASK, Task
 from ..session.session import Counts, Photo, Session, Standing
 from ..session.similar import similar
 from ..session.similar import unlike as least_like
@@ -21,22 +21,23 @@ from .assets import asset
 from .presses import listed, visitor_of
 from .scripts import starting
 from .serving import photo_id
+from .tasks import in_numbers, kinds_missing, page_for
 from .telling import attempt
 
 AHEAD = 16
 """Most photos a browser may hold."""
 FOUND = 8
 """Most photos listed as search results."""
+LIKELY = 3
+"""How many classes a photo's score names."""
 SCRIPT = "label.js"
 
 
-def build() -> None:
+def build(task: Task) -> None:
     """Add the screen to the page. Its script calls `respond` every two seconds and after each press."""
-    options = "".join(f'<option value="{name}">{title.capitalize()}</option>' for name, title in QUEUES.items())
-    colours = ", ".join(COLOURS)
     gr.HTML(
         value="",
-        html_template=asset("label.html").replace("<!-- queues -->", options).replace("<!-- colours -->", colours),
+        html_template=page_for(task, "label.html").replace("<!-- colours -->", ", ".join(COLOURS)),
         css_template=asset("label.css"),
         js_on_load=starting(SCRIPT),
         elem_id="label-screen",
@@ -72,7 +73,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     if now.next() is None and session.follow_photos():  # new ones may have come within the last second
         now = session.standing(wait=False)
     given = now.counts
-    left = given.photos - given.keep - given.cull
+    left = given.photos - given.labeled
     # A fair share: when few photos are left, visitors who join later get some too.
     count = min(AHEAD, max(3, left // (session.visitors() + 1)))
     upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"), now)
@@ -85,14 +86,14 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         "current": _shown(now, now.photo(current)) if isinstance(current, str) and not is_gone else None,
         "gone": current if is_gone else None,
         "error": f"There is no photo {current!r} in {now.stage.name} any more." if is_gone else "",
-        "labeled": given.keep + given.cull,
+        "labeled": given.labeled,
         "photos": given.photos,
-        "counts": counts(given),
+        "counts": counts(now.task, given),
         "visitors": f"{visitors} people labeling" if visitors > 1 else "",
         "advice": advice(now),
         "promise": promised(now),
         "nothing": "" if upcoming else nothing(now, queue),
-        "offer_unlike": now.seen is not None and left > 0 and bool(given.keep) != bool(given.cull),
+        "offer_unlike": now.seen is not None and left > 0 and len(_kinds(now)) == 1,
         "news": now.news,
         "notice": now.notice,
     }
@@ -152,26 +153,31 @@ def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"photo": _shown(now, offered[0]) if offered else None}
 
 
-def counts(now: Counts) -> str:
+def counts(task: Task, now: Counts) -> str:
     """`37 of 360 labeled · 20 keep · 17 cull`."""
     unreadable = f" · {now.unreadable} unreadable" if now.unreadable else ""
-    return f"{now.keep + now.cull} of {now.photos} labeled · {now.keep} keep · {now.cull} cull{unreadable}"
+    return f"{now.labeled} of {now.photos} labeled · {in_numbers(task, now)}{unreadable}"
 
 
 def advice(now: Standing) -> str:
     """A hint on what is still needed before scores appear, or how many photos have them; empty once all have."""
     given = now.counts
-    if given.keep and not given.cull:
-        return "Only keeps so far. Scores start with the first cull."
-    if given.cull and not given.keep:
-        return "Only culls so far. Scores start with the first keep."
-    if given.keep and now.ranking.p_keep is None:
-        return "Scores start once the photos you labeled are analyzed; they come first."
+    if now.task == CULL_TASK:
+        if given.keep and not given.cull:
+            return "Only keeps so far. Scores start with the first cull."
+        if given.cull and not given.keep:
+            return "Only culls so far. Scores start with the first keep."
+    if given.labeled and now.ranking.probability is None:
+        missing = kinds_missing(now.task, list(_kinds(now)))
+        return missing or "Scores start once the photos you labeled are analyzed; they come first."
     return now.coverage
 
 
 def promised(now: Standing) -> str:
-    """Summary of the promise; empty before the first check."""
+    """Summary of the promise, or of the accuracy for several classes; empty before the first check."""
+    if not now.task.is_binary:
+        measured = now.class_measures()
+        return measured.report[0] if measured and measured.checks else ""
     promise = now.promise()
     if promise is None or not promise.certificate.cull_pile.checked:
         return ""
@@ -180,23 +186,39 @@ def promised(now: Standing) -> str:
 
 def nothing(now: Standing, queue: str) -> str:
     """Why a queue is empty, and what to do next."""
-    given = now.counts
-    if given.photos == given.keep + given.cull + given.unreadable:
-        but = f" except {given.unreadable} that can't be read; those are kept" if given.unreadable else ""
-        done = f"All photos are labeled{but}. Next: train, or cull."
+    given, is_cull = now.counts, now.task == CULL_TASK
+    if given.photos == given.labeled + given.unreadable:
+        kept = "; those are kept" if is_cull else ""
+        but = f" except {given.unreadable} that can't be read{kept}" if given.unreadable else ""
+        done = f"All photos are labeled{but}. Next: train{', or cull' if is_cull else ''}."
         return done if queue != "disagreements" else f"None of your answers disagrees with the scores. {done}"
     if queue != "disagreements":
         return "Somebody else is labeling the last photos. Meanwhile, look at the disagreements."
-    if now.ranking.p_keep is not None:
+    if now.ranking.probability is not None:
         return "None of your answers disagrees with the scores. Choose another queue."
-    return "There are no scores to disagree with yet. First label some photos keep and some cull."
+    first = "First label some photos keep and some cull." if is_cull else kinds_missing(now.task, list(_kinds(now)))
+    return f"There are no scores to disagree with yet. {first}".rstrip()
+
+
+def _kinds(now: Standing) -> set[str]:
+    """The different labels of the stage's photos."""
+    return {label for key, label in now.answers.labels.items() if key in now.keys}
+
+
+def _likely(now: Standing, photo: Photo) -> list[tuple[int, float]]:
+    """(class, probability) of the likeliest classes, in order; of tags, all that are more likely than not, too."""
+    known = [(number, p) for number, p in enumerate(photo.probability or ()) if p == p]
+    ordered = sorted(known, key=lambda each: -each[1])
+    most = LIKELY if now.task.exclusive else max(LIKELY, sum(p >= 0.5 for _, p in known))
+    return ordered[:most]
 
 
 def _shown(now: Standing, photo: Photo) -> dict[str, Any]:
+    score = {"p_keep": photo.p_keep} if now.task == CULL_TASK else {"likely": _likely(now, photo)}
     return {
         "key": photo.key,
         "id": photo_id(now, photo.key),
-        "p_keep": photo.p_keep,
+        **score,
         "label": photo.label,
         "queue": photo.queue,
         "number": bisect_left(now.listing.keys, photo.key) + 1,

@@ -39,6 +39,8 @@ THEME = gr.themes.Base(
 )
 
 CSS = """
+:root { --class-0: #2f7fc1; --class-1: #c2741b; --class-2: #23906b; --class-3: #b65fa8; --class-4: #7a6ad8;
+        --class-5: #a0812a; --class-6: #d0525a; --class-7: #7d8790; }
 :root { --keep: #1b7f79; --cull: #b5562f; --keep-ink: #1b7f79; --cull-ink: #a54a25; --surround: #7a7a7a; }
 .dark { --keep-ink: #62c3bb; --cull-ink: #e7976f; --surround: #262626; }
 .gradio-container > main { padding: .5rem 1.5rem !important; }
@@ -129,11 +131,11 @@ def on_press(
     button.click(press, inputs, message if then is None else [message, then], api_visibility="private")
 
 
-def threshold_slider() -> gr.Slider:
+def threshold_slider(what: str = "Threshold: keep photos scoring") -> gr.Slider:
     """A slider for the threshold. While its number box is empty the value is None; Gradio's own would then refuse the
     whole request, and with it whatever else the request asks for.
     """
-    slider = gr.Slider(0, 1, 0.5, step=0.01, label="Threshold: keep photos scoring at least this", min_width=280)
+    slider = gr.Slider(0, 1, 0.5, step=0.01, label=f"{what} at least this", min_width=280)
     read = slider.preprocess
     slider.preprocess = lambda value: None if value is None else read(value)  # type: ignore[method-assign]
     return slider

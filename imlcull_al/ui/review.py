@@ -1,5 +1,6 @@
 """The Review screen: all photos of the stage in a grid, split into kept and culled by the threshold.
 
+For a task other than cull, they are told apart by class, without a threshold.
 The browser renders from the table returned by `respond`, so moving the threshold needs no request. Photo names and
 ids are sent once; scores and labels whenever the session's revision changes.
 """
@@ -12,25 +13,29 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from ..errors import StageError
 from ..project.labels import LABELS
+from ..project.task import CULL_TASK, Task
 from ..session.session import Photo, Session, Standing
 from .assets import asset
 from .clock import Clock
 from .scripts import starting
 from .serving import photo_id
+from .tasks import kinds_missing, page_for
 from .telling import attempt
 
 STEPS = 10_000
 """Scores are sent as floor(p_keep · STEPS), such that p_keep ≥ k / STEPS exactly when the integer is ≥ k."""
 _EDGES = np.arange(STEPS + 1) / STEPS
 SCRIPT = "review.js"
+_ANALYZING = "Scores start once the photos you labeled are analyzed; they come first."
 
 
-def build(clock: Clock) -> None:
+def build(clock: Clock, task: Task) -> None:
     """Add the screen to the page."""
     screen = gr.HTML(
         value="",
-        html_template=asset("review.html"),
+        html_template=page_for(task, "review.html"),
         css_template=asset("review.css"),
         js_on_load=starting(SCRIPT),
         elem_id="review-screen",
@@ -43,11 +48,14 @@ def build(clock: Clock) -> None:
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the screen's data as `view`; on failure, `error` is a sentence.
 
-    `request`: `do` is look; `revision`, `listing` and `moments` are the versions the page already has, if any.
+    `request`: `do` is look; `revision`, `listing` and `moments` are the versions the page already has, if any. `by`:
+    the class whose scores it shows; null for the likeliest of each photo.
     """
     if request.get("do") != "look":
         return {"view": None, "error": "Unknown request. Reload the page."}
-    shown, error = attempt(lambda: look(session, *(request.get(name) for name in ("revision", "listing", "moments"))))
+    shown, error = attempt(
+        lambda: look(session, *(request.get(name) for name in ("revision", "listing", "moments", "by")))
+    )
     return {"view": shown, "error": error}
 
 
@@ -56,13 +64,16 @@ def threshold_name(at: Session | Standing) -> str:
     return f"imlcull threshold {photo_id(at, '')}"
 
 
-def look(session: Session, revision: Any = None, listing: Any = None, moments: Any = None) -> dict[str, Any]:
+def look(
+    session: Session, revision: Any = None, listing: Any = None, moments: Any = None, by: Any = None
+) -> dict[str, Any]:
     """The table as columns in key order, or only `revision` if the page is up to date.
 
     `scores`: p_keep in steps, −1 for none; `labels`: 0 none, 1 keep, 2 cull; `unreadable`: row → reason; `advice`: why
     there are no scores, or how many photos have them. `photos` (`names`, `ids`, `threshold`) is sent if `listing`
     changed. `sequence` is sent if `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and
-    `brackets`, burst numbers of bracketed series, whose frames are not alternatives.
+    `brackets`, burst numbers of bracketed series, whose frames are not alternatives. Other tasks than cull: see
+    `_columns`.
     """
     session.check_folder()
     if revision == session.revision:
@@ -71,8 +82,7 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
     survey, reasons = now.survey(), now.unreadable
     table = {
         "revision": now.revision,
-        "scores": in_steps([photo.p_keep for photo in survey]),
-        "labels": [LABELS.index(photo.label) + 1 if photo.label else 0 for photo in survey],
+        **(_sides(survey) if now.task == CULL_TASK else _columns(now.task, survey, by)),
         "unreadable": {row: reasons[photo.key] for row, photo in enumerate(survey) if photo.key in reasons},
         "notice": now.notice,
         "advice": advice(now, survey),
@@ -85,6 +95,42 @@ def look(session: Session, revision: Any = None, listing: Any = None, moments: A
     return table
 
 
+def _sides(survey: Sequence[Photo]) -> dict[str, list[int]]:
+    return {
+        "scores": in_steps([photo.p_keep for photo in survey]),
+        "labels": [LABELS.index(photo.label) + 1 if photo.label else 0 for photo in survey],
+    }
+
+
+def _columns(task: Task, survey: Sequence[Photo], by: Any) -> dict[str, Any]:
+    """`texts`: different labels, "" first; `labels` and `guesses`: the answer and the likeliest label, as numbers into
+    them; `scores`: probability in steps of the class named `by`, or by default of the likeliest one, −1 for none.
+
+    Raises `StageError` for an unknown class.
+    """
+    if by is not None and by not in task.classes:
+        raise StageError("There is no such class. Reload the page.")
+    column = None if by is None else task.classes.index(by)
+    answers = [photo.label or "" for photo in survey]
+    guesses = [task.likeliest(photo.probability) if photo.probability else "" for photo in survey]
+    number = {text: number for number, text in enumerate(dict.fromkeys(["", *answers, *guesses]))}
+    return {
+        "by": by,
+        "texts": list(number),
+        "labels": [number[text] for text in answers],
+        "guesses": [number[text] for text in guesses],
+        "scores": in_steps([_score(photo.probability, column) for photo in survey]),
+    }
+
+
+def _score(probability: Sequence[float] | None, column: int | None) -> float | None:
+    """The probability of one class, or of the likeliest; None without."""
+    if probability is None:
+        return None
+    known = [p for p in (probability if column is None else [probability[column]]) if p == p]
+    return max(known, default=None)
+
+
 def in_steps(p_keep: Sequence[float | None]) -> list[int]:
     """Scores in units of 1 / `STEPS`, rounded down; −1 for None."""
     known = np.array([-1.0 if score is None else score for score in p_keep])
@@ -95,8 +141,10 @@ def in_steps(p_keep: Sequence[float | None]) -> list[int]:
 
 def advice(now: Standing, survey: Sequence[Photo]) -> str:
     """Why there are no scores, or how many photos have them; empty once all have."""
-    if any(photo.p_keep is not None for photo in survey):
+    if any(photo.p_keep is not None or photo.probability is not None for photo in survey):
         return now.coverage
+    if now.task != CULL_TASK:
+        return kinds_missing(now.task, [photo.label for photo in survey if photo.label]) or _ANALYZING
     if now.seen is None:
         return "Scores start once the first photos are analyzed and you have labeled a keep and a cull."
     return "Scores start once you have labeled a keep and a cull."

@@ -31,6 +31,7 @@ from ..photos.previews import SCREEN
 from ..project.files import is_link, read_own
 from ..project.originals import State
 from ..project.stages import Stage
+from ..project.task import CULL_TASK
 from ..session.desk import Desk
 from ..session.session import Session, Standing
 from . import strict
@@ -190,14 +191,15 @@ def routes(find: Find, screens: Mapping[str, Respond], whose: Whose = sender_of)
 
 
 def _project_id(desk: Desk) -> str:
-    """Hash of the project folder: a page may outlive its server, and another project be served at the same URL."""
-    return _id(desk.session.stage.project)
+    """Hash of project folder and task: a page may outlive its server, and others be served at the same URL."""
+    project, task = desk.session.stage.project, desk.session.task
+    return _id(project if task == CULL_TASK else project / f"task {task.name}")
 
 
 def _session_at(desk: Desk, asked: Mapping[str, Any]) -> Session:
     """The session of the page's `stage` and `project`. Raises `StageError` if it is not open here."""
     if asked.get("project") not in (None, _project_id(desk)):
-        raise StageError("This page shows another project than the one now open. Reload it.")
+        raise StageError("This page shows another project or task than the one now open. Reload it.")
     return desk.at(asked.get("stage"))
 
 

@@ -13,6 +13,7 @@ import gradio as gr
 
 from ..errors import TrainingError
 from ..progress import minutes
+from ..project.task import CULL_TASK, Task
 from ..session.desk import TRAINING, Desk, Lap
 from ..session.jobs import DONE, Job
 from ..session.session import Counts, Session
@@ -22,6 +23,7 @@ from .clock import Clock
 from .curves import curves_svg
 from .look import Ended, ended, on_press, sentence, table
 from .serving import Find, report_urls
+from .tasks import in_numbers
 
 _ALL_AS_ZERO = {name for name, default in asdict(Options()).items() if default is None}
 """Options whose None ("all") is shown as 0: the page sends 0 for an empty field."""
@@ -84,7 +86,7 @@ def build(find: Find, clock: Clock) -> None:
         )
 
     def on_cost(desk: Desk, shown: str, epochs: float | None) -> tuple[Any, Any]:
-        words = cost(desk.session.counts(), pace(desk.latest(TRAINING)), epochs)
+        words = cost(desk.session.counts(), pace(desk.latest(TRAINING)), epochs, desk.session.task)
         return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
     on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message, then)
@@ -110,10 +112,10 @@ def pace(job: Job | None) -> float | None:
     return statistics.median(measured) if measured else None
 
 
-def cost(counts: Counts, seconds: float | None, epochs: float | None) -> str:
+def cost(counts: Counts, seconds: float | None, epochs: float | None, task: Task = CULL_TASK) -> str:
     """Cost of a training: photos, measured seconds per epoch, and the longest that `epochs` epochs take."""
-    photos = counts.keep + counts.cull
-    labeled = f"{photos} labeled photo{'' if photos == 1 else 's'} ({counts.keep} keep, {counts.cull} cull)"
+    photos = counts.labeled
+    labeled = f"{photos} labeled photo{'' if photos == 1 else 's'} ({in_numbers(task, counts, ', ')})"
     if seconds is None:
         return f"{labeled}. Time per epoch: unknown until the first epoch is done."
     whole = isinstance(epochs, int | float) and 1 <= epochs < float("inf")

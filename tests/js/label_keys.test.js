@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { answerOf, hintsOf, pressOf } from '../../imlcull_al/ui/assets/logic/label_keys.js';
+import { answerOf, hintsOf, keysFor, pressOf } from '../../imlcull_al/ui/assets/logic/label_keys.js';
+import { makeTyping } from '../../imlcull_al/ui/assets/logic/label_typing.js';
 
 test('every key and what it does', () => {
   const expected = {
@@ -12,6 +13,40 @@ test('every key and what it does', () => {
   };
   for (const [key, press] of Object.entries(expected)) assert.deepEqual(pressOf(key), press, key);
   for (const key of ['a', 'enter', 'tab', '', 'constructor', 'valueOf']) assert.equal(pressOf(key), null, key);
+});
+
+function struck(task, ...keys) {
+  const pressed = keysFor(task, makeTyping(task));
+  return keys.map((key) => pressed(typeof key === 'string' ? { key, shiftKey: false } : key));
+}
+
+test('cull has the keys it always had', () => {
+  assert.deepEqual(struck({ isCull: true, classes: ['keep', 'cull'], isExclusive: true }, 'K', 'x', 'ArrowRight', 'U', '1', 'Enter'),
+    [['answer', 'keep'], ['answer', 'cull'], ['answer', 'keep'], ['undo'], null, null]);
+});
+
+test('few classes have a number each, and no key of cull answers', () => {
+  const task = { classes: ['shirt', 'dress'], isExclusive: true };
+  assert.deepEqual(struck(task, '1', '2', '3', '0', 'u', 'S', ' ', 'ArrowDown', '?', '/', 'M'),
+    [['answer', 'shirt'], ['answer', 'dress'], null, null, ['undo'], ['skip'], ['next'], ['next'], ['help'], ['search'], ['map']]);
+  assert.deepEqual(struck(task, 'k', 'c', 'p', 'x', 'ArrowLeft', 'ArrowRight', 'Enter'), Array(7).fill(null));
+});
+
+test('numbers toggle tags, and Enter saves them', () => {
+  assert.deepEqual(struck({ classes: ['red', 'worn'], isExclusive: false }, '2', '3', 'Enter'), [['toggle', 1], null, ['answer']]);
+});
+
+test('of many classes letters are typed, and commands take Shift', () => {
+  const task = { classes: ['shoe', 'sock', 'u boot', ...'abcdefg'], isExclusive: true }, shift = (key) => ({ key, shiftKey: true });
+  assert.deepEqual(struck(task, 's', 'u', 'Enter', '1'), Array(4).fill(['typed']));
+  assert.deepEqual(struck(task, 's', 'h', 'Enter', 'Enter'), [['typed'], ['typed'], ['answer', 'shoe'], null]);
+  assert.deepEqual(struck(task, shift('U'), shift('S'), shift('Z'), shift('M'), 'ArrowUp', shift('?'), '/'),
+    [['undo'], ['skip'], ['zoom'], ['map'], ['previous'], ['help'], ['search']]);
+  assert.deepEqual(struck(task, ' ', 'u', ' ', 'b', 'Enter'), [['next'], ['typed'], ['typed'], ['typed'], ['answer', 'u boot']]);
+});
+
+test('of many tags Enter toggles what was typed, else it saves', () => {
+  assert.deepEqual(struck({ classes: [...'abcdefghij'], isExclusive: false }, 'd', 'Enter', 'Enter'), [['typed'], ['toggle', 3], ['answer']]);
 });
 
 test('a swipe answers from 70 pixels on', () => {

@@ -148,3 +148,17 @@ test('a complaint is said until the next answer', () => {
   presses.press('answer', 'cull');
   assert.equal(presses.words(), '');
 });
+
+test('an answer without a label is what is chosen on screen when the photo is there', () => {
+  let chosen = 'red=1';
+  screen.chosen = () => chosen;
+  screen.others.toggle = (photo, number) => { chosen = `${photo.key} ${number}`; };
+  presses.press('answer');
+  presses.press('toggle', 2); // for the next photo, which is not painted yet
+  presses.press('answer');
+  assert.deepEqual(sent.map(({ key, label }) => [key, label]), [['a', 'red=1']]);
+  paint();
+  presses.press('skip');
+  paint();
+  assert.deepEqual(sent.map(({ key, label }) => [key, label]), [['a', 'red=1'], ['b', 'b 2'], ['c', undefined]]);
+});

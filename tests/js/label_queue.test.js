@@ -218,3 +218,15 @@ test('the score of a spot check stays hidden while it is open', () => {
   assert.equal(refresh(check, photo('a', { p_keep: 0.9, label: 'keep' })), true);
   assert.equal(check.p_keep, 0.9);
 });
+
+test('the likeliest classes are refreshed as p_keep is', () => {
+  const shown = { key: 'a', queue: 'uncertain', label: null, likely: [[1, 0.5]], isOpen: true };
+  assert.equal(refresh(shown, { ...shown }), false);
+  assert.equal(refresh(shown, { ...shown, likely: [[1, 0.6]] }), true);
+  assert.deepEqual(shown.likely, [[1, 0.6]]);
+  refresh(shown, { ...shown, likely: [] });
+  assert.deepEqual(shown.likely, [[1, 0.6]]);
+  const check = { ...shown, queue: 'audit', likely: [] };
+  assert.equal(refresh(check, { ...check, likely: [[1, 0.6]] }), false);
+  assert.deepEqual(check.likely, []);
+});

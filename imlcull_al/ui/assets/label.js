@@ -1,10 +1,14 @@
 // The Label screen: shows the photos of a queue and takes presses. Puts its parts together and asks label.respond.
 import { makeBeside } from './label_beside.js';
+import { makeClasses } from './label_classes.js';
 import { addHands, addMenu } from './label_hands.js';
+import { keysFor } from './logic/label_keys.js';
 import { makeMap } from './logic/label_map.js';
 import { makePicture } from './label_picture.js';
 import { makePresses } from './logic/label_presses.js';
 import { makeQueue, refresh } from './logic/label_queue.js';
+import { makeTyping } from './logic/label_typing.js';
+import { readTask } from './logic/task.js';
 import { addSearch } from './label_search.js';
 import { makeZoom } from './label_zoom.js';
 import { recall, remember } from './memory.js';
@@ -17,14 +21,15 @@ const REST = 250;   // milliseconds a photo stays on screen before its map is fe
 
 // Start the screen in `element`, its HTML.
 export function start(element) {
-  const at = screenOf(element), { find, say } = at;
+  const at = screenOf(element), { find, say } = at, task = readTask(find('desk').dataset.task);
   const stage = find('stage'), menu = find('queue select'), help = find('help');
   let isPainted = false;                 // the photo on screen has been painted
   let isLooking = false;                 // a look is queued
   let lookError = '', isAway = false;    // error of the last look; whether the server did not respond
   let nothing = '';                      // why the queue is empty
 
-  const queue = makeQueue();
+  const queue = makeQueue(), typing = makeTyping(task);
+  const classes = task.isCull ? null : makeClasses(at, task, typing);
   const map = makeMap({
     wanted: () => (isPainted && isHere() ? queue.nearest() : []), redraw: () => picture.again(),
     turned(isOn) {
@@ -37,10 +42,16 @@ export function start(element) {
   const zoom = makeZoom(stage, find('pixels'), find('badge'));
   const presses = makePresses(queue, outbox, {
     isPainted: () => isPainted, isDrawn: picture.isDrawn, display, tell, look, jump: (key) => jump(key, true),
-    others: { map: toggleMap, unlike: seekUnlike, zoom: (photo) => { if (photo) toggleZoom(photo); } },
+    chosen: () => classes.chosen(),
+    others: {
+      map: toggleMap, unlike: seekUnlike, zoom: (photo) => { if (photo) toggleZoom(photo); },
+      toggle: (photo, number) => { if (photo) classes.toggle(number); },
+    },
   });
-  const beside = makeBeside(element, at, { jump, isOn: (photo) => photo === queue.current() });
-  const hands = addHands(element, at, { zoom, press, complain: presses.complain });
+  const beside = makeBeside(element, task, at, { jump, isOn: (photo) => photo === queue.current() });
+  const hands = addHands(element, at, {
+    zoom, press, pressOf: keysFor(task, typing), swipes: task.isCull, complain: presses.complain,
+  });
 
   function isHere() { return element.offsetParent !== null && !document.hidden; }
 
@@ -53,9 +64,14 @@ export function start(element) {
     hands.still();
     picture.show(photo);
     beside.clear();
-    beside.describe(photo, queue.isFirst());
+    describePhoto(photo);
     if (!photo) sayNothing();
     afterPaint(() => { picture.want(queue.near()); beside.detail(photo); });
+  }
+
+  function describePhoto(photo) {
+    beside.describe(photo, queue.isFirst());
+    classes?.show(photo);
   }
 
   function drawn(photo, isFailed) {
@@ -111,7 +127,7 @@ export function start(element) {
     const isSame = photo && reply.current && reply.current.key === photo.key;
     if (isSame && photo.id !== reply.current.id) { photo.id = reply.current.id; display(); } // its file was replaced
     if (photo && reply.gone === photo.key && !underway.has(photo.key)) { queue.drop(); display(); }
-    if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) beside.describe(photo, queue.isFirst());
+    if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) describePhoto(photo);
     presses.looked();
     if (!photo && queue.hasNext()) { queue.advance(); display(); }
     nothing = reply.nothing;
@@ -161,6 +177,9 @@ export function start(element) {
   // --- input
 
   function press(what, label) {
+    if (what !== 'typed') typing.clear();
+    classes?.draw();
+    if (what === 'typed') return;
     if (what === 'help') { if (help.open) help.close(); else help.showModal(); return; }
     if (what === 'search') { find('search input').focus(); return; }
     presses.press(what, label);
@@ -179,6 +198,7 @@ export function start(element) {
   addSearch(at, visit);
   addMenu(menu, stage, chooseQueue);
   stayAwake(element, () => { if (isHere()) look(); }, look);
+  menu.append(...task.queues.map(([name, title]) => new Option(title, name)));
   const known = recall(MEMORY);
   if ([...menu.options].some((option) => option.value === known)) menu.value = known;
   presses.awaitLook();

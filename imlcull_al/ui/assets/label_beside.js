@@ -1,11 +1,15 @@
 // The side panel of the Label screen: score, answer, exposure and similar photos.
 import { act } from './page.js';
-import { howSure, isScored, spokenAnswer, spokenExposure, spokenLikeness, spokenScore } from './logic/label_words.js';
+import { caption, drawBars } from './label_classes.js';
+import { barsOf, wordsOf } from './logic/label_likely.js';
+import * as words from './logic/label_words.js';
+import { spokenLabel } from './logic/task.js';
 
 const REST = 250; // milliseconds a photo stays on screen before its details are fetched
 
 // `at`: the screen's find and say. `jump(key)` shows a photo; `isOn(photo)` tells whether it is on screen.
-export function makeBeside(element, { find, say }, { jump, isOn }) {
+export function makeBeside(element, task, { find, say }, { jump, isOn }) {
+  const { isScored, spokenScore, howSure, spokenAnswer } = task.isCull ? words : wordsOf(task);
   let resting = 0;
 
   function describe(photo, isFirst) {
@@ -15,12 +19,15 @@ export function makeBeside(element, { find, say }, { jump, isOn }) {
     say('score', spokenScore(photo));
     say('sure', howSure(photo));
     find('judgement').classList.toggle('scored', isScored(photo));
-    if (isScored(photo)) find('meter i').style.left = `${photo.p_keep * 100}%`;
+    if (!task.isCull) drawBars(find('bars'), barsOf(task, photo));
+    else if (isScored(photo)) find('meter i').style.left = `${photo.p_keep * 100}%`;
     say('answer', spokenAnswer(photo));
-    find('answer').className = `answer ${(photo && photo.label) || ''}`;
+    find('answer').className = `answer ${classOf(photo && photo.label)}`;
     element.querySelectorAll('[data-do=answer], [data-do=skip], [data-do=zoom]').forEach((button) => { button.disabled = !photo; });
     element.querySelector('[data-do=previous]').disabled = isFirst;
   }
+
+  function classOf(label) { return label ? (task.isCull ? label : 'given') : ''; }
 
   function clear() {
     clearTimeout(resting);
@@ -41,19 +48,22 @@ export function makeBeside(element, { find, say }, { jump, isOn }) {
   }
 
   function draw({ exposure, similar }) {
-    say('exposure', spokenExposure(exposure));
-    ['keep', 'cull'].forEach((label) => {
-      find(`${label}-row .likes`).replaceChildren(...similar.filter((other) => other.label === label).map(thumbnail));
-    });
+    say('exposure', words.spokenExposure(exposure));
+    if (task.isCull) task.classes.forEach((label) => fill(label, similar.filter((other) => other.label === label)));
+    else fill('all', similar);
   }
+
+  function fill(row, photos) { find(`${row}-row .likes`).replaceChildren(...photos.map(thumbnail)); }
 
   function thumbnail(photo) {
     const button = document.createElement('button'), image = document.createElement('img');
-    button.title = spokenLikeness(photo);
-    image.alt = `${photo.key}: ${photo.label}`;
+    const label = spokenLabel(task, photo.label);
+    button.title = words.spokenLikeness({ ...photo, label });
+    image.alt = `${photo.key}: ${label}`;
     image.decoding = 'async';
     image.src = `photos/${photo.id}/320`;
     button.append(image);
+    if (!task.isCull) caption(task, button, photo.label);
     button.onclick = () => jump(photo.key);
     return button;
   }

@@ -1,12 +1,13 @@
 // Input on the Label screen: touch, buttons, keys, the queue's menu.
 import { handIsOn } from './focus.js';
 import { isForPhoto } from './logic/keys.js';
-import { answerOf, hintsOf, pressOf } from './logic/label_keys.js';
+import { answerOf, hintsOf } from './logic/label_keys.js';
 import { isAnswer } from './logic/label_presses.js';
 import { hands } from './page.js';
 
-// `press(what, label)` takes presses, `complain(text)` says why one was ignored. Returns what follows the pointer.
-export function addHands(element, { find }, { zoom, press, complain }) {
+// `press(what, label)` takes presses, `pressOf(event)` tells that of a key, `complain(text)` says why one was ignored.
+// `swipes`: whether a swipe answers. Returns what follows the pointer.
+export function addHands(element, { find }, { zoom, press, pressOf, swipes, complain }) {
   const stage = find('stage');
   let pointer = null; // its position on the stage
   let drag = null;
@@ -15,6 +16,7 @@ export function addHands(element, { find }, { zoom, press, complain }) {
 
   // The photo follows the finger, and a hint shows which answer releasing it would give.
   function swing(x) {
+    if (!swipes) return;
     const [keep, cull] = hintsOf(x);
     find('photo').style.transform = x ? `translateX(${x}px)` : '';
     find('keep-hint').style.opacity = keep;
@@ -23,7 +25,7 @@ export function addHands(element, { find }, { zoom, press, complain }) {
 
   function endDrag(event, isMeant) {
     if (!drag || drag.id !== event.pointerId) return;
-    const answer = answerOf(drag.swung);
+    const answer = swipes && answerOf(drag.swung);
     drag = null;
     swing(0);
     if (isMeant && answer) press('answer', answer);
@@ -66,9 +68,9 @@ export function addHands(element, { find }, { zoom, press, complain }) {
     if (!element.offsetParent) return;
     if (hands.isHeld()) { if (event.target.closest?.('button[data-do]')) event.preventDefault(); return; } // a held Enter would keep clicking
     if (!isForPhoto(event, handIsOn(event.target, stage))) return;
-    const key = event.key.toLowerCase(), meant = pressOf(key);
+    const meant = pressOf(event);
     if (meant) press(...meant);
-    else if (key === 'escape' && zoom.isOn()) zoom.end();
+    else if (event.key === 'Escape' && zoom.isOn()) zoom.end();
     else return;
     event.preventDefault();
   }

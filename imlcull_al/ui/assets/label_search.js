@@ -24,7 +24,7 @@ export function addSearch({ find }, visit) {
   function hit(photo) {
     const button = document.createElement('button');
     button.textContent = `${photo.number} · ${photo.key}`;
-    button.className = photo.label || '';
+    button.className = ['keep', 'cull'].find((label) => label === photo.label) || '';
     button.onclick = () => { close(); input.value = ''; visit(photo); };
     return button;
   }

@@ -1,4 +1,6 @@
 // The keys of the Label screen.
+import { isTyped, pressFor } from './task.js';
+
 const ANSWERS = { k: 'keep', p: 'keep', arrowright: 'keep', c: 'cull', x: 'cull', arrowleft: 'cull' };
 const ACTIONS = { u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
 const SWIPE = 70; // pixels
@@ -6,8 +8,30 @@ const SWIPE = 70; // pixels
 // What a key, in lower case, does: [what] or [answer, label]; null if nothing.
 export function pressOf(key) {
   if (Object.hasOwn(ANSWERS, key)) return ['answer', ANSWERS[key]];
-  return Object.hasOwn(ACTIONS, key) ? [ACTIONS[key]] : null;
+  return commandOf(key);
 }
+
+// The function that tells the press of a key event. In another task than cull, numbers press the buttons; of many classes,
+// letters are typed, and commands take Shift. `typing`: see label_typing.js.
+export function keysFor(task, typing) {
+  if (task.isCull) return ({ key }) => pressOf(key.toLowerCase());
+  const saves = ({ key }) => (key === 'Enter' && !task.isExclusive ? ['answer'] : null);
+  if (isTyped(task)) return (event) => typedOf(event, typing) || saves(event);
+  return (event) => numberOf(event.key, task) || commandOf(event.key.toLowerCase()) || saves(event);
+}
+
+function numberOf(key, task) {
+  const number = /^[1-9]$/.test(key) ? Number(key) : 0;
+  return number && number <= task.classes.length ? pressFor(task, number - 1) : null;
+}
+
+function typedOf({ key, shiftKey }, typing) {
+  const isLetter = /^[a-z]$/i.test(key), command = commandOf(key.toLowerCase());
+  if (command && (isLetter ? shiftKey : key !== ' ' || typing.isEmpty())) return command;
+  return typing.strike(key);
+}
+
+function commandOf(key) { return Object.hasOwn(ACTIONS, key) ? [ACTIONS[key]] : null; }
 
 // What a swipe of `x` pixels to the right answers; null if it was too short.
 export function answerOf(x) {

@@ -1,7 +1,7 @@
 // What a press on the Label screen does, and when. Presses wait until the photo on screen is painted. Answers given while
 // no photo is on screen, or to one that failed to load, are dropped instead: queued, they would answer a photo that nobody
 // has seen. Knows nothing of the page: `screen` has isPainted(), isDrawn(), display(), tell(), look(), async jump(key),
-// and `others`, actions by name.
+// `chosen()`, the label of an answer that comes without one, and `others`, actions by name.
 
 const LOOK = 'look';
 
@@ -21,11 +21,11 @@ export function makePresses(queue, outbox, screen) {
     const photo = queue.current();
     if (what === 'undo') undo();
     else if (what === 'previous') { if (queue.back()) screen.display(); }
-    else if (what in screen.others) screen.others[what](photo);
+    else if (what in screen.others) screen.others[what](photo, label);
     else if (isAnswer(what) && (awaited !== null || !photo || !screen.isDrawn())) { missed += 1; screen.tell(); }
     else if (!photo) return;
     else if (what === 'next' || (what === 'skip' && photo.label)) next();
-    else give(photo, what, label);
+    else give(photo, what, what === 'answer' ? label ?? screen.chosen() : undefined);
   }
 
   function give(photo, what, label) {

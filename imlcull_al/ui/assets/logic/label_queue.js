@@ -1,5 +1,6 @@
 // Which photo is on screen and which come next: the history of photos viewed, and the upcoming ones of the queue.
-// A photo is { key, id, p_keep, label, queue, number } from the server; `isOpen`: it needs an answer; `isPassed`: it was
+// A photo is { key, id, p_keep, label, queue, number } from the server, with `likely` for p_keep in another task than cull,
+// the likeliest classes as [number, probability]; `isOpen`: it needs an answer; `isPassed`: it was
 // viewed without one. Knows nothing of the page.
 const COMMITTED = 8;          // upcoming photos that keep their place when the order changes: they are decoded already
 const AHEAD = 12, BEHIND = 6; // photos kept decoded
@@ -132,9 +133,13 @@ export function makeQueue() {
 // Update the photo on screen after a new score or another visitor's answer; whether anything changed. The score of a spot
 // check stays hidden until it is answered.
 export function refresh(photo, now) {
-  const isBlind = photo.queue === 'audit' && photo.isOpen;
-  if (photo.label === now.label && (isBlind || photo.p_keep === now.p_keep)) return false;
+  const isBlind = photo.queue === 'audit' && photo.isOpen, isSame = JSON.stringify(scoreOf(photo)) === JSON.stringify(scoreOf(now));
+  if (photo.label === now.label && (isBlind || isSame)) return false;
   photo.label = now.label;
-  if (!isBlind && now.p_keep !== null) photo.p_keep = now.p_keep;
+  if (isBlind) return true;
+  if (now.p_keep !== undefined && now.p_keep !== null) photo.p_keep = now.p_keep;
+  if (now.likely?.length) photo.likely = now.likely;
   return true;
 }
+
+function scoreOf({ p_keep, likely }) { return [p_keep, likely]; }
