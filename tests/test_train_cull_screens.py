@@ -135,6 +135,11 @@ class TestTrain:
         for nonsense in (None, "many", math.nan, math.inf, -1, [3]):
             assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
 
+    def test_what_follows_is_said_before(self):
+        said = "Afterwards 3,000 photos are analyzed again in the background{}; until then the old scores hold."
+        assert train.afterwards(3000, None) == said.format("")
+        assert train.afterwards(3000, 0.2) == said.format(", about 10:00")
+
     def test_the_pace_leaves_the_start_out(self):
         laps = (Lap(epoch(0), True, 60.0), Lap(epoch(1), True, 2.0), Lap(epoch(2), False, 3.0))
         assert train.pace(None) is None

@@ -11,6 +11,7 @@ The page, the command line and scripts all use this object. An answer is on disk
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -83,6 +84,8 @@ class Session:
         self._next_state = next_state(stage)
         self._photos_on_disk: PhotosOnDisk | None = None
         self._identities: Identities | None = None
+        self.seconds_per_photo: float | None = None
+        """How long analyzing one took when this session last did; None if all were in the cache."""
         self._with_start: Source | None = None  # whose prior was looked for
         self._watching = threading.Lock()  # held by whoever lists the photos
         self._was_there = True  # the folder of the stage, at the last look
@@ -172,6 +175,7 @@ class Session:
                 self._knowledge.learn(*self._as_known(source, part))
                 on_part()
 
+        since = time.monotonic()
         seen = embeddings.ensure(
             paths,
             source.encoder,
@@ -183,6 +187,8 @@ class Session:
             stop=stop,
         )
         self._check_it_is_there()
+        if seen.computed >= DEFAULT_BATCH_SIZE:
+            self.seconds_per_photo = (time.monotonic() - since) / seen.computed
         known = self._as_known(source, seen)
         if not self._is_known(source, known[2].seen):
             self._knowledge.learn(*known)

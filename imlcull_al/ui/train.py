@@ -86,7 +86,9 @@ def build(find: Find, clock: Clock) -> None:
         )
 
     def on_cost(desk: Desk, shown: str, epochs: float | None) -> tuple[Any, Any]:
-        words = cost(desk.session.counts(), pace(desk.latest(TRAINING)), epochs, desk.session.task)
+        counts, session = desk.session.counts(), desk.session
+        words = cost(counts, pace(desk.latest(TRAINING)), epochs, session.task)
+        words = f"{words} {afterwards(counts.photos, session.seconds_per_photo)}"
         return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
     on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message, then)
@@ -121,6 +123,12 @@ def cost(counts: Counts, seconds: float | None, epochs: float | None, task: Task
     whole = isinstance(epochs, int | float) and 1 <= epochs < float("inf")
     most = f"; {epochs:.0f} epochs take at most {minutes(seconds * epochs)}" if whole and epochs else ""
     return f"{labeled}. An epoch took {seconds:.2g} s{most}."
+
+
+def afterwards(photos: int, seconds_per_photo: float | None) -> str:
+    """What follows a training: all photos are analyzed by the new model, while the old scores hold."""
+    time = f", about {minutes(photos * seconds_per_photo)}" if seconds_per_photo else ""
+    return f"Afterwards {photos:,} photos are analyzed again in the background{time}; until then the old scores hold."
 
 
 def offer_again(session: Session, lost: Interrupted | None) -> str:
