@@ -17,6 +17,7 @@ from imlcull_al.training.evaluation import (
     labels_to_reach,
     mean_interval,
     quality,
+    quality_by_class,
 )
 
 GARMENT = Task("garment", ("shirt", "dress", "shoe"))
@@ -160,3 +161,21 @@ def test_labels_to_reach_by_eye():
 def test_the_interval_is_student_s():
     mean, half = mean_interval(np.array([[1.0], [2.0], [3.0]]))
     assert (mean[0], half[0]) == pytest.approx((2.0, 4.302653 / math.sqrt(3)))
+
+
+def test_the_quality_of_several_classes_is_the_mean_over_them():
+    probability = np.array([[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+    targets = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    found = quality_by_class(probability, targets)
+    assert (found.accuracy, found.balanced_accuracy) == pytest.approx((0.75, (0.5 + 1 + 1) / 3))
+    assert (found.average_precision, found.auroc) == pytest.approx((1, 1))
+    two = quality_by_class(probability[:, :2], np.array([[1, 0], [1, 0], [0, 1], [0, 1]]))
+    assert two == quality(probability[:, 0], np.array([True, True, False, False]))
+
+
+def test_the_quality_of_tags_leaves_out_what_is_unknown():
+    probability = np.array([[0.9, 0.2], [0.2, 0.9], [0.8, 0.4], [0.1, np.nan]])
+    targets = np.array([[1, np.nan], [0, 1], [1, 0], [0, 1]])
+    assert quality_by_class(probability, targets, exclusive=False) == (1, 1, 1, 1)
+    nothing = quality_by_class(probability, np.full((4, 2), np.nan), exclusive=False)
+    assert np.isnan(nothing).all()

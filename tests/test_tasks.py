@@ -260,3 +260,32 @@ def test_a_task_is_trained_scored_and_reported(opened, folder, tiny_model, kind,
     shutil.copy(folder / "stage_1_kind_model.pth", folder / "stage_1_cull_model.pth")
     with pytest.raises(ModelFileError, match="kind"):
         open_session(folder, cache_dir=cache_dir)
+
+
+@pytest.mark.slow
+def test_a_task_is_replayed(run_task, opened, folder, tmp_path):
+    opened("colour", classes=CLASSES)
+    names = sorted(path.name for path in (folder / "stage_1").iterdir())
+    rows = "".join(f"{name},{colour_of(name)},{number}\n" for number, name in enumerate(names))
+    (tmp_path / "truth.csv").write_text("image_name,label,burst\n" + rows)
+    places = ["--truth", str(tmp_path / "truth.csv"), "--out", str(tmp_path / "curve.csv")]
+    for strategy in ("default", "uncertainty"):
+        code, out, _ = run_task(
+            "replay",
+            "--task",
+            "colour",
+            *places,
+            "--seeds",
+            "2",
+            "--budget",
+            "20",
+            "--step",
+            "10",
+            "--strategy",
+            strategy,
+        )
+        assert code == 0
+        assert "36 photos with a known answer: 12 red, 12 green, 12 blue. Held out" in out
+        last = (tmp_path / "curve.csv").read_text().splitlines()[-1].split(",")
+        assert (last[2], float(last[5])) == ("20", 1.0), "random labels, too, tell three colors apart"
+    assert opened("colour").labels() == {}

@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 
+from imlcull_al.errors import ReplayRefused
+from imlcull_al.project.task import Task
 from imlcull_al.simulate.truth import hold_out, read_truth
+
+
+def sides(is_keep):
+    return np.stack([is_keep, ~is_keep], axis=1)
 
 
 @pytest.mark.parametrize(("yes", "no"), [("keep", "cull"), ("TRUE", "False"), (" 1", "0 "), ("yes", "no")])
 def test_answers_are_read_in_four_ways(tmp_path, yes, no):
     (tmp_path / "t.csv").write_text(f"note,mine,image_name,burst\n,{yes},a.jpg,1\n,{no},b/c.jpg,\n")
     known = read_truth(tmp_path / "t.csv", "mine", None)
-    assert known.is_keep == {"a.jpg": True, "b/c.jpg": False}
+    assert known.labels == {"a.jpg": "keep", "b/c.jpg": "cull"}
     assert known.group == {"a.jpg": "1"}
     assert read_truth(tmp_path / "t.csv", "mine", "note").group == {}
 
@@ -18,20 +24,31 @@ def test_answers_are_read_in_four_ways(tmp_path, yes, no):
 def test_whole_groups_are_held_out_by_seed():
     groups = [f"g{row // 5}" for row in range(200)]
     is_keep = np.arange(200) % 5 == 0
-    held = hold_out(groups, is_keep, 0.3, seed=1)
+    held = hold_out(groups, sides(is_keep), 0.3, seed=1)
     assert 60 <= held.sum() <= 71
     assert all(len(set(held[start : start + 5])) == 1 for start in range(0, 200, 5))
-    assert (held == hold_out(groups, is_keep, 0.3, seed=1)).all()
-    assert (held != hold_out(groups, is_keep, 0.3, seed=2)).any()
+    assert (held == hold_out(groups, sides(is_keep), 0.3, seed=1)).all()
+    assert (held != hold_out(groups, sides(is_keep), 0.3, seed=2)).any()
 
 
 def test_both_kinds_are_on_both_sides_where_they_can_be():
     is_keep = np.zeros(40, bool)
     is_keep[:2] = True
     for seed in range(20):
-        held = hold_out(list(map(str, range(40))), is_keep, 0.3, seed)
+        held = hold_out(list(map(str, range(40))), sides(is_keep), 0.3, seed)
         assert is_keep[held].sum() == 1
-    assert hold_out(list(map(str, range(40))), np.arange(40) == 0, 0.3, 0) is None
-    assert hold_out(["one"] * 40, is_keep, 0.3, 0) is None
+    assert hold_out(list(map(str, range(40))), sides(np.arange(40) == 0), 0.3, 0) is None
+    assert hold_out(["one"] * 40, sides(is_keep), 0.3, 0) is None
     large = ["large"] * 30 + list(map(str, range(10)))  # what is too large stays in the pool
-    assert not hold_out(large, np.arange(40) % 2 == 0, 0.2, 0)[:30].any()
+    assert not hold_out(large, sides(np.arange(40) % 2 == 0), 0.2, 0)[:30].any()
+
+
+def test_the_labels_file_of_a_task_is_a_truth(tmp_path):
+    task, tags = Task("kind", ("a", "b", "c")), Task("notes", ("x", "y"), exclusive=False)
+    (tmp_path / "t.csv").write_text("image_name,label,burst\n1.jpg,b,7\n2.jpg,C,7\n")
+    known = read_truth(tmp_path / "t.csv", "keep", None, task)
+    assert (known.labels, known.group) == ({"1.jpg": "b", "2.jpg": "c"}, {"1.jpg": "7", "2.jpg": "7"})
+    (tmp_path / "t.csv").write_text("image_name,x,y\n1.jpg,1,\n")
+    assert read_truth(tmp_path / "t.csv", "keep", None, tags).labels == {"1.jpg": "x=1"}
+    with pytest.raises(ReplayRefused, match="no column 'label'"):
+        read_truth(tmp_path / "t.csv", "keep", None, task)

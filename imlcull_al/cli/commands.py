@@ -248,6 +248,7 @@ def replay(options: argparse.Namespace) -> None:
             stage=options.stage,
             model=options.model,
             cache_dir=options.cache_dir,
+            task=options.task,
             progress=progress,
             say=say,
         )

@@ -98,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("replay", "simulate labeling with known answers, to measure how many labels a strategy needs")
     _add_project(sub)
+    sub.add_argument("--task", default=CULL_TASK.name, metavar="NAME", help="one of the project's tasks")
     _add_encoder(sub)
     _add_replay(sub)
 
@@ -215,7 +216,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--truth",
         type=Path,
         required=True,
-        help="table of known answers; photos are named in the column image_name",
+        help="table of known answers, photos named in the column image_name; for another task, a labels file of it",
         default=argparse.SUPPRESS,
     )
     parser.add_argument("--keep-column", default=rules.keep_column, help="column with the answers")

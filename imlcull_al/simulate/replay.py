@@ -12,7 +12,7 @@ scores come from the light head; nothing is fine-tuned.
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -28,12 +28,12 @@ from ..progress import Progress, logged, silent
 from ..project import tables
 from ..project.files import replacing
 from ..project.journal import Journal, audit_event
-from ..project.labels import CULL, KEEP
+from ..project.settings import open_task
 from ..project.stages import Rehearsal, Stage, absolute, open_stage
-from ..project.task import CULL_TASK
+from ..project.task import CULL_TASK, KEEP
 from ..session.session import Session
 from ..training import figures
-from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality
+from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality_by_class
 from .truth import Truth, hold_out, read_truth
 
 BASELINE = "random"
@@ -160,29 +160,33 @@ def replay(
     stage: int | None = None,
     model: str | None = None,
     cache_dir: str | Path | None = None,
+    task: str = CULL_TASK.name,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Play all seeds; rewrite `out` and the plot next to it after each seed. `say` receives notes for the user.
 
-    The project's labels, model and photos are only read. Raises `ReplayRefused`, `StageError`, `StorageError`.
+    `task`: one of the project's, of which `truth` is a labels file. The project's labels, model and photos are only
+    read. Raises `ReplayRefused`, `StageError`, `StorageError`.
     """
     rules, out = rules or Rules(), absolute(out)
-    where, folder = open_stage(project, stage), absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
+    opened, folder = open_stage(project, stage), absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
+    asked = open_task(opened.project, task)
+    where = replace(opened, task=task)
     _check(rules, out, where)
-    known = read_truth(absolute(truth), rules.keep_column, rules.group_column)
-    source = choose_source(where, model)
+    known = read_truth(absolute(truth), rules.keep_column, rules.group_column, asked)
+    source = choose_source(where, model, asked)
     if source.notice:
         say(f"Note: {source.notice}")
-    base = source.model.base_model if source.model else source.encoder.reference
+    base = source.model.base_model if source.model else source.base_model or source.encoder.reference
     in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="imlcull-replay-", dir=in_memory) as temporary:
 
         def session(name: str, seed: int) -> Session:
-            rehearsal = Rehearsal(Path(temporary, f"{name}_{seed}"), 1, where.folder)
+            rehearsal = Rehearsal(Path(temporary, f"{name}_{seed}"), 1, where.folder, task=task)
             rehearsal.project.mkdir()
-            Journal(rehearsal.journal).append([audit_event(np.random.default_rng([seed, 1]).bytes(16).hex())])
-            return Session(rehearsal, base, folder)
+            Journal(rehearsal.journal, asked).append([audit_event(np.random.default_rng([seed, 1]).bytes(16).hex())])
+            return Session(rehearsal, base, folder, asked)
 
         first = session("cast", 0)
         first.prepare(progress=progress)
@@ -205,11 +209,11 @@ class _Cast:
     def __init__(self, session: Session, known: Truth, rules: Rules, say: Callable[[str], None]) -> None:
         moments = session.moments()
         self.photos = tuple(moments)
-        self.keys = [key for key in moments if key in known.is_keep]
-        self.is_keep = known.is_keep
+        self.keys = [key for key in moments if key in known.labels]
+        self.labels, self.task = known.labels, session.task
         self.rules, self._known, self._session = rules, known, session
-        answers = np.array([known.is_keep[key] for key in self.keys], bool)
-        self._check_answers(answers)
+        sides = self._sides()
+        self._check_answers(sides)
         if known.group is None:
             groups = [str(moments[key][0]) for key in self.keys]
         else:
@@ -217,11 +221,11 @@ class _Cast:
         names = np.array(self.keys, object)
         self.held: list[list[str]] = []
         for seed in range(rules.seeds):
-            held = hold_out(groups, answers, rules.held_out, seed)
+            held = hold_out(groups, sides, rules.held_out, seed)
             if held is None:
                 raise ReplayRefused(
                     f"No {rules.held_out:.0%} of the photos can be held out in whole groups ({known.grouped_by}) so "
-                    "that keepers and culls are on both sides. Choose another --held-out or --group-column."
+                    f"that {self._kinds} are on both sides. Choose another --held-out or --group-column."
                 )
             self.held.append(names[held].tolist())
         room = len(self.keys) - max(map(len, self.held))
@@ -237,44 +241,63 @@ class _Cast:
     @property
     def about(self) -> str:
         """Counts of photos, the split, and the source of the scores."""
-        keepers = sum(self.is_keep[key] for key in self.keys)
+        if self.task == CULL_TASK:
+            keepers = self._keepers
+            counts = f"{keepers} keepers ({keepers / len(self.keys):.0%}), {len(self.keys) - keepers} culls"
+        else:
+            totals = np.nansum(self.task.targets([self.labels[key] for key in self.keys]), axis=0)
+            counts = ", ".join(f"{int(total)} {name}" for name, total in zip(self.task.classes, totals, strict=True))
         return (
-            f"{len(self.keys)} photos with a known answer: {keepers} keepers ({keepers / len(self.keys):.0%}), "
-            f"{len(self.keys) - keepers} culls. Held out: about {self.rules.held_out:.0%}, by "
+            f"{len(self.keys)} photos with a known answer: {counts}. Held out: about {self.rules.held_out:.0%}, by "
             f"{self._known.grouped_by}. Scores: {self._session.source}."
         )
 
     def caption(self, seeds: int) -> figures.Caption:
         """Caption of the plot."""
-        keepers, share = sum(self.is_keep[key] for key in self.keys), figures.percent(self.rules.held_out)
+        share = figures.percent(self.rules.held_out)
+        what = f"{self._keepers} of them kept" if self.task == CULL_TASK else self.task.name
         return figures.Caption(
-            f"{self._session.stage.folder}: {len(self.keys)} photos, {keepers} of them kept",
+            f"{self._session.stage.folder}: {len(self.keys)} photos, {what}",
             f"Mean and 95 % interval (Student's t) of {seeds} draws of the {share} held out, in whole "
             f"groups ({self._known.grouped_by}). Spot checks count as labels but do not train. "
             f"Scores: {self._session.source}.",
         )
 
-    def _check_answers(self, answers: np.ndarray) -> None:
+    @property
+    def _keepers(self) -> int:
+        return sum(self.labels[key] == KEEP for key in self.keys)
+
+    @property
+    def _kinds(self) -> str:
+        """The photos that have to be on both sides, in words."""
+        return "keepers and culls" if self.task == CULL_TASK else "photos of every class or tag"
+
+    def _sides(self) -> np.ndarray:
+        """(N, S) bool: photos of each class, or with and without each tag; only kinds that occur."""
+        targets = self.task.targets([self.labels[key] for key in self.keys])
+        sides = targets == 1 if self.task.exclusive else np.hstack([targets == 1, targets == 0])
+        return sides if self.task == CULL_TASK else sides[:, sides.any(axis=0)]
+
+    def _check_answers(self, sides: np.ndarray) -> None:
         folder, path = self._session.stage.folder, self._known.path
-        if len(answers) < FEWEST:
-            named = next(iter(self._known.is_keep), None)
-            hint = f" It names {named!r}; the stage holds {self.photos[0]!r}." if named and not len(answers) else ""
+        if len(sides) < FEWEST:
+            named = next(iter(self._known.labels), None)
+            hint = f" It names {named!r}; the stage holds {self.photos[0]!r}." if named and not len(sides) else ""
             raise ReplayRefused(
-                f"{path} has a known answer for {len(answers)} photos of {folder} that can be read; a replay needs "
+                f"{path} has a known answer for {len(sides)} photos of {folder} that can be read; a replay needs "
                 f"{FEWEST} or more.{hint} Names are paths within the stage."
             )
-        if answers.all() or not answers.any():
-            raise ReplayRefused(
-                f"All {len(answers)} answers in {path} are {KEEP if answers.all() else CULL}. A replay needs both."
-            )
+        if int(sides.any(axis=0).sum()) < 2:
+            only = self.task.words(self.labels[self.keys[0]])
+            raise ReplayRefused(f"All {len(sides)} answers in {path} are {only}. A replay needs both.")
 
     def _say(self, room: int, say: Callable[[str], None]) -> None:
         session, unreadable = self._session, self._session.unreadable()
         stage = session.listing.keys
         counts = {
-            "photos without a known answer are left out": len(set(stage) - set(self.is_keep)),
-            "known answers name a photo that is not in the stage": len(set(self.is_keep) - set(stage)),
-            "photos with a known answer can't be read": len(set(unreadable) & set(self.is_keep)),
+            "photos without a known answer are left out": len(set(stage) - set(self.labels)),
+            "known answers name a photo that is not in the stage": len(set(self.labels) - set(stage)),
+            "photos with a known answer can't be read": len(set(unreadable) & set(self.labels)),
         }
         for what, count in counts.items():
             if count:
@@ -289,7 +312,7 @@ def _play(session: Session, cast: _Cast, strategy: str, seed: int) -> Iterator[t
         raise StageError(f"Photos in {session.stage.folder} changed while they were replayed. Run it again.")
     pool, held = cast.pool(seed), cast.held[seed]
     session.withhold(set(cast.photos).difference(pool))
-    is_keep = np.array([cast.is_keep[key] for key in held], bool)
+    targets, task = cast.task.targets([cast.labels[key] for key in held]), cast.task
     asked: Choice
     if strategy == BASELINE:
         asked = ((pool[place], _TRAINING) for place in np.random.default_rng([seed, 2]).permutation(len(pool)))
@@ -297,10 +320,11 @@ def _play(session: Session, cast: _Cast, strategy: str, seed: int) -> Iterator[t
         asked = _default(session) if strategy == STRATEGIES[0] else _uncertainty(session, frozenset(pool))
     for given in range(1, cast.budget + 1):
         key, queue = next(asked)
-        session.answer(key, KEEP if cast.is_keep[key] else CULL, queue)
+        session.answer(key, cast.labels[key], queue)
         measured = None
         if given in cast.budgets:
-            measured = Measured(strategy, seed, given, *quality(_scores(session, held), is_keep))
+            found = quality_by_class(_scores(session, held), targets, task.exclusive)
+            measured = Measured(strategy, seed, given, *found)
         yield given, measured
 
 
@@ -311,21 +335,24 @@ def _default(session: Session) -> Choice:
 
 
 def _uncertainty(session: Session, pool: Collection[str]) -> Choice:
-    """The app's start, then always the photo whose p_keep is closest to 0.5."""
+    """The app's start, then always the photo that the scores are least sure of."""
+    task = session.task
     while True:
-        if orders.still_starting(CULL_TASK.targets(list(session.labels().values()))):
+        if orders.still_starting(task.targets(list(session.labels().values())), task.exclusive):
             yield session.order(1)[0].key, _TRAINING
             continue
-        left = [photo for photo in session.survey() if photo.label is None and photo.key in pool]
-        p_keep = np.array([photo.p_keep for photo in left], np.float64)
-        yield left[orders.most_uncertain_first(orders.two_classes(p_keep), np.arange(len(left)))[0]].key, _TRAINING
+        left = [key for key in session.listing.keys if key not in session.labels() and key in pool]
+        order = orders.most_uncertain_first(_scores(session, left), np.arange(len(left)), task.exclusive)
+        yield left[order[0]], _TRAINING
 
 
 def _scores(session: Session, keys: Sequence[str]) -> np.ndarray:
-    """(n,) p_keep; while only one class is labeled, every photo gets that class."""
-    p_keep = {photo.key: photo.p_keep for photo in session.survey()}
-    only = float(KEEP in session.labels().values())
-    return np.array([only if p_keep[key] is None else p_keep[key] for key in keys], np.float64)
+    """(n, K) scores; while there are none, every photo gets the latest label."""
+    ranking, task = session.standing().ranking, session.task
+    latest = task.targets(list(session.labels().values()))[-1]
+    found = [ranking.scores(key) for key in keys]
+    scores = np.array([latest if each is None else each for each in found], np.float64)
+    return np.where(np.isnan(scores), 0.5, scores)
 
 
 def _check(rules: Rules, out: Path, stage: Stage) -> None:

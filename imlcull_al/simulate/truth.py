@@ -3,18 +3,21 @@
     image_name,keep,burst
     a.jpg,keep,1
 
-Labels are keep or cull, true or false, yes or no, 1 or 0. The table may have other columns, in any order; the caller
-names the columns of labels and groups. Independent of sessions and strategies.
+Labels are keep or cull, true or false, yes or no, 1 or 0; for another task, the table is a labels file of it, see
+`dialects`. The table may have other columns, in any order; the caller names the columns of labels and groups.
+Independent of sessions and strategies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ReplayRefused
+from ..errors import LabelsError, ReplayRefused
 from ..project import tables
+from ..project.dialects import own_dialect
+from ..project.task import CULL, CULL_TASK, KEEP, Task
 
 GROUP_COLUMN = "burst"
 _ANSWERS = {
@@ -26,48 +29,60 @@ _EVEN = 0.6
 
 
 class Truth(NamedTuple):
-    """Photo key → whether it is kept, and photo key → group; `group` is None if the table has no group column."""
+    """Photo key → label, and photo key → group; `group` is None if the table has no group column."""
 
     path: Path
-    is_keep: dict[str, bool]
+    labels: dict[str, str]
     group: dict[str, str] | None
     grouped_by: str
 
 
-def read_truth(path: Path, keep_column: str, group_column: str | None) -> Truth:
+def read_truth(path: Path, keep_column: str, group_column: str | None, task: Task = CULL_TASK) -> Truth:
     """Read the table. Raises `ReplayRefused` for a missing column or an invalid label, `StorageError`."""
     columns, rows = tables.read(path.resolve())
-    for column in ("image_name", keep_column, *([group_column] if group_column else [])):
+    dialect = own_dialect(task)
+    needed = (keep_column,) if task == CULL_TASK else dialect.columns[1:]
+    for column in ("image_name", *needed, *([group_column] if group_column else [])):
         if column not in columns:
             raise ReplayRefused(
                 f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. It needs "
                 "image_name and answers; name columns other than keep and burst by --keep-column and --group-column."
             )
     group_by = group_column or (GROUP_COLUMN if GROUP_COLUMN in columns else None)
-    is_keep: dict[str, bool] = {}
+    labels: dict[str, str] = {}
     group: dict[str, str] = {}
     for row in rows:
-        key, text = tables.as_key(row.values.get("image_name", "")), row.values.get(keep_column, "")
-        answer = _ANSWERS.get(text.strip().lower())
+        key = tables.as_key(row.values.get("image_name", ""))
         if not key:
             raise ReplayRefused(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
-        if answer is None:
+        try:
+            label = _kept(row.values, keep_column) if task == CULL_TASK else dialect.label(row.values)
+        except LabelsError as error:
+            raise ReplayRefused(f"{path}, line {row.line}: {str(error).replace('{key}', key)}.") from error
+        if labels.setdefault(key, label) != label:
+            what = "the opposite" if task.is_binary else "another"
             raise ReplayRefused(
-                f"{path}, line {row.line}: {text!r} in the column {keep_column} is not a valid answer for {key}. "
-                "Write keep or cull, true or false, yes or no, 1 or 0."
-            )
-        if is_keep.setdefault(key, answer) != answer:
-            raise ReplayRefused(
-                f"{path}, line {row.line}: {key} has the opposite answer on an earlier line. Delete one of the lines."
+                f"{path}, line {row.line}: {key} has {what} answer on an earlier line. Delete one of the lines."
             )
         if group_by and row.values.get(group_by, "").strip():
             group[key] = row.values[group_by].strip()
-    return Truth(path, is_keep, group if group_by else None, group_by or "the bursts found in the photos")
+    return Truth(path, labels, group if group_by else None, group_by or "the bursts found in the photos")
 
 
-def hold_out(groups: Sequence[str], is_keep: np.ndarray, share: float, seed: int) -> np.ndarray | None:
-    """(N,) bool: whole groups drawn at random until `share` of all photos is held out. None if no draw leaves keepers
-    and culls on both sides.
+def _kept(row: Mapping[str, str], column: str) -> str:
+    text = row.get(column, "")
+    is_keep = _ANSWERS.get(text.strip().lower())
+    if is_keep is None:
+        raise LabelsError(
+            f"{text!r} in the column {column} is not a valid answer for {{key}}. "
+            "Write keep or cull, true or false, yes or no, 1 or 0"
+        )
+    return KEEP if is_keep else CULL
+
+
+def hold_out(groups: Sequence[str], sides: np.ndarray, share: float, seed: int) -> np.ndarray | None:
+    """(N,) bool: whole groups drawn at random until `share` of all photos is held out. None if no draw leaves some
+    photos of each kind on both sides. `sides` (N, S) bool: the kinds that each photo is of, such as keep and cull.
 
     Takes the first of several draws with roughly proportional classes, or else the most even one. Groups that would
     exceed the share are skipped.
@@ -84,7 +99,7 @@ def hold_out(groups: Sequence[str], is_keep: np.ndarray, share: float, seed: int
                 chosen[one] = True
                 count += size[one]
         held = chosen[group]
-        even = _evenness(held, is_keep)
+        even = _evenness(held, sides)
         if even > evenness:
             best, evenness = held, even
         if even >= _EVEN:
@@ -92,8 +107,8 @@ def hold_out(groups: Sequence[str], is_keep: np.ndarray, share: float, seed: int
     return best
 
 
-def _evenness(held: np.ndarray, is_keep: np.ndarray) -> float:
-    """The smallest count of keepers or culls on either side, relative to a proportional split."""
+def _evenness(held: np.ndarray, sides: np.ndarray) -> float:
+    """The smallest count of a kind on either side, relative to a proportional split."""
     parts = [(side & kind).sum() * len(held) / max(side.sum() * kind.sum(), 1)
-             for side in (held, ~held) for kind in (is_keep, ~is_keep)]  # fmt: skip
+             for side in (held, ~held) for kind in sides.T]  # fmt: skip
     return float(min(parts))

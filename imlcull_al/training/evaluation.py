@@ -215,6 +215,35 @@ def quality(p_keep: np.ndarray, is_keep: np.ndarray) -> Quality:
     )
 
 
+def quality_by_class(probability: np.ndarray, targets: np.ndarray, exclusive: bool = True) -> Quality:
+    """Quality of (N, K) scores against (N, K) targets of K classes, or of tags, NaN for unknown.
+
+    The mean over the classes that some photos have and others don't. Of several exclusive classes, `accuracy` is the
+    share of photos whose likeliest class is right, and `balanced_accuracy` the mean recall.
+    """
+    targets, decided = np.asarray(targets, np.float64), probability
+    if exclusive and targets.shape[1] == 2:
+        return quality(probability[:, 0], targets[:, 0] == 1)
+    if exclusive:
+        decided = (probability.argmax(axis=1)[:, None] == np.arange(targets.shape[1])).astype(np.float64)
+    found, recalls = [], []
+    for column in range(targets.shape[1]):
+        is_known = ~np.isnan(targets[:, column] + probability[:, column])
+        has = targets[is_known, column] == 1
+        if has.any():
+            recalls.append(float((decided[is_known, column][has] >= 0.5).mean()))
+            if not has.all():
+                found.append(quality(probability[is_known, column], has))
+    if not found:
+        return Quality(math.nan, math.nan, math.nan, math.nan)
+    mean = Quality(*np.mean(found, axis=0).tolist())
+    if not exclusive:
+        return mean
+    return mean._replace(
+        accuracy=float((decided * targets).sum(axis=1).mean()), balanced_accuracy=float(np.mean(recalls))
+    )
+
+
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values (S, …) → (…) means and (…) half-widths of their 95 % intervals (Student's t); half-widths are NaN for S =
     1.
