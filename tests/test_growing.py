@@ -278,7 +278,7 @@ def says(tab, name, text):
 
 
 def shown(tab):
-    return tab.locator("#label-screen .stage").get_attribute("data-shown")
+    return tab.locator("#label-screen .stage[data-shown]").get_attribute("data-shown")
 
 
 def press(tab, keys):
@@ -287,7 +287,7 @@ def press(tab, keys):
         key = shown(tab)
         tab.keyboard.press(label_of(key)[0])
         says(tab, "counts", f"{number + 1} of 12 labeled")
-        tab.locator(f'#label-screen .stage:not([data-shown="{key}"])').wait_for()
+        tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{key}"])').wait_for()
 
 
 def test_a_person_has_scores_while_photos_are_embedded(page):
@@ -315,7 +315,7 @@ def test_a_person_sees_photos_come_go_and_change(page, project):
     says(tab, "counts", "0 of 13 labeled")
     gone = shown(tab)
     (project / "stage_1" / gone).unlink()
-    tab.locator(f'#label-screen .stage:not([data-shown="{gone}"])').wait_for()
+    tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{gone}"])').wait_for()
     says(tab, "news", "1 new photo. 1 photo is gone.")
     key = shown(tab)
     is_red = """(red) => {
