@@ -3,6 +3,8 @@
 `prepare` calls `on_part` in the thread that embeds, so a test can look around in the middle of it.
 """
 
+import threading
+
 import numpy as np
 import pytest
 from conftest import COLD, WARM, MeanColour, label_of, save_photo
@@ -243,6 +245,109 @@ def test_previews_of_what_is_asked_next_are_made_before_the_others(session, monk
     assert [sorted(names[3 * turn : 3 * turn + 3]) for turn in range(4)] == [sorted(keys) for keys in asked]
     assert sorted(names[12:]) == list(session.listing.keys)
     assert {side for _, side in made} == {SCREEN}
+
+
+class Gated(MeanColour):
+    """Encodes the first eight photos, and the others once `gate` is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = threading.Event()
+
+    def encode(self, images, tiles=None):
+        if self.images:
+            assert self.gate.wait(60)
+        return super().encode(images, tiles)
+
+
+@pytest.fixture
+def page(session, serve, visit, monkeypatch):
+    """A tab on the Label screen, its desk, and the encoder."""
+    encoder = Gated()
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model: Source(encoder, None))
+    session._knowledge.is_stale = True
+    desk = Desk(session)
+    tab = visit(serve(desk))
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    yield tab, desk, encoder
+    encoder.gate.set()
+
+
+def says(tab, name, text):
+    tab.locator(f"#label-screen .{name}", has_text=text).wait_for()
+
+
+def shown(tab):
+    return tab.locator("#label-screen .stage[data-shown]").get_attribute("data-shown")
+
+
+def press(tab, keys):
+    """Answer as many photos by their color."""
+    for number in range(keys):
+        key = shown(tab)
+        tab.keyboard.press(label_of(key)[0])
+        says(tab, "counts", f"{number + 1} of 12 labeled")
+        tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{key}"])').wait_for()
+
+
+def test_a_person_has_scores_while_photos_are_embedded(page):
+    tab, desk, encoder = page
+    desk.embed()
+    press(tab, 7)  # six are of one color at most
+    says(tab, "advice", "Scores cover 8 of 12 photos so far.")
+    assert not desk.session.prepared
+    tab.get_by_role("tab", name="Review").click()
+    tab.locator("#review-screen .notice", has_text="Scores cover 8 of 12 photos so far.").wait_for()
+    tab.locator("#review-screen .others", has_text="4 without a score").wait_for()
+    tab.get_by_role("tab", name="Label").click()
+    encoder.gate.set()
+    tab.locator("#label-screen .advice:empty").wait_for(state="attached")
+    assert desk.session.prepared
+
+
+def test_a_person_sees_photos_come_go_and_change(page, project):
+    tab, desk, encoder = page
+    encoder.gate.set()
+    desk.embed()
+    desk.jobs.wait(60)
+    save_photo(project / "stage_1" / "new.jpg", WARM, seed=99)
+    says(tab, "news", "1 new photo.")
+    says(tab, "counts", "0 of 13 labeled")
+    gone = shown(tab)
+    (project / "stage_1" / gone).unlink()
+    tab.locator(f'#label-screen .stage[data-shown]:not([data-shown="{gone}"])').wait_for()
+    says(tab, "news", "1 new photo. 1 photo is gone.")
+    key = shown(tab)
+    is_red = """(red) => {
+      const canvas = document.querySelector('#label-screen canvas'), { width, height } = canvas;
+      const [r, , b] = canvas.getContext('2d').getImageData(width / 2, height / 2, 1, 1).data;
+      return red ? r > b : b > r;
+    }"""
+    tab.wait_for_function(is_red, arg="warm" in key)
+    save_photo(project / "stage_1" / key, COLD if "warm" in key else WARM, seed=55)
+    tab.wait_for_function(is_red, arg="warm" not in key)
+    assert shown(tab) == key
+
+
+def test_a_person_is_told_that_the_folder_is_gone_and_goes_on_when_it_is_back(page, project, tmp_path):
+    tab, desk, encoder = page
+    encoder.gate.set()
+    desk.embed()
+    desk.jobs.wait(60)
+    (project / "stage_1").rename(tmp_path / "pulled")
+    says(tab, "error", "stage_1 is gone. Connect its disk again, or put it back.")
+    tab.get_by_role("status").filter(has_text="stage_1 is gone").wait_for()
+    key = shown(tab)
+    with tab.expect_response("**/act/presses"):
+        tab.keyboard.press("k")
+    tab.locator(f'#label-screen .stage[data-shown="{key}"]').wait_for()  # it was refused
+    assert desk.session.labels() == {}
+    (tmp_path / "pulled").rename(project / "stage_1")
+    tab.get_by_role("status").filter(has_text="Analyzing photos: done").wait_for()
+    tab.keyboard.press("k")
+    says(tab, "counts", "1 of 12 labeled")
+    tab.locator("#label-screen .error:empty").wait_for(state="attached")
+    assert desk.session.labels() == {key: "keep"}
 
 
 def embeddings_of(keys, rows):
