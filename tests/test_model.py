@@ -17,6 +17,7 @@ from imlcull_al.encoding.builtin import parts_of
 from imlcull_al.encoding.load import BESIDE, BUILTIN, builtin_encoder, load_encoder
 from imlcull_al.errors import ModelFileError
 from imlcull_al.learning import head, model
+from imlcull_al.project.task import CULL_TASK, Task
 
 FACTS = {
     "epoch": 3,
@@ -83,6 +84,123 @@ def test_the_classifier_starts_as_the_head(base):
         embeddings = classifier.backbone(pixels).numpy()
         p_keep = classifier(pixels).softmax(1)[:, 0].numpy()
     assert np.allclose(p_keep, probe.probability(embeddings), atol=1e-6)
+
+
+GARMENT = Task("garment", ("shirt", "Kleid/Rock für", "shoe"))
+NOTES = Task("notes", ("red", "striped"), exclusive=False)
+CHANCE = np.random.default_rng(0)
+HEADS = {
+    task: head.Heads(CHANCE.normal(size=(32, count)).astype(np.float32), CHANCE.normal(size=count))
+    for task, count in ((GARMENT, 3), (NOTES, 2))
+}
+LABELS_OF = {
+    GARMENT: {"a.jpg": "shirt", "b.jpg": "Kleid/Rock für"},
+    NOTES: {"a.jpg": "red=1", "b.jpg": "red=0;striped=1"},
+}
+
+
+@pytest.fixture
+def save_of(tmp_path, base):
+    def save_of(task, probe=None):
+        classifier = model.Classifier(base.build(), base.dim, len(task.classes))
+        classifier.start_from(HEADS[task] if probe is None else probe)
+        model.save(tmp_path / "model.pth", classifier, base, {**FACTS, "labels": LABELS_OF[task]}, task)
+        return tmp_path / "model.pth"
+
+    return save_of
+
+
+@pytest.mark.parametrize("task", [GARMENT, NOTES])
+def test_a_model_of_another_task_names_it_and_loads_as_it_was(save_of, base, task):
+    content = torch.load(save_of(task), weights_only=True)
+    assert {name: content[name] for name in ("version", "task", "exclusive", "classes", "labels")} == {
+        "version": 2,
+        "task": task.name,
+        "exclusive": task.exclusive,
+        "classes": list(task.classes),
+        "labels": LABELS_OF[task],
+    }
+    assert content["state_dict"]["head.weight"].shape == (len(task.classes), 32)
+    loaded = model.load(save_of(task), task)
+    embeddings = base.encode(IMAGES)
+    logits = HEADS[task].logits(embeddings)
+    assert np.allclose(loaded.head.logits(embeddings), logits, atol=1e-5)
+    expected = head.softmax(logits) if task.exclusive else head.sigmoid(logits)
+    assert np.allclose(loaded.probability(embeddings), expected, atol=1e-5)
+    assert loaded.labels == LABELS_OF[task]
+    assert loaded.task == task
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (CULL_TASK, "it was trained for the task 'garment', not for cull"),
+        (NOTES, "it was trained for the task 'garment', not for notes"),
+        (Task("garment", ("shirt", "shoe")), "its classes, shirt, Kleid/Rock für and shoe, are not those of the"),
+        (Task("garment", GARMENT.classes[:2]), "its classes, shirt, .* the task garment, shirt and Kleid"),
+        (Task("garment", GARMENT.classes, exclusive=False), "it gives a photo one of several classes, but"),
+    ],
+)  # fmt: skip
+def test_a_model_of_another_task_is_refused(save_of, task, message):
+    with pytest.raises(ModelFileError, match=message):
+        model.load(save_of(GARMENT), task)
+
+
+def test_keep_or_cull_is_another_task(saved):
+    with pytest.raises(ModelFileError, match=r"it was trained for the task 'cull', not for garment\. Move it away, or"):
+        model.load(saved, GARMENT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"task": 3}, {"classes": None}, {"classes": [1, 2, 3]}, {"labels": {"a.jpg": "sock"}}, {"labels": {"a.jpg": 3}},
+     {"classes": ["shirt"]}, {"classes": []}],
+)  # fmt: skip
+def test_a_forged_model_of_another_task_is_refused(save_of, change):
+    path = save_of(GARMENT)
+    torch.save({**torch.load(path, weights_only=True), **change}, path)
+    with pytest.raises(ModelFileError):
+        model.load(path, GARMENT)
+
+
+def test_a_class_that_was_added_since_is_unlikely_and_can_be_corrected(save_of, base):
+    loaded = model.load(save_of(GARMENT), GARMENT.with_more(["sock", "hat"]))
+    embeddings = base.encode(IMAGES)
+    probability = loaded.probability(embeddings)
+    assert np.allclose(probability[:, :3], head.softmax(HEADS[GARMENT].logits(embeddings)), atol=1e-5)
+    assert (probability[:, 3:] < 1e-6).all()
+    logits = loaded.head.logits(embeddings)
+    assert logits[:, 3] == pytest.approx(logits[:, :3].mean(axis=1) - 20, abs=1e-3)
+    known = head.features(embeddings.copy())
+    correction = head.fit_classes(known, np.arange(3), np.array([3, 3, 3]), 5, offset=logits)
+    assert (logits + correction.logits(embeddings)).argmax(axis=1).tolist() == [3, 3, 3]
+
+
+def test_a_tag_that_was_added_since_is_even(save_of, base):
+    loaded = model.load(save_of(NOTES), NOTES.with_more(["new"]))
+    embeddings = base.encode(IMAGES)
+    assert loaded.probability(embeddings)[:, 2].tolist() == [0.5] * 3
+    assert np.allclose(loaded.probability(embeddings)[:, :2], head.sigmoid(HEADS[NOTES].logits(embeddings)), atol=1e-5)
+
+
+def test_two_classes_become_three(tmp_path, base, saved):
+    """And keep or cull may get a class as any other task."""
+    embeddings = base.encode(IMAGES)
+    two, three = model.load(saved), model.load(saved, CULL_TASK.with_more(["maybe"]))
+    assert two.probability(embeddings)[:, 0].tolist() == two.head.probability(embeddings).tolist()
+    assert np.allclose(three.probability(embeddings)[:, :2], two.probability(embeddings), atol=1e-5)
+
+
+def test_a_class_without_photos_starts_unlikely(base):
+    bias = np.array([0.5, -np.inf, 2.5])
+    probe = head.Heads(HEADS[GARMENT].weights * np.array([1, 0, 1], np.float32), bias)
+    classifier = model.Classifier(base.build(), base.dim, 3)
+    classifier.start_from(probe)
+    rows = base.encode(IMAGES)
+    with torch.inference_mode():
+        logits = classifier.logits(torch.from_numpy(rows)).numpy()
+    assert np.allclose(logits[:, [0, 2]], probe.logits(rows)[:, [0, 2]], atol=1e-5)
+    assert logits[:, 1] == pytest.approx(logits[:, [0, 2]].mean(axis=1) - 20, abs=1e-4)
 
 
 class Malice:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,21 @@ for code, words in json.loads(sys.argv[1]):
 """
 )
 TRAINS = "sys.exit(cli.main(words))"
+TAGS = """
+from pathlib import Path
+from imlcull_al.encoding.load import load_encoder
+from imlcull_al.project.stages import Stage
+from imlcull_al.project.task import Task
+from imlcull_al.training.options import Options
+from imlcull_al.training.train import train
+stage, task = Stage(Path(words[2]), 1, task="notes"), Task("notes", ("warm", "even"), exclusive=False)
+tags = {path.name: {"warm": "warm" in path.name, "even": int(path.stem[-1]) % 2 == 0}
+        for path in stage.folder.iterdir() if "99" not in path.name}
+labels = {name: task.label_of(all_of if all_of["even"] else {"warm": all_of["warm"]})
+          for name, all_of in sorted(tags.items())} | {"warm_01.jpg": "even=0", "cold_01.jpg": "even=0"}
+done = train(stage, load_encoder(words[4]), labels, Options(epochs=3, batch_size=5, learning_rate=1e-3), task=task)
+print(done.summary)
+"""
 STOPS = """
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.session.session import open_session
@@ -86,6 +102,7 @@ SAME = {  # 12 photos are trained on
 }
 TURNS = {
     **{name: (TRAINS, options) for name, options in SAME.items()},
+    "tags": (TAGS, ()),
     "a stop": (STOPS, ()),
     "one label": (TRAINS, ()),
     "a defect in the helper": (f"{RAISES}\n{TRAINS}", ()),
@@ -150,13 +167,13 @@ def played(stages, tiny_model):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, tiny_model):
-    """A stage for each of `SAME`, trained by one process."""
+    """A stage for each of `SAME`, and for tags, trained by one process."""
     root = tmp_path_factory.mktemp("alone")
-    stages = {name: labeled(root / name) for name in SAME}
-    turns = [(TRAINS, command_for(stages[name], tiny_model, *options)) for name, options in SAME.items()]
+    stages = {name: labeled(root / name) for name in (*SAME, "tags")}
+    turns = [(TURNS[name][0], command_for(stages[name], tiny_model, *TURNS[name][1])) for name in stages]
     play = [sys.executable, "-c", PLAYS, json.dumps(turns)]
     done = subprocess.run(play, cwd=ROOT, timeout=BOUND, check=True, capture_output=True, text=True)
-    assert [json.loads(line)[0] for line in done.stdout.splitlines()] == [0] * len(SAME), done.stdout
+    assert [json.loads(line)[0] for line in done.stdout.splitlines()] == [0] * len(turns), done.stdout
     return stages
 
 
@@ -210,6 +227,17 @@ def test_two_processes_come_to_what_one_comes_to(alone, stages, played, name):
     assert there.encoder.views.tiles == here.encoder.views.tiles == (BESIDE in str(SAME[name]))
     assert (stages[name].report / "curves.png").is_file()
     assert not stages[name].unfinished.exists()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_the_same_tags_as_one(alone, stages, played):
+    (code, out, err), helper = played["tags"]
+    assert (code, helper[0]) == (0, 0), err + helper[2]
+    assert "of the tags of the" in out
+    here, there = (replace(each["tags"], task="notes") for each in (alone, stages))
+    assert len(log_of(there)) == 3
+    assert log_of(there) == pytest.approx(log_of(here), abs=2e-5)
+    assert (there.report / "tags.csv").read_text() == (here.report / "tags.csv").read_text()
 
 
 @pytest.mark.slow

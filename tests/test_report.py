@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from imlcull_al.errors import EncoderError, StorageError
-from imlcull_al.training import figures, report
+from imlcull_al.project.task import Task
+from imlcull_al.training import class_figures, figures, report
 from imlcull_al.training.evaluation import Prediction
 from imlcull_al.training.options import Epoch
 
@@ -258,3 +259,106 @@ def test_a_file_in_the_place_of_the_report_is_left_alone(undrawn, write, tmp_pat
 def test_matplotlib_is_only_loaded_to_draw():
     code = "import sys, imlcull_al.training.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+GARMENT = Task("garment", ("shirt", "$x_{1$ dréss/é", "+shoe"))
+NOTES = Task("notes", ("red", "striped"), exclusive=False)
+
+
+@pytest.fixture
+def write_for(tmp_path):
+    def write_for(task, predictions):
+        files = report.write_report(
+            tmp_path / "report",
+            title="stage_1",
+            epochs=EPOCHS,
+            best=2,
+            predictions=predictions,
+            path_of=lambda key: tmp_path / key,
+            sharpness_of=lambda path: pytest.fail("no sharpness is asked for"),
+            task=task,
+        )
+        return {file.name: file for file in files}
+
+    return write_for
+
+
+def test_a_report_of_several_classes(write_for):
+    shirt, dress, shoe = GARMENT.classes
+    given = [(shirt, (0.7, 0.2, 0.1)), (dress, (0.1, 0.3, 0.6)), (shoe, (0.05, 0.05, 0.9)), (shoe, (0.9, 0.1, 0.0))]
+    files = write_for(
+        GARMENT,
+        [Prediction(f"{n}.jpg", label, p, "train" if n == 3 else "validation") for n, (label, p) in enumerate(given)],
+    )
+    assert set(files) == {f"{name}.{kind}" for name in ("curves", "confusion_matrix", "classes", "reliability",
+                                                        "mistakes") for kind in ("png", "csv")}  # fmt: skip
+    assert set(sizes(files.values())) == {"curves", "confusion_matrix", "classes", "reliability", "mistakes"}
+    assert files["confusion_matrix.csv"].read_text().splitlines() == [
+        f"label,model_shirt,model_{dress},model_+shoe", "shirt,1,0,0", f"{dress},0,0,1", "./+shoe,0,0,1"]  # fmt: skip
+    assert files["classes.csv"].read_text().splitlines() == [
+        "class,photos,model,right,recall,recall_low,recall_high,precision,precision_low,precision_high",
+        "shirt,1,1,1,1.0,0.206543,1.0,1.0,0.206543,1.0",
+        f"{dress},1,0,0,0.0,0.0,0.793457,,,",
+        "./+shoe,1,2,1,1.0,0.206543,1.0,0.5,0.094529,0.905471",
+    ]
+    assert files["mistakes.csv"].read_text().splitlines() == [
+        "image_name,label,model,probability,split",
+        f"1.jpg,{dress},./+shoe,0.6,validation",
+        "3.jpg,./+shoe,shirt,0.9,train",
+    ]
+    assert files["reliability.csv"].read_text().splitlines()[1:] == [
+        "0.6,0.8,2,0.65,0.5,0.094529,0.905471", "0.8,1.0,1,0.9,1.0,0.206543,1.0"]  # fmt: skip
+
+
+def test_a_report_of_tags(write_for):
+    given = [("red=1;striped=0", (0.75, 0.25)), ("red=0", (0.9, 0.5)), ("striped=1", (0.5, 0.1))]
+    files = write_for(NOTES, [Prediction(f"{n}.jpg", *pair, "validation") for n, pair in enumerate(given)])
+    assert set(files) == {f"{name}.{kind}" for name in ("curves", "tags", "reliability", "mistakes")
+                          for kind in ("png", "csv")}  # fmt: skip
+    assert files["tags.csv"].read_text().splitlines()[1:] == [
+        "red,1,0,1,0,1.0,0.206543,1.0,0.5,0.094529,0.905471", "striped,0,1,0,1,0.0,0.0,0.793457,,,"]  # fmt: skip
+    assert files["mistakes.csv"].read_text().splitlines() == [
+        "image_name,tag,label,model,probability,split",
+        "1.jpg,red,no,yes,0.9,validation",
+        "2.jpg,striped,yes,no,0.1,validation",
+    ]
+    assert files["reliability.csv"].read_text().splitlines()[0].split(",")[2:5] == ["decisions", "probability", "share"]
+
+
+FOCUS = Task("focus", ("sharp", "soft"))
+RED = Task("red", ("red",), exclusive=False)
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "probability", "rows"),
+    [
+        (FOCUS, "soft", (0.75, 0.25), ["label,model_sharp,model_soft", "sharp,0,0", "soft,1,0"]),
+        (RED, "red=0", (0.75,), ["label,model_red,model_not red", "red,0,0", "not red,1,0"]),
+    ],
+)
+def test_two_answers_have_the_confusion_matrix_of_two(write_for, task, label, probability, rows):
+    files = write_for(task, [Prediction("a.jpg", label, probability, "validation")])
+    assert files["confusion_matrix.csv"].read_text().splitlines() == rows
+    assert files["reliability.csv"].read_text().splitlines()[1] == "0.6,0.8,1,0.75,0.0,0.0,0.793457"
+    assert not {"classes.png", "tags.png", "sharpness.png"} & set(files)
+
+
+def test_many_classes_are_drawn_as_those_of_the_most_answers(write_for):
+    task = Task("many", tuple(f"class {number}" for number in range(60)))
+    likely = np.eye(60)
+    predictions = [
+        Prediction(f"{n}.jpg", f"class {n % 45}", tuple(likely[n % 7].tolist()), "validation") for n in range(90)
+    ]
+    files = write_for(task, predictions)
+    assert len(files["confusion_matrix.csv"].read_text().splitlines()) == 61
+    assert all(width < 2400 and height < 2400 for width, height in sizes(files.values()).values())
+    assert class_figures._most_answered([1, 3, 0, 3] * 10) == [*sorted({*range(1, 40, 2), *range(0, 40, 4)})]
+
+
+@pytest.mark.parametrize("task", [GARMENT, NOTES])
+def test_a_report_of_another_task_without_photos_is_one_too(write_for, task):
+    assert "mistakes.png" in sizes_by_name(write_for(task, []))
+
+
+def sizes_by_name(files):
+    return {f"{name}.png": size for name, size in sizes(files.values()).items()}
