@@ -110,9 +110,10 @@ def classes_html(session: Session) -> str:
     )
     kind = "Class" if task.exclusive else "Tag"
     heads = (kind, "Spot checks of it", f"Found (recall, {CONFIDENCE:.0%} interval)", "Right where named (precision)")
-    first = f"{_share(measured.right)} {'of the classes' if task.exclusive else 'of the tags'} are right"
+    said = "The likeliest class is right for" if task.exclusive else "Tags are decided right in"
+    cases = "of the photos" if task.exclusive else "of the cases"
     return (
-        sentence(f"{first} ({CONFIDENCE:.0%} interval).", "promise")
+        sentence(f"{said} {_share(measured.right)} {cases} ({CONFIDENCE:.0%} interval).", "promise")
         + sentence(f"Spot checks: {measured.checks:,} of {measured.answers:,} answers.", "")
         + table(f"Recall and precision by {kind.lower()}", heads, rows)
         + sentence(what_next(measured.by_class), "")
@@ -126,7 +127,7 @@ def what_next(by_class: Mapping[str, Measures]) -> str:
     if few:
         named = in_words(few)
         return (
-            f"Fewer than {FEW} spot checks are of {named}, so little is known there. Answer more: choose the queue "
+            f"Little is known yet of {named}: fewer than {FEW} spot checks each. Answer more of them: choose the queue "
             '"Audit" on the Label tab.'
         )
     worst = min(by_class, key=lambda name: by_class[name].recall.hits / by_class[name].recall.trials)

@@ -70,3 +70,13 @@ test('nothing is left to undo among other photos', () => {
   answers.forget();
   assert.deepEqual(undo(2), []);
 });
+
+test('an answer in several parts is undone as one', () => {
+  answers = makeAnswers();
+  answers.give(1, ['a'], 1, [0]);
+  answers.give(2, ['b'], 2, [0]);
+  answers.give(3, ['c'], 3, [0], true);
+  assert.deepEqual([1, 2, 3].map(() => { const { number, isMore } = answers.takeBack(); return [number, isMore]; }),
+    [[3, true], [2, false], [1, false]]);
+  assert.deepEqual(answers.takeBack(), { keys: [], before: [] });
+});

@@ -1,4 +1,5 @@
-// The Review screen: all photos in a grid, parted by the threshold. Puts its parts together and asks review.respond.
+// The Review screen: all photos in a grid, parted by the threshold, or told apart by class. Puts its parts together and
+// asks review.respond.
 import { recall, remember } from './memory.js';
 import { act, outbox } from './page.js';
 import { makeAnswers } from './logic/review_answers.js';
@@ -6,10 +7,14 @@ import { drawCell, makeCell } from './review_cells.js';
 import { makeGrid } from './review_grid.js';
 import { addHands } from './review_hands.js';
 import { drawLarge } from './review_large.js';
+import { addMenus, drawCounts } from './review_menus.js';
 import { drawHistogram, drawParting } from './review_parting.js';
+import { makeClasses } from './logic/review_classes.js';
 import { makeSelection } from './logic/review_selection.js';
+import { makeSides } from './logic/review_sides.js';
 import { STEPS, arrangeRows, hasScores, isPast, isReadable, thresholdFrom } from './logic/review_table.js';
-import { CODES, nothingIn, selectedOf } from './logic/review_words.js';
+import { selectedOf } from './logic/review_words.js';
+import { readTask } from './logic/task.js';
 import { write } from './writing.js';
 
 const AGAIN = 2000, SOON = 250; // milliseconds before retrying a failed look, and before looking after answers
@@ -18,7 +23,8 @@ const inAllTabs = () => localStorage;
 // Start the screen in `element`, its HTML. `watch(name, changed)` tells when Gradio changes a property.
 export function start(element, watch) {
   const find = (selector) => element.querySelector(selector);
-  const closer = find('.closer'), cells = find('.cells'), sorting = find('.sort select');
+  const task = readTask(find('.review').dataset.task), kind = task.isCull ? makeSides() : makeClasses(task);
+  const closer = find('.closer'), cells = find('.cells'), sorting = find('.order');
   const view = { photos: null, table: null, threshold: STEPS / 2 }; // names and ids; scores and labels; all by row
   let sequence = null;     // bursts and chronological ranks by row
   let rowOf = new Map();   // name → row
@@ -27,10 +33,10 @@ export function start(element, watch) {
   const selection = makeSelection(), answers = makeAnswers();
 
   const grid = makeGrid(cells, find('.space'), {
-    make: makeCell,
+    make: () => makeCell(task.isCull),
     draw(cell, position) {
       const isByTime = sorting.value === 'time' || sorting.value === 'burst';
-      drawCell(cell, position, { ...view, selection, isByTime, name: view.photos.names[selection.shown()[position]] });
+      drawCell(cell, position, { ...view, selection, kind, isByTime, name: view.photos.names[selection.shown()[position]] });
     },
     address(position) {
       const row = selection.shown()[position];
@@ -38,7 +44,7 @@ export function start(element, watch) {
     },
   });
   const hands = addHands(element, {
-    find, selection, grid, isReady: () => Boolean(view.table), answer, undo, choose, rearrange, moveTo, drawFocus, openLarge,
+    find, selection, grid, isReady: () => Boolean(view.table), answer, answerOf: kind.answerOf, undo, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
     part, keepThreshold: () => remember(view.photos.threshold, view.threshold / STEPS, inAllTabs),
   });
 
@@ -46,12 +52,15 @@ export function start(element, watch) {
 
   // --- order, focus, selection
 
-  function arranged() { return arrangeRows(view.table, filter, sorting.value, view.threshold); }
+  // The class whose scores are shown; null for the likeliest of each photo.
+  function by() { return sorting.value.startsWith('class:') ? sorting.value.slice('class:'.length) : null; }
+
+  function arranged() { return arrangeRows(view.table, filter, by() === null ? sorting.value : 'score', view.threshold, kind.filterOf); }
 
   function arrange() {
     selection.list(arranged());
     find('[data-do=again]').disabled = true;
-    write(find('.nothing'), selection.shown().length ? '' : nothingIn(filter));
+    write(find('.nothing'), selection.shown().length ? '' : kind.nothingIn(filter));
     grid.restart(selection.shown().length);
     drawFocus();
   }
@@ -63,10 +72,17 @@ export function start(element, watch) {
     drawFocus();
   }
 
+  function reorder() {
+    rearrange();
+    if (by() !== (view.table.by ?? null)) look();
+  }
+
   function choose(name) {
     filter = name;
     selection.pickNone();
     element.querySelectorAll('[data-filter]').forEach((each) => { each.ariaPressed = String(each.dataset.filter === name); });
+    const classMenu = find('select.by-class');
+    if (classMenu) classMenu.value = name.startsWith('class:') ? name : 'all';
     rearrange();
   }
 
@@ -78,7 +94,7 @@ export function start(element, watch) {
     if (!count) hands.stopPicking();
     find('.picked').hidden = count < 2 && !hands.isPicking();
     write(find('.how-many'), selectedOf(count, hands.isPicking()));
-    if (closer.open) drawLarge(find, view, selection, address);
+    if (closer.open) drawLarge(find, view, kind, selection, address);
   }
 
   function moveTo(position, isRange) {
@@ -96,7 +112,7 @@ export function start(element, watch) {
   function openLarge() {
     if (!selection.shown().length) return;
     if (!closer.open) { closer.showModal(); closer.focus(); } // focus the dialog, so that none of its buttons takes Enter
-    drawLarge(find, view, selection, address);
+    drawLarge(find, view, kind, selection, address);
   }
 
   // --- the server
@@ -107,7 +123,8 @@ export function start(element, watch) {
     isLooking = true;
     outbox.read(async () => {
       isLooking = false;
-      const known = { revision: view.table?.revision, listing: view.photos?.listing, moments: sequence?.moments };
+      const isSame = by() === (view.table?.by ?? null);
+      const known = { by: by(), revision: isSame ? view.table?.revision : null, listing: view.photos?.listing, moments: sequence?.moments };
       const reply = await act('review', { do: 'look', ...known }).catch(() => null);
       trouble = reply ? reply.error : 'The app is not responding; trying again.';
       tell();
@@ -120,16 +137,16 @@ export function start(element, watch) {
 
   function receive(sent) {
     if (!sent.scores) return;
-    const had = Boolean(view.table) && hasScores(view.table), has = hasScores(sent);
+    const had = Boolean(view.table) && hasScores(view.table), has = hasScores(sent), isResorted = sent.by !== view.table?.by;
     if (sent.sequence) sequence = sent.sequence;
-    view.table = { ...sent, bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
+    view.table = { ...kind.read(sent), bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
     if (sent.photos) begin(sent.photos);
     answers.layOver(view.table.labels, rowOf);
     element.firstElementChild.classList.toggle('scoreless', !has);
     write(find('.advice'), has ? '' : sent.advice); // it lies over the histogram
     write(find('.notice'), has ? [sent.advice, sent.notice].filter(Boolean).join(' ') : '');
-    find('.threshold').disabled = !has;
-    if (sent.photos || has !== had) arrange();
+    if (task.isCull) find('.threshold').disabled = !has;
+    if (sent.photos || has !== had || isResorted) arrange();
     drawAll();
   }
 
@@ -143,8 +160,10 @@ export function start(element, watch) {
   }
 
   function drawAll() {
-    drawParting(find, view.table, view.threshold);
-    drawHistogram(find, view.table);
+    if (task.isCull) {
+      drawParting(find, view.table, view.threshold);
+      drawHistogram(find, view.table);
+    } else drawCounts(element, kind.counts(view.table));
     drawFocus();
     const now = arranged(), shown = selection.shown();
     find('[data-do=again]').disabled = now.length === shown.length && now.every((row, at) => row === shown[at]);
@@ -155,16 +174,24 @@ export function start(element, watch) {
   function answer(label) {
     const rows = view.table ? selection.chosen(closer.open) : [];
     if (!rows.length) return;
-    const keys = rows.map((row) => view.photos.names[row]), before = rows.map((row) => view.table.labels[row]);
-    answers.give(outbox.add({ do: 'answer', keys, label }), keys, CODES[label], before);
+    const codes = kind.relabeled(rows.map((row) => view.table.labels[row]), label);
+    [...new Set(codes)].forEach((code, at) => give(rows.filter((row, place) => codes[place] === code), code, at > 0));
     if (!closer.open) { selection.pickNone(); hands.stopPicking(); }
     drawAnswers();
   }
 
+  function give(rows, code, isMore) {
+    const keys = rows.map((row) => view.photos.names[row]), before = rows.map((row) => view.table.labels[row]);
+    answers.give(outbox.add({ do: 'answer', keys, label: kind.textOf(code) }), keys, code, before, isMore);
+  }
+
   function undo() {
     if (!view.table) return;
-    const last = answers.takeBack();
-    answers.undo(outbox.add({ do: 'undo', keys: last.keys, of: last.number }), last);
+    let last;
+    do {
+      last = answers.takeBack();
+      answers.undo(outbox.add({ do: 'undo', keys: last.keys, of: last.number }), last);
+    } while (last.isMore);
     drawAnswers();
     if (last.keys.length === 1) goTo(last.keys[0]);
   }
@@ -197,6 +224,8 @@ export function start(element, watch) {
     if (edge >= 0 && (sort === 'score' || sort === 'worst')) grid.scrollTo(edge, true); // show the photos at the threshold
     grid.redraw();
   }
+
+  if (!task.isCull) addMenus(element, task, { choose, answer });
 
   // Pick up other tabs' answers, but only while visible: fetching a table is expensive.
   watch('value', () => { if (element.offsetParent) look(); });

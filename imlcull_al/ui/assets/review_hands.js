@@ -2,7 +2,7 @@
 import { handIsOn } from './focus.js';
 import { isForPhoto, isSelectAll } from './logic/keys.js';
 import { hands } from './page.js';
-import { answerOf, stepOf } from './logic/review_keys.js';
+import { stepOf } from './logic/review_keys.js';
 import { STEPS } from './logic/review_table.js';
 
 const HOLD = 450; // milliseconds of a long press by touch
@@ -77,9 +77,9 @@ export function addHands(element, screen) {
 
   // --- threshold and order
 
-  slider.addEventListener('input', () => { if (screen.isReady()) screen.part(slider.value * STEPS / 100); });
-  slider.addEventListener('change', () => { if (screen.isReady()) screen.keepThreshold(); });
-  find('.sort select').addEventListener('change', () => { if (screen.isReady()) screen.rearrange(); });
+  slider?.addEventListener('input', () => { if (screen.isReady()) screen.part(slider.value * STEPS / 100); });
+  slider?.addEventListener('change', () => { if (screen.isReady()) screen.keepThreshold(); });
+  find('.order').addEventListener('change', () => { if (screen.isReady()) screen.reorder(); });
 
   // --- keys
 
@@ -106,7 +106,7 @@ export function addHands(element, screen) {
     } else if (isHeld) return false;
     else if (key === 'escape' && !closer.open) pickNone();
     else if (key === 'enter') { if (closer.open) closer.close(); else screen.openLarge(); }
-    else if (answerOf(key)) screen.answer(answerOf(key));
+    else if (screen.answerOf(key)) screen.answer(screen.answerOf(key));
     else if (key === 'u') screen.undo();
     else if (key === 'r') screen.rearrange();
     else return false;

@@ -4,11 +4,11 @@
 
 export function makeAnswers() {
   let underway = [];  // changes
-  let mine = [];      // answers given here, for undo: number, keys, previous codes
+  let mine = [];      // answers given here, for undo: number, keys, previous codes, isMore
   return {
-    // Press `number` gave `code` to photos that had the codes `before`.
-    give(number, keys, code, before) {
-      mine.push({ number, keys, before });
+    // Press `number` gave `code` to photos that had the codes `before`. `isMore`: it is undone with the answer before it.
+    give(number, keys, code, before, isMore = false) {
+      mine.push({ number, keys, before, isMore });
       underway.push({ number, keys, codes: keys.map(() => code) });
     },
     // The last answer given here, to be undone; without keys if there is none.

@@ -32,6 +32,8 @@ const FILTERS = {
   unreadable: (table, row) => row in table.unreadable,
 };
 
+export function filterOf(name) { return FILTERS[name]; }
+
 // Ties keep name order; photos without a score or time sort last in either direction.
 const last = (value) => (value < 0 ? Infinity : value);
 const burstsFirst = (table, within) => (one, other) => {
@@ -50,10 +52,11 @@ const SORTS = {
   name: () => (one, other) => one - other,
 };
 
-export function arrangeRows(table, filter, sort, threshold) {
-  const rows = [];
+// `named(filter)`: the filter of that name.
+export function arrangeRows(table, filter, sort, threshold, named = filterOf) {
+  const rows = [], isShown = named(filter);
   for (let row = 0; row < table.labels.length; row += 1) {
-    if (FILTERS[filter](table, row, threshold)) rows.push(row);
+    if (isShown(table, row, threshold)) rows.push(row);
   }
   return sort === 'name' ? rows : rows.sort(SORTS[sort](table));
 }
