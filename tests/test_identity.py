@@ -78,7 +78,10 @@ class TestArithmetic:
             "Photos were renamed, and their answers went with them: 0.jpg is 1.jpg, 1.jpg is 2.jpg, 2.jpg is 3.jpg, "
             "3.jpg is 4.jpg and 2 more."
         )
-        assert "another photo under the same name, so its answer no longer counts: a." in in_words(Settled(away=["a"]))
+        assert (
+            in_words(Settled(away=["a"]))
+            == "The photos that had these names are gone, and their answers wait for them: a."
+        )
         assert "Edited since the answer, which stays: a." in in_words(Settled(edited=["a"]))
         assert in_words(Settled(), [["a", "b"]]) == "Copies of one photo with different answers: a, b."
 
@@ -133,7 +136,7 @@ def test_an_unlabeled_photo_that_gets_the_name_of_an_answered_one_has_no_answer(
         os.utime(folder / "warm_00.jpg", (1_700_000_000, 1_700_000_000))
     session = opened()
     assert session.labels() == {}
-    assert "another photo under the same name, so its answer no longer counts: warm_00.jpg." in session.news
+    assert "had these names are gone, and their answers wait for them: warm_00.jpg." in session.news
     (folder.parent / "away.jpg").rename(folder / "back.jpg")
     session = opened()
     assert session.labels() == {"back.jpg": "cull"}

@@ -118,8 +118,7 @@ def in_words(settled: Settled, copies: Sequence[Sequence[str]] = ()) -> str:
         said.append(f"Edited since the answer, which stays: {_listed(settled.edited)}.")
     if settled.away:
         said.append(
-            f"Now another photo under the same name, so its answer no longer counts: {_listed(settled.away)}. "
-            "Answers come back with their photos."
+            f"The photos that had these names are gone, and their answers wait for them: {_listed(settled.away)}."
         )
     if settled.back:
         said.append(f"Photos that are back, with their answers: {_listed(sorted(settled.back.values()))}.")

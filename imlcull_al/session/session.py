@@ -23,22 +23,18 @@ from typing import Any
 from ..culling import make, undo
 from ..culling.plan import Decision, Plan, make_plan
 from ..encoding import embeddings
-from ..encoding.cache import ContentIds
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
-from ..encoding.identities import Identities
 from ..encoding.load import load_encoder
-from ..errors import Cancelled, LabelsError, ModelFileError, StageError, StorageError, TableError, UnreadablePhoto
+from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
-from ..learning.head import features
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise, class_measures
 from ..learning.queues import Ranker, check_queue
-from ..learning.scores import Scorer, Source, choose_source, prior_of
+from ..learning.scores import Scorer, Source, choose_source
 from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
-from ..project.identity import are_astray
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, list_photos
 from ..project.originals import State
@@ -48,10 +44,12 @@ from ..project.task import CULL_TASK, Task
 from ..training import processes, train
 from ..training.options import Epoch, Options
 from ..training.train import Interrupted
+from .belonging import Belonging
 from .contents import KnownContents
 from .knowledge import Knowledge
 from .similar import Similar, similar, unlike
 from .standing import Counts, Photo, Prediction, Standing, counted
+from .starting import starting
 from .visitors import Visitors
 from .watch import Photos as PhotosOnDisk
 from .watch import model_state, next_state
@@ -83,10 +81,10 @@ class Session:
         self._model_state = model_state(stage)
         self._next_state = next_state(stage)
         self._photos_on_disk: PhotosOnDisk | None = None
-        self._identities: Identities | None = None
+        self._belonging = Belonging(stage, self._labels, cache_dir)
         self.seconds_per_photo: float | None = None
         """How long analyzing one took when this session last did; None if all were in the cache."""
-        self._with_start: Source | None = None  # whose prior was looked for
+        self._started: Source | None = None  # the source of scores whose prior was looked for
         self._watching = threading.Lock()  # held by whoever lists the photos
         self._was_there = True  # the folder of the stage, at the last look
         self._is_settling = False  # photos changed between the last two looks
@@ -160,13 +158,14 @@ class Session:
             self._must_prepare, self._knowledge.waits = False, ""
             listing = self._list_again()
         paths = self.stage.paths(listing.keys)
-        self._settle(paths, progress, stop)
+        self._belonging.settle(paths, progress, stop)
+        self._knowledge.answered()
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
             self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
             source = choose_source(self.stage, self._model, self.task)
-
-        source = self._with_prior(source, progress, stop)
+        if source is not self._started:
+            source = self._started = starting(source, self.stage, self.task, self._cache_dir, progress, stop)
 
         def grow(part: Embeddings) -> None:
             self._check_it_is_there()  # photos that are gone with their folder are not unreadable
@@ -192,62 +191,8 @@ class Session:
         known = self._as_known(source, seen)
         if not self._is_known(source, known[2].seen):
             self._knowledge.learn(*known)
-        if not all(content for key, content in self._labels.answered().items() if key in paths):
-            self._settle(paths, progress, stop)  # answers given meanwhile, when not all photos had been read
+        self._belonging.settle_rest(paths, progress, stop)
         return seen
-
-    def _with_prior(self, source: Source, progress: Progress, stop: Stop) -> Source:
-        """`source`, starting from the answers of the project to start from, or of the stage before.
-
-        Their photos are embedded first, unless they are in the cache.
-        """
-        if source.model is not None or source.prior is not None or source is self._with_start:
-            return source
-        self._with_start = source
-        other = start_from(self.stage.project) if self.stage.number == 1 else None
-        try:
-            before = replace(open_stage(other), task=self.task.name) if other else self.stage.previous
-            if not before.folder.is_dir():
-                return source
-            labels, keys = Labels(before, self.task).now().training, frozenset(list_photos(before).keys)
-            paths = before.paths(key for key in labels if key in keys)
-            seen = embeddings.ensure(paths, source.encoder, self._cache_dir, progress=progress, stop=stop)
-        except (StageError, LabelsError, StorageError, TableError) as error:
-            log.warning("Scores can't start from other answers. %s", error)
-            return source
-        name = f"your answers in {other}" if other else f"your answers of {before.name}"
-        said = [labels[key] for key in seen.keys]
-        self._with_start = source.starting_from(prior_of(features(seen.rows), said, self.task, name) if said else None)
-        return self._with_start
-
-    def _settle(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> None:
-        """Let answers follow their photos. Reads photos only where the bytes of answered ones are unknown or astray."""
-        answered = self._labels.answered()
-        if not (answered or self._labels.are_waiting):
-            return
-        identities = self._identities = Identities(paths, ContentIds(self._cache_dir))
-        present = identities.of([key for key in answered if key in paths], progress=progress, stop=stop)
-        if self._labels.are_waiting or are_astray(answered, present):
-            present = identities.of(paths, progress=progress, stop=stop)
-        if stop():
-            return
-
-        def was_edited(key: str, content_id: str, since: float) -> bool:
-            return identities.are_new(key, present[key]) and identities.was_edited(key, content_id, since)
-
-        try:
-            self._labels.settle(present, was_edited)
-        except StorageError as error:
-            log.warning("Answers can't be bound to the bytes of their photos. %s", error)
-        self._knowledge.answered()
-
-    def _content_ids(self, keys: Sequence[str]) -> dict[str, str]:
-        """Key → content id of photos that are being answered. One file is read if it must be, many are bound later."""
-        found = {key: self._identities.known(key) if self._identities else "" for key in keys}
-        if len(keys) == 1 and not found[keys[0]]:
-            with suppress(UnreadablePhoto):
-                found[keys[0]] = photos.identify(self.stage.path(keys[0]))
-        return found
 
     def _as_known(self, source: Source, seen: Embeddings) -> tuple[Listing, Source, Ranker]:
         """What to learn from new embeddings. Normalizes their rows in place.
@@ -438,13 +383,13 @@ class Session:
             check_queue(queue, self.task)
         for key in keys:
             self.check(key)
-        self._labels.answer_all(keys, label, queue, source, self._content_ids(keys))
+        self._labels.answer_all(keys, label, queue, source, self._belonging.content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
     def skip(self, key: str, source: str = "api") -> None:
         """Move a photo to the end of every queue."""
         self.check(key)
-        self._labels.skip(key, self._visitors.asked_in(key), source, self._content_ids([key]).get(key, ""))
+        self._labels.skip(key, self._visitors.asked_in(key), source, self._belonging.content_ids([key]).get(key, ""))
         self._visitors.skipped(key, self._knowledge.answered().number)
 
     def undo(self, key: str | None = None) -> Answer | None:

@@ -1,0 +1,65 @@
+"""Keeps every answer with the bytes of its photo, whatever name these have on the disk today; see `identity`."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ..encoding.cache import ContentIds
+from ..encoding.identities import Identities
+from ..errors import StorageError, UnreadablePhoto
+from ..photos import read as photos
+from ..progress import Progress, Stop
+from ..project.identity import are_astray
+from ..project.labels import Labels
+from ..project.stages import Stage
+
+log = logging.getLogger(__name__)
+
+
+class Belonging:
+    """The content ids of a stage's photos, as far as answers need them."""
+
+    def __init__(self, stage: Stage, labels: Labels, cache_dir: Path) -> None:
+        """Nothing is read yet."""
+        self._stage, self._labels, self._cache_dir = stage, labels, cache_dir
+        self._identities: Identities | None = None
+
+    def settle(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> None:
+        """Let answers follow their photos, now at `paths` (key → file).
+
+        Reads photos only where the bytes of answered ones are unknown or astray.
+        """
+        answered = self._labels.answered()
+        if not (answered or self._labels.are_waiting):
+            return
+        identities = self._identities = Identities(paths, ContentIds(self._cache_dir))
+        present = identities.of([key for key in answered if key in paths], progress=progress, stop=stop)
+        if self._labels.are_waiting or are_astray(answered, present):
+            present = identities.of(paths, progress=progress, stop=stop)
+        if stop():
+            return
+
+        def was_edited(key: str, content_id: str, since: float) -> bool:
+            return identities.are_new(key, present[key]) and identities.was_edited(key, content_id, since)
+
+        try:
+            self._labels.settle(present, was_edited)
+        except StorageError as error:
+            log.warning("Answers can't be bound to the bytes of their photos. %s", error)
+
+    def settle_rest(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> None:
+        """`settle` once all photos were read, if answers were given before their bytes were known."""
+        if not all(content for key, content in self._labels.answered().items() if key in paths):
+            self.settle(paths, progress, stop)
+
+    def content_ids(self, keys: Sequence[str]) -> dict[str, str]:
+        """Key → content id of photos that are being answered, empty for unknown.
+
+        One file is read if it must be; many are bound by `settle_rest`.
+        """
+        found = {key: self._identities.known(key) if self._identities else "" for key in keys}
+        if len(keys) == 1 and not found[keys[0]]:
+            with suppress(UnreadablePhoto):
+                found[keys[0]] = photos.identify(self._stage.path(keys[0]))
+        return found
