@@ -148,6 +148,33 @@ def test_with_and_without_every_tag_is_on_both_sides():
         assert 15 in train_side  # nothing is known of it
 
 
+def test_many_tags_are_split_near_the_share_of_each():
+    task = Task("many", tuple(f"tag {number}" for number in range(12)), exclusive=False)
+    chance = np.random.default_rng(0)
+    targets = (chance.random((600, 12)) < np.linspace(0.05, 0.6, 12)).astype(float)
+    targets[chance.random((600, 12)) < 0.3] = np.nan
+    for groups in (None, np.arange(600) // 3):
+        _, validation = splits.split(targets, 0.25, 0, groups, task)
+        for value in (0, 1):
+            shares = (targets[validation] == value).sum(axis=0) / (targets == value).sum(axis=0)
+            assert np.abs(shares - 0.25).max() < 0.06
+
+
+def test_bursts_of_many_classes_are_split_near_the_share_of_each():
+    chance = np.random.default_rng(0)
+    task, groups = Task("many", tuple("abcdefgh")), np.repeat(np.arange(200), 4)
+    numbers = np.where(chance.random(800) < 0.7, np.repeat(chance.integers(0, 8, 200), 4), chance.integers(0, 8, 800))
+    _, validation = split_classes(numbers, 0.25, 0, groups, task=task)
+    shares = np.bincount(numbers[validation]) / np.bincount(numbers)
+    assert np.abs(shares - 0.25).max() < 0.03
+
+
+def test_one_burst_of_all_classes_goes_to_either_side():
+    numbers, groups = np.tile(np.arange(3), 8), np.repeat(np.arange(2), 12)
+    train_side, validation = split_classes(numbers, 0.1, 0, groups)
+    assert len(train_side) == len(validation) == 12
+
+
 def test_a_tag_that_only_one_photo_has_is_trained_on():
     labels = ["red=1;striped=1", "red=1;striped=0", "red=0;striped=0", "red=0;striped=0", "red=0"]
     for seed in range(9):

@@ -139,7 +139,10 @@ def _confusion(validation: Sequence[Decision], task: Task, caption: Caption) -> 
 
 def _tags(validation: Sequence[Decision], task: Task, caption: Caption) -> dict[str, bytes]:
     """How well each tag is told, in the photos of which it is known."""
-    counts = [confusion((one for one in validation if one.tag == tag), (YES, NO)) for tag in task.classes]
+    by_tag: dict[str, list[Decision]] = {tag: [] for tag in task.classes}
+    for one in validation:
+        by_tag[one.tag].append(one)
+    counts = [confusion(by_tag[tag], (YES, NO)) for tag in task.classes]
     found = [rates(each, (tag,))[0] for tag, each in zip(task.classes, counts, strict=True)]
     rows = ((tables.as_name(tag.name), *yes, *no, *_shares(tag)) for tag, (yes, no) in zip(found, counts, strict=True))
     table = {"tags.csv": _table(("tag", "both", "missed", "added", "neither", *_RATES), rows)}

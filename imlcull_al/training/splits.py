@@ -35,9 +35,10 @@ def split(
     counts = np.stack([np.bincount(names, weights=kind) for kind in kinds.T], axis=1)
     total = counts.sum(axis=0)
     wanted = np.clip(np.round(total * share), 1, total - 1)
-    chosen = _gather(order, counts, wanted, [])
+    some = chance.permutation(np.unique(order))[: round(share * len(np.unique(order))) if len(total) > 2 else 0]
+    chosen = _gather(order, counts, wanted, _with(some, [], counts))
     if not counts[chosen].sum(axis=0).all():  # every group of a class is far larger than its share
-        chosen = _gather(order, counts, wanted, _few_of_every_kind(order, counts))
+        chosen = _gather(order, counts, wanted, _with(some, _few_of_every_kind(order, counts), counts))
     validation = np.isin(names, chosen)
     return np.flatnonzero(~validation), np.flatnonzero(validation)
 
@@ -135,21 +136,34 @@ def _gather(order: np.ndarray, counts: np.ndarray, wanted: np.ndarray, chosen: l
     return sorted(inside)
 
 
+def _with(some: np.ndarray, few: list[int], counts: np.ndarray) -> list[int]:
+    """The groups `few`, and those of `some` that leave others of every kind (G, S).
+
+    A random share of all groups is near the goal for many kinds at once; a local search from nothing gets stuck far
+    from it.
+    """
+    chosen, rest = dict.fromkeys(few), counts.sum(axis=0) - counts[few].sum(axis=0)
+    for group in some.tolist():
+        if group not in chosen and ((counts[group] == 0) | (counts[group] < rest)).all():
+            chosen[group], rest = None, rest - counts[group]
+    return list(chosen)
+
+
 def _few_of_every_kind(order: np.ndarray, counts: np.ndarray) -> list[int]:
     """A few small groups of `order` that hold photos of every kind (G, S), as far as all other groups do so too.
 
     Greedy: next comes the group with the most kinds that are still missing, the smallest of these.
     """
-    photos, rest, chosen = counts.sum(axis=1), counts.sum(axis=0), list[int]()
-    missing, free = np.ones(counts.shape[1], bool), np.isin(np.arange(len(counts)), order)
-    while missing.any():
-        gain = np.count_nonzero(counts[:, missing], axis=1) * free
-        gain[(counts >= rest).any(axis=1, where=counts > 0)] = 0  # the last of a kind is needed for training
-        if not gain.any():
-            break
-        best = gain == gain.max()
-        candidates = np.flatnonzero(best) if gain.max() > 1 else order[best[order]]
+    photos, rest, held = counts.sum(axis=1), counts.sum(axis=0), counts > 0
+    gain, missing, chosen = held.sum(axis=1), np.ones(len(rest), bool), list[int]()
+    free = np.isin(np.arange(len(counts)), order) & ~(held & (counts >= rest)).any(axis=1)
+    while (best := free & (gain == gain[free].max(initial=1))).any():
+        candidates = np.flatnonzero(best) if gain[best].max() > 1 else order[best[order]]
         group = int(candidates[np.argmin(photos[candidates])])
         chosen.append(group)
-        rest, missing = rest - counts[group], missing & (counts[group] == 0)
+        changed = held[group]
+        rest = rest - counts[group]
+        gain = gain - held[:, changed & missing].sum(axis=1)
+        free &= ~(held[:, changed] & (counts[:, changed] >= rest[changed])).any(axis=1)  # training needs the last ones
+        missing &= ~changed
     return chosen
