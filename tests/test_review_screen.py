@@ -426,8 +426,8 @@ def test_by_time_bursts_lie_together_earliest_first(shoot, serve, visit):
     tab.get_by_label("Sort").select_option("burst")
     survey = shoot.survey()
     scores = dict(zip([each.key for each in survey], review.in_steps([each.p_keep for each in survey]), strict=True))
-    assert len(set(scores.values())) == 10
     order = files(tab)
+    assert all(len({scores[name] for name in order[at : at + 3]}) == 3 for at in (0, 3, 6))
     assert [name[0] for name in order] == ["2"] * 3 + ["1"] * 3 + ["0"] * 3 + ["9"]
     assert all(sorted(order[at : at + 3], key=lambda key: -scores[key]) == order[at : at + 3] for at in (0, 3, 6))
 
