@@ -13,6 +13,8 @@ from imlcull_al.encoding.device import VARIABLE, choose, device
 from imlcull_al.errors import EncoderError, LabelsError, ModelFileError, NotEnoughLabels, StageError
 from imlcull_al.learning.promise import class_measures
 from imlcull_al.learning.queues import queues_of
+from imlcull_al.ui.serving import report_urls
+from imlcull_al.ui.train import TASK_REPORT
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 210)}
 CLASSES = tuple(COLOURS)
@@ -251,6 +253,7 @@ def test_a_task_is_trained_scored_and_reported(opened, folder, tiny_model, kind,
     assert session.source.endswith(", 24 labels")
     names = {path.name for path in (folder / "stage_1_kind_report").iterdir()}
     assert {"curves.png", "mistakes.csv", "classes.csv" if kind == "classes" else "tags.csv"} <= names
+    assert set(report_urls(session)) <= set(TASK_REPORT), "every figure has a caption on the page"
     found = session.predictions()
     assert len(found) == 3 * EACH
     assert sum(each.reason == "score" for each in found) == 3 * EACH - 24

@@ -47,6 +47,16 @@ REPORT = {
     "sharpness": "Sharpness maps of the worst mistakes, to tell missed focus from a matter of taste.",
 }
 """Report figures in page order, with their captions."""
+TASK_REPORT = {
+    "curves": REPORT["curves"],
+    "classes": "How many photos of each class the model finds, and how many that it calls so are, with 95 % intervals.",
+    "tags": "How many photos with each tag the model finds, and how many that it tags so have it, with 95 % intervals.",
+    "confusion matrix": "What the model says of the validation photos of each class.",
+    "reliability": "Share of answers that the model gets right, by how sure it is. On the diagonal, it is neither too "
+    "sure nor too modest.",
+    "mistakes": "Photos of which the model says something else than you, surest first.",
+}
+"""The same for other tasks than keep or cull."""
 
 
 def build(find: Find, clock: Clock) -> None:
@@ -185,7 +195,8 @@ def epochs_html(laps: Sequence[Lap]) -> str:
 def report_html(session: Session) -> str:
     """Captioned figures of the last training's report; empty if there is none."""
     urls = report_urls(session)
-    figures = "".join(_figure(name, urls[name], words) for name, words in REPORT.items() if name in urls)
+    captions = REPORT if session.task == CULL_TASK else TASK_REPORT
+    figures = "".join(_figure(name, urls[name], words) for name, words in captions.items() if name in urls)
     return f'<h2>Report of the last training</h2><div class="report">{figures}</div>' if figures else ""
 
 
