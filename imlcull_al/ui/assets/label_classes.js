@@ -24,7 +24,7 @@ export function makeClasses({ find, say }, task, typing) {
       if (task.isExclusive) { button.classList.toggle('given', task.classes[number] === label); return; }
       const isNew = Boolean(label) && tags[number] === null;
       describe(button, 'ariaPressed', isNew ? 'mixed' : String(tags[number] === true));
-      write(button.note, isNew ? 'not asked yet' : (likely.has(number) ? 'likely' : ''));
+      write(button.note, isNew ? 'unknown' : (likely.has(number) ? 'likely' : ''));
     });
     if (isTyped(task)) say('typed', typing.words());
   }

@@ -146,8 +146,9 @@ export function start(element, watch) {
     write(find('.advice'), has ? '' : sent.advice); // it lies over the histogram
     write(find('.notice'), has ? [sent.advice, sent.notice].filter(Boolean).join(' ') : '');
     if (task.isCull) find('.threshold').disabled = !has;
-    if (sent.photos || has !== had || isResorted) arrange();
+    if (sent.photos || has !== had || (isResorted && !isInOrder())) arrange();
     drawAll();
+    if (by() !== (sent.by ?? null)) look(); // another order was chosen meanwhile
   }
 
   // Other photos than before.
@@ -165,8 +166,13 @@ export function start(element, watch) {
       drawHistogram(find, view.table);
     } else drawCounts(element, kind.counts(view.table));
     drawFocus();
+    find('[data-do=again]').disabled = isInOrder();
+  }
+
+  // Whether arranging would change nothing.
+  function isInOrder() {
     const now = arranged(), shown = selection.shown();
-    find('[data-do=again]').disabled = now.length === shown.length && now.every((row, at) => row === shown[at]);
+    return now.length === shown.length && now.every((row, at) => row === shown[at]);
   }
 
   // --- answers, shown before the server acknowledged them
