@@ -207,8 +207,9 @@ def test_a_truth_file(tmp_path, content):
             row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")) if any(map(str.strip, row))
         ]
         named = [dict(zip(map(str.strip, rows[0]), row, strict=False)) for row in rows[1:]]
-        assert known.is_keep == {
-            row["image_name"].removeprefix("./"): row["keep"].strip().lower() in ("keep", "true", "1", "yes")
+        yes = ("keep", "true", "1", "yes")
+        assert known.labels == {
+            row["image_name"].removeprefix("./"): "keep" if row["keep"].strip().lower() in yes else "cull"
             for row in named
         }
 

@@ -37,7 +37,7 @@ def every_growth_is_handed_out(monkeypatch):
 def session(project, cache_dir, monkeypatch):
     """An unprepared session on 6 warm and 6 cold photos, with the toy encoder."""
     source = Source(MeanColour(), None)
-    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model: source)
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model, task: source)
     return open_session(project, cache_dir=cache_dir, prepare=False)
 
 
@@ -189,7 +189,7 @@ def test_scores_of_all_photos_are_kept_until_a_new_model_has_them_all(session, m
     session.prepare()
     before, other = scored(session), MeanColour()
     other.fingerprint = "d1" * 32
-    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model: Source(other, None))
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model, task: Source(other, None))
     session._knowledge.is_stale = True
     assert grow(session, lambda: None) == []
     assert scored(session) == before
@@ -264,7 +264,7 @@ class Gated(MeanColour):
 def page(session, serve, visit, monkeypatch):
     """A tab on the Label screen, its desk, and the encoder."""
     encoder = Gated()
-    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model: Source(encoder, None))
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model, task: Source(encoder, None))
     session._knowledge.is_stale = True
     desk = Desk(session)
     tab = visit(serve(desk))

@@ -118,6 +118,9 @@ class Desk:
 
         Whenever scores change what is asked next, the previews of that come first.
         """
+        self.jobs.start(EMBEDDING, self._embedding(), yields=True)
+
+    def _embedding(self) -> Work:
         session = self.session
 
         def work(progress: Progress, stop: Stop) -> None:
@@ -126,7 +129,7 @@ class Desk:
             )
             session.make_previews(SCREEN, progress=progress, stop=stop)
 
-        self.jobs.start(EMBEDDING, work, yields=True)
+        return work
 
     def train(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         """Train in the background; each epoch is noted in the job as a `Lap`. Raises `TrainingError` for invalid
@@ -148,6 +151,7 @@ class Desk:
 
             return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False)
 
+        self.jobs.follow_with(EMBEDDING, self._embedding())
         self._start(TRAINING, work)
 
     def train_again(self) -> None:

@@ -129,6 +129,11 @@ class Jobs:
                 self._filling = name, work
             self._begin(name, work, yields)
 
+    def follow_with(self, name: str, work: Work) -> None:
+        """Run this preemptible work, as `start` does with `yields`, whenever the present job and later ones end."""
+        with self._lock:
+            self._filling = name, work
+
     def cancel(self) -> None:
         """Ask the running job to stop; it ends at its next step."""
         with self._lock:
