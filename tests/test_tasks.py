@@ -204,11 +204,14 @@ def test_the_commands_know_tasks(run_task, opened):
     code, out, err = run_task("order", "--task", "colour", "--classes", "red, green,blue", "-n", "2")
     assert (code, out.splitlines()[0]) == (0, "image_name,red,green,blue")
     assert "No scores yet" in err
-    answer(opened("colour"), colour_of, 14)
+    answer(opened("colour"), colour_of, 14, "uncertain")
     code, out, _ = run_task("score", "--task", "colour")
     lines = out.splitlines()
     assert (code, lines[0], len(lines)) == (0, "image_name,red,green,blue,decision,reason", 1 + 3 * EACH)
     assert all(line.split(",")[-2] == colour_of(line.split(",")[0]) for line in lines[1:])
+    session = opened("colour")
+    for photo in session.offer("me", "audit", 3):
+        session.answer(photo.key, colour_of(photo.key), "audit")
     code, out, _ = run_task("audit", "--task", "colour")
     assert (code, out.splitlines()[0].partition(":")[0]) == (0, "Random checks")
     assert [line.partition(":")[0] for line in out.splitlines()[1:4]] == list(CLASSES)

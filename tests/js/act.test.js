@@ -56,6 +56,16 @@ test('the page reloads once another stage or project is open and nothing is in f
   }
 });
 
+test('it reloads once, though requests end shortly after each other', async () => {
+  answers({ now: 'stage_1', project: 'p' }, { now: 'stage_2', project: 'p' }, { now: 'stage_2', project: 'p' });
+  await act('label', {});
+  await act('label', {});
+  mock.timers.tick(100);
+  await act('review', {});
+  mock.timers.tick(1000);
+  assert.equal(reloads, 1);
+});
+
 test('it does not reload over presses or requests under way', async () => {
   answers({ now: 'stage_1', project: 'p' }, { now: 'stage_2', project: 'p' });
   isIdle = false;

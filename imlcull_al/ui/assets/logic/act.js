@@ -7,7 +7,7 @@ const PAUSE = 300;      // milliseconds before a reload, in which another reques
 
 export function makeAct(isIdle, reload) {
   const here = {}; // stage and project of this page, from the first reply
-  let open = 0, isStale = false;
+  let open = 0, isStale = false, timer;
 
   async function act(screen, request) {
     open += 1;
@@ -22,7 +22,8 @@ export function makeAct(isIdle, reload) {
       return answer;
     } finally {
       open -= 1;
-      if (isStale && !open) setTimeout(() => { if (!open && isIdle()) reload(); }, PAUSE);
+      clearTimeout(timer); // a second reload would abort the first
+      if (isStale && !open) timer = setTimeout(() => { if (!open && isIdle()) reload(); }, PAUSE);
     }
   }
 
