@@ -230,3 +230,12 @@ def test_renamed_checks_still_measure(folder, opened):
     assert after.measures == before.measures
     assert after.certificate.share_lost == before.certificate.share_lost
     assert after.measures.accuracy.trials == 4
+
+
+def test_an_answer_on_the_page_reads_no_file(folder, opened, monkeypatch):
+    session = opened()
+    session.remember_contents()
+    monkeypatch.setattr(photos, "identify", lambda path: pytest.fail(f"{path} was read"))
+    session.answer("warm_00.jpg", "keep")
+    session.answer_all(["warm_01.jpg", "warm_02.jpg"], "keep")
+    assert all(session._labels.answered().values())

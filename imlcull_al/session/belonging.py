@@ -23,7 +23,7 @@ class Belonging:
     def __init__(self, stage: Stage, labels: Labels, cache_dir: Path) -> None:
         """Nothing is read yet."""
         self._stage, self._labels, self._cache_dir = stage, labels, cache_dir
-        self._identities: Identities | None = None
+        self._all: Identities | None = None
 
     def settle(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> None:
         """Let answers follow their photos, now at `paths` (key → file).
@@ -33,9 +33,10 @@ class Belonging:
         answered = self._labels.answered()
         if not (answered or self._labels.are_waiting):
             return
-        identities = self._identities = Identities(paths, ContentIds(self._cache_dir))
-        present = identities.of([key for key in answered if key in paths], progress=progress, stop=stop)
+        identities = self._known({key: paths[key] for key in answered if key in paths})
+        present = identities.of(identities.paths, progress=progress, stop=stop)
         if self._labels.are_waiting or are_astray(answered, present):
+            identities = self._known(paths)
             present = identities.of(paths, progress=progress, stop=stop)
         if stop():
             return
@@ -53,13 +54,23 @@ class Belonging:
         if not all(content for key, content in self._labels.answered().items() if key in paths):
             self.settle(paths, progress, stop)
 
+    def remember(self, paths: Mapping[str, str]) -> None:
+        """Look up what is known of all photos, so that an answer need not read its file."""
+        self._all = self._known(paths)
+
     def content_ids(self, keys: Sequence[str]) -> dict[str, str]:
         """Key → content id of photos that are being answered, empty for unknown.
 
         One file is read if it must be; many are bound by `settle_rest`.
         """
-        found = {key: self._identities.known(key) if self._identities else "" for key in keys}
-        if len(keys) == 1 and not found[keys[0]]:
+        if len(keys) > 1:
+            identities = self._known(self._stage.paths(keys))
+            return {key: identities.known(key) for key in keys}
+        found = {key: self._all.known(key) if self._all else "" for key in keys}
+        for key in [key for key, content_id in found.items() if not content_id]:
             with suppress(UnreadablePhoto):
-                found[keys[0]] = photos.identify(self._stage.path(keys[0]))
+                found[key] = photos.identify(self._stage.path(key))
         return found
+
+    def _known(self, paths: Mapping[str, str]) -> Identities:
+        return Identities(paths, ContentIds(self._cache_dir))

@@ -127,6 +127,7 @@ class Desk:
             session.prepare(
                 on_part=lambda: session.make_previews(SCREEN, NEXT, stop=stop), progress=progress, stop=stop
             )
+            session.remember_contents()
             session.make_previews(SCREEN, progress=progress, stop=stop)
 
         return work

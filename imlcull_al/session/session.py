@@ -194,6 +194,10 @@ class Session:
         self._belonging.settle_rest(paths, progress, stop)
         return seen
 
+    def remember_contents(self) -> None:
+        """Look up the content ids of all photos, so that an answer need not read its file."""
+        self._belonging.remember(self.stage.paths(self.listing.keys))
+
     def _as_known(self, source: Source, seen: Embeddings) -> tuple[Listing, Source, Ranker]:
         """What to learn from new embeddings. Normalizes their rows in place.
 
