@@ -111,7 +111,9 @@ def order(options: argparse.Namespace) -> None:
     if not photos:
         say("All readable photos are labeled.")
     elif photos[0].p_keep is None and photos[0].probability is None:
-        what = "one photo as keep and one as cull" if session.task == CULL_TASK else "photos of both kinds"
+        what = "photos of two classes" if session.task.exclusive else "photos with a tag and without it"
+        if session.task == CULL_TASK:
+            what = "one photo as keep and one as cull"
         say(f"No scores yet: label at least {what}.")
 
 
