@@ -50,6 +50,7 @@ bench: .venv/ready-bench
 
 bench-labels: .venv/ready-bench
 	$(BIN)/python -m benchmarks.labels --photos $(PHOTOS) --model $(MODEL)
+	$(BIN)/python -m benchmarks.classes --photos $(PHOTOS) --model $(MODEL)
 
 bench-seen: .venv/ready-bench
 	$(BIN)/python -m benchmarks.seen --photos $(PHOTOS) --teacher $(MODEL)

@@ -239,3 +239,32 @@ def test_an_answer_on_the_page_reads_no_file(folder, opened, monkeypatch):
     session.answer("warm_00.jpg", "keep")
     session.answer_all(["warm_01.jpg", "warm_02.jpg"], "keep")
     assert all(session._labels.answered().values())
+
+
+def test_a_photo_that_can_not_be_read_now_keeps_its_answer():
+    found = settled({"a": "1"}, {"a": "keep"}, {"a": "", "copy": "1"}, edited="a")
+    assert not found
+    assert not are_astray({"a": "1"}, {"a": ""})
+
+
+def test_opposite_answers_that_went_away_do_not_come_back(folder, opened):
+    shutil.copy(folder / "warm_00.jpg", folder / "copy.jpg")
+    session = opened()
+    session.answer("warm_00.jpg", "keep")
+    session.answer("copy.jpg", "cull")
+    (folder / "warm_00.jpg").rename(folder / "new.jpg")
+    (folder / "copy.jpg").unlink()
+    (folder / "warm_01.jpg").rename(folder / "warm_00.jpg")
+    (folder / "warm_02.jpg").rename(folder / "copy.jpg")
+    assert opened().labels() == opened().labels() == {}
+
+
+def test_columns_of_swapped_photos_are_swapped_too(folder, opened):
+    csv = folder.parent / "stage_1_cull_labels.csv"
+    csv.write_text("image_name,label,note\nwarm_00.jpg,keep,first\nwarm_01.jpg,cull,second\n")
+    opened()
+    (folder / "warm_00.jpg").rename(folder / "x")
+    (folder / "warm_01.jpg").rename(folder / "warm_00.jpg")
+    (folder / "x").rename(folder / "warm_01.jpg")
+    opened()
+    assert csv.read_text() == "image_name,label,note\nwarm_01.jpg,keep,first\nwarm_00.jpg,cull,second\n"

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import fill_stage, label_of
+from conftest import MeanColour, fill_stage, label_of
 
 from imlcull_al import open_session
+from imlcull_al.encoding.embeddings import Embeddings
 from imlcull_al.errors import StageError
 from imlcull_al.learning import head
-from imlcull_al.learning.scores import prior_of
+from imlcull_al.learning.scores import Prior, Scorer, Source, prior_of
 from imlcull_al.project.settings import path_of, start_from
 from imlcull_al.project.task import CULL_TASK, Task
 
@@ -106,3 +107,14 @@ def test_what_it_can_not_start_from(old, new, cache_dir, tmp_path):
     session = open_session(new, model="builtin", cache_dir=cache_dir)
     assert session.survey()[0].p_keep is None
     assert session.notice == ""
+
+
+def test_a_model_for_tags_is_a_prior_tag_by_tag():
+    rows = np.eye(4, dtype=np.float32)
+    for tags in (("t",), ("t", "u", "v")):
+        task = Task("notes", tags, exclusive=False)
+        heads = head.Heads(np.ones((4, len(tags)), np.float32), np.zeros(len(tags)))
+        seen = Embeddings(tuple("abcd"), rows.copy(), {}, 4, 0, np.full(4, np.nan), np.full(4, np.nan))
+        scorer = Scorer(Source(MeanColour(), None, prior=Prior(heads, "x")), seen, task)
+        for labels in ({}, {"a": task.parse("")}, {"a": task.parse("t"), "b": task.parse("")}):
+            assert np.isfinite(scorer.probability(labels)).all()

@@ -198,7 +198,7 @@ class ClassMeasures(NamedTuple):
     @property
     def report(self) -> list[str]:
         """Lines for people."""
-        if not self.checks:
+        if not (self.checks and self.right.trials):
             return [f"No random checks yet among {self.answers:,} answers."]
         said = [f"Random checks: {self.checks} of {self.answers:,} answers; {_percent(self.right)} correct."]
         for name, measures in self.by_class.items():

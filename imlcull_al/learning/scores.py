@@ -171,7 +171,7 @@ class Scorer:
         """(N,) probability of one class of two, or of one tag."""
         is_known = ~np.isnan(targets[:, column])
         rows, target = rows[is_known], targets[is_known, column] == 1
-        logits = self._offset(rows, (~target).astype(np.intp))
+        logits = self._offset(rows, (~target).astype(np.intp), column)
         if logits is None:
             if target.all() or not target.any():
                 return None
@@ -197,17 +197,18 @@ class Scorer:
         correction = head.fit_classes(self.features, rows, number, classes, offset=logits[rows])
         return head.softmax(logits + self.features.logits(correction))
 
-    def _offset(self, rows: np.ndarray, number: np.ndarray) -> np.ndarray | None:
+    def _offset(self, rows: np.ndarray, number: np.ndarray, column: int = 0) -> np.ndarray | None:
         """Logits that the labels correct: of the fine-tuned model, or of the prior as far as it is trusted. None for
-        none. `number` (n,): class of the labeled `rows`.
+        none. `number` (n,): class of the labeled `rows`; of a tag, `column`, 0 with it and 1 without.
         """
         if self._logits is not None or self._prior is None:
             return self._logits
-        prior = self._prior if self._prior.ndim > 1 else np.stack([self._prior, np.zeros(len(self._prior))], axis=1)
+        own = self._prior if self.task.exclusive or self._prior.ndim == 1 else self._prior[:, column]
+        prior = own if own.ndim > 1 else np.stack([own, np.zeros(len(own))], axis=1)
         weight = head.trust(prior[rows], number)
         if not weight and len(np.unique(number)) < 2:  # nothing else is known
             weight = head.FADES / (head.FADES + len(number))
-        return weight * self._prior if weight else None
+        return weight * own if weight else None
 
     def _regularisation(self, labels: Mapping[str, str], column: int) -> float:
         """C for one column, or −1 for all classes, chosen on a prefix of the labels and cached, so most new labels need

@@ -46,7 +46,7 @@ def are_astray(bound: Mapping[str, str], present: Mapping[str, str]) -> bool:
 
     `bound`: key of each answer → its content id, empty if unbound. `present`: key → content id.
     """
-    return any(content and present.get(key) != content for key, content in bound.items())
+    return any(content and present.get(key) not in (content, "") for key, content in bound.items())
 
 
 def settle(
@@ -59,8 +59,9 @@ def settle(
     """Match answers to the photos of today.
 
     `bound`, `labels`: key of each answer → its content id (empty if unbound), and what was said. `present`: key →
-    content id, of all photos. `waiting`: content ids of answers without a photo. `was_edited`: whether a file with new
-    bytes looks edited rather than replaced by another photo; asked only where names and bytes leave it open.
+    content id, of all photos, empty for one that can't be read now: its answer stays. `waiting`: content ids of answers
+    without a photo. `was_edited`: whether a file with new bytes looks edited rather than replaced by another photo;
+    asked only where names and bytes leave it open.
     """
     settled, holders = Settled(), _holders(present)
     known = set(bound.values())
@@ -68,7 +69,9 @@ def settle(
     taken = set()
     for key, content in bound.items():
         here = present.get(key)
-        if here is not None and content in ("", here):
+        if here == "":
+            taken.add(key)
+        elif here is not None and content in ("", here):
             taken.add(key)
             if not content:
                 settled.contents[key] = here
@@ -137,5 +140,6 @@ def _holders(present: Mapping[str, str]) -> dict[str, Sequence[str]]:
     """Content id → the keys that hold it, sorted."""
     holders: dict[str, list[str]] = defaultdict(list)
     for key in sorted(present):
-        holders[present[key]].append(key)
+        if present[key]:
+            holders[present[key]].append(key)
     return dict(holders)

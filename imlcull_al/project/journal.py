@@ -142,9 +142,13 @@ class State:
         names: dict[str, list[str]] = {key: [] for key in event["away"]}
         for old, new in event["moved"]:
             names.setdefault(old, []).append(new)
+        said: dict[str, set[str]] = {}  # content id → labels of the copies that go away
         for key in event["away"]:
             if key in self.labels and key in self.contents:
+                said.setdefault(self.contents[key], set()).add(self.labels[key])
                 self.waiting[self.contents[key]] = Waiting(self.labels[key], self.first_shown.get(key))
+        for content in [content for content, labels in said.items() if len(labels) > 1]:
+            del self.waiting[content]  # answered in opposite ways: which one holds is asked again
         self.labels, self.skipped = _renamed(self.labels, names), _renamed(self.skipped, names)
         self.first_shown, self.answered = _renamed(self.first_shown, names), _renamed(self.answered, names)
         self.confirmed = set(_renamed(dict.fromkeys(self.confirmed), names))
@@ -239,7 +243,7 @@ class Journal:
         except OSError as error:
             raise unreadable(self.path, error) from error
         whole = data[: data.rfind(b"\n") + 1]
-        for event in self._events(whole, self._last_line):
+        for event in list(self._events(whole, self._last_line)):  # none counts if one is refused
             self.state.apply(event)
         self._last_line = whole[whole[:-1].rfind(b"\n") + 1 : -1] or self._last_line
         self._read_bytes += len(whole)

@@ -225,8 +225,11 @@ class Labels:
             settled = identity.settle(bound, state.labels, present, state.waiting, edited)
             if settled:
                 self._append([photos_event(settled)])
+                before = {old: self._extras.get(old, {}) for old, _ in settled.moved}
+                for key in [*before, *settled.away]:
+                    self._extras.pop(key, None)
                 for old, new in settled.moved:
-                    self._extras[new] = {**self._extras.get(old, {}), self._dialect.key_column: new}
+                    self._extras[new] = {**before[old], self._dialect.key_column: new}
                 self._lines = {}
                 self._write_csv()
             told = identity.in_words(settled, identity.opposites(self._journal.state.contents, self._labels))

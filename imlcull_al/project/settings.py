@@ -19,7 +19,6 @@ from pathlib import Path
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table
 
 from ..errors import StageError, StorageError
 from .files import TEMPORARY_PREFIX, locked, read_own, replace_text, unreadable
@@ -40,6 +39,8 @@ def tasks_of(project: Path) -> dict[str, Task]:
     tables = _read(project).get("tasks", {})
     if not isinstance(tables, Mapping):
         raise StorageError(f"{path_of(project)}: tasks must be tables, such as [tasks.garment]. Correct it.")
+    if CULL_TASK.name in tables:
+        raise StorageError(f"{path_of(project)} lists the task cull, which is always keep or cull. Remove it.")
     for name, table in tables.items():
         found[name] = _task(path_of(project), name, table)
     return found
@@ -82,7 +83,7 @@ def start_from(project: Path, other: Path | None = None) -> Path | None:
     if other is None:
         found = _read(project).get("start_from")
         return Path(found) if isinstance(found, str) and found else None
-    if other == project:
+    if other.resolve() == project.resolve():
         raise StageError(f"{project} can't start from itself. Name another project.")
     open_stage(other)
     with _writing(project) as document:
@@ -109,7 +110,7 @@ def _read(project: Path) -> tomlkit.TOMLDocument:
 
 
 def _task(path: Path, name: str, table: object) -> Task:
-    found = table if isinstance(table, Table) else {}
+    found = table if isinstance(table, Mapping) else {}
     lists = [kind for kind in ("classes", "tags") if kind in found]
     names = found[lists[0]] if len(lists) == 1 else None
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):

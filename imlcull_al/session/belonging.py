@@ -35,11 +35,13 @@ class Belonging:
             return
         identities = self._known({key: paths[key] for key in answered if key in paths})
         present = identities.of(identities.paths, progress=progress, stop=stop)
-        if self._labels.are_waiting or are_astray(answered, present):
+        there = {**dict.fromkeys(identities.paths, ""), **present}
+        if self._labels.are_waiting or are_astray(answered, there):
             identities = self._known(paths)
             present = identities.of(paths, progress=progress, stop=stop)
         if stop():
             return
+        present = {**dict.fromkeys((key for key in answered if key in paths), ""), **present}
 
         def was_edited(key: str, content_id: str, since: float) -> bool:
             return identities.are_new(key, present[key]) and identities.was_edited(key, content_id, since)

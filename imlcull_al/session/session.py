@@ -28,7 +28,7 @@ from ..encoding.encoder import Encoder
 from ..encoding.load import load_encoder
 from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
-from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise, class_measures
+from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise
 from ..learning.queues import Ranker, check_queue
 from ..learning.scores import Scorer, Source, choose_source
 from ..photos import read as photos
@@ -471,7 +471,7 @@ class Session:
 
     def measures(self, confidence: float = CONFIDENCE) -> ClassMeasures | None:
         """Accuracy, and precision and recall of every class or tag, on the blind checks; None without scores."""
-        return class_measures(self.standing().ranking, confidence)
+        return self.standing().class_measures(confidence)
 
     def learning_curve(self) -> list[Point]:
         """Accuracy and agreement of the scores after every few answers, measured on the blind checks."""

@@ -272,7 +272,12 @@ class Standing:
         return found
 
     def class_measures(self, confidence: float = CONFIDENCE) -> ClassMeasures | None:
-        """Accuracy, and precision and recall by class, on the blind checks; None without scores. Cached per ranking."""
+        """Accuracy, and precision and recall by class, on the blind checks; None without scores. Cached per ranking.
+
+        Raises `StageError` for a confidence out of range.
+        """
+        if not 0 < confidence < 1:
+            raise StageError(f"The confidence is {confidence:g}. Choose one between 0 and 1, such as 0.95.")
         measures = self.ranking.promises
         if (confidence,) not in measures:
             measures[confidence,] = class_measures(self.ranking, confidence)
