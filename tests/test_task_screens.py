@@ -213,6 +213,7 @@ class TestLabel:
         assert [each["label"] for each in about["similar"]][:4] == ["shirt"] * 4
         assert len(about["similar"]) == 6
 
+    @pytest.mark.slow
     def test_a_page_of_another_task_answers_nothing(self, garment, notes, serve):
         address = serve(Desk(garment), alone=True)
 
@@ -309,6 +310,7 @@ class TestApi:
 
         return connected
 
+    @pytest.mark.slow
     def test_classes_from_a_script(self, garment, call):
         ask = call(garment)
         assert ask("next_batch", count=1)[0]["probability"] is None
@@ -327,6 +329,7 @@ class TestApi:
         assert scores[0]["reason"] == "label"
         assert scores[1]["probability"]["dress"] > 0.5
 
+    @pytest.mark.slow
     def test_tags_from_a_script_as_a_list_or_as_text(self, notes, call):
         ask = call(notes)
         ask("label", key="warm_00.jpg", label=["even", "warm"])
