@@ -308,6 +308,15 @@ def run(cache_dir: Path, tiny_model: Path, capsys: pytest.CaptureFixture) -> Cal
     return run
 
 
+def until(tab: Any, condition: Callable[[], bool]) -> None:
+    """Wait for a condition on the server while a tab goes on."""
+    for _ in range(300):
+        if condition():
+            return
+        tab.wait_for_timeout(50)
+    raise AssertionError("it never came")
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

@@ -268,3 +268,21 @@ def test_columns_of_swapped_photos_are_swapped_too(folder, opened):
     (folder / "x").rename(folder / "warm_01.jpg")
     opened()
     assert csv.read_text() == "image_name,label,note\nwarm_01.jpg,keep,first\nwarm_00.jpg,cull,second\n"
+
+
+def test_an_edit_that_a_hard_linked_stage_knows_already_is_one(folder, opened, cache_dir):
+    session = opened()
+    for key in session.listing.keys:
+        session.answer(key, "keep", "files")
+    session.cull(link="hardlink")
+    (folder / "warm_00.jpg").write_bytes((folder / "warm_00.jpg").read_bytes() + b"edited")
+    assert opened().stage.number == 2
+    first = open_session(folder.parent, 1, "builtin", cache_dir)
+    assert first.labels()["warm_00.jpg"] == "keep"
+
+
+def test_a_skip_follows_the_photo_too(folder, opened):
+    session = opened()
+    session.skip("warm_00.jpg")
+    (folder / "warm_00.jpg").rename(folder / "z.jpg")
+    assert opened().standing().answers.skipped == ("z.jpg",)

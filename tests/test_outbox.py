@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import fill_stage
+from conftest import fill_stage, until
 
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import Session, open_session
@@ -31,15 +31,6 @@ def journal(session) -> list[tuple]:
         return []
     lines = [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
     return [(line["do"], line["key"], line["label"]) for line in lines if line["do"] != "audit"]
-
-
-def until(tab, condition) -> None:
-    """Wait for something on the server's side."""
-    for _ in range(300):
-        if condition():
-            return
-        tab.wait_for_timeout(50)
-    raise AssertionError("it never came")
 
 
 def review(tab) -> None:

@@ -118,3 +118,17 @@ def test_a_model_for_tags_is_a_prior_tag_by_tag():
         scorer = Scorer(Source(MeanColour(), None, prior=Prior(heads, "x")), seen, task)
         for labels in ({}, {"a": task.parse("")}, {"a": task.parse("t"), "b": task.parse("")}):
             assert np.isfinite(scorer.probability(labels)).all()
+
+
+def test_another_project_may_have_other_classes(new, cache_dir, tmp_path):
+    fill_stage(tmp_path / "kinds" / "stage_1")
+    other = open_session(
+        tmp_path / "kinds", model="builtin", cache_dir=cache_dir, task="kind", classes=["warm", "odd", "cold"]
+    )
+    for key in other.listing.keys:
+        other.answer(key, key[:4], "files")
+    other.answer("warm_00.jpg", "odd", "files")
+    session = open_session(
+        new, model="builtin", cache_dir=cache_dir, task="kind", classes=["cold", "warm"], start=tmp_path / "kinds"
+    )
+    assert {each.key: each.label for each in session.predictions()} == {key: key[:4] for key in session.listing.keys}

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import OUT_OF_REACH
+from conftest import OUT_OF_REACH, until
 from PIL import Image
 
 from imlcull_al.project import tables
@@ -188,15 +188,6 @@ def by_name(tab) -> None:
     tab.get_by_label("Sort").select_option("name")
     tab.get_by_role("listbox", name="Photos").focus()
     tab.keyboard.press("Home")
-
-
-def until(tab, condition) -> None:
-    """Wait for a condition on the server."""
-    for _ in range(300):
-        if condition():
-            return
-        tab.wait_for_timeout(50)
-    raise AssertionError("it never came")
 
 
 def test_the_threshold_parts_keep_from_cull_as_a_cull_would(review_tab, session):

@@ -49,6 +49,7 @@ class TestLabels:
             Task("Garment", ("a", "b")), Task("a_b", ("a", "b")), Task("", ("a", "b")), Task("t", ("a",)),
             Task("t", (), exclusive=False), Task("t", ("a", "A")), Task("t", ("a", "b;c")), Task("t", ("a", " b")),
             Task("t", ("a", "b=c")), Task("t", ("a", "b\n")), Task("t", ("a", "b" * 61)), Task("t", ("a", "")),
+            Task("t", ("Decision", "b")), Task("t", ("image_name",), exclusive=False),
         ],
         ids=str,
     )  # fmt: skip
@@ -70,6 +71,14 @@ class TestSettings:
         )
         assert list(tasks_of(tmp_path)) == ["cull", "garment", "notes"]
         assert open_task(tmp_path, "notes") == Task("notes", ("red",), exclusive=False)
+
+    def test_tags_may_be_put_in_another_order(self, tmp_path):
+        stage = Stage(tmp_path, 1, task="notes")
+        stage.folder.mkdir()
+        Labels(stage, NOTES).answer("a.jpg", "red")
+        turned = Task("notes", ("striped", "red"), exclusive=False)
+        (label,) = Labels(stage, turned).as_dict().values()
+        assert turned.tags_of(label) == {"red": True, "striped": False}
 
     def test_what_a_person_wrote_survives(self, tmp_path):
         path_of(tmp_path).write_text("# mine\nversion = 1\nother = 7\n\n[tasks.a]\ntags = ['x'] # why\n")

@@ -7,7 +7,7 @@ import uuid
 from urllib.parse import unquote
 
 import pytest
-from conftest import ask, fill_stage, save_photo
+from conftest import ask, fill_stage, save_photo, until
 from test_accessibility import LOOKS, violations
 
 from imlcull_al.errors import LabelsError, StageError
@@ -369,15 +369,6 @@ def then(tab, before: str) -> str:
         arg=before,
     )
     return shown(tab)
-
-
-def until(tab, condition) -> None:
-    """Wait for a condition on the server."""
-    for _ in range(300):
-        if condition():
-            return
-        tab.wait_for_timeout(50)
-    raise AssertionError("it never came")
 
 
 def tag(tab, name: str):

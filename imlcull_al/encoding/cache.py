@@ -163,11 +163,11 @@ class ContentIds:
         )
         return int(stats[rows[0], 2]) if len(rows) else None
 
-    def is_elsewhere(self, content_id: str, path: str | Path) -> bool:
-        """Whether a file at another path is known to have held this content."""
+    def is_elsewhere(self, content_id: str, paths: Sequence[str | Path]) -> bool:
+        """Whether a file at another path than these is known to have held this content."""
         path_ids, _, ids = self._known[:3]
         rows = np.flatnonzero((ids == as_bytes([content_id])).all(axis=1))
-        return bool((path_ids[rows] != _as_row(_path_id(path))).any())
+        return not {path_id.tobytes() for path_id in path_ids[rows]} <= set(map(_path_id, paths))
 
     def put(self, path: str | Path, stat: State, content: Content) -> None:
         """Remember what `path`, whose `stat_of` was taken before reading, holds."""

@@ -7,8 +7,9 @@
 Independent of answers and embeddings.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from ..errors import UnreadablePhoto
 from ..parallel import in_order
@@ -70,9 +71,9 @@ class Identities:
         _, mtime, inode = stat_of(path)[:3]
         return mtime / 1e9 > since - _CLOCK_TICK or self._content_ids.inode_of(path, content_id) == inode
 
-    def are_new(self, key: str, content_id: str) -> bool:
-        """Whether these bytes were never seen in another file."""
-        return not self._content_ids.is_elsewhere(content_id, self.paths[key])
+    def are_new(self, key: str, content_id: str, twins: Sequence[str | Path] = ()) -> bool:
+        """Whether these bytes were never seen in another file. `twins`: files that may be the same one, hard-linked."""
+        return not self._content_ids.is_elsewhere(content_id, [self.paths[key], *twins])
 
     def _read(self, key: str) -> str:
         row, path = self._row[key], self.paths[key]

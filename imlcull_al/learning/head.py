@@ -310,12 +310,7 @@ def _minimise(rows: np.ndarray, target: np.ndarray, offset: np.ndarray, c: float
     Works in the span of the rows, at most min(n, D) dimensions. The bias is unpenalized, except for a single class,
     where it would diverge.
     """
-    rows = np.asarray(rows, np.float64)
-    basis = None
-    if len(rows) < rows.shape[1]:
-        basis, triangle = np.linalg.qr(rows.T)
-        rows = triangle.T
-    design = np.hstack([rows, np.ones((len(rows), 1))])
+    design, basis = _in_their_span(rows)
     weight = c * class_weights(target)
     sign = np.where(target, 1.0, -1.0)
     penalty = np.ones(design.shape[1])
@@ -355,12 +350,7 @@ def _minimise_classes(
     """
     from scipy.optimize import minimize
 
-    rows = np.asarray(rows, np.float64)
-    basis = None
-    if len(rows) < rows.shape[1]:
-        basis, triangle = np.linalg.qr(rows.T)
-        rows = triangle.T
-    design = np.hstack([rows, np.ones((len(rows), 1))])
+    design, basis = _in_their_span(rows)
     weight = c * weights_of_classes(number)
     classes, place = offset.shape[1], np.arange(len(number))
     penalty = np.ones((design.shape[1], 1))
@@ -378,3 +368,14 @@ def _minimise_classes(
     parameters = found.x.reshape(-1, classes)
     weights = parameters[:-1] if basis is None else basis @ parameters[:-1]
     return weights, parameters[-1]
+
+
+def _in_their_span(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(n, d + 1) coordinates of `rows` (n, D) in their span, d = min(n, D), and a column of ones; and the span's basis
+    (D, d), None if the coordinates are the rows themselves.
+    """
+    rows, basis = np.asarray(rows, np.float64), None
+    if len(rows) < rows.shape[1]:
+        basis, triangle = np.linalg.qr(rows.T)
+        rows = triangle.T
+    return np.hstack([rows, np.ones((len(rows), 1))]), basis

@@ -187,7 +187,7 @@ class ClassMeasures(NamedTuple):
     """What the checks say about several classes or tags.
 
     `checks`: how many count, `answers`: all answers, checks included. `right`: photos whose likeliest class is right,
-    or known tags decided right. `by_class`: class or tag → its `Measures`, as if it were alone.
+    or all of whose known tags are. `by_class`: class or tag → its `Measures`, as if it were alone.
     """
 
     checks: int
@@ -198,7 +198,7 @@ class ClassMeasures(NamedTuple):
     @property
     def report(self) -> list[str]:
         """Lines for people."""
-        if not (self.checks and self.right.trials):
+        if not self.right.trials:
             return [f"No random checks yet among {self.answers:,} answers."]
         said = [f"Random checks: {self.checks} of {self.answers:,} answers; {_percent(self.right)} correct."]
         for name, measures in self.by_class.items():
@@ -225,7 +225,8 @@ def class_measures(ranking: Ranking, confidence: float = CONFIDENCE) -> ClassMea
     else:
         decided = np.where(np.isnan(given), np.nan, given >= 0.5)
         is_known = ~np.isnan(decided + targets)
-        hits, trials = int((decided == targets)[is_known].sum()), int(is_known.sum())
+        is_wrong = ((decided != targets) & is_known).any(axis=1)  # tags of one photo are no independent trials
+        hits, trials = int((is_known.any(axis=1) & ~is_wrong).sum()), int(is_known.any(axis=1).sum())
     by_class = {}
     for column, name in enumerate(task.classes):
         is_known = ~np.isnan(decided[:, column] + targets[:, column])

@@ -109,6 +109,7 @@ class State:
         if do == "skip":
             self.skipped[key] = None
             self.first_shown.setdefault(key, event.get("queue"))
+            self._bind(event)
         elif label is None:
             self.labels.pop(key, None)
         else:
@@ -314,7 +315,8 @@ class Journal:
         if event is None and version == VERSION:  # whole, so not damaged by a crash, and of no older program
             raise LabelsError(
                 f"{self.path} holds a line that this imlcull doesn't know: {line[:200].decode(errors='replace')}. "
-                "A newer imlcull may have written it. Update this one first, or correct the line."
+                "A newer imlcull may have written it: update this one first. If its label is a class that was added "
+                "or removed meanwhile, start again, or add the class to project.toml. Otherwise correct the line."
             )
         if event is None:
             log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)
@@ -346,7 +348,7 @@ class Journal:
     def _is_label(self, label: Any) -> bool:
         if label not in self._labels:
             try:
-                self._labels[label] = self._task.parse(label) == label
+                self._labels[label] = label != "" and bool(self._task.parse(label))
             except LabelsError:
                 self._labels[label] = False
         return self._labels[label]

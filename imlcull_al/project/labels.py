@@ -51,7 +51,7 @@ _NEVER_SEEN = (-1, -1, -1)  # sentinel: matches no file; None means that the fil
 class Answers:
     """Immutable snapshot of all answers.
 
-    `labels`: key → `keep` or `cull`, in the order of the first answers. `audited`: keys whose first answer was a blind
+    `labels`: key → label, in the order of the first answers. `audited`: keys whose first answer was a blind
     check; they only measure and never train. `skipped`: in the order they were skipped. `confirmed`: keys that got the
     same answer again as a disagreement. `seed`: seeds the random order of the checks. `number`: increases with every
     snapshot of the same `Labels`. `first_names`: key → key at the first answer, of renamed photos.
@@ -118,7 +118,7 @@ class Labels:
             self._refresh()
 
     def as_dict(self) -> dict[str, str]:
-        """Key → `keep` or `cull`, in the order of the first answers."""
+        """Key → label, in the order of the first answers."""
         with self._lock:
             return dict(self._labels)
 

@@ -70,9 +70,10 @@ def open_task(project: Path, name: str, classes: Sequence[str] = (), tags: Seque
             raise StageError(f"The task {name} has {'classes' if task.exclusive else 'tags'}. Name more of these only.")
         new = task.with_more(new.classes)
     new.check()
-    if new != task:
-        _write(project, new)
-    return new
+    if new == task:
+        return task
+    _write(project, new)
+    return tasks_of(project)[name]  # another process may have added classes, too
 
 
 def start_from(project: Path, other: Path | None = None) -> Path | None:
@@ -126,7 +127,8 @@ def _task(path: Path, name: str, table: object) -> Task:
 def _write(project: Path, task: Task) -> None:
     with _writing(project) as document:
         table = document.setdefault("tasks", tomlkit.table(is_super_table=True)).setdefault(task.name, tomlkit.table())
-        table["classes" if task.exclusive else "tags"] = list(task.classes)
+        kind = "classes" if task.exclusive else "tags"
+        table[kind] = list(dict.fromkeys([*table.get(kind, ()), *task.classes]))
 
 
 @contextmanager

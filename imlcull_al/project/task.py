@@ -23,6 +23,7 @@ LABELS = (KEEP, CULL)
 _TASK_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _LONGEST = 60
 _MOST_CLASSES = 1000
+_RESERVED = ("image_name", "image_path", "label", "tag", "decision", "reason")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Task:
                 f"A task can't be named {self.name!r}. Use small letters, digits and hyphens, such as garment."
             )
         for name in self.classes:
+            if name.casefold() in _RESERVED:
+                raise StageError(f"A class can't be named {name!r}: tables have such a column. Choose another name.")
             if name != clean(name) or not name.isprintable() or not 0 < len(name) <= _LONGEST or set(name) & set(";=,"):
                 raise StageError(
                     f"A class can't be named {name!r}. Use 1 to {_LONGEST} characters without commas, semicolons, "
@@ -82,6 +85,13 @@ class Task:
         if unknown := [name for name in named if name not in self.classes]:
             raise LabelsError(f"{unknown[0]!r} is no tag of {self.name}. Use {in_words(self.classes)}, or add it.")
         return self.label_of({name: name in named for name in self.classes})
+
+    def knows(self, label: str) -> bool:
+        """Whether this is a label of the task."""
+        try:
+            return bool(self.parse(label))
+        except LabelsError:
+            return False
 
     def label_of(self, tags: Mapping[str, bool]) -> str:
         """The label for tags that are known to be there or not."""

@@ -44,7 +44,9 @@ class Belonging:
         present = {**dict.fromkeys((key for key in answered if key in paths), ""), **present}
 
         def was_edited(key: str, content_id: str, since: float) -> bool:
-            return identities.are_new(key, present[key]) and identities.was_edited(key, content_id, since)
+            others = (self._stage.previous, self._stage.next)  # an edit shows in both, if a cull linked the file
+            twins = [other.folder / self._stage.name_of(key) for other in others]
+            return identities.are_new(key, present[key], twins) and identities.was_edited(key, content_id, since)
 
         try:
             self._labels.settle(present, was_edited)

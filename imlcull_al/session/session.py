@@ -436,7 +436,7 @@ class Session:
         return dict(ranker.seen.unreadable) if ranker else {}
 
     def labels(self) -> dict[str, str]:
-        """Key → `keep` or `cull`, ordered by first answer."""
+        """Key → label, ordered by first answer."""
         return self._labels.as_dict()
 
     def strays(self) -> dict[str, str]:

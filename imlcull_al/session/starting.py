@@ -11,7 +11,7 @@ from ..learning.scores import Source, prior_of
 from ..progress import Progress, Stop
 from ..project.labels import Labels
 from ..project.listing import list_photos
-from ..project.settings import start_from
+from ..project.settings import start_from, tasks_of
 from ..project.stages import Stage, open_stage
 from ..project.task import Task
 
@@ -31,8 +31,11 @@ def starting(source: Source, stage: Stage, task: Task, cache_dir: Path, progress
         return source
     try:
         before = replace(open_stage(other), task=task.name) if other else stage.previous
-        labels, keys = Labels(before, task).now().training, frozenset(list_photos(before).keys)
-        paths = before.paths(key for key in labels if key in keys)
+        asked = tasks_of(before.project).get(task.name, task)  # it may have other classes
+        keys = frozenset(list_photos(before).keys)
+        given = Labels(before, asked).now().training
+        labels = {key: label for key, label in given.items() if key in keys and task.knows(label)}
+        paths = before.paths(labels)
         seen = embeddings.ensure(paths, source.encoder, cache_dir, progress=progress, stop=stop)
     except Cancelled:
         raise

@@ -310,6 +310,7 @@ def _play(session: Session, cast: _Cast, strategy: str, seed: int) -> Iterator[t
     """Yield the number of labels after each one, with a measurement if one is due."""
     if session.prepare().keys != cast.photos:
         raise StageError(f"Photos in {session.stage.folder} changed while they were replayed. Run it again.")
+    session.remember_contents()
     pool, held = cast.pool(seed), cast.held[seed]
     session.withhold(set(cast.photos).difference(pool))
     targets, task = cast.task.targets([cast.labels[key] for key in held]), cast.task

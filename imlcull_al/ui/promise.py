@@ -100,7 +100,7 @@ def classes_html(session: Session) -> str:
     task, measured = session.task, session.standing().class_measures()
     if measured is None:
         return sentence(f"Nothing to report until there are scores. {_first(task)}") + sentence(f"{_CHECKS} {_HOLDS}")
-    if not measured.checks:
+    if not measured.right.trials:
         how = 'Answer the spot checks: they come with the queue "Most uncertain", or all together as "Audit".'
         return sentence(f"{measured.report[0]} {how}", "promise") + sentence(f"{_CHECKS} {_HOLDS}")
     rows = "".join(
@@ -110,10 +110,9 @@ def classes_html(session: Session) -> str:
     )
     kind = "Class" if task.exclusive else "Tag"
     heads = (kind, "Spot checks of it", f"Found (recall, {CONFIDENCE:.0%} interval)", "Right where named (precision)")
-    said = "The likeliest class is right for" if task.exclusive else "Tags are decided right in"
-    cases = "of the photos" if task.exclusive else "of the cases"
+    said = "The likeliest class is right for" if task.exclusive else "All known tags are right for"
     return (
-        sentence(f"{said} {_share(measured.right)} {cases} ({CONFIDENCE:.0%} interval).", "promise")
+        sentence(f"{said} {_share(measured.right)} of the photos ({CONFIDENCE:.0%} interval).", "promise")
         + sentence(f"Spot checks: {measured.checks:,} of {measured.answers:,} answers.", "")
         + table(f"Recall and precision by {kind.lower()}", heads, rows)
         + sentence(what_next(measured.by_class), "")
