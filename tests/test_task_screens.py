@@ -371,6 +371,11 @@ def then(tab, before: str) -> str:
     return shown(tab)
 
 
+def pressed(tab, names) -> list[str]:
+    """Which tags are pressed; a press waits until its photo is painted."""
+    return [tag(tab, name).get_attribute("aria-pressed") for name in names]
+
+
 def tag(tab, name: str):
     return tab.locator("#label-screen .classes button", has_text=name)
 
@@ -439,12 +444,12 @@ def test_tags_toggle_and_enter_saves(notes, serve, visit):
     tab.keyboard.press("1")
     tab.keyboard.press("2")
     tab.keyboard.press("1")
-    assert [tag(tab, name).get_attribute("aria-pressed") for name in NOTES.classes] == ["false", "true"]
+    until(tab, lambda: pressed(tab, NOTES.classes) == ["false", "true"])
     assert notes.labels() == {}
     tab.keyboard.press("Enter")
     second = then(tab, first)
     until(tab, lambda: notes.labels() == {first: "warm=0;even=1"})
-    assert [tag(tab, name).get_attribute("aria-pressed") for name in NOTES.classes] == ["false", "false"]
+    until(tab, lambda: pressed(tab, NOTES.classes) == ["false", "false"])
     tab.get_by_role("button", name="Next Enter").click()
     third = then(tab, second)
     until(tab, lambda: notes.labels() == {first: "warm=0;even=1", second: "warm=0;even=0"})
@@ -454,7 +459,7 @@ def test_tags_toggle_and_enter_saves(notes, serve, visit):
     until(tab, lambda: notes.labels()[third] == "warm=1;even=0")
     tab.keyboard.press("ArrowUp")
     tab.get_by_text("Your answer: warm").wait_for()
-    assert [tag(tab, name).get_attribute("aria-pressed") for name in NOTES.classes] == ["true", "false"]
+    until(tab, lambda: pressed(tab, NOTES.classes) == ["true", "false"])
     tab.keyboard.press("ArrowUp")
     tab.get_by_text("Your answer: none").wait_for()
     for _ in range(2):
@@ -469,10 +474,10 @@ def test_a_newer_tag_looks_unknown_until_it_is_answered(opened, notes, serve, vi
     tab.get_by_label("Search by name or number").fill("warm_00")
     tab.locator("#label-screen .found button", has_text="warm_00").click()
     tab.get_by_text("Your answer: warm. Not asked yet: worn.").wait_for()
-    assert [tag(tab, name).get_attribute("aria-pressed") for name in session.task.classes] == ["true", "false", "mixed"]
+    until(tab, lambda: pressed(tab, session.task.classes) == ["true", "false", "mixed"])
     assert tag(tab, "worn").inner_text().split() == ["worn", "unknown", "3"]
     tab.keyboard.press("3")
-    assert tag(tab, "worn").get_attribute("aria-pressed") == "true"
+    until(tab, lambda: pressed(tab, ["worn"]) == ["true"])
     tab.keyboard.press("Enter")
     until(tab, lambda: session.labels() == {"warm_00.jpg": "warm=1;even=0;worn=1"})
 
