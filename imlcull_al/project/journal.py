@@ -315,8 +315,8 @@ class Journal:
         if event is None and version == VERSION:  # whole, so not damaged by a crash, and of no older program
             raise LabelsError(
                 f"{self.path} holds a line that this imlcull doesn't know: {line[:200].decode(errors='replace')}. "
-                "A newer imlcull may have written it: update this one first. If its label is a class that was added "
-                "or removed meanwhile, start again, or add the class to project.toml. Otherwise correct the line."
+                "A newer imlcull may have written it. Update this one first. If the label is a class that was added or "
+                "removed meanwhile, start again, or add it to project.toml. Otherwise correct the line."
             )
         if event is None:
             log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)
