@@ -112,6 +112,7 @@ def test_answers_outlive_a_reload_while_they_can_not_be_sent(visit, address, ses
     said(tab, "review", "3 answers are not saved yet; trying again.")
     lose_what_goes_with_the_page(tab)
     tab.reload()
+    tab.get_by_role("tab", name="Review", selected=True).wait_for()  # the page opens it again by itself
     tab.get_by_role("tab", name="Label").click()
     said(tab, "label", "3 answers are not saved yet; trying again.")
     assert journal(session) == []
