@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 OWNERS = {
     "h5py": {"encoding/hdf5"},
     "csv": {"project/tables"},
-    "sklearn": {"training/evaluation"},
+    "sklearn": {"training/evaluation", "training/splits"},
     "transformers": {"encoding/backbone"},
     "huggingface_hub": {"encoding/load"},
     "gradio": {"ui"},

@@ -1,7 +1,10 @@
 """The fine-tuning loop: photos as tensors and a classifier in, epochs out.
 
-Cross-entropy, for tags the binary one of each known tag; Adam, random horizontal flips. Weights stay float32; the
-forward pass runs under bfloat16 autocast if the device supports bfloat16 natively and the embeddings agree with
+Cross-entropy, for tags the binary one of each known tag; Adam, random horizontal flips. A gentle training has AdamW,
+clipped gradients, and a learning rate that warms up and then falls along a cosine. Parts of a training, one a fold of
+the photos, take turns at the same classifier, epoch by epoch; their weights are averaged at the end.
+
+Weights stay float32; the forward pass runs under bfloat16 autocast if the device supports bfloat16 natively and the embeddings agree with
 float32. With `train_blocks` only the last blocks and the layers after them are trained. The input of these blocks is
 computed once per photo, and once for the mirror image of each training photo, and cached in memory up to 2 GiB. Photos
 beyond that are recomputed for every batch.
@@ -11,7 +14,10 @@ depend on how it is divided. Deterministic: the same seed, tensors, machine and 
 epochs. Independent of stages, files, label names and early stopping.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,15 +29,38 @@ from ..learning.head import Head, Heads
 from ..learning.model import Classifier, side_by_side
 from ..progress import Progress, Stop
 from .blocks import Cut, FrozenOutputs
-from .options import Epoch, Options
+from .options import Counts, Epoch, Options
 from .processes import Processes
 
 WARM_UP_STEPS = 20
 """Linear learning rate warm-up. Adam's first steps are all full-sized and would undo the linear probe."""
+GENTLE_WARM_UP = 0.1
+"""The same in a gentle training, as a share of its steps."""
+WEIGHT_DECAY, LONGEST_GRADIENT = 0.01, 1.0
+"""Of a gentle training. The gradient's norm is clipped."""
 MOST_KEPT = 2 << 30
 """Bytes of cached inputs of the trained blocks."""
 _PROBE = 4  # photos on which bfloat16 and the split are verified
 _BATCH = 64  # photos per inference batch
+
+
+class Part(NamedTuple):
+    """One part of a training: the probe it starts from, and the positions of its training and validation photos."""
+
+    probe: Head | Heads
+    train: np.ndarray
+    validation: np.ndarray
+
+
+@dataclass
+class _Fold:
+    """A part at work. `weights`: those of the trained parameters, held here while another fold has the classifier."""
+
+    train: Tensor
+    validation: Tensor
+    weights: list[Tensor]
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
 
 
 class FineTuning:
@@ -90,62 +119,117 @@ class FineTuning:
             rows = [self._embed(batch) for batch in torch.arange(len(self._pixels)).split(_BATCH)]
         return torch.cat(rows).cpu().numpy()  # type: ignore[no-any-return]
 
-    def start(
-        self, probe: Head | Heads, rows: np.ndarray, targets: Tensor, sides: tuple[np.ndarray, np.ndarray]
-    ) -> Epoch:
-        """Set the head to `probe` and return its quality on both sides of the split as epoch 0.
+    def start(self, parts: Sequence[Part], rows: np.ndarray, targets: Tensor) -> Epoch:
+        """Start every part at its probe, and return the quality of all together as epoch 0.
 
-        `rows`: the embeddings; `targets`: (n,) class numbers, or for tags (n, K) float32, 1, 0 or NaN for unknown;
-        `sides`: positions of the training and validation photos.
+        `rows`: the embeddings; `targets`: (n,) class numbers, or for tags (n, K) float32, 1, 0 or NaN for unknown. No
+        photo is in the validation of two parts.
         """
-        self.classifier.start_from(probe)
         self._targets = targets.to(self._processes.device)
-        self._train_side, self._validation_side = (torch.from_numpy(side) for side in sides)
-        with torch.inference_mode():
-            logits = self.classifier.logits(torch.from_numpy(rows).to(self._processes.device))
-            judged = [_judge(logits[side], self._targets[side]) for side in (self._train_side, self._validation_side)]
-        return Epoch(0, *judged[0], *judged[1])
+        seen = torch.from_numpy(rows).to(self._processes.device)
+        self._trained = [parameter for parameter in self.classifier.parameters() if parameter.requires_grad]
+        self.folds, course = [], _Course()
+        for part in parts:
+            self.classifier.start_from(part.probe)
+            self.folds.append(self._fold(part, copied=len(parts) > 1))
+            with torch.inference_mode():
+                for photos, logits in ((part.train, course.trained), (part.validation, course.validated)):
+                    logits.append((torch.from_numpy(photos), self.classifier.logits(seen[photos])))
+        self._validated = course.validated
+        return self._epoch(0, course)
 
     def epochs(self) -> Iterator[Epoch]:
-        """Train, yielding after every complete epoch. Returns early when stopped. `classifier` holds the latest
-        weights.
+        """Train, yielding after every complete epoch. Returns early when stopped. `classifier` then holds the latest
+        weights, of the last part if there are several.
         """
-        options, chance = self.options, torch.Generator().manual_seed(self.options.seed)
+        chance = torch.Generator().manual_seed(self.options.seed)
         if self._cut:
-            self._keep(self._train_side, mirrored=True)
-        device = self._processes.device.type
-        trained = [parameter for parameter in self.classifier.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.Adam(trained, lr=options.learning_rate, fused=device in ("cpu", "cuda"))
-        warm_up = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP_STEPS))
-        for number in range(1, options.epochs + 1):
-            order = self._train_side[torch.randperm(len(self._train_side), generator=chance)]
-            self._train_mode()
-            logits, done = [], 0
-            for batch in order.split(min(options.batch_size, len(order))):
-                if self._processes.any(self._stop()):
+            self._keep(torch.cat([fold.train for fold in self.folds]).unique(), mirrored=True)
+        for number in range(1, self.options.epochs + 1):
+            course = _Course()
+            for place, fold in enumerate(self.folds):
+                of = f" of fold {place + 1} of {len(self.folds)}" if len(self.folds) > 1 else ""
+                self._take(fold)
+                if not self._pass_over(fold, chance, course, f"epoch {number} of at most {self.options.epochs}{of}"):
                     return
-                mirrored = torch.rand(len(batch), generator=chance) < 0.5
-                logits.append(self._step(optimiser, trained, batch, mirrored))
-                warm_up.step()
-                done += len(batch)
-                self._progress(f"epoch {number} of at most {options.epochs}", done, len(order))
-            yield Epoch(number, *_judge(torch.cat(logits), self._targets[order]), *self._evaluate())
+                course.validated.append((fold.validation, self._evaluate(fold.validation)))
+            self._validated = course.validated
+            yield self._epoch(number, course)
 
-    def _step(
-        self, optimiser: torch.optim.Optimizer, trained: list[torch.nn.Parameter], batch: Tensor, mirrored: Tensor
-    ) -> Tensor:
+    def left_out(self) -> np.ndarray:
+        """(n, K) float64 logits of the validation photos of every part, by that part, after the last complete epoch; NaN
+        for all other photos.
+        """
+        logits = np.full((len(self._pixels), self.classifier.head.out_features), np.nan)
+        for photos, found in self._validated:
+            logits[photos.numpy()] = found.double().cpu().numpy()
+        return logits
+
+    def average(self, scale: float = 1.0) -> None:
+        """Give the classifier the mean weights of all parts, which have seen all photos between them (model soups,
+        Wortsman et al. 2022). `scale`: multiplies its logits.
+        """
+        with torch.no_grad():
+            for parameter, *weights in zip(self._trained, *(fold.weights for fold in self.folds), strict=True):
+                parameter.data = torch.stack(weights).mean(dim=0)
+            self.classifier.head.weight.mul_(scale)
+            self.classifier.head.bias.mul_(scale)
+
+    def _fold(self, part: Part, *, copied: bool) -> _Fold:
+        options, device = self.options, self._processes.device.type
+        if options.gentle:
+            optimiser: torch.optim.Optimizer = torch.optim.AdamW(
+                self._trained, lr=options.learning_rate, weight_decay=WEIGHT_DECAY, fused=device in ("cpu", "cuda")
+            )
+        else:
+            optimiser = torch.optim.Adam(self._trained, lr=options.learning_rate, fused=device in ("cpu", "cuda"))
+        steps = options.epochs * -(-len(part.train) // options.batch_size)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, gentle=options.gentle))
+        weights = [each.data.clone() if copied else each.data for each in self._trained]
+        return _Fold(torch.from_numpy(part.train), torch.from_numpy(part.validation), weights, optimiser, rate)
+
+    def _take(self, fold: _Fold) -> None:
+        """Give the classifier the weights of this fold. Its optimizer changes them in place."""
+        for parameter, weights in zip(self._trained, fold.weights, strict=True):
+            parameter.data = weights
+
+    def _pass_over(self, fold: _Fold, chance: torch.Generator, course: "_Course", what: str) -> bool:
+        """Train on all photos of the fold once. Returns False if stopped."""
+        order, done = fold.train[torch.randperm(len(fold.train), generator=chance)], 0
+        self._train_mode()
+        for batch in order.split(min(self.options.batch_size, len(order))):
+            if self._processes.any(self._stop()):
+                return False
+            mirrored = torch.rand(len(batch), generator=chance) < 0.5
+            course.trained.append((batch, self._step(fold, batch, mirrored)))
+            done += len(batch)
+            self._progress(what, done, len(order))
+        return True
+
+    def _epoch(self, number: int, course: "_Course") -> Epoch:
+        judged = []
+        for found in (course.trained, course.validated):
+            targets = torch.cat([self._targets[photos] for photos, _ in found])
+            judged += _judge(torch.cat([logits for _, logits in found]), targets)
+        counts = _counts(torch.cat([logits for _, logits in course.validated]), targets)
+        return Epoch(number, *judged, counts)
+
+    def _step(self, fold: _Fold, batch: Tensor, mirrored: Tensor) -> Tensor:
         """One optimizer step on the photos `batch`, flipped where `mirrored`. Returns their logits before the step, (B,
         K).
         """
         mine = self._processes.share(len(batch))
         logits = torch.zeros((0, self.classifier.head.out_features), device=self._processes.device)
-        optimiser.zero_grad()
+        fold.optimiser.zero_grad()
         if len(batch[mine]):
             logits = self.classifier.logits(self._embed(batch[mine], mirrored[mine]))
             losses = _cross_entropy(logits, self._targets[batch[mine]], "sum")
             (losses / _known(self._targets[batch])).backward()
-        self._add_up_gradients(trained)
-        optimiser.step()
+        self._add_up_gradients(self._trained)
+        if self.options.gentle:
+            torch.nn.utils.clip_grad_norm_(self._trained, LONGEST_GRADIENT)
+        fold.optimiser.step()
+        fold.schedule.step()
         return self._processes.gather(logits.detach(), len(batch))
 
     def _add_up_gradients(self, trained: list[torch.nn.Parameter]) -> None:
@@ -159,11 +243,10 @@ class FineTuning:
         for parameter, slope in zip(trained, total.split([slope.numel() for slope in slopes]), strict=True):
             parameter.grad = slope.view_as(parameter)
 
-    def _evaluate(self) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on the validation photos."""
-        batches = self._validation_side.split(_BATCH)
-        logits = torch.cat([self._shared(batch, self._logits, self.classifier.head.out_features) for batch in batches])
-        return _judge(logits, self._targets[self._validation_side])
+    def _evaluate(self, photos: Tensor) -> Tensor:
+        """Logits (n, K) of these photos with the present weights."""
+        batches = photos.split(_BATCH)
+        return torch.cat([self._shared(batch, self._logits, self.classifier.head.out_features) for batch in batches])
 
     def _logits(self, photos: Tensor) -> Tensor:
         return self.classifier.logits(self._embed(photos))
@@ -227,6 +310,24 @@ class FineTuning:
             raise Cancelled("Training was stopped before its first epoch; the earlier model is unchanged.")
 
 
+class _Course:
+    """Logits of one epoch: photos (B,) and theirs (B, K), of training steps and of the validation."""
+
+    def __init__(self) -> None:
+        self.trained: list[tuple[Tensor, Tensor]] = []
+        self.validated: list[tuple[Tensor, Tensor]] = []
+
+
+def _rate(step: int, steps: int, *, gentle: bool) -> float:
+    """Share of the learning rate at `step` of `steps`, counted from 0."""
+    if not gentle:
+        return min(1.0, (step + 1) / WARM_UP_STEPS)
+    warm_up = max(1.0, GENTLE_WARM_UP * steps)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1.0, steps - warm_up))))
+
+
 def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy of logits (n, K): of the likeliest class, the first of equal ones, or of
     all known tags.
@@ -234,6 +335,20 @@ def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
     logits = logits.float()
     right = logits.argmax(dim=1) == targets if targets.ndim == 1 else (logits >= 0).float() == targets
     return float(_cross_entropy(logits, targets, "mean")), int(right.sum()) / _known(targets)
+
+
+def _counts(logits: Tensor, targets: Tensor) -> tuple[Counts, ...]:
+    """True and false positives and negatives of the first of two classes, or else of every class or tag."""
+    if targets.ndim == 1:
+        classes = range(1 if logits.shape[1] == 2 else logits.shape[1])
+        said, is_so, known = logits.argmax(dim=1), targets, torch.ones(len(targets), dtype=torch.bool)
+        columns = [(said == number, is_so == number, known) for number in classes]
+    else:
+        columns = [(logits[:, tag] >= 0, targets[:, tag] == 1, ~targets[:, tag].isnan().cpu()) for tag in range(logits.shape[1])]
+    return tuple(
+        Counts(*(int((each.cpu() & known).sum()) for each in (said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so)))
+        for said, is_so, known in columns
+    )
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, reduction: str) -> Tensor:

@@ -5,7 +5,7 @@ Independent of photos, files and torch.
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import TrainingError
 
@@ -19,6 +19,9 @@ _LARGEST = 10**30
 class Options:
     """How to train. `validation_split`: share of each class held out for validation. `train_blocks`: number of final
     transformer blocks to train; None trains the whole transformer.
+
+    `gentle`: train by cross-validation, every photo held out once in `1 / validation_split` folds, for all `epochs`;
+    the weights of the folds are averaged, and `patience` has no say. `GENTLE` has the other values that suit it.
     """
 
     epochs: int = 256
@@ -28,6 +31,12 @@ class Options:
     validation_split: float = 0.25
     seed: int = 0
     train_blocks: int | None = None
+    gentle: bool = False
+
+    @property
+    def folds(self) -> int:
+        """In how many folds a gentle training divides the photos; 1 for any other."""
+        return max(2, round(1 / self.validation_split)) if self.gentle else 1
 
     def check(self) -> None:
         """Raise `TrainingError` for an invalid value. Whether the transformer has `train_blocks` blocks is checked
@@ -49,6 +58,10 @@ class Options:
             raise TrainingError(f"seed is {self.seed}; choose 0 or more, below 2**63.")
 
 
+GENTLE = Options(epochs=6, batch_size=16, learning_rate=1e-4, train_blocks=6, gentle=True)
+"""The recipe that the page uses; `benchmarks.recipes` has what it brings."""
+
+
 def _check_number(name: str, value: object, kind: Any, what: str) -> None:
     """Raise `TrainingError` for a value of the wrong type, or an integer too large for Python to print."""
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -57,11 +70,21 @@ def _check_number(name: str, value: object, kind: Any, what: str) -> None:
         raise TrainingError(f"{name} is far too large; choose a smaller number.")
 
 
+class Counts(NamedTuple):
+    """How often a class or tag was right and wrong: true and false positives, false and true negatives."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
 @dataclass(frozen=True)
 class Epoch:
     """One pass over the training photos; epoch 0 is the starting point, before any step.
 
-    Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1: of photos, for tags of known tags.
+    Losses are mean cross-entropies in nats; accuracies are shares, 0 … 1: of photos, for tags of known tags. `counts`:
+    validation photos by the first of two classes, or else by every class or tag.
     """
 
     epoch: int
@@ -69,6 +92,7 @@ class Epoch:
     train_accuracy: float
     val_loss: float
     val_accuracy: float
+    counts: tuple[Counts, ...] = ()
 
     @property
     def summary(self) -> str:

@@ -3,6 +3,7 @@
 Independent of photos, files and torch.
 """
 
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -41,6 +42,33 @@ def split(
         chosen = _gather(order, counts, wanted, _with(some, _few_of_every_kind(order, counts), counts))
     validation = np.isin(names, chosen)
     return np.flatnonzero(~validation), np.flatnonzero(validation)
+
+
+def folds(
+    targets: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None, task: Task = CULL_TASK
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Positions (train, validation) of up to `count` folds, stratified by class or combination of tags: every photo is
+    in the validation of one fold, unless that would leave nothing to tell apart in its training.
+
+    `groups` as for `split`, which raises `NotEnoughLabels` where this would find no two folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # slow to import
+
+    names = np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    kinds = np.unique(np.nan_to_num(targets, nan=-1), axis=0, return_inverse=True)[1]
+    most = min(count, len(np.unique(names)), int(np.bincount(kinds).max()))
+    divided = StratifiedGroupKFold(most, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class rarer than the folds are many is no fault
+        parts = list(divided.split(kinds, kinds, names))
+    return [part for part in parts if len(part[1]) and _tells_apart(targets[part[0]], task)]
+
+
+def _tells_apart(targets: np.ndarray, task: Task) -> bool:
+    """Whether `targets` (n, K) have two classes, or a tag with and without photos."""
+    if task.exclusive:
+        return int((targets == 1).any(axis=0).sum()) > 1
+    return bool(((targets == 1).any(axis=0) & (targets == 0).any(axis=0)).any())
 
 
 def _check_enough(photos: list[int], bursts: list[int], task: Task) -> None:

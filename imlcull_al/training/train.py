@@ -1,23 +1,20 @@
 """Fine-tunes a vision transformer on the labels of a task: writes `stage_N_TASK_model.pth`, epoch log and report.
 
 `stage_N_TASK_epoch_log.csv`: epoch,train_loss,val_loss,val_accuracy; rewritten after every epoch.
-`stage_N_TASK_unfinished.json` (UTF-8): {"version": 1, "options": {"epochs": 256, …}}, a marker that exists while a
-training runs; one that is left while none runs means that it was killed.
 
 Every labeled photo is decoded once and kept in memory as preprocessed uint8 pixels. Training starts from a linear
 probe, a logistic regression on the pretrained transformer, and stops early on validation accuracy. Whenever an epoch
 beats the probe and all earlier epochs, it replaces the model file. A run that is stopped therefore leaves its best
 epoch, and a run that never improves leaves the earlier model untouched; if there is no usable earlier model, the probe
-itself is saved. With several processes each reads its share of the photos; the main process locks, writes and is asked
+itself is saved. A gentle training holds every photo out once, in folds, and saves the mean of the models of all folds
+at its end. With several processes each reads its share of the photos; the main process locks, writes and is asked
 to stop. Independent of query order, the page, and the steps within an epoch.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -26,27 +23,30 @@ from ..encoding.builtin import parts_of
 from ..encoding.encoder import Encoder
 from ..encoding.sharpness import sharpness_map
 from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
-from ..learning.head import Head, Heads
+from ..learning.choice import AVERAGE, HEAD, MODEL, Choice, choose
+from ..learning.head import Head, Heads, sigmoid, softmax
 from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
-from ..project.files import is_locked, locked, read_own, replace_text, replacing
+from ..project.files import locked, read_own, replacing
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import labeled_photos, probe, processes, report
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .options import LOG_COLUMNS, Epoch, Options
 from .processes import Processes
-from .splits import split
+from .splits import folds, split
+from .unfinished import note_unfinished
 
 if TYPE_CHECKING:
     from ..learning.model import Classifier
 
-_NOTE_VERSION = 1
-
 
 @dataclass(frozen=True)
 class Training:
-    """Result of a run: its epochs, the best one (the one in the model file), and why it ended."""
+    """Result of a run: its epochs, the best one (the one in the model file), and why it ended.
+
+    `choice`: which scores count from now on; None for a training that is not gentle, whose model always does.
+    """
 
     epochs: tuple[Epoch, ...]
     best: Epoch
@@ -55,10 +55,13 @@ class Training:
     validation_keys: tuple[str, ...]
     unreadable: dict[str, str]
     task: Task = CULL_TASK
+    choice: Choice | None = None
 
     @property
     def summary(self) -> str:
-        """Two sentences: how the run ended, and the accuracy of the saved epoch."""
+        """Two sentences: how the run ended, and the accuracy of what is saved."""
+        if self.choice:
+            return f"Ended after {len(self.epochs)} epochs: {self.ended}. {in_words(self.choice, self.task)}"
         name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
         tags = "" if self.task.exclusive else "tags of the "
         return (
@@ -67,35 +70,23 @@ class Training:
         )
 
 
-@dataclass(frozen=True)
-class Interrupted:
-    """A training that was killed: its options, how many epochs it completed, and whether one of them was saved."""
-
-    options: Options
-    epochs: int
-    saved: bool
+_NAMES = {
+    HEAD: "the head on the frozen transformer",
+    MODEL: "the trained model",
+    AVERAGE: "the mean of the trained model and the head",
+}
 
 
-def interrupted(stage: Stage) -> Interrupted | None:
-    """The killed training of this stage. None if there is none, or while a training runs here or in another process."""
-    found = read_unfinished(stage.unfinished)
-    if found is None or is_locked(stage.training_lock):
-        return None
-    try:
-        options = Options(**found)
-        options.check()
-    except (TypeError, TrainingError):  # edited by hand, or written by another version
-        options = Options()
-    begun = _written(stage.unfinished)
-    epochs = len(tables.read(stage.epoch_log)[1]) if _written(stage.epoch_log) > begun else 0
-    return Interrupted(options, epochs, _written(stage.model) > begun)
-
-
-def _written(path: Path) -> int:
-    try:
-        return path.lstat().st_mtime_ns
-    except OSError:
-        return -1
+def in_words(choice: Choice, task: Task) -> str:
+    """One sentence: which scores count, and the accuracy of each on answers that it was not trained on."""
+    if not choice.accuracies:
+        return "No answer could be predicted without being trained on, so the head on the frozen transformer counts."
+    of = "the answers" if task.exclusive else "the tags"
+    model, head = (f"{choice.accuracies[name]:.1%}" for name in (MODEL, HEAD))
+    return (
+        f"Each left out of its own training, {model} of {of} are right with the trained model and {head} with the head "
+        f"alone; {_NAMES[choice.scores]} counts from now on."
+    )
 
 
 @logged("training")
@@ -137,13 +128,14 @@ def train(
         run.prepare(burst_of)
         best, ended = run.fit(on_epoch or (lambda epoch, best_so_far: None))
         if not run.saved and run.stopped:
-            raise Cancelled("Training was stopped before an epoch was better than its start; no model was changed.")
+            until = "it was done" if options.gentle else "an epoch was better than its start"
+            raise Cancelled(f"Training was stopped before {until}; no model was changed.")
         if not run.saved:
             raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is unchanged.")
         if together.main:
             run.write_report()
-    sides = [tuple(run.seen.keys[i] for i in side) for side in run.sides]
-    return Training(tuple(run.epochs), best, ended, sides[0], sides[1], run.seen.unreadable, task)
+    trained, validated = (tuple(run.seen.keys[i] for i in side) for side in run.sides)
+    return Training(tuple(run.epochs), best, ended, trained, validated, run.seen.unreadable, task, run.choice)
 
 
 def _what_to_label(task: Task) -> str:
@@ -170,6 +162,7 @@ class _Run:
         self.options, self.together, self.progress, self.stop = options, together, progress, stop
         self.epochs: list[Epoch] = []
         self.saved = self.stopped = False
+        self.choice: Choice | None = None
         self.trained, beside = parts_of(encoder)
         self._dim = self.trained.dim + (beside.dim if beside else 0)
 
@@ -178,7 +171,7 @@ class _Run:
         import torch
 
         from . import blocks
-        from .epoch_loop import FineTuning
+        from .epoch_loop import FineTuning, Part
 
         classifier, options = self._classifier(), self.options
         if options.train_blocks is not None:
@@ -199,19 +192,27 @@ class _Run:
             ) from error
         rows = self.tuning.embeddings()
         groups = seen.bursts(rows, burst_of)
-        self.sides = split(seen.targets, options.validation_split, options.seed, groups, self.task)
-        train_side = self.sides[0]  # the probe never sees validation photos
-        known = train_side[np.isfinite(rows[train_side]).all(axis=1)]
+        parts = [Part(self._probe(rows, train), train, validation) for train, validation in self._divided(groups)]
+        self.sides = tuple(np.unique(np.concatenate(side)) for side in list(zip(*parts, strict=True))[1:])
+        targets = torch.from_numpy(seen.targets).float()
+        self.start = self.tuning.start(parts, rows, targets.argmax(dim=1) if self.task.exclusive else targets)
+        self._by_probe = self.tuning.left_out()
+
+    def _divided(self, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Positions of the training and validation photos, once or in folds."""
+        targets, options = self.seen.targets, self.options
+        whole = split(targets, options.validation_split, options.seed, groups, self.task)
+        return folds(targets, options.folds, options.seed, groups, self.task) if options.gentle else [whole]
+
+    def _probe(self, rows: np.ndarray, photos: np.ndarray) -> Head | Heads:
+        """The linear probe on the embeddings `rows` of these training photos. It never sees validation photos."""
+        known = photos[np.isfinite(rows[photos]).all(axis=1)]
         try:
-            self.probe = probe.fit(rows[known], seen.targets[known], self.task)
+            return probe.fit(rows[known], self.seen.targets[known], self.task)
         except ValueError as error:
             raise TrainingError(
                 f"{self.encoder.name} gives no finite numbers for the labeled photos. Choose another model."
             ) from error
-        targets = torch.from_numpy(seen.targets).float()
-        self.start = self.tuning.start(
-            self.probe, rows, targets.argmax(dim=1) if self.task.exclusive else targets, self.sides
-        )
 
     def fit(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
         """Train until patience or the epochs run out. Returns the best epoch and why training ended; `saved` tells
@@ -220,9 +221,9 @@ class _Run:
         If nothing was saved, the earlier epoch log is restored, because it belongs to the model that remains.
         """
         earlier_log = self._earlier_log()
-        best, ended = self._to_the_end(on_epoch)
+        best, ended = (self._gently if self.options.gentle else self._to_the_end)(on_epoch)
         is_sound = not self.stopped and self.epochs[-1].finite
-        if not self.saved and is_sound and self._needs_a_model():
+        if not self.saved and is_sound and not self.options.gentle and self._needs_a_model():
             self._save(self._classifier(self.probe), best)  # no earlier model to fall back on
         if not self.saved and self.together.main and earlier_log is not None:
             with replacing(self.stage.epoch_log) as temporary:
@@ -239,6 +240,8 @@ class _Run:
         """Plots and tables of the saved model on the labeled photos."""
         from ..learning import model
 
+        if self.options.gentle:
+            self._report_on(self.tuning.left_out())
         trained = model.load(self.stage.model, self.task)
         validation = set(trained.validation_keys)
         probability = trained.probability(self.tuning.embeddings_by(parts_of(trained.encoder).trained.build()))
@@ -271,8 +274,7 @@ class _Run:
             if better := epoch.better_than(best):
                 best = epoch
                 self._save(self.tuning.classifier, best)
-            if self.together.main:
-                tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
+            self._log()
             on_epoch(epoch, better)
             if not epoch.finite:
                 return best, "the loss is no longer finite; try a smaller learning rate"
@@ -280,6 +282,28 @@ class _Run:
                 return best, f"no better validation accuracy for {self.options.patience} epochs"
         self.stopped = self.together.any(self.stop())
         return best, "stopped on request" if self.stopped else "all epochs done"
+
+    def _gently(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
+        """All epochs of all folds; then their mean is saved, with the scores that count."""
+        on_epoch(self.start, True)
+        for epoch in self.tuning.epochs():
+            self.epochs.append(epoch)
+            self._log()
+            is_last = len(self.epochs) == self.options.epochs
+            on_epoch(epoch, is_last and epoch.finite)
+            if not epoch.finite:
+                return epoch, "the loss is no longer finite; try a smaller learning rate"
+            if is_last:
+                self.choice = choose(self._by_probe, self.tuning.left_out(), self.seen.targets, self.task)
+                self.tuning.average(self.choice.scale)
+                self._save(self.tuning.classifier, epoch)
+                return epoch, f"all epochs done, in {len(self.tuning.folds)} folds"
+        self.stopped = True
+        return self.start, "stopped on request"
+
+    def _log(self) -> None:
+        if self.together.main:
+            tables.write(self.stage.epoch_log, LOG_COLUMNS, [_log_row(each) for each in self.epochs])
 
     def _classifier(self, start: Head | Heads | None = None) -> "Classifier":
         """The pretrained transformer under a zero head, or under `start`."""
@@ -299,6 +323,7 @@ class _Run:
             "seed": self.options.seed,
             "labels": {key: self.labels[key] for key in self.seen.keys},
             "validation_keys": [self.seen.keys[i] for i in self.sides[1]],
+            "scores": self.choice.scores if self.choice else MODEL,
         }
         if self.together.main:
             model.save(self.stage.model, classifier, self.encoder, facts, self.task)
@@ -324,23 +349,3 @@ def _log_row(epoch: Epoch) -> dict[str, object]:
     return {name: row[name] if name == "epoch" else f"{row[name]:.6f}" for name in LOG_COLUMNS}
 
 
-@contextmanager
-def note_unfinished(path: Path, options: Mapping[str, Any]) -> Iterator[None]:
-    """Keep the marker at `path` while the block runs. Raises `StorageError` if it can't be written."""
-    replace_text(path, json.dumps({"version": _NOTE_VERSION, "options": dict(options)}) + "\n")
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # a stale marker does no harm: it only offers to train again
-            path.unlink()
-
-
-def read_unfinished(path: Path) -> dict[str, Any] | None:
-    """Options of the training that left the marker at `path`; {} if they can't be read, None if there is no marker."""
-    try:
-        note = json.loads(read_own(path))
-        return dict(note["options"]) if note["version"] == _NOTE_VERSION else {}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return {}
