@@ -1,11 +1,12 @@
 """Where the scores of a stage start before its first answers: at another project's, or at those of the stage before."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ..encoding import embeddings
-from ..errors import Cancelled, ImlcullError
+from ..errors import Cancelled, ImlcullError, StageError
 from ..learning.head import features
 from ..learning.scores import Source, prior_of
 from ..progress import Progress, Stop
@@ -32,9 +33,12 @@ def starting(source: Source, stage: Stage, task: Task, cache_dir: Path, progress
     try:
         before = replace(open_stage(other), task=task.name) if other else stage.previous
         asked = tasks_of(before.project).get(task.name, task)  # it may have other classes
+        if asked.exclusive != task.exclusive:
+            raise StageError(f"In {before.project} the task {task.name} is of another kind.")
         keys = frozenset(list_photos(before).keys)
         given = Labels(before, asked).now().training
-        labels = {key: label for key, label in given.items() if key in keys and task.knows(label)}
+        shared = {key: _known(task, asked.tags_of(label)) for key, label in given.items() if key in keys}
+        labels = {key: label for key, label in shared.items() if label}
         paths = before.paths(labels)
         seen = embeddings.ensure(paths, source.encoder, cache_dir, progress=progress, stop=stop)
     except Cancelled:
@@ -46,3 +50,10 @@ def starting(source: Source, stage: Stage, task: Task, cache_dir: Path, progress
         return source
     name = f"your answers in {other}" if other else f"your answers of {before.name}"
     return source.starting_from(prior_of(features(seen.rows), [labels[key] for key in seen.keys], task, name))
+
+
+def _known(task: Task, tags: Mapping[str, bool]) -> str:
+    """A label of another project as one of `task`, as far as it has these classes or tags; empty if it has none."""
+    if task.exclusive:
+        return next((name for name, has in tags.items() if has and name in task.classes), "")
+    return task.label_of(tags)
