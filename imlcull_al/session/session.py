@@ -72,7 +72,7 @@ class Session:
         self.previews = Previews(cache_dir / "previews")
         for folder in (stage.project, cache_dir, self.previews.folder):
             sweep(folder)
-        self.stage, self.task = stage, task
+        self.stage = stage
         self._model = model
         self._cache_dir = cache_dir
         self._labels = Labels(stage, task)
@@ -92,6 +92,11 @@ class Session:
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
             self._knowledge.source = choose_source(stage, model, task)
         self._knowledge.is_stale = self._knowledge.source is None
+
+    @property
+    def task(self) -> Task:
+        """What is asked of every photo. Other programs may add classes; see `Standing.task` for those of its scores."""
+        return self._labels.task
 
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""
@@ -205,9 +210,10 @@ class Session:
         """
         listing, keys = self._knowledge.frame[:2]
         seen = seen.among(keys)
-        ranker = Ranker(Scorer(source, seen, self.task), seen, listing.keys)
+        answers = self._labels.now()
+        ranker = Ranker(Scorer(source, seen, answers.task), seen, listing.keys)
         if ranker.unseen:
-            next(ranker.rank(self._labels.now()).queue("uncertain"), None)  # orders are kept: no request waits for them
+            next(ranker.rank(answers).queue("uncertain"), None)  # orders are kept: no request waits for them
         return listing, source, ranker
 
     def _awaited(self) -> list[str]:
@@ -447,7 +453,7 @@ class Session:
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""
         answers, frame = self._knowledge.look(), self._knowledge.frame
-        return counted(self.task, frame.listing, frame.keys, answers, self.unreadable())
+        return counted(answers.task, frame.listing, frame.keys, answers, self.unreadable())
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
         """p_keep, decision and reason for every photo, in key order.
@@ -498,8 +504,8 @@ class Session:
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks.
         In multi-process training, only the main process loads the new scores.
         """
-        known = self._knowledge.look().training
-        labels = {key: label for key, label in known.items() if key in self._knowledge.frame.keys}
+        answers = self._knowledge.look()
+        labels = {key: label for key, label in answers.training.items() if key in self._knowledge.frame.keys}
         base = self._model
         if base is None and (source := self._knowledge.source):
             base = source.model.base_model if source.model else source.base_model or source.encoder.reference
@@ -509,7 +515,7 @@ class Session:
                 load_encoder(base),
                 labels,
                 replace(options or Options(), **named_options),
-                task=self.task,
+                task=answers.task,
                 progress=progress,
                 on_epoch=on_epoch,
                 stop=stop,
