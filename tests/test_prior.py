@@ -1,5 +1,7 @@
 """Scores before the first answer: from the stage before, or from another project."""
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import MeanColour, fill_stage, label_of
@@ -139,6 +141,22 @@ def test_a_stage_starts_from_the_one_before(old, cache_dir):
     assert session.stage.number == 2
     assert session.notice.startswith("Scores start from your answers of stage_1.")
     assert all(photo.p_keep > 0.5 for photo in session.survey())
+
+
+def test_a_stage_without_answers_before_it_starts_from_another_project(old, new, cache_dir, tmp_path):
+    session = open_session(new, model="builtin", cache_dir=cache_dir)
+    session.answer_all(session.listing.keys, "keep")
+    session.cull()
+    session = open_session(new, model="builtin", cache_dir=cache_dir, start=old)
+    assert session.stage.number == 2
+    assert session.notice.startswith(f"Scores start from your answers in {old}.")
+    before = open_session(new, 1, model="builtin", cache_dir=cache_dir)
+    before.answer_all([key for key in before.listing.keys if "cold" in key], "cull")
+    session = open_session(new, model="builtin", cache_dir=cache_dir)
+    assert session.notice.startswith("Scores start from your answers of stage_1.")
+    shutil.move(new / "stage_1", tmp_path / "stage_1")
+    session = open_session(new, model="builtin", cache_dir=cache_dir)
+    assert session.notice.startswith(f"Scores start from your answers in {old}.")
 
 
 def test_checks_of_the_other_project_do_not_count(new, cache_dir, tmp_path):
