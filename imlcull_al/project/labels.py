@@ -315,6 +315,9 @@ class Labels:
                 raise  # the journal has no labels to rewrite it from
             self._set_aside(error)
             found, stat = None, None
+        if found and found.unsettled and not self._keys():  # the photos are away, so no name can be told
+            self._csv_stat, self.strays = stat, found.unsettled
+            return
         was_left_behind = found is not None and not is_alone and self._is_behind(found.labels)
         self._csv_stat = stat
         if found:

@@ -75,6 +75,11 @@ class Knowledge:
             return self._frame
 
     @property
+    def photos(self) -> int:
+        """How many photos are known, without a listing those with an answer."""
+        return len(self._frame.keys if self._frame else self._answers.labels)
+
+    @property
     def revision(self) -> str:
         """Changes with every answer, score and photo, and differs between processes."""
         return self._revision
