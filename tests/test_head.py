@@ -167,3 +167,16 @@ class TestClasses:
         assert weights == pytest.approx(np.array([0.5, 0.5, 0.5, 0.5, 1]) * 5 / 3)
         both = head.weights_of_classes(np.array([0, 1, 1]))
         assert both == pytest.approx(head.class_weights(np.array([True, False, False])))
+
+
+def test_classes_that_were_added_are_unlikely_and_added_tags_unknown():
+    two = np.array([[2.0, 0.0], [1.0, 3.0]])
+    assert head.with_added(two, 3, exclusive=True).tolist() == [[2, 0, -5], [1, 3, -4]]
+    assert head.with_added(two, 2, exclusive=True).tolist() == two.tolist()
+    odds = np.array([2.0, -4.0])
+    assert head.with_added(odds, 2, exclusive=True).tolist() == [2, -4]
+    assert head.with_added(odds, 3, exclusive=True).tolist() == [[1, -1, -6], [-2, 2, -7]]
+    assert head.with_added(odds, 1, exclusive=False).tolist() == [2, -4]
+    tags = head.with_added(odds, 2, exclusive=False)
+    assert tags[:, 0].tolist() == [2, -4]
+    assert np.isnan(tags[:, 1]).all()

@@ -130,6 +130,7 @@ def test_a_journal_that_has_another_name_of_a_photo_gives_its_label_to_the_photo
     stage.labels.write_text(f"image_name,label\n{old},cull\n")
     lost = Stage(stage.project / "elsewhere", 1)
     lost.folder.mkdir(parents=True)
+    (lost.folder / "top.jpg").touch()
     stage.labels.rename(lost.labels)
     Labels(lost).answer("top.jpg", "keep")
     lost.journal.rename(stage.journal)

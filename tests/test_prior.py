@@ -1,5 +1,7 @@
 """Scores before the first answer: from the stage before, or from another project."""
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import MeanColour, fill_stage, label_of
@@ -39,7 +41,59 @@ def test_a_prior_needs_two_classes_and_knows_all_of_the_task():
     found = prior_of(known, ["a", "b", "a", "b"], task, "x").head
     assert np.isfinite(found.bias).all()
     assert found.bias[2] == found.bias[:2].min() - 5
-    assert prior_of(known, ["t=1", "t=0", "t=1", "t=0"], Task("t", ("t", "u"), exclusive=False), "x") is None
+
+
+def test_a_prior_of_tags_knows_those_that_are_on_some_photos_and_not_on_others():
+    known = head.features(np.eye(4, dtype=np.float32))
+    task = Task("notes", ("t", "u", "v"), exclusive=False)
+    found = prior_of(known, ["t=1;u=1", "t=0;u=1;v=1", "t=1", "t=0;v=0"], task, "x").head
+    assert np.isnan(found.bias).tolist() == [False, True, False]
+    assert found.weights.shape == (4, 3)
+    assert (known.logits(found)[:, 0] > 0).tolist() == [True, False, True, False]
+    assert prior_of(known, ["t=1", "t=1;u=0", "t=1", "t=1"], task, "x") is None
+
+
+def test_a_tag_without_a_prior_is_unknown_until_it_is_answered():
+    task = Task("notes", ("t", "u"), exclusive=False)
+    known = head.features(np.eye(4, dtype=np.float32))
+    prior = prior_of(known, ["t=1", "t=0", "t=1", "t=0"], task, "x")
+    seen = Embeddings(tuple("abcd"), np.eye(4, dtype=np.float32), {}, 4, 0, np.full(4, np.nan), np.full(4, np.nan))
+    for more in ((), ("v",)):  # also a tag that was added after the prior
+        scorer = Scorer(Source(MeanColour(), None, prior=prior), seen, task.with_more(more))
+        before = scorer.probability({})
+        assert (before[:, 0] > 0.5).tolist() == [True, False, True, False]
+        assert np.isnan(before[:, 1:]).all()
+        after = scorer.probability({"a": "t=1;u=1", "b": "t=0;u=0"})
+        assert (after[:2, 1] > 0.5).tolist() == [True, False]
+
+
+def test_tags_start_from_another_project_which_may_have_others(new, cache_dir, tmp_path):
+    fill_stage(tmp_path / "notes" / "stage_1")
+    other = open_session(
+        tmp_path / "notes", model="builtin", cache_dir=cache_dir, task="notes", tags=["odd", "warm", "cold"]
+    )
+    for key in other.listing.keys:
+        other.answer(key, f"warm={int('warm' in key)};cold={int('cold' in key)};odd=0", "files")
+    session = open_session(
+        new, model="builtin", cache_dir=cache_dir, task="notes", tags=["cold", "worn", "warm"], start=tmp_path / "notes"
+    )
+    assert session.notice.startswith("Scores start from your answers in")
+    for photo in session.survey():
+        cold, worn, warm = photo.probability
+        assert (warm > 0.5, cold > 0.5) == ("warm" in photo.key, "cold" in photo.key)
+        assert np.isnan(worn)
+
+
+def test_another_project_may_ask_tags_where_this_one_has_classes(new, cache_dir, tmp_path, caplog):
+    fill_stage(tmp_path / "notes" / "stage_1")
+    other = open_session(tmp_path / "notes", model="builtin", cache_dir=cache_dir, task="kind", tags=["warm", "cold"])
+    for key in other.listing.keys:
+        other.answer(key, key[:4], "files")
+    session = open_session(
+        new, model="builtin", cache_dir=cache_dir, task="kind", classes=["warm", "cold"], start=tmp_path / "notes"
+    )
+    assert session.notice == ""
+    assert f"In {tmp_path / 'notes'} the task kind is of another kind." in caplog.text
 
 
 @pytest.fixture
@@ -87,6 +141,22 @@ def test_a_stage_starts_from_the_one_before(old, cache_dir):
     assert session.stage.number == 2
     assert session.notice.startswith("Scores start from your answers of stage_1.")
     assert all(photo.p_keep > 0.5 for photo in session.survey())
+
+
+def test_a_stage_without_answers_before_it_starts_from_another_project(old, new, cache_dir, tmp_path):
+    session = open_session(new, model="builtin", cache_dir=cache_dir)
+    session.answer_all(session.listing.keys, "keep")
+    session.cull()
+    session = open_session(new, model="builtin", cache_dir=cache_dir, start=old)
+    assert session.stage.number == 2
+    assert session.notice.startswith(f"Scores start from your answers in {old}.")
+    before = open_session(new, 1, model="builtin", cache_dir=cache_dir)
+    before.answer_all([key for key in before.listing.keys if "cold" in key], "cull")
+    session = open_session(new, model="builtin", cache_dir=cache_dir)
+    assert session.notice.startswith("Scores start from your answers of stage_1.")
+    shutil.move(new / "stage_1", tmp_path / "stage_1")
+    session = open_session(new, model="builtin", cache_dir=cache_dir)
+    assert session.notice.startswith(f"Scores start from your answers in {old}.")
 
 
 def test_checks_of_the_other_project_do_not_count(new, cache_dir, tmp_path):

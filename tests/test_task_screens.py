@@ -482,6 +482,80 @@ def test_a_newer_tag_looks_unknown_until_it_is_answered(opened, notes, serve, vi
     until(tab, lambda: session.labels() == {"warm_00.jpg": "warm=1;even=0;worn=1"})
 
 
+def test_a_class_that_another_program_adds_gets_its_button_and_key(opened, garment, serve, visit):
+    tab = visit(serve(Desk(garment), alone=True))
+    first = shown(tab)
+    tab.evaluate("window.isSamePage = true")
+    tab.keyboard.press("1")
+    second = then(tab, first)
+    opened(classes=["hat"])
+    tag(tab, "hat").wait_for()
+    assert shown(tab) == second
+    assert tab.locator("#label-screen .queue option").all_inner_texts()[5] == "Likely hat"
+    tab.keyboard.press("4")
+    third = then(tab, second)
+    until(tab, lambda: garment.labels() == {first: "shirt", second: "hat"})
+    for _ in range(2):
+        tab.keyboard.press("u")
+    until(tab, lambda: garment.labels() == {})
+    opened(classes=[f"kind {letter}" for letter in "abcdef"])  # too many for a key each
+    tag(tab, "kind f").wait_for()
+    assert tab.evaluate("window.isSamePage")
+    tab.keyboard.type("ha")
+    tab.keyboard.press("Enter")
+    until(tab, lambda: list(garment.labels().values()) == ["hat"])
+    tab.reload()
+    tag(tab, "kind f").wait_for()
+    assert third
+
+
+def test_tags_that_were_pressed_stay_pressed_while_a_tag_is_added(opened, notes, serve, visit):
+    tab = visit(serve(Desk(notes), alone=True))
+    first = shown(tab)
+    tab.keyboard.press("1")
+    until(tab, lambda: pressed(tab, notes.task.classes) == ["true", "false"])
+    opened("notes", tags=["worn"])
+    tab.get_by_text("Added to notes: worn.").wait_for()
+    with tab.expect_response("**/act/label"):
+        pass
+    assert pressed(tab, ["warm"]) == ["true"]
+    tab.keyboard.press("Enter")
+    tag(tab, "worn").wait_for()
+    assert notes.labels() == {first: "warm=1;even=0"}
+    assert then(tab, first) != first
+
+
+def test_review_shows_a_class_that_another_program_adds(opened, garment, review_tab):
+    answer_some(garment, kind_of)
+    tab = review_tab(garment)
+    tab.get_by_label("Sort").select_option("name")
+    tab.get_by_role("button", name="Unlabeled").click()
+    tab.locator("#review-screen .cells").focus()
+    tab.keyboard.press("Control+a")
+    tab.get_by_text("16 selected").wait_for()
+    opened(classes=["hat"])
+    with tab.expect_response("**/act/review"):
+        pass
+    tab.get_by_text("16 selected").wait_for()  # what is selected stays so
+    tab.keyboard.press("Escape")
+    tab.locator("#review-screen [data-filter='class:hat']").wait_for()
+    assert tab.get_by_label("Sort").input_value() == "name"
+    assert tab.get_by_role("button", name="Unlabeled").get_attribute("aria-pressed") == "true"
+    assert len(listed(tab)) == 16
+    tab.keyboard.press("4")
+    until(tab, lambda: list(garment.labels().values()).count("hat") == 1)
+
+
+def test_the_promise_of_two_classes_gives_way_to_measures_of_three(opened, serve, visit):
+    session = opened(classes=["shirt", "dress"])
+    tab = visit(serve(Desk(session), alone=True))
+    tab.get_by_role("tab", name="Promise").click()
+    slider = tab.get_by_label("you can afford to miss")
+    slider.wait_for()
+    opened(classes=["shoe"])
+    slider.wait_for(state="hidden")
+
+
 def test_of_many_classes_the_first_letters_are_typed(opened, serve, visit):
     session = opened(classes=MANY)
     tab = visit(serve(Desk(session), alone=True))

@@ -116,6 +116,57 @@ class TestClasses:
             with pytest.raises(StageError, match="The task colour decides nothing about keeping"):
                 refused()
 
+    def test_a_class_that_another_program_adds_is_known_at_once(self, opened):
+        session = opened("colour", classes=CLASSES[:2])
+        answer(session, lambda key: "green" if "green" in key else "red", 14)
+        held = [photo.key for photo in session.offer("me", count=3)]
+        before = session.standing()
+        other = opened("colour", classes=["blue"])
+        blue = [key for key in session.listing.keys if "blue" in key]
+        other.answer(blue[0], "blue")
+        now = session.standing()
+        assert (now.task.classes, session.task) == (CLASSES, now.task)
+        assert (before.task.classes, len(before.next().probability)) == (CLASSES[:2], 2)
+        assert now.revision != before.revision
+        assert now.answers.labels == {**before.answers.labels, blue[0]: "blue"}
+        assert now.counts.by_class[2] == 1
+        assert len(now.next().probability) == 3
+        assert [photo.key for photo in session.offer("you", count=9) if photo.key in held] == []
+        session.answer_all(blue[1:], "blue")
+        assert {each.key: each.label for each in session.predictions()} == {
+            key: session.labels().get(key, colour_of(key)) for key in session.listing.keys
+        }
+        assert "Added to colour: blue." in session.news
+
+    def test_other_changes_of_a_task_wait_for_the_next_start(self, opened, folder):
+        session = opened("colour", classes=CLASSES)
+        settings = folder / "project.toml"
+        told = "changed in project.toml by more than classes at the end. It stays red, green and blue here until"
+        for names in (["red", "blue", "green"], ["red", "green"]):
+            settings.write_text(f"version = 1\n[tasks.colour]\nclasses = {names}\n")
+            assert session.standing().task.classes == CLASSES
+            assert told in session.news
+        settings.write_text("version = 1\n[tasks.colour]\nclasses = 3\n")
+        session.answer("00 red.jpg", "blue")
+        assert "The task colour stays as it was." in session.news
+        assert "needs either classes or tags, a list of names. Correct it." in session.news
+        settings.write_text(f"version = 1\n[tasks.colour]\nclasses = {[*CLASSES, 'grey']}\n")
+        session.answer("00 red.jpg", "grey")
+        assert session.labels() == {"00 red.jpg": "grey"}
+
+    def test_without_embeddings_or_while_another_thread_fits_it_is_known_too(self, opened):
+        opened("colour", classes=CLASSES[:2])
+        session = opened("colour", prepare=False)
+        session.answer("00 red.jpg", "red")
+        assert len(session.standing().task.classes) == 2
+        opened("colour", classes=["blue"]).answer("02 blue.jpg", "blue")
+        session._knowledge._fitting.acquire()
+        assert session.standing(wait=False).answers.labels == {"00 red.jpg": "red"}  # the scores know no blue yet
+        session._knowledge._fitting.release()
+        assert session.standing(wait=False).counts.by_class == (1, 0, 1)
+        session.prepare()
+        assert len(session.next().probability) == 3
+
     def test_a_class_that_is_added_later_can_be_answered(self, opened):
         session = opened("colour", classes=CLASSES[:2])
         answer(session, lambda key: "red" if colour_of(key) == "red" else "green", 12)
@@ -171,6 +222,20 @@ class TestTags:
         assert "of the photos with red are scored below the threshold (95% confidence)" in promise.summary
         assert "keeper" not in " ".join(promise.report)
         assert promise.measures.accuracy.hits == 16
+
+
+def test_a_tag_that_another_program_adds_is_unknown_in_earlier_answers(opened):
+    session = opened("notes", tags=["warm"])
+    answer(session, lambda key: "warm" if "red" in key else "", 14)
+    first = next(iter(session.labels()))
+    opened("notes", tags=["cool"])
+    assert session.standing().counts.by_class[1] == 0
+    assert np.isnan(session.next().probability[1])
+    session.answer(first, "cool")
+    assert session.labels()[first] == "warm=0;cool=1"
+    lines = session.stage.labels.read_text().splitlines()
+    assert lines[:2] == ["image_name,warm,cool", f"{first},0,1"]
+    assert [line.split(",")[2] for line in lines[2:]] == [""] * 13
 
 
 def test_three_tasks_in_one_project_leave_each_other_alone(opened, folder):

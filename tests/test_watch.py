@@ -2,11 +2,12 @@
 
 import io
 import os
+import re
 import shutil
 import threading
 
 import pytest
-from conftest import COLD, WARM, label_of, save_photo, save_upright, turn_in_place
+from conftest import COLD, WARM, fingerprint_of, label_of, save_photo, save_upright, turn_in_place
 from PIL import Image
 
 from imlcull_al.culling.make import make_stage
@@ -323,6 +324,82 @@ def test_a_stage_that_is_gone_takes_no_answers_until_it_is_back(desk, project, t
     assert desk.jobs.latest(EMBEDDING).status == "done"
     desk.session.answer("warm_02.jpg", "keep")
     assert desk.session.counts().keep == 3
+
+
+@pytest.fixture
+def pull(project, tmp_path):
+    """`pull()`: the card with the photos leaves an empty folder where it was mounted; `pull(back=True)` ends that."""
+    stage, away = project / "stage_1", tmp_path / "elsewhere"
+
+    def pull(*, back=False):
+        if back:
+            shutil.rmtree(stage)
+            shutil.move(away, stage)
+        else:
+            shutil.move(stage, away)
+            stage.mkdir()
+
+    return pull
+
+
+GONE = r"All 12 known photos are gone from .*stage_1\. Was a card pulled, or is a disk not mounted\? The answers"
+
+
+@pytest.mark.parametrize("left", [(), (".Trashes/501", "lost+found", "System Volume Information/IndexerVolumeGuid")])
+def test_an_empty_folder_where_photos_were_is_a_card_that_was_pulled(desk, project, pull, left):
+    session = desk.session
+    assert session.next()
+    desk.dry_run(0.5)
+    plan = desk.jobs.wait(60).result
+    pull()
+    for name in left:
+        (project / "stage_1" / name).mkdir(parents=True)
+    before = fingerprint_of(project)
+    look(desk)
+    assert re.match(GONE, desk.jobs.latest(EMBEDDING).error)
+    for refused in (
+        lambda: session.answer("warm_02.jpg", "keep"),
+        lambda: session.answer_all(["warm_02.jpg", "warm_03.jpg"], "keep"),
+        lambda: session.skip("warm_02.jpg"),
+        lambda: session.undo(),
+        lambda: session.train(epochs=1),
+        lambda: session.cull(),
+        lambda: session.prepare(),
+        lambda: desk.cull("copy", plan),
+    ):
+        with pytest.raises(StageError, match=GONE):
+            refused()
+    for screen in (label.respond(session, LOOK), review.respond(session, {"do": "look"})):
+        assert re.match(GONE, screen["error"])
+    assert fingerprint_of(project) == before
+    assert session.unreadable() == {}
+    number = desk.jobs.state().number
+    look(desk)
+    assert desk.jobs.state().number == number  # it is said once
+    pull(back=True)
+    look(desk)
+    assert desk.jobs.latest(EMBEDDING).status == "done"
+    assert "gone" not in session.news
+    session.answer("warm_02.jpg", "keep")
+    assert session.counts().keep == 3
+
+
+def test_a_project_is_not_opened_while_its_card_is_pulled(desk, project, pull, run):
+    answers = desk.session.labels()
+    table = desk.session.stage.labels
+    rows = "".join(f"/card/stage_1/{key},{label}\n" for key, label in answers.items())
+    table.write_text(f"image_name,label\n{rows}")
+    pull()
+    before = fingerprint_of(project)
+    assert desk.session._labels.look().labels == answers  # no name of the table can be told yet
+    for command in ("order", "score", "cull", "train"):
+        code, _, error = run(command, "--project", str(project))
+        assert code != 0
+        assert f"All {len(answers)} known photos are gone from" in error
+    assert fingerprint_of(project) == before
+    pull(back=True)
+    assert open_session(project, prepare=False).labels() == answers
+    assert not list(project.glob("*before-edit*"))
 
 
 def test_a_card_pulled_while_its_photos_are_embedded_makes_none_unreadable(desk, project, tmp_path, monkeypatch):

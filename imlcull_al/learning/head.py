@@ -277,6 +277,26 @@ def trust(prior: np.ndarray, number: np.ndarray) -> float:
     return FADES / (FADES + count) if by_prior.mean() <= by_frequency.mean() else 0.0
 
 
+UNSEEN = 5.0
+"""How far below the least likely class, in nats, one lies that a model or prior never saw."""
+
+
+def with_added(logits: np.ndarray, classes: int, *, exclusive: bool) -> np.ndarray:
+    """Logits (N, k) of the first k of K = `classes` classes or tags → (N, K); as they are if none is missing.
+
+    Also of (N,) log-odds, of the first of two classes or of one tag. Added classes are unlikely; added tags are
+    unknown, NaN.
+    """
+    if logits.ndim == 1:
+        if classes == (2 if exclusive else 1):
+            return logits
+        logits = np.stack([logits, -logits], axis=1) / 2 if exclusive else logits[:, None]
+    added = np.full((len(logits), classes - logits.shape[1]), np.nan)
+    if exclusive:
+        added[:] = logits.min(axis=1, keepdims=True) - UNSEEN
+    return np.hstack([logits, added])
+
+
 def weights_of_classes(number: np.ndarray) -> np.ndarray:
     """`class_weights` for the classes `number` (n,) int: (n,) weights that sum to n."""
     counts = np.bincount(number)

@@ -76,6 +76,12 @@ class Ranker:
         is_same = len(seen.keys) == len(self.seen.keys)
         return Ranker(self.scorer if is_same else Scorer(self.scorer.source, seen, self.scorer.task), seen, photos)
 
+    def asking(self, task: Task) -> "Ranker":
+        """The ranker for the same photos and a task that got more classes; itself if it has as many."""
+        if not task.is_more_than(self.scorer.task):
+            return self
+        return Ranker(Scorer(self.scorer.source, self.seen, task), self.seen, self.unseen)
+
     @cached_property
     def brackets(self) -> list[int]:
         """Numbers of the bursts that are exposure brackets."""

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from .model import TrainedModel
 
 
-_UNSEEN = 5.0
-"""How far below the rarest class of a prior, in nats, a class lies that it never saw."""
-
-
 def without_scores(stage: Stage, labels: Mapping[str, str], task: Task = CULL_TASK) -> NotEnoughLabels:
     """The error for a stage whose unlabeled photos can't be scored yet."""
     given = set(labels.values())
@@ -82,8 +78,9 @@ class Source:
 
 
 def prior_of(known: head.Features, labels: Sequence[str], task: Task, name: str) -> Prior | None:
-    """A head fitted to `labels` (n,) of the rows of `known`; None if they don't tell classes apart, and for tags unless
-    there is only one.
+    """A head fitted to `labels` (n,) of the rows of `known`; None if they don't tell classes apart.
+
+    Of several tags, those that are not on some photos and missing from others get a bias of NaN.
     """
     targets = task.targets(labels)
     rows = np.arange(len(labels))
@@ -92,11 +89,24 @@ def prior_of(known: head.Features, labels: Sequence[str], task: Task, name: str)
         if is_first.all() or not is_first.any():
             return None
         return Prior(head.fit(known, rows, is_first), name)
-    if not task.exclusive or len(set(labels)) < 2:
+    if not task.exclusive:
+        return _prior_of_tags(known, targets, name)
+    if len(set(labels)) < 2:
         return None
     fitted = head.fit_classes(known, rows, targets.argmax(axis=1), len(task.classes))
-    lowest = fitted.bias[np.isfinite(fitted.bias)].min() - _UNSEEN
+    lowest = fitted.bias[np.isfinite(fitted.bias)].min() - head.UNSEEN
     return Prior(head.Heads(fitted.weights, np.maximum(fitted.bias, lowest)), name)
+
+
+def _prior_of_tags(known: head.Features, targets: np.ndarray, name: str) -> Prior | None:
+    """Heads tag by tag, each fitted to the rows where it is known."""
+    weights, bias = np.zeros((known.rows.shape[1], targets.shape[1]), np.float32), np.full(targets.shape[1], np.nan)
+    for tag, column in enumerate(targets.T):
+        rows = np.flatnonzero(~np.isnan(column))
+        if len(np.unique(column[rows])) == 2:
+            fitted = head.fit(known, rows, column[rows] == 1)
+            weights[:, tag], bias[tag] = fitted.weights, fitted.bias
+    return None if np.isnan(bias).all() else Prior(head.Heads(weights, bias), name)
 
 
 def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK) -> Source:
@@ -136,11 +146,13 @@ class Scorer:
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
-        self._logits = self.features.logits(source.model.head) if source.model else None
-        self._prior: np.ndarray | None = None
-        if source.prior and source.model is None:
-            self._prior = self.features.logits(source.prior.head)
+        self._logits = self._known(source.model.head) if source.model else None
+        self._prior = self._known(source.prior.head) if source.prior and source.model is None else None
         self._chosen: dict[int, tuple[list[tuple[str, str]], float]] = {}
+
+    def _known(self, known: head.Head | head.Heads) -> np.ndarray:
+        """What a model or prior says of all photos, which may lack the latest classes of the task."""
+        return head.with_added(self.features.logits(known), len(self.task.classes), exclusive=self.task.exclusive)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Rows (n,) of the labeled photos in key order, and their targets (n, K); see `Task.targets`."""
@@ -177,7 +189,6 @@ class Scorer:
                 return None
             fitted = head.fit(self.features, rows, target, c=self._regularisation(labels, column))
             return head.sigmoid(self.features.logits(fitted))
-        logits = logits if logits.ndim == 1 else logits[:, column]
         if not len(rows):
             return head.sigmoid(logits)
         correction = head.fit(self.features, rows, target, offset=logits[rows])
@@ -201,9 +212,14 @@ class Scorer:
         """Logits that the labels correct: of the fine-tuned model, or of the prior as far as it is trusted. None for
         none. `number` (n,): class of the labeled `rows`; of a tag, `column`, 0 with it and 1 without.
         """
-        if self._logits is not None or self._prior is None:
-            return self._logits
-        own = self._prior if self.task.exclusive or self._prior.ndim == 1 else self._prior[:, column]
+        known = self._prior if self._logits is None else self._logits
+        if known is None:
+            return None
+        own = known if self.task.exclusive or known.ndim == 1 else known[:, column]
+        if np.isnan(own).any():  # a tag that it knows nothing of
+            return None
+        if self._logits is not None:
+            return own
         prior = own if own.ndim > 1 else np.stack([own, np.zeros(len(own))], axis=1)
         weight = head.trust(prior[rows], number)
         if not weight and len(np.unique(number)) < 2:  # nothing else is known

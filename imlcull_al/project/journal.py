@@ -228,6 +228,10 @@ class Journal:
         """A value that changes with every folded event."""
         return self._inode, self._read_bytes
 
+    def ask(self, task: Task) -> None:
+        """Read further lines as answers to `task`, which got more classes."""
+        self._task, self._labels = task, {None: True}
+
     def refresh(self) -> bool:
         """Fold in complete lines appended since the last call. Returns true if the file was replaced."""
         is_another = False
@@ -315,8 +319,8 @@ class Journal:
         if event is None and version == VERSION:  # whole, so not damaged by a crash, and of no older program
             raise LabelsError(
                 f"{self.path} holds a line that this imlcull doesn't know: {line[:200].decode(errors='replace')}. "
-                "A newer imlcull may have written it. Update this one first. If the label is a class that was added or "
-                "removed meanwhile, start again, or add it to project.toml. Otherwise correct the line."
+                "A newer imlcull may have written it. Update this one first. If the label is a class that was removed "
+                "from project.toml, add it again. Otherwise correct the line."
             )
         if event is None:
             log.warning("%s holds a line that is not an event; it is skipped: %.80r", self.path, line)

@@ -8,6 +8,7 @@ that means no photo survives as it is, and `strays` tells it.
 An answer is written to the journal first, then to the CSV. External edits of the CSV are imported into the journal
 before the next answer. An edit that removes or changes labels leaves a backup of the previous labels in
 `*.before-edit-<time>`. A CSV that became unreadable is renamed to `*.unreadable-<time>` and rewritten from the journal.
+Classes that another program adds to the task are known before the first answer with one of them is read.
 Independent of photos, scores and queues.
 """
 
@@ -29,8 +30,9 @@ from . import dialects, identity, tables
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import Answer, Journal, audit_event, event, photos_event
 from .listing import keys_of
+from .settings import path_of, tasks_of
 from .stages import Stage
-from .task import CULL, CULL_TASK, KEEP, LABELS, Task
+from .task import CULL, CULL_TASK, KEEP, LABELS, Task, in_words
 
 log = logging.getLogger(__name__)
 __all__ = ["CULL", "KEEP", "LABELS", "Answer", "Labels"]
@@ -54,7 +56,8 @@ class Answers:
     `labels`: key → label, in the order of the first answers. `audited`: keys whose first answer was a blind
     check; they only measure and never train. `skipped`: in the order they were skipped. `confirmed`: keys that got the
     same answer again as a disagreement. `seed`: seeds the random order of the checks. `number`: increases with every
-    snapshot of the same `Labels`. `first_names`: key → key at the first answer, of renamed photos.
+    snapshot of the same `Labels`. `first_names`: key → key at the first answer, of renamed photos. `task`: whose labels
+    these are.
     """
 
     labels: dict[str, str]
@@ -64,6 +67,7 @@ class Answers:
     seed: str
     number: int = 0
     first_names: dict[str, str] = field(default_factory=dict)
+    task: Task = CULL_TASK
 
     @cached_property
     def training(self) -> dict[str, str]:
@@ -85,6 +89,7 @@ class Labels:
         self._lines: dict[tuple[str, str], str] = {}
         self._in_csv: dict[str, str] | None = None  # labels in the CSV when this process last read or wrote it
         self._csv_stat: tuple[int, int, int] | None = _NEVER_SEEN
+        self._settings_stat: tuple[int, int, int] | None = _NEVER_SEEN
         self._csv_is_behind = False
         self.news = ""
         """Latest notice to the user about the files, as sentences; empty if there is none."""
@@ -131,7 +136,14 @@ class Labels:
                 skipped, confirmed, seed = tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
                 self._snapshots, self._snapshot_at = self._snapshots + 1, self._journal.position
                 self._snapshot = Answers(
-                    dict(state.labels), audited, skipped, confirmed, seed, self._snapshots, dict(state.first_names)
+                    dict(state.labels),
+                    audited,
+                    skipped,
+                    confirmed,
+                    seed,
+                    self._snapshots,
+                    dict(state.first_names),
+                    self.task,
                 )
             return self._snapshot
 
@@ -154,9 +166,9 @@ class Labels:
 
         `label`: as `Task.parse` takes it.
         """
-        label = self.task.parse(label)
         with self._writing():
             self._refresh()
+            label = self.task.parse(label)
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [
                 event("answer", key, label, self._labels.get(key), queue, source, contents.get(key) or None)
@@ -244,12 +256,35 @@ class Labels:
             yield
 
     def _refresh(self) -> None:
+        self._follow_task()
         before = self._journal.position
         if self._journal.refresh():
             self._snapshot = None  # the journal was replaced; the new one may be at the same position
             self._csv_stat = _NEVER_SEEN  # the CSV may have answers that the new journal lacks
             self._in_csv = None
         self._read_csv(is_alone=self._in_csv is not None and before == self._journal.position)
+
+    def _follow_task(self) -> None:
+        """Take over classes that were added to the task in the settings. Other changes wait for the next start."""
+        stat = _stat(path_of(self._stage.project))
+        if self.task == CULL_TASK or stat == self._settings_stat:
+            return
+        self._settings_stat = stat
+        try:
+            task = tasks_of(self._stage.project).get(self.task.name, self.task)
+        except StorageError as error:
+            self._tell(f"The task {self.task.name} stays as it was. {error}")
+            return
+        if task.is_more_than(self.task):
+            self._tell(f"Added to {task.name}: {in_words(task.classes[len(self.task.classes) :])}.")
+            self.task, self._dialect = task, dialects.own_dialect(task)
+            self._journal.ask(task)
+            self._snapshot, self._csv_stat = None, _NEVER_SEEN  # the CSV may have more columns
+        elif task != self.task:
+            self._tell(
+                f"The task {task.name} was changed in project.toml by more than classes at the end. It stays "
+                f"{in_words(self.task.classes)} here until the next start."
+            )
 
     @property
     def _labels(self) -> dict[str, str]:
@@ -280,6 +315,9 @@ class Labels:
                 raise  # the journal has no labels to rewrite it from
             self._set_aside(error)
             found, stat = None, None
+        if found and found.unsettled and not self._keys():  # the photos are away, so no name can be told
+            self._csv_stat, self.strays = stat, found.unsettled
+            return
         was_left_behind = found is not None and not is_alone and self._is_behind(found.labels)
         self._csv_stat = stat
         if found:

@@ -4,9 +4,10 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import StageError
-from .companions import _pair
+from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, _pair, photo_suffix
 from .stages import Stage, as_key, as_text
 
 
@@ -82,6 +83,28 @@ def keys_of(stage: Stage) -> tuple[str, ...]:
         return list_photos(stage).keys
     except StageError:
         return ()
+
+
+def has_photos(folder: str | Path) -> bool:
+    """Whether a folder seems to hold photos, by the names of its files; stops at the first one.
+
+    A card that is pulled may leave an empty folder where it was mounted.
+    """
+    folders = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name[0] == ".":
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif photo_suffix(entry.name) in DECODABLE_SUFFIXES | RAW_SUFFIXES:
+                    return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # `list_photos` says why it can't be read
+        return True
+    return any(map(has_photos, folders))
 
 
 def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:

@@ -68,6 +68,11 @@ class Task:
         """The task with the new ones among `names` added at the end."""
         return replace(self, classes=tuple(dict.fromkeys([*self.classes, *names])))
 
+    def is_more_than(self, other: "Task") -> bool:
+        """Whether this is `other` with more classes."""
+        known = len(other.classes)
+        return other == replace(self, classes=self.classes[:known]) and len(self.classes) > known
+
     def parse(self, text: str) -> str:
         """A label as a person, a script or the page writes it, in its one spelling. Raises `LabelsError`.
 

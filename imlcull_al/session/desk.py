@@ -93,6 +93,7 @@ class Desk:
         plan = self.preview()
         if plan is None or not self.session.prepared or self.session.is_current(plan):
             return
+        self.session.check_folder()  # else the preview would fail in its place
         revision = self.session.revision
         if revision == self._old_preview_at:
             self.dry_run(plan.threshold)
@@ -275,6 +276,7 @@ def preview_token(plan: Plan) -> str:
 
 def _still_true(session: Session, promised: Plan) -> Plan:
     """The plan as it would be made now. Raises `CullRefused` if it keeps other files than `promised`."""
+    session.check_folder()
     if session.is_current(promised):
         return promised
     now = session.plan_cull(promised.threshold)

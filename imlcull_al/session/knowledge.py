@@ -75,6 +75,11 @@ class Knowledge:
             return self._frame
 
     @property
+    def photos(self) -> int:
+        """How many photos are known, without a listing those with an answer."""
+        return len(self._frame.keys if self._frame else self._answers.labels)
+
+    @property
     def revision(self) -> str:
         """Changes with every answer, score and photo, and differs between processes."""
         return self._revision
@@ -138,12 +143,15 @@ class Knowledge:
         self.look()
         frame, revision, ranking = self._rank(wait)
         source = frame.source or self.source
+        answers = self._answers
+        if wait or answers.task != ranking.task:  # answers with a new class go with scores that know it
+            answers = ranking.answers
         return Standing(
             stage=self.stage,
-            task=self.labels.task,
+            task=ranking.task,
             listing=frame.listing,
             keys=frame.keys,
-            answers=ranking.answers if wait else self._answers,
+            answers=answers,
             ranking=ranking,
             revision=revision,
             prepared=frame.is_whole and not self.is_stale,
@@ -176,13 +184,16 @@ class Knowledge:
             if done:
                 return done
             ranker, keys, withheld = frame.ranker, frame.listing.keys, frame.withheld
-            ranking = (
-                ranker.rank(answers, withheld) if ranker else Ranking(keys, answers, None, withheld, self.labels.task)
-            )
-            ranked = _Ranked(frame, revision, ranking)
+            if ranker:
+                ranker = ranker.asking(answers.task)
+                ranking = ranker.rank(answers, withheld)
+            else:
+                ranking = Ranking(keys, answers, None, withheld, answers.task)
+            after = frame if ranker is frame.ranker else frame._replace(ranker=ranker)
+            ranked = _Ranked(after, revision, ranking)
             with self._lock:
                 if frame is self._frame:
-                    self._ranked = ranked
+                    self._frame, self._ranked = after, ranked
             return ranked
         finally:
             self._fitting.release()

@@ -35,8 +35,9 @@ from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
+from ..project.journal import Journal
 from ..project.labels import Answer, Labels
-from ..project.listing import Listing, list_photos
+from ..project.listing import Listing, has_photos, list_photos
 from ..project.originals import State
 from ..project.settings import open_task, start_from
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
@@ -52,7 +53,7 @@ from .standing import Counts, Photo, Prediction, Standing, counted
 from .starting import starting
 from .visitors import Visitors
 from .watch import Photos as PhotosOnDisk
-from .watch import model_state, next_state
+from .watch import check_photos, model_state, next_state
 
 log = logging.getLogger(__name__)
 _WAITS = "They will be analyzed after the job that is running."
@@ -69,10 +70,11 @@ class Session:
                 f"The cache folder {cache_dir} is inside the photo folder of a stage, where imlcull never writes. "
                 "Choose another folder with --cache-dir."
             )
+        check_photos(stage, len(Journal(stage.journal, task).state.labels))
         self.previews = Previews(cache_dir / "previews")
         for folder in (stage.project, cache_dir, self.previews.folder):
             sweep(folder)
-        self.stage, self.task = stage, task
+        self.stage = stage
         self._model = model
         self._cache_dir = cache_dir
         self._labels = Labels(stage, task)
@@ -92,6 +94,11 @@ class Session:
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
             self._knowledge.source = choose_source(stage, model, task)
         self._knowledge.is_stale = self._knowledge.source is None
+
+    @property
+    def task(self) -> Task:
+        """What is asked of every photo. Other programs may add classes; see `Standing.task` for those of its scores."""
+        return self._labels.task
 
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""
@@ -205,9 +212,10 @@ class Session:
         """
         listing, keys = self._knowledge.frame[:2]
         seen = seen.among(keys)
-        ranker = Ranker(Scorer(source, seen, self.task), seen, listing.keys)
+        answers = self._labels.now()
+        ranker = Ranker(Scorer(source, seen, answers.task), seen, listing.keys)
         if ranker.unseen:
-            next(ranker.rank(self._labels.now()).queue("uncertain"), None)  # orders are kept: no request waits for them
+            next(ranker.rank(answers).queue("uncertain"), None)  # orders are kept: no request waits for them
         return listing, source, ranker
 
     def _awaited(self) -> list[str]:
@@ -252,7 +260,7 @@ class Session:
         Raises `StageError` for a stage without photos.
         """
         with self._watching:
-            is_there = self.stage.folder.is_dir()
+            is_there = has_photos(self.stage.folder)
             if is_there != self._was_there:  # `prepare` says that it is gone, or goes on
                 self._was_there = is_there
                 self._knowledge.changed()
@@ -271,8 +279,8 @@ class Session:
         return listing
 
     def _check_it_is_there(self) -> None:
-        """Raise `StageError` if the folder of the stage is gone; `follow_photos` then waits until it is back."""
-        if not self.stage.folder.is_dir():
+        """Raise `StageError` if the photos of the stage are gone; `follow_photos` then waits until they are back."""
+        if not has_photos(self.stage.folder):
             self._was_there = self._must_prepare = False
         self.check_folder()
 
@@ -385,8 +393,9 @@ class Session:
         """Record the same answer for many photos, all or none. Raises like `answer`."""
         if queue is not None:
             check_queue(queue, self.task)
+        self.check_folder()
         for key in keys:
-            self.check(key)
+            self._check_key(key)
         self._labels.answer_all(keys, label, queue, source, self._belonging.content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
@@ -407,6 +416,7 @@ class Session:
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
         """Undo the last answer or skip, and earlier ones as long as each is for another photo in `keys`."""
+        self.check_folder()
         undone = self._labels.undo_all(keys)
         self._knowledge.answered()
         return undone
@@ -447,7 +457,7 @@ class Session:
     def counts(self) -> Counts:
         """Numbers of photos, in total and by answer."""
         answers, frame = self._knowledge.look(), self._knowledge.frame
-        return counted(self.task, frame.listing, frame.keys, answers, self.unreadable())
+        return counted(answers.task, frame.listing, frame.keys, answers, self.unreadable())
 
     def scores(self, threshold: float = 0.5) -> list[Decision]:
         """p_keep, decision and reason for every photo, in key order.
@@ -498,8 +508,9 @@ class Session:
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks.
         In multi-process training, only the main process loads the new scores.
         """
-        known = self._knowledge.look().training
-        labels = {key: label for key, label in known.items() if key in self._knowledge.frame.keys}
+        self.check_folder()
+        answers = self._knowledge.look()
+        labels = {key: label for key, label in answers.training.items() if key in self._knowledge.frame.keys}
         base = self._model
         if base is None and (source := self._knowledge.source):
             base = source.model.base_model if source.model else source.base_model or source.encoder.reference
@@ -509,7 +520,7 @@ class Session:
                 load_encoder(base),
                 labels,
                 replace(options or Options(), **named_options),
-                task=self.task,
+                task=answers.task,
                 progress=progress,
                 on_epoch=on_epoch,
                 stop=stop,
@@ -529,6 +540,7 @@ class Session:
 
     def plan_cull(self, threshold: float = 0.5) -> Plan:
         """The plan that `cull` would carry out. Raises `StageError` for a task other than keep or cull."""
+        self.check_folder()
         self.standing(wait=False).only_culls()
         if not self.prepared or self._differs(list_photos(self.stage)):
             self.prepare()
@@ -582,15 +594,17 @@ class Session:
         return self.standing()
 
     def check(self, key: str) -> None:
-        """Raise `StageError` for an unknown key, or if the folder of the stage is gone."""
+        """Raise `StageError` for an unknown key, or if the photos of the stage are gone."""
         self.check_folder()
+        self._check_key(key)
+
+    def _check_key(self, key: str) -> None:
         if key not in self._knowledge.frame.keys:
             raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
 
     def check_folder(self) -> None:
-        """Raise `StageError` if the folder of the stage is gone."""
-        if not self.stage.folder.is_dir():
-            raise StageError(f"The folder {self.stage.folder} is gone. Connect its disk again, or put it back.")
+        """Raise `StageError` if the photos of the stage are gone, all of them."""
+        check_photos(self.stage, self._knowledge.photos)
 
 
 def _encoder_of(stage: Stage, model: str | None, task: Task) -> Encoder:

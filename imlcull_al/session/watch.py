@@ -7,7 +7,8 @@ thousand per poll. Independent of labels, which `labels` follows itself, and of 
 import time
 from collections.abc import Mapping
 
-from ..project.listing import Listing
+from ..errors import StageError
+from ..project.listing import Listing, has_photos
 from ..project.originals import State, stat_of
 from ..project.stages import Stage
 
@@ -26,6 +27,20 @@ def next_state(stage: Stage) -> tuple[State, State]:
     """Changes when the next stage or its manifest appears, disappears or is replaced."""
     folder = stat_of(stage.next.folder)
     return (0, 0, folder[2], 0), stat_of(stage.next.manifest)
+
+
+def check_photos(stage: Stage, known: int) -> None:
+    """Raise `StageError` if the folder of a stage is gone, or the `known` photos in it."""
+    if has_photos(stage.folder):
+        return
+    if not stage.folder.is_dir():
+        raise StageError(f"The folder {stage.folder} is gone. Connect its disk again, or put it back.")
+    if known:
+        photos = "The one known photo is" if known == 1 else f"All {known:,} known photos are"
+        raise StageError(
+            f"{photos} gone from {stage.folder}. Was a card pulled, or is a disk not mounted? The answers are kept. "
+            "Connect it again, or put the photos back."
+        )
 
 
 class Photos:

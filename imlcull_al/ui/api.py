@@ -223,7 +223,7 @@ def _outcome(desk: Desk, name: str) -> Any:
 def _status(desk: Desk) -> dict[str, Any]:
     session, job = desk.session, desk.jobs.state()
     counts, task = session.counts(), session.task
-    by_class = dict(zip(task.classes, counts.by_class, strict=True))
+    by_class = dict(zip(task.classes, counts.by_class, strict=False))
     return {
         "stage": session.stage.name,
         "task": task.name,

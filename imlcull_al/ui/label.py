@@ -21,7 +21,7 @@ from .assets import asset
 from .presses import listed, visitor_of
 from .scripts import starting
 from .serving import photo_id
-from .tasks import in_numbers, kinds_missing, page_for
+from .tasks import in_numbers, kinds_missing, newer, page_for
 from .telling import attempt
 
 AHEAD = 16
@@ -37,12 +37,17 @@ def build(task: Task) -> None:
     """Add the screen to the page. Its script calls `respond` every two seconds and after each press."""
     gr.HTML(
         value="",
-        html_template=page_for(task, "label.html").replace("<!-- colours -->", ", ".join(COLOURS)),
+        html_template=page(task),
         css_template=asset("label.css"),
         js_on_load=starting(SCRIPT),
         elem_id="label-screen",
         apply_default_css=False,
     )
+
+
+def page(task: Task) -> str:
+    """The HTML of the screen."""
+    return page_for(task, "label.html").replace("<!-- colours -->", ", ".join(COLOURS))
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,9 +69,9 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the next photos of a queue.
 
     `queue`: its name; `held`: prefetched keys, which stay first; `passed`: keys viewed without an answer, which go
-    last; `current`: key of the photo on screen. Returns `upcoming` photos, the present state of `current`, counts and
-    messages; `gone`: `current` if the stage has no such photo any more. Raises `StageError` while the folder of the
-    stage is gone.
+    last; `current`: key of the photo on screen; `classes`: how many the page shows. Returns `upcoming` photos, the
+    present state of `current`, counts and messages; `gone`: `current` if the stage has no such photo any more;
+    `screen`: see `tasks.newer`. Raises `StageError` while the folder of the stage is gone.
     """
     session.check_folder()
     visitor, queue, now = visitor_of(request), str(request.get("queue")), session.standing(wait=False)
@@ -96,6 +101,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         "offer_unlike": now.seen is not None and left > 0 and len(_kinds(now)) == 1,
         "news": now.news,
         "notice": now.notice,
+        **newer(now.task, request, page),
     }
 
 

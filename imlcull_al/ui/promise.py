@@ -41,7 +41,7 @@ def build(find: Find, tab: gr.Tab, clock: Clock, task: Task) -> None:
     """Add the screen to the page, inside `tab`."""
     words = words_of(task)
     with gr.Column(elem_classes="screen"):
-        with gr.Row(visible=task.is_binary):
+        with gr.Row(visible=task.is_binary) as of_two:
             aim = gr.Number(100 * MAX_KEEPERS_LOST, label=_afford(words), min_width=260)
             threshold = threshold_slider() if task == CULL_TASK else threshold_slider(f"Threshold: {words.many} score")
         message = gr.HTML()
@@ -49,18 +49,19 @@ def build(find: Find, tab: gr.Tab, clock: Clock, task: Task) -> None:
         curve = gr.HTML()
     seen = gr.State("")
 
-    def on_tick(desk: Desk, seen: str, aim: float | None, threshold: float | None) -> tuple[Any, Any]:
+    def on_tick(desk: Desk, seen: str, aim: float | None, threshold: float | None) -> tuple[Any, ...]:
         now = f"{desk.session.revision} {aim} {threshold}"
         if now == seen:
-            return gr.skip(), gr.skip()
+            return (gr.skip(),) * 3
         html, error = attempt(lambda: promise_html(desk.session, aim, threshold))
-        return now, sentence(error, "failed") if error else html
+        row = gr.Row(visible=desk.session.task.is_binary)  # classes may have been added
+        return now, sentence(error, "failed") if error else html, row
 
     def on_select(request: gr.Request) -> str:
         html, error = attempt(lambda: curves_html(find(request).session))
         return sentence(error, "failed") if error else html or ""
 
-    clock.every_second(on_tick, [seen, aim, threshold], [seen, said], message)
+    clock.every_second(on_tick, [seen, aim, threshold], [seen, said, of_two], message)
     tab.select(on_select, None, curve, show_progress="hidden", api_visibility="private")
 
 

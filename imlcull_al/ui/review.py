@@ -21,7 +21,7 @@ from .assets import asset
 from .clock import Clock
 from .scripts import starting
 from .serving import photo_id
-from .tasks import kinds_missing, page_for
+from .tasks import kinds_missing, newer, page_for
 from .telling import attempt
 
 STEPS = 10_000
@@ -35,7 +35,7 @@ def build(clock: Clock, task: Task) -> None:
     """Add the screen to the page."""
     screen = gr.HTML(
         value="",
-        html_template=page_for(task, "review.html"),
+        html_template=page(task),
         css_template=asset("review.css"),
         js_on_load=starting(SCRIPT),
         elem_id="review-screen",
@@ -45,18 +45,24 @@ def build(clock: Clock, task: Task) -> None:
     clock.every_second(lambda desk: desk.session.revision, None, screen)
 
 
+def page(task: Task) -> str:
+    """The HTML of the screen."""
+    return page_for(task, "review.html")
+
+
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the screen's data as `view`; on failure, `error` is a sentence.
 
     `request`: `do` is look; `revision`, `listing` and `moments` are the versions the page already has, if any. `by`:
-    the class whose scores it shows; null for the likeliest of each photo.
+    the class whose scores it shows; null for the likeliest of each photo. `classes`: how many it shows; see
+    `tasks.newer`.
     """
     if request.get("do") != "look":
         return {"view": None, "error": "Unknown request. Reload the page."}
     shown, error = attempt(
         lambda: look(session, *(request.get(name) for name in ("revision", "listing", "moments", "by")))
     )
-    return {"view": shown, "error": error}
+    return {"view": shown, "error": error, **newer(session.task, request, page)}
 
 
 def threshold_name(at: Session | Standing) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from ..learning.queues import queues_of
@@ -30,6 +31,11 @@ def page_for(task: Task, name: str) -> str:
     return html.replace("<!-- task -->", quote(json.dumps(as_data(task)), safe=""))
 
 
+def newer(task: Task, request: Mapping[str, Any], page: Callable[[Task], str]) -> dict[str, str]:
+    """`screen`: its HTML anew, for a page that shows fewer `classes` than the task has now; otherwise nothing."""
+    return {} if request.get("classes") in (None, len(task.classes)) else {"screen": page(task)}
+
+
 def as_data(task: Task) -> dict[str, object]:
     """The task for scripts of the page; see assets/logic/task.js."""
     return {
@@ -52,7 +58,7 @@ def in_numbers(task: Task, counts: Counts, separator: str = " · ") -> str:
         what = "classes" if task.exclusive else "tags"
         return f"{sum(map(bool, counts.by_class))} of {len(task.classes)} {what}"
     by_class = counts.by_class or (counts.keep, counts.cull)
-    return separator.join(f"{count} {name}" for name, count in zip(task.classes, by_class, strict=True))
+    return separator.join(f"{count} {name}" for name, count in zip(task.classes, by_class, strict=False))
 
 
 def kinds_missing(task: Task, labels: Sequence[str]) -> str:

@@ -14,21 +14,25 @@ import { makeZoom } from './label_zoom.js';
 import { recall, remember } from './memory.js';
 import { act, outbox } from './page.js';
 import { afterPaint, sendBeacon } from './page_life.js';
+import { redrawn } from './writing.js';
 
 const MEMORY = 'imlcull queue';
 const EVERY = 2000; // milliseconds between looks
 const REST = 250;   // milliseconds a photo stays on screen before its map is fetched
 
-// Start the screen in `element`, its HTML.
-export function start(element) {
-  const at = screenOf(element), { find, say } = at, task = readTask(find('desk').dataset.task);
+// Start the screen in `place`, which holds its HTML.
+export function start(place) { begin(place.firstElementChild, makeQueue()); }
+
+// `element`: the root of the screen. `queue`: of the screen that it replaces, after classes were added to the task.
+function begin(element, queue) {
+  const at = screenOf(element), { find, say } = at, task = readTask(element.dataset.task);
   const stage = find('stage'), menu = find('queue select'), help = find('help');
   let isPainted = false;                 // the photo on screen has been painted
   let isLooking = false;                 // a look is queued
   let lookError = '', isAway = false;    // error of the last look; whether the server did not respond
   let nothing = '';                      // why the queue is empty
 
-  const queue = makeQueue(), typing = makeTyping(task);
+  const typing = makeTyping(task);
   const classes = task.isCull ? null : makeClasses(at, task, typing);
   const map = makeMap({
     wanted: () => (isPainted && isHere() ? queue.nearest() : []), redraw: () => picture.again(),
@@ -110,7 +114,7 @@ export function start(element) {
     isLooking = true;
     outbox.read(async () => {
       isLooking = false;
-      const request = { do: 'look', visitor: outbox.visitor, queue: menu.value, ...queue.describe() };
+      const request = { do: 'look', visitor: outbox.visitor, queue: menu.value, classes: task.classes.length, ...queue.describe() };
       const reply = await act('label', request).catch(() => null);
       isAway = !reply;
       lookError = reply ? reply.error : 'The app is not responding; trying again.';
@@ -133,6 +137,13 @@ export function start(element) {
     nothing = reply.nothing;
     if (!queue.current()) sayNothing();
     presses.drain();
+    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue);
+  }
+
+  // Whether drawing the screen anew takes nothing out of a person's hands.
+  function isUntouched() {
+    const isTyping = !typing.isEmpty() || find('search input').value;
+    return !(presses.isWaiting() || isTyping || zoom.isOn() || help.open) && (!classes || classes.isUntouched());
   }
 
   function describe(reply) {
@@ -201,8 +212,8 @@ export function start(element) {
   menu.append(...task.queues.map(([name, title]) => new Option(title, name)));
   const known = recall(MEMORY);
   if ([...menu.options].some((option) => option.value === known)) menu.value = known;
-  presses.awaitLook();
   outbox.join({ isThere: () => element.isConnected, took, said: tell });
+  if (queue.current()) display(); else presses.awaitLook();
   look();
 }
 

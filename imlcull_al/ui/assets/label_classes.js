@@ -33,6 +33,8 @@ export function makeClasses({ find, say }, task, typing) {
     show,
     draw,
     toggle(number) { tags[Number(number)] = !tags[Number(number)]; draw(); },
+    // Whether no tag was pressed since the photo came.
+    isUntouched: () => tags.every((has, number) => has === tagsOf(task, label)[number]),
     // The label that the pressed tags make.
     chosen: () => labelOf(task, tags.map(Boolean)),
   };

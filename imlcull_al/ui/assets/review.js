@@ -15,15 +15,19 @@ import { makeSides } from './logic/review_sides.js';
 import { STEPS, arrangeRows, hasScores, isPast, isReadable, thresholdFrom } from './logic/review_table.js';
 import { selectedOf } from './logic/review_words.js';
 import { readTask } from './logic/task.js';
-import { write } from './writing.js';
+import { redrawn, write } from './writing.js';
 
 const AGAIN = 2000, SOON = 250; // milliseconds before retrying a failed look, and before looking after answers
 const inAllTabs = () => localStorage;
 
-// Start the screen in `element`, its HTML. `watch(name, changed)` tells when Gradio changes a property.
-export function start(element, watch) {
+// Start the screen in `place`, which holds its HTML. `watch(name, changed)` tells when Gradio changes a property.
+export function start(place, watch) { begin(place.firstElementChild, watch); }
+
+// `element`: the root of the screen. `was`: the view of the screen that it replaces, after classes were added to the
+// task.
+function begin(element, watch, was = null) {
   const find = (selector) => element.querySelector(selector);
-  const task = readTask(find('.review').dataset.task), kind = task.isCull ? makeSides() : makeClasses(task);
+  const task = readTask(element.dataset.task), kind = task.isCull ? makeSides() : makeClasses(task);
   const closer = find('.closer'), cells = find('.cells'), sorting = find('.order');
   const view = { photos: null, table: null, threshold: STEPS / 2 }; // names and ids; scores and labels; all by row
   let sequence = null;     // bursts and chronological ranks by row
@@ -124,13 +128,26 @@ export function start(element, watch) {
     outbox.read(async () => {
       isLooking = false;
       const isSame = by() === (view.table?.by ?? null);
-      const known = { by: by(), revision: isSame ? view.table?.revision : null, listing: view.photos?.listing, moments: sequence?.moments };
+      const known = { by: by(), classes: task.classes.length, revision: isSame ? view.table?.revision : null, listing: view.photos?.listing, moments: sequence?.moments };
       const reply = await act('review', { do: 'look', ...known }).catch(() => null);
       trouble = reply ? reply.error : 'The app is not responding; trying again.';
       tell();
-      if (reply && reply.view) receive(reply.view);
-      else setTimeout(() => { if (element.offsetParent) look(); }, AGAIN);
+      if (reply?.screen && !selection.count() && !closer.open) { redraw(reply.screen); return; }
+      if (reply?.view) receive(reply.view);
+      if (!reply?.view || reply.screen) setTimeout(() => { if (element.offsetParent) look(); }, AGAIN);
     });
+  }
+
+  function redraw(html) {
+    const key = view.photos?.names[selection.shown()[selection.focus()]];
+    begin(redrawn(element, html), watch, { sort: sorting.value, filter, key });
+  }
+
+  function restore({ sort, filter: name, key }) {
+    was = null;
+    sorting.value = sort;
+    choose(name);
+    goTo(key);
   }
 
   function lookSoon() { clearTimeout(lookingSoon); lookingSoon = setTimeout(look, SOON); }
@@ -140,19 +157,20 @@ export function start(element, watch) {
     const had = Boolean(view.table) && hasScores(view.table), has = hasScores(sent), isResorted = sent.by !== view.table?.by;
     if (sent.sequence) sequence = sent.sequence;
     view.table = { ...kind.read(sent), bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
-    if (sent.photos) begin(sent.photos);
+    if (sent.photos) list(sent.photos);
     answers.layOver(view.table.labels, rowOf);
-    element.firstElementChild.classList.toggle('scoreless', !has);
+    element.classList.toggle('scoreless', !has);
     write(find('.advice'), has ? '' : sent.advice); // it lies over the histogram
     write(find('.notice'), has ? [sent.advice, sent.notice].filter(Boolean).join(' ') : '');
     if (task.isCull) find('.threshold').disabled = !has;
     if (sent.photos || has !== had || (isResorted && !isInOrder())) arrange();
     drawAll();
+    if (was) restore(was);
     if (by() !== (sent.by ?? null)) look(); // another order was chosen meanwhile
   }
 
   // Other photos than before.
-  function begin(photos) {
+  function list(photos) {
     view.photos = photos;
     view.threshold = thresholdFrom(recall(photos.threshold, inAllTabs));
     rowOf = new Map(photos.names.map((name, row) => [name, row]));

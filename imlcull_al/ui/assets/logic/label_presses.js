@@ -54,6 +54,7 @@ export function makePresses(queue, outbox, screen) {
   return {
     press(what, label) { waiting.push({ what, label }); drain(); },
     drain,
+    isWaiting: () => waiting.length > 0,
     // The next look decides what to show.
     awaitLook() { awaited = LOOK; },
     looked() { if (awaited === LOOK) awaited = null; },
