@@ -1,14 +1,10 @@
-"""The rows of a cluster are those of a local run, whoever is killed meanwhile; nothing is lost or done twice."""
+"""The rows of a cluster are those of a local run; nothing is lost or done twice."""
 
 import os
 import pickle
-import re
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -27,17 +23,10 @@ from imlcull_al.encoding.cluster_worker import ClusterWorker, packed, unpacked
 from imlcull_al.encoding.embeddings import ensure
 from imlcull_al.encoding.load import load_encoder
 from imlcull_al.errors import Cancelled, ClusterError, EncoderError, StorageError
+from tests.torture.cluster_kills import descendants, have_ended
 
 ROOT = Path(__file__).parents[1]
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (requirements-cluster.txt)")
-
-
-def on_ray(test):
-    """Mark a test that starts a cluster."""
-    return pytest.mark.ray(pytest.mark.slow(needs_ray(test)))
-
-
-STOPPED = "Stopped. Finished work is kept; run the same command again to continue."
 BUILTIN = partial(load_encoder, "builtin")
 
 
@@ -77,34 +66,6 @@ def in_this_process(monkeypatch):
     return given
 
 
-def descendants(name: str = "") -> list[int]:
-    """Processes that this one started, directly or not, whose command line begins with `name`."""
-    parents = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = [os.getpid()]
-    for parent in found:
-        found += [process for process, its in parents.items() if its == parent]
-    return [process for process in found[1:] if command(process).startswith(name)]
-
-
-def command(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_text()
-    except OSError:
-        return ""
-
-
-def ended(processes: list[int]) -> None:
-    deadline = time.monotonic() + 30
-    while alive := [process for process in processes if command(process)]:  # of a zombie it is empty
-        assert time.monotonic() < deadline, [command(process) for process in alive]
-        time.sleep(0.1)
-
-
 def assert_like_a_local_run(stage, cache_dir, tmp_path, load=BUILTIN):
     here = ensure(paths_of(stage), load(), tmp_path / "local")
     there = ensure(paths_of(stage), load(), cache_dir)
@@ -116,43 +77,17 @@ def assert_like_a_local_run(stage, cache_dir, tmp_path, load=BUILTIN):
     assert not list(cache_dir.glob(".imlcull-*.tmp"))
 
 
-@on_ray
-def test_what_an_interrupted_run_did_is_not_done_again_and_a_killed_worker_changes_no_row(stage, cache_dir, tmp_path):
-    words = ["embed", "--project", stage.parent, "--cache-dir", cache_dir, "--model", "builtin", "--batch-size", 1]
-    embed = [sys.executable, "-m", "imlcull_al", *map(str, words), "--engine", "ray"]
-    before = descendants()
-    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever shell the tests were started by
-    with subprocess.Popen(
-        embed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=hears
-    ) as run:
-        while run.poll() is None and not list(cache_dir.glob("content_ids/*.h5")):
-            time.sleep(0.01)
-        started = [process for process in descendants() if process not in before and process != run.pid]
-        folders = {folder for process in started for folder in re.findall(r"/tmp/ray-\w+", command(process))}
-        run.send_signal(signal.SIGINT)
-        said = run.communicate(timeout=60)[0]
-    assert (run.returncode, said.splitlines()[-1]) == (130, STOPPED)
-    ended(started)
-    assert folders and not any(Path(folder).exists() for folder in folders)
-    assert not list(cache_dir.glob(".imlcull-*.tmp"))
-
-    killed, told = [], []
-
-    def kill_one(what, done, total):
-        told.append((done, total))
-        if 0 < done < total and not killed:
-            killed.append(descendants("ray::MapWorker")[0])
-            os.kill(killed[0], signal.SIGKILL)
-
+@pytest.mark.slow
+@pytest.mark.ray
+@needs_ray
+def test_a_ray_cluster_has_the_rows_of_a_local_run_and_leaves_no_process(stage, cache_dir, tmp_path):
+    """With one worker, since each takes seconds to start; tests/torture/cluster_kills.py kills several."""
+    before, told = descendants(), []
     paths = list(paths_of(stage).values())
-    try:
-        computed = fill(paths, BUILTIN(), BUILTIN, cache_dir, batch_size=2, cores=1, progress=kill_one)
-    finally:
-        ended([process for process in descendants() if process not in before])
-    assert len(killed) == 1
-    total = told[0][1]
-    assert (told[0], told[-1]) == ((0, total), (total, total))
-    assert 0 < computed <= total < 63
+    computed = fill(paths, BUILTIN(), BUILTIN, cache_dir, cores=2, progress=lambda *so_far: told.append(so_far[1:]))
+    assert computed == 60
+    assert (told[0], told[-1]) == ((0, 63), (63, 63))
+    assert have_ended(process for process in descendants() if process not in before)
     assert_like_a_local_run(stage, cache_dir, tmp_path)
     assert fill(paths, BUILTIN(), None, cache_dir) == 0
 

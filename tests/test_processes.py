@@ -11,7 +11,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+import forked
 import numpy as np
 import pytest
 from conftest import fill_stage
@@ -155,57 +157,57 @@ def stages(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def played(stages, tiny_model):
-    """Of each of `TURNS`, (exit code, standard output, standard error) in the main process and in the helper."""
+def played(stages, tiny_model, launch):
+    """Of each of `TURNS`, how it ended in the main process and in the helper."""
     turns = [(code, command_for(stages[name], tiny_model, *options)) for name, (code, options) in TURNS.items()]
-    ended = outcomes(launch([json.dumps(turns)], PLAYS, PLAYS))
-    told = [[*map(json.loads, out.splitlines())] for _, out, _ in ended]
-    code, _, err = ended[1]
-    told[1].append([code, "", err])  # the defect ended it
+    ended = launch([json.dumps(turns)], PLAYS, PLAYS)
+    told = [[Ended(*json.loads(line)) for line in each.out.splitlines()] for each in ended]
+    told[1].append(ended[1]._replace(out=""))  # the defect ended it
     return dict(zip(TURNS, zip(*told, strict=True), strict=True))
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, tiny_model):
+def alone(tmp_path_factory, tiny_model, launch):
     """A stage for each of `SAME`, and for tags, trained by one process."""
     root = tmp_path_factory.mktemp("alone")
     stages = {name: labeled(root / name) for name in (*SAME, "tags")}
     turns = [(TURNS[name][0], command_for(stages[name], tiny_model, *TURNS[name][1])) for name in stages]
-    play = [sys.executable, "-c", PLAYS, json.dumps(turns)]
-    done = subprocess.run(play, cwd=ROOT, timeout=BOUND, check=True, capture_output=True, text=True)
-    assert [json.loads(line)[0] for line in done.stdout.splitlines()] == [0] * len(turns), done.stdout
+    (ended,) = launch([json.dumps(turns)], PLAYS)
+    assert [json.loads(line)[0] for line in ended.out.splitlines()] == [0] * len(turns), ended
     return stages
 
 
-def launch(command, *codes):
-    """One process of a training for each of the codes, the main one first."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    together = {"WORLD_SIZE": str(len(codes)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    running = []
-    for number, code in enumerate(codes):
-        environment = {**os.environ, **together, "RANK": str(number), "LOCAL_RANK": str(number)}
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code, *command],
-                env=environment,
-                cwd=ROOT,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-    return running
+@pytest.fixture(scope="module")
+def launch(tmp_path_factory):
+    """`launch(words, main, helper)`: what processes of one training come to, each `Ended`; none is waited for longer
+    than `BOUND`. One code: a training of one process.
+    """
 
-
-def outcomes(running):
-    """(exit code, standard output, standard error) of each; none is waited for longer than `BOUND`."""
-    try:
-        told = [process.communicate(timeout=BOUND) for process in running]
-        return [(process.returncode, *each) for process, each in zip(running, told, strict=True)]
-    finally:
+    def launch(words, *codes):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        together = {"WORLD_SIZE": str(len(codes)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        folders = [tmp_path_factory.mktemp("process") for _ in codes]
+        running = [
+            forked.start(code, words, {**together, "RANK": str(number), "LOCAL_RANK": str(number)}, folder)
+            for number, (code, folder) in enumerate(zip(codes, folders, strict=True))
+        ]
         for process in running:
+            process.join(BOUND)
             process.kill()
+            process.join()
+        told = [[(folder / name).read_text() for name in ("out", "err")] for folder in folders]
+        return [Ended(process.exitcode, *each) for process, each in zip(running, told, strict=True)]
+
+    return launch
+
+
+class Ended(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
 
 
 def log_of(stage):
@@ -266,11 +268,11 @@ def test_an_error_in_one_process_ends_the_other(played):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("codes", "survivor"), [((EXACT + ALL_BETTER + RUN, DIES), 0), ((DIES, EXACT + RUN), 1)])
-def test_a_process_that_is_killed_ends_the_other(stage, command, codes, survivor):
-    ended = outcomes(launch(command, *codes))
-    assert ended[1 - survivor][0] == -signal.SIGKILL
-    assert ended[survivor][0] == 1
-    assert "Another process of this training ended early" in ended[survivor][2]
+def test_a_process_that_is_killed_ends_the_other(stage, command, launch, codes, survivor):
+    ended = launch(command, *codes)
+    assert ended[1 - survivor].code == -signal.SIGKILL
+    assert ended[survivor].code == 1
+    assert "Another process of this training ended early" in ended[survivor].err
     assert not is_locked(stage.training_lock)
     if survivor == 0:  # what was better before is kept, as after any other end
         assert model.load(stage.model).epoch in (1, 2)
@@ -279,12 +281,12 @@ def test_a_process_that_is_killed_ends_the_other(stage, command, codes, survivor
 
 @pytest.mark.slow
 def test_one_command_starts_both(stage, command):
-    words = [sys.executable, "-m", "imlcull_al", *command, "--processes", "2"]
+    words = [sys.executable, "-m", "imlcull_al", *command, "--epochs", "1", "--processes", "2"]
     done = subprocess.run(words, cwd=ROOT, timeout=BOUND, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Training in 2 processes" in done.stderr
     assert done.stdout.count("is saved") == 1
-    assert len(log_of(stage)) == 4
+    assert len(log_of(stage)) == 1
 
 
 def test_nothing_is_started_for_one_process_or_in_one_of_several(monkeypatch):

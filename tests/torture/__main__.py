@@ -21,6 +21,7 @@ FAULTS = (  # program, its options, those of --quick
     ("label_kills", "--kills 500", "--kills 10"),
     ("label_kills", "--kills 200 --writers 2", "--kills 10 --writers 2"),
     ("cache_kills", "--kills 100", "--kills 10"),
+    ("cluster_kills", "--times 5", "--times 1"),
     ("cull_kills", "--kills 100", "--kills 5"),
     ("swaps", "--culls 300", "--culls 30"),
     ("many_files", "--files 100000", "--files 3000"),
