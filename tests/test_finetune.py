@@ -16,9 +16,9 @@ from imlcull_al.learning import head, model
 from imlcull_al.learning.model import Classifier
 from imlcull_al.progress import never, silent
 from imlcull_al.project.stages import Stage
-from imlcull_al.training import blocks, epoch_loop, train
+from imlcull_al.training import blocks, epoch_loop, train, unfinished
 from imlcull_al.training.blocks import Cut
-from imlcull_al.training.epoch_loop import FineTuning
+from imlcull_al.training.epoch_loop import FineTuning, Part
 from imlcull_al.training.options import Options
 from imlcull_al.training.processes import Alone
 
@@ -67,7 +67,7 @@ def tuning_of(made: Backbone, photos: int = 12, **options) -> FineTuning:
     tuning = FineTuning(Classifier(made, 32), pixels, nothing, values, chosen, Alone(), silent, never)
     rows = tuning.embeddings()
     probe = head.fit(head.features(rows[SIDES[0]]), np.arange(9), np.arange(9) % 2 == 0)
-    tuning.start(probe, rows, torch.arange(photos) % 2, SIDES)
+    tuning.start([Part(probe, *SIDES)], rows, torch.arange(photos) % 2)
     return tuning
 
 
@@ -176,7 +176,7 @@ def test_no_photo_is_run_ahead_that_there_is_no_room_for(monkeypatch, room, runs
     monkeypatch.setattr(epoch_loop, "MOST_KEPT", room * 17 * 32 * 4)
     seen = count_runs(monkeypatch)
     tuning = tuning_of(backbone_of("vit"), train_blocks=1)
-    tuning._keep(tuning._train_side, mirrored=True)
+    tuning._keep(tuning.folds[0].train, mirrored=True)
     assert seen == runs
 
 
@@ -229,7 +229,7 @@ def test_a_killed_training_of_the_last_blocks_is_offered_as_it_was(stage, tiny_m
     with pytest.raises(ZeroDivisionError):
         fit(stage, tiny_model, train_blocks=1)
     stage.unfinished.write_bytes(notes[0])
-    assert train.interrupted(stage).options == Options(epochs=3, learning_rate=1e-3, train_blocks=1)
+    assert unfinished.interrupted(stage).options == Options(epochs=3, learning_rate=1e-3, train_blocks=1)
 
 
 def test_bfloat16_is_used_only_where_the_embeddings_agree(monkeypatch):

@@ -25,7 +25,7 @@ from imlcull_al.project.listing import list_photos
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
 from imlcull_al.simulate.truth import read_truth
-from imlcull_al.training import train
+from imlcull_al.training import unfinished
 
 CSV = b'image_name,label,mine\nwarm_00.jpg,keep,1\n"a,""b"".jpg",cull,2\nsub/c.jpg,keep,\n'
 KNOWN = {"warm_00.jpg": "keep", 'a,"b".jpg': "cull", "sub/c.jpg": "keep"}
@@ -219,7 +219,7 @@ def test_a_note_of_a_training(tmp_path, content):
     """The options as its bytes say, or none."""
     path = tmp_path / "note.json"
     path.write_bytes(content)
-    found = train.read_unfinished(path)
+    found = unfinished.read_unfinished(path)
     assert found == OPTIONS if content == NOTE else found == {} or found == json.loads(content)["options"]
 
 

@@ -21,7 +21,7 @@ from imlcull_al.project.listing import list_photos
 from imlcull_al.project.originals import open_inside
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import open_session
-from imlcull_al.training import report, train
+from imlcull_al.training import report, unfinished
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
 JOURNAL = '{"v": 1, "at": "", "do": "answer", "key": "warm_00.jpg", "label": "cull", "before": null}\n'
@@ -158,11 +158,11 @@ class TestAnswers:
     def test_a_note_that_is_a_link_says_nothing(self, stage, outside):
         (outside.parent / "note").write_text('{"version": 1, "options": {"epochs": 3}}')
         stage.unfinished.symlink_to(outside.parent / "note")
-        assert train.read_unfinished(stage.unfinished) == {}
+        assert unfinished.read_unfinished(stage.unfinished) == {}
 
     def test_a_note_nested_too_deeply_says_nothing(self, stage):
         stage.unfinished.write_text("[" * 200_000)
-        assert train.read_unfinished(stage.unfinished) == {}
+        assert unfinished.read_unfinished(stage.unfinished) == {}
 
 
 def write_report(folder, title="one"):

@@ -43,8 +43,8 @@ RUN = "import sys; sys.exit(cli.main(sys.argv[1:]))"
 IN_EPOCH_2 = """
 from imlcull_al.training.epoch_loop import FineTuning
 evaluate, epochs = FineTuning._evaluate, []
-def counted(self):
-    epochs.append(evaluate(self))
+def counted(self, photos):
+    epochs.append(evaluate(self, photos))
     if len(epochs) == 2:
         {happens}
     return epochs[-1]

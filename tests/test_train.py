@@ -18,7 +18,7 @@ from imlcull_al.photos import read as photos
 from imlcull_al.progress import never, silent
 from imlcull_al.project.files import locked
 from imlcull_al.project.stages import Stage
-from imlcull_al.training import epoch_loop, labeled_photos, train
+from imlcull_al.training import epoch_loop, labeled_photos, train, unfinished
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.processes import Alone
 
@@ -101,7 +101,7 @@ def test_stage_1_is_untouched(stage, fit_and_draw):
 
 def test_patience_ends_it(fit, monkeypatch):
     monkeypatch.setattr(Epoch, "better_than", lambda self, other: False)
-    monkeypatch.setattr(epoch_loop.FineTuning, "_evaluate", lambda self: (1.0, 0.5))
+    monkeypatch.setattr(epoch_loop.FineTuning, "_evaluate", lambda self, photos: torch.zeros(len(photos), 2))
     training = fit(epochs=50, patience=3)
     assert len(training.epochs) == 3
     assert training.ended == "no better validation accuracy for 3 epochs"
@@ -250,8 +250,8 @@ def test_one_training_of_a_stage_at_a_time(stage, fit):
         with pytest.raises(StorageError, match="Another imlcull is training the model of stage_1"):
             fit()
         stage.unfinished.write_text('{"version": 1, "options": {"epochs": 9}}')
-        assert train.interrupted(stage) is None
-    assert train.interrupted(stage).options.epochs == 9
+        assert unfinished.interrupted(stage) is None
+    assert unfinished.interrupted(stage).options.epochs == 9
     fit()
 
 

@@ -15,7 +15,7 @@ from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING, UNDOI
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training.options import Epoch, Options
-from imlcull_al.training.train import Interrupted, note_unfinished
+from imlcull_al.training.unfinished import Interrupted, note_unfinished
 from imlcull_al.ui import cull, curves, look, telling, train
 
 

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from ..project import tables
 from ..project.task import CULL_TASK
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
-from ..training.options import Epoch, Options
+from ..training.options import GENTLE, Epoch, Options
 from .parser import build_parser
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def train(options: argparse.Namespace) -> None:
         say(epoch.summary + (", saved" if best else ""))
 
     session = _opened(options, prepare=False)
-    chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    given = {field.name: getattr(options, field.name) for field in fields(Options) if hasattr(options, field.name)}
+    chosen = replace(GENTLE if options.gentle else Options(), **given)
     chosen.check()  # before there are several processes that would all refuse
     processes.start(options.processes, options.arguments)
     if processes.is_helper():  # the main process reports for all
@@ -281,7 +282,8 @@ def _prepared(options: argparse.Namespace) -> "Session":
 def _opened(options: argparse.Namespace, **named: Any) -> "Session":
     from ..session.session import open_session
 
-    asked = {name: getattr(options, name) for name in ("task", "classes", "tags", "start") if hasattr(options, name)}
+    names = ("task", "classes", "tags", "start", "scores")
+    asked = {name: getattr(options, name) for name in names if hasattr(options, name)}
     return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
 
 

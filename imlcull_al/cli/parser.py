@@ -2,15 +2,18 @@
 
 import argparse
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 
 from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
 from ..encoding.load import DEFAULT_MODEL
 from ..installation import DEFAULT_CACHE_DIR, started_as
+from ..learning.choice import SCORES
+from ..learning.scores import AUTO
 from ..project.task import CULL_TASK
 from ..simulate.replay import STRATEGIES, Rules
-from ..training.options import Options
+from ..training.options import GENTLE, MEANINGS, Options
 
 CACHE_DIR_HELP = f"folder for embeddings and previews (default: {DEFAULT_CACHE_DIR})".replace("%", "%%")
 
@@ -167,6 +170,13 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
         help="builtin, or the Hugging Face id or local folder of a vision transformer; append +builtin to concatenate "
         f"the embeddings of both (default: the stage's trained model, else {DEFAULT_MODEL})",
     )
+    parser.add_argument(
+        "--scores",
+        choices=(AUTO, *SCORES),
+        default=AUTO,
+        help="where scores come from: a logistic regression on the frozen transformer, the trained model, or their "
+        f"mean; {AUTO} is what the last training found best",
+    )
     parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
     add_device(parser)
     parser.set_defaults(model=None, cache_dir=None)
@@ -184,27 +194,24 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    defaults = Options()
-    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="maximum passes over the labeled photos")
-    parser.add_argument("--batch-size", type=int, default=defaults.batch_size, help="photos per step")
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="Adam's step size")
     parser.add_argument(
-        "--patience", type=int, default=defaults.patience, help="epochs without improvement until training stops"
+        "--gentle",
+        action="store_true",
+        help="train by cross-validation, every photo held out once, and average the folds: what the page does",
     )
-    parser.add_argument(
-        "--validation-split",
-        type=float,
-        default=defaults.validation_split,
-        help="share of labels held out for validation",
-    )
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="the same seed gives the same training")
-    parser.add_argument(
-        "--train-blocks",
-        type=int,
-        default=defaults.train_blocks,
-        metavar="N",
-        help="train only the last N blocks of the transformer, several times as fast (default: all)",
-    )
+    kinds = {"learning_rate": float, "validation_split": float}
+    for name, value in asdict(Options()).items():
+        if name == "gentle":
+            continue
+        gentle = getattr(GENTLE, name)
+        usual = "all" if value is None else f"{value:g}"
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kinds.get(name, int),
+            default=argparse.SUPPRESS,
+            metavar="N" if name == "train_blocks" else None,
+            help=f"{MEANINGS[name]} (default: {usual}{'' if gentle == value else f', gentle {gentle:g}'})",
+        )
     parser.add_argument(
         "--processes", type=_positive, default=1, metavar="N", help="number of training processes on this machine"
     )

@@ -13,7 +13,7 @@ Independent of stages, labels and scores.
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -76,6 +76,16 @@ class Embeddings:
             taken=self.taken[kept],
             compensation=self.compensation[kept],
         )
+
+    def at(self, keys: Sequence[str]) -> "Embeddings":
+        """The embeddings of the photos `keys`, in this order; NaN for those that have none here."""
+        row = {key: number for number, key in enumerate(self.keys)}
+        taken = [row.get(key, len(self.keys)) for key in keys]
+        columns = {
+            name: np.append(values, np.full_like(values[:1], np.nan, shape=(1, *values.shape[1:])), axis=0)[taken]
+            for name, values in (("rows", self.rows), ("taken", self.taken), ("compensation", self.compensation))
+        }
+        return replace(self, keys=tuple(keys), unreadable={}, found=len(keys), computed=0, **columns)
 
     def is_same(self, other: "Embeddings | None") -> bool:
         """Whether photos and values are equal. `found` and `computed` are not compared."""

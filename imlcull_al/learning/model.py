@@ -14,6 +14,8 @@ The file is a `torch.save` of one dictionary of plain values and tensors; it loa
     state_dict          tensors: backbone.transformer.…, head.weight (K, D + E), head.bias (K,), for K classes
     epoch, validation_accuracy, seed
     labels              dict, photo key → label, training and validation photos; validation_keys: list of keys
+    scores              "head" | "model" | "average", which of them the training found best; missing in older files,
+                        whose model counts
 
 Any other task than keep or cull has version 2, and beside `classes`, its K names, `task`, str, its name, and
 `exclusive`, bool: whether the K logits are those of a softmax, rather than log-odds of each tag.
@@ -24,6 +26,7 @@ Independent of optimizers, stages and caches.
 import hashlib
 import pickle
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +45,7 @@ from ..project import task as tasks
 from ..project.files import open_own, replacing
 from ..project.task import CULL_TASK, Task
 from . import head
+from .choice import MODEL, SCORES
 
 FORMAT = "imlcull model"
 VERSION = 1
@@ -98,6 +102,7 @@ class TrainedModel:
     """A loaded model: its encoder and head, and what it was trained on.
 
     `head`: log-odds of the first of two classes, or else logits of all classes, or log-odds of each tag of `task`.
+    `scores`: which count, see `choice`.
     """
 
     task: Task
@@ -109,6 +114,7 @@ class TrainedModel:
     validation_accuracy: float
     labels: dict[str, str]
     validation_keys: list[str]
+    scores: str = MODEL
 
     def probability(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N, K) probability of each class or tag, 0 … 1."""
@@ -127,7 +133,9 @@ def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
 
 
 def save(path: Path, classifier: Classifier, base: Encoder, facts: dict[str, Any], task: Task = CULL_TASK) -> None:
-    """Write the model to `path`, atomically. `facts`: epoch, validation_accuracy, seed, labels, validation_keys."""
+    """Write the model to `path`, atomically. `facts`: epoch, validation_accuracy, seed, labels, validation_keys
+    and scores.
+    """
     trained, beside = parts_of(base)
     own = (
         {"version": VERSION}
@@ -193,6 +201,7 @@ def load(path: Path, task: Task = CULL_TASK) -> TrainedModel:
             _number(content["validation_accuracy"], float, 1),
             {_text(key): task.parse(_text(label)) for key, label in content["labels"].items()},
             [_text(key) for key in content["validation_keys"]],
+            _one_of(content.get("scores", MODEL), SCORES),
         )
     except ModelFileError:
         raise
@@ -217,6 +226,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of text")
     return value
+
+
+def _one_of(value: Any, possible: Sequence[str]) -> str:
+    if value not in possible:
+        raise ValueError(f"it is none of {', '.join(possible)}")
+    return _text(value)
 
 
 def _number(value: Any, kind: type[Number], most: float) -> Number:

@@ -74,13 +74,13 @@ class Ranker:
         """The ranker for other photos of the stage, sorted: those that are gone are left out, new ones are unseen."""
         seen = self.seen.among(frozenset(photos))
         is_same = len(seen.keys) == len(self.seen.keys)
-        return Ranker(self.scorer if is_same else Scorer(self.scorer.source, seen, self.scorer.task), seen, photos)
+        return Ranker(self.scorer if is_same else self.scorer.of(seen, self.scorer.task), seen, photos)
 
     def asking(self, task: Task) -> "Ranker":
         """The ranker for the same photos and a task that got more classes; itself if it has as many."""
         if not task.is_more_than(self.scorer.task):
             return self
-        return Ranker(Scorer(self.scorer.source, self.seen, task), self.seen, self.unseen)
+        return Ranker(self.scorer.of(self.seen, task), self.seen, self.unseen)
 
     @cached_property
     def brackets(self) -> list[int]:

@@ -3,7 +3,8 @@
 Without a fine-tuned model, scores are a logistic regression on all labels: binary, one a tag, or over several classes.
 With one, they are the model's own prediction plus a correction: a logistic regression, offset by the model's logits, on
 all labels. These include labels given since the training and the validation photos, which the model never learned from.
-A prior, from the stage before or another project, is corrected in the same way, but fades; see `head.trust`.
+A prior, from the stage before or another project, is corrected in the same way, but fades; see `head.trust`. A training
+may have found that its model is no better than the regression, or that their mean is best; see `choice`.
 Independent of the order of photos.
 """
 
@@ -20,10 +21,14 @@ from ..errors import NotEnoughLabels
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import head
+from .choice import AVERAGE, HEAD, MODEL
 from .orders import two_classes
 
 if TYPE_CHECKING:
     from .model import TrainedModel
+
+AUTO = "auto"
+"""The scores that the last training chose; otherwise those of `choice.SCORES`."""
 
 
 def without_scores(stage: Stage, labels: Mapping[str, str], task: Task = CULL_TASK) -> NotEnoughLabels:
@@ -52,6 +57,8 @@ class Source:
     """The origin of scores: an encoder, and the fine-tuned model that it belongs to, if any.
 
     `prior`: where scores start without such a model. `base_model`: what a training starts from, if not the encoder.
+    `frozen`: the encoder whose regression the scores are averaged with; None for none. `unused`: the number of labels
+    of a model that doesn't count.
     """
 
     encoder: Encoder
@@ -60,12 +67,19 @@ class Source:
     """Shown wherever the scores are: another encoder than the requested one is in use."""
     prior: Prior | None = None
     base_model: str = ""
+    frozen: Encoder | None = None
+    unused: int = 0
 
     @property
     def description(self) -> str:
         """A short description for display."""
         if self.model is not None:
-            return f"{self.encoder.name}, {len(self.model.labels)} labels"
+            beside = f", averaged with a logistic regression on {self.frozen.name}" if self.frozen else ""
+            return f"{self.encoder.name}, {len(self.model.labels)} labels{beside}"
+        if self.unused:
+            return (
+                f"logistic regression on {self.encoder.name}, no worse than the model trained on {self.unused} labels"
+            )
         start = f", starting from {self.prior.name}" if self.prior else ""
         return f"logistic regression on {self.encoder.name}{start}"
 
@@ -109,9 +123,9 @@ def _prior_of_tags(known: head.Features, targets: np.ndarray, name: str) -> Prio
     return None if np.isnan(bias).all() else Prior(head.Heads(weights, bias), name)
 
 
-def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK) -> Source:
+def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK, scores: str = AUTO) -> Source:
     """Choose the stage's fine-tuned model if it exists and was trained from `model` (or `model` is None), otherwise
-    `model`.
+    `model`. `scores`: which of them count, see `AUTO`.
 
     If neither exists, the previous stage's model, as a prior: a new stage starts where the one before it ended. Raises
     `ModelFileError` for an unusable model file, `EncoderError`.
@@ -125,12 +139,15 @@ def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK) -> So
         prior = Prior(before.head, f"the model of {stage.previous.name}")
         return Source(before.encoder, None, base_model=before.base_model).starting_from(prior)
     trained = load(stage.model, task)
-    if model is None:
+    chosen = trained.scores if scores == AUTO else scores
+    if model is None and chosen == MODEL:
         return Source(trained.encoder, trained)
-    named = load_encoder(model)
+    named = load_encoder(model or trained.base_model)
     if named.fingerprint != trained.base_fingerprint:
         return _untrained(named)
-    return Source(trained.encoder, trained, named.notice)
+    if chosen == HEAD:
+        return replace(_untrained(named), unused=len(trained.labels))
+    return Source(trained.encoder, trained, named.notice, frozen=named if chosen == AVERAGE else None)
 
 
 def _untrained(encoder: Encoder) -> Source:
@@ -140,9 +157,16 @@ def _untrained(encoder: Encoder) -> Source:
 class Scorer:
     """Scores one set of photos from any labels; everything that does not depend on the labels is computed once."""
 
-    def __init__(self, source: Source, seen: Embeddings, task: Task = CULL_TASK) -> None:
-        """`seen`: embeddings by the encoder of `source`. Its rows are normalized in place."""
-        self.source, self.task = source, task
+    def __init__(
+        self, source: Source, seen: Embeddings, task: Task = CULL_TASK, frozen: Embeddings | None = None
+    ) -> None:
+        """`seen`: embeddings by the encoder of `source`; `frozen`: those by its frozen one, if it has one, of at least
+        the same photos. Their rows are normalized in place.
+        """
+        self.source, self.task, self._frozen = source, task, frozen
+        self._beside = (
+            Scorer(Source(source.frozen, None), frozen.at(seen.keys), task) if source.frozen and frozen else None
+        )
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.features = head.features(seen.rows)
@@ -153,6 +177,10 @@ class Scorer:
     def _known(self, known: head.Head | head.Heads) -> np.ndarray:
         """What a model or prior says of all photos, which may lack the latest classes of the task."""
         return head.with_added(self.features.logits(known), len(self.task.classes), exclusive=self.task.exclusive)
+
+    def of(self, seen: Embeddings, task: Task) -> "Scorer":
+        """The same for a part of the photos, or a task with more classes."""
+        return Scorer(self.source, seen, task, self._frozen)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Rows (n,) of the labeled photos in key order, and their targets (n, K); see `Task.targets`."""
@@ -165,6 +193,12 @@ class Scorer:
 
         `labels`: training labels only, without those of spot checks.
         """
+        own = self._own(labels)
+        other = self._beside.probability(labels) if self._beside else None
+        return own if own is None or other is None else mean_of(own, other, self.task)
+
+    def _own(self, labels: Mapping[str, str]) -> np.ndarray | None:
+        """The same without the regression beside."""
         rows, targets = self.labeled(labels)
         if not self.task.exclusive:
             columns = [self._binary(labels, rows, targets, tag) for tag in range(len(self.task.classes))]
@@ -242,3 +276,12 @@ class Scorer:
                 c = head.chosen_regularisation(self.features.at(rows[is_known]), targets[is_known, column] == 1)
             self._chosen[column] = (first, c)
         return c
+
+
+def mean_of(one: np.ndarray, other: np.ndarray, task: Task) -> np.ndarray:
+    """Probabilities (N, K) whose logits are the mean of those of two others; of a tag that only one knows, its own."""
+    likely = np.sqrt(one * other)
+    if task.exclusive:
+        return np.asarray(likely / np.maximum(likely.sum(axis=1, keepdims=True), 1e-300))
+    mean = likely / np.maximum(likely + np.sqrt((1 - one) * (1 - other)), 1e-300)
+    return np.where(np.isnan(one), other, np.where(np.isnan(other), one, mean))

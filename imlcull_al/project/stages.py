@@ -5,6 +5,7 @@
       stage_1_cull_labels.csv           image_name,label
       stage_1_cull_journal.jsonl        every answer ever given
       stage_1_cull_model.pth            best model by validation accuracy
+      stage_1_cull_model_previous.pth   the one before it
       stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
       stage_1_cull_report/              plots and tables of the last training
       stage_1_cull_unfinished.json      exists while a training runs
@@ -68,6 +69,11 @@ class Stage:
     def model(self) -> Path:
         """The fine-tuned classifier."""
         return self._beside("model.pth")
+
+    @property
+    def previous_model(self) -> Path:
+        """The model that the last training replaced."""
+        return self._beside("model_previous.pth")
 
     @property
     def epoch_log(self) -> Path:

@@ -30,7 +30,7 @@ from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise
 from ..learning.queues import Ranker, check_queue
-from ..learning.scores import Scorer, Source, choose_source
+from ..learning.scores import AUTO, Scorer, Source, choose_source
 from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
@@ -44,7 +44,7 @@ from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..project.task import CULL_TASK, Task
 from ..training import processes, train
 from ..training.options import Epoch, Options
-from ..training.train import Interrupted
+from ..training.unfinished import Interrupted, interrupted
 from .belonging import Belonging
 from .contents import KnownContents
 from .knowledge import Knowledge
@@ -63,8 +63,10 @@ __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 class Session:
     """The answers, scores and queues of one stage. Thread-safe."""
 
-    def __init__(self, stage: Stage, model: str | None, cache_dir: Path, task: Task = CULL_TASK) -> None:
-        """Read the answers. `prepare` adds scores. `stage`: whose task is `task`."""
+    def __init__(
+        self, stage: Stage, model: str | None, cache_dir: Path, task: Task = CULL_TASK, scores: str = AUTO
+    ) -> None:
+        """Read the answers. `prepare` adds scores. `stage`: whose task is `task`. `scores`: see `choose_source`."""
         if lies_in_a_stage(cache_dir, stage):
             raise StageError(
                 f"The cache folder {cache_dir} is inside the photo folder of a stage, where imlcull never writes. "
@@ -75,7 +77,7 @@ class Session:
         for folder in (stage.project, cache_dir, self.previews.folder):
             sweep(folder)
         self.stage = stage
-        self._model = model
+        self._model, self._scores = model, scores
         self._cache_dir = cache_dir
         self._labels = Labels(stage, task)
         self._knowledge = Knowledge(stage, self._labels)
@@ -92,7 +94,7 @@ class Session:
         self._is_settling = False  # photos changed between the last two looks
         self._must_prepare = False
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
-            self._knowledge.source = choose_source(stage, model, task)
+            self._knowledge.source = choose_source(stage, model, task, scores)
         self._knowledge.is_stale = self._knowledge.source is None
 
     @property
@@ -102,7 +104,7 @@ class Session:
 
     def at(self, stage: Stage) -> "Session":
         """A session on another stage, with the same model and cache."""
-        return Session(stage, self._model, self._cache_dir, self.task)
+        return Session(stage, self._model, self._cache_dir, self.task, self._scores)
 
     def standing(self, *, wait: bool = True) -> Standing:
         """A snapshot of everything known, including answers from other programs.
@@ -170,7 +172,7 @@ class Session:
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
             self._model_state = model_state(self.stage)  # taken before the read, so that later changes are noticed
-            source = choose_source(self.stage, self._model, self.task)
+            source = choose_source(self.stage, self._model, self.task, self._scores)
         if source is not self._started:
             source = self._started = starting(source, self.stage, self.task, self._cache_dir, progress, stop)
 
@@ -195,7 +197,12 @@ class Session:
         self._check_it_is_there()
         if seen.computed >= DEFAULT_BATCH_SIZE:
             self.seconds_per_photo = (time.monotonic() - since) / seen.computed
-        known = self._as_known(source, seen)
+        frozen = None
+        if source.frozen:
+            frozen = embeddings.ensure(
+                paths, source.frozen, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
+            )
+        known = self._as_known(source, seen, frozen)
         if not self._is_known(source, known[2].seen):
             self._knowledge.learn(*known)
         self._belonging.settle_rest(paths, progress, stop)
@@ -205,15 +212,17 @@ class Session:
         """Look up the content ids of all photos, so that an answer need not read its file."""
         self._belonging.remember(self.stage.paths(self.listing.keys))
 
-    def _as_known(self, source: Source, seen: Embeddings) -> tuple[Listing, Source, Ranker]:
-        """What to learn from new embeddings. Normalizes their rows in place.
+    def _as_known(
+        self, source: Source, seen: Embeddings, frozen: Embeddings | None = None
+    ) -> tuple[Listing, Source, Ranker]:
+        """What to learn from new embeddings, those of `source` and of its frozen encoder. Normalizes rows in place.
 
         Photos may have come and gone since embedding began: new ones are unseen.
         """
         listing, keys = self._knowledge.frame[:2]
         seen = seen.among(keys)
         answers = self._labels.now()
-        ranker = Ranker(Scorer(source, seen, answers.task), seen, listing.keys)
+        ranker = Ranker(Scorer(source, seen, answers.task, frozen), seen, listing.keys)
         if ranker.unseen:
             next(ranker.rank(answers).queue("uncertain"), None)  # orders are kept: no request waits for them
         return listing, source, ranker
@@ -290,7 +299,7 @@ class Session:
         """Fill the cache with the embeddings of all photos, in bounded memory. `prepare` adds scores."""
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
-            source = choose_source(self.stage, self._model, self.task)
+            source = choose_source(self.stage, self._model, self.task, self._scores)
         paths = self.stage.paths(self.listing.keys)
         return embeddings.fill(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
@@ -307,7 +316,7 @@ class Session:
         """`fill_cache` on a Ray cluster, see `cluster.fill`. This process computes what the workers missed."""
         from ..encoding import cluster
 
-        load = partial(_encoder_of, self.stage, self._model, self.task)
+        load = partial(_encoder_of, self.stage, self._model, self.task, self._scores)
         paths = list(self.stage.paths(self.listing.keys).values())
         computed = cluster.fill(
             paths, load(), load, self._cache_dir, address, batch_size=batch_size, progress=progress, stop=stop
@@ -574,7 +583,7 @@ class Session:
 
     def interrupted_training(self) -> Interrupted | None:
         """The training that was killed before it finished, if any."""
-        return train.interrupted(self.stage)
+        return interrupted(self.stage)
 
     def interrupted_cull(self) -> bool:
         """Whether a cull was killed before it finished."""
@@ -607,9 +616,9 @@ class Session:
         check_photos(self.stage, self._knowledge.photos)
 
 
-def _encoder_of(stage: Stage, model: str | None, task: Task) -> Encoder:
+def _encoder_of(stage: Stage, model: str | None, task: Task, scores: str) -> Encoder:
     """A module-level function, so that cluster workers can unpickle it."""
-    return choose_source(stage, model, task).encoder
+    return choose_source(stage, model, task, scores).encoder
 
 
 def open_session(
@@ -622,21 +631,24 @@ def open_session(
     classes: Sequence[str] = (),
     tags: Sequence[str] = (),
     start: str | Path | None = None,
+    scores: str = AUTO,
     prepare: bool = True,
     progress: Progress = silent,
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
     `model`: see `load_encoder`. `task`: what is asked of every photo, by default keep or cull; see `settings.open_task`
-    for `classes` and `tags`. `start`: another project, whose answers are the first guess from now on. Missing
-    embeddings are computed first, unless `prepare` is false. Raises `ImlcullError`.
+    for `classes` and `tags`. `start`: another project, whose answers are the first guess from now on. `scores`: `head`
+    for a logistic regression on the frozen transformer, `model` for the trained one, `average` for their mean, `auto`
+    for what the last training found best. Missing embeddings are computed first, unless `prepare` is false. Raises
+    `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
     opened = open_stage(project, stage)
     asked = open_task(opened.project, task, classes, tags)
     if start is not None:
         start_from(opened.project, absolute(start))
-    session = Session(replace(opened, task=asked.name), model, folder, asked)
+    session = Session(replace(opened, task=asked.name), model, folder, asked, scores)
     if prepare:
         session.prepare(progress=progress)
     else:

@@ -4,10 +4,10 @@ Cross-entropy, for tags the binary one of each known tag; Adam, random horizonta
 clipped gradients, and a learning rate that warms up and then falls along a cosine. Parts of a training, one a fold of
 the photos, take turns at the same classifier, epoch by epoch; their weights are averaged at the end.
 
-Weights stay float32; the forward pass runs under bfloat16 autocast if the device supports bfloat16 natively and the embeddings agree with
-float32. With `train_blocks` only the last blocks and the layers after them are trained. The input of these blocks is
-computed once per photo, and once for the mirror image of each training photo, and cached in memory up to 2 GiB. Photos
-beyond that are recomputed for every batch.
+Weights stay float32; the forward pass runs under bfloat16 autocast if the device supports bfloat16 natively and the
+embeddings agree with float32. With `train_blocks` only the last blocks and the layers after them are trained. The input
+of these blocks is computed once per photo, and once for the mirror image of each training photo, and cached in memory
+up to 2 GiB. Photos beyond that are recomputed for every batch.
 
 With several processes each computes its share of every batch. Gradients are sums over the whole batch, so they do not
 depend on how it is divided. Deterministic: the same seed, tensors, machine and number of processes give bit-identical
@@ -157,8 +157,9 @@ class FineTuning:
             yield self._epoch(number, course)
 
     def left_out(self) -> np.ndarray:
-        """(n, K) float64 logits of the validation photos of every part, by that part, after the last complete epoch; NaN
-        for all other photos.
+        """(n, K) float64 logits of the validation photos of every part, by that part, after the last complete epoch.
+
+        NaN for all other photos.
         """
         logits = np.full((len(self._pixels), self.classifier.head.out_features), np.nan)
         for photos, found in self._validated:
@@ -207,12 +208,11 @@ class FineTuning:
         return True
 
     def _epoch(self, number: int, course: "_Course") -> Epoch:
-        judged = []
-        for found in (course.trained, course.validated):
-            targets = torch.cat([self._targets[photos] for photos, _ in found])
-            judged += _judge(torch.cat([logits for _, logits in found]), targets)
-        counts = _counts(torch.cat([logits for _, logits in course.validated]), targets)
-        return Epoch(number, *judged, counts)
+        trained, validated = (
+            (torch.cat([logits for _, logits in found]), torch.cat([self._targets[photos] for photos, _ in found]))
+            for found in (course.trained, course.validated)
+        )
+        return Epoch(number, *_judge(*trained), *_judge(*validated), _counts(*validated))
 
     def _step(self, fold: _Fold, batch: Tensor, mirrored: Tensor) -> Tensor:
         """One optimizer step on the photos `batch`, flipped where `mirrored`. Returns their logits before the step, (B,
@@ -338,16 +338,19 @@ def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
 
 
 def _counts(logits: Tensor, targets: Tensor) -> tuple[Counts, ...]:
-    """True and false positives and negatives of the first of two classes, or else of every class or tag."""
+    """Rights and wrongs of the first of two classes, or else of every class or tag."""
+    logits, targets = logits.cpu(), targets.cpu()
     if targets.ndim == 1:
         classes = range(1 if logits.shape[1] == 2 else logits.shape[1])
-        said, is_so, known = logits.argmax(dim=1), targets, torch.ones(len(targets), dtype=torch.bool)
-        columns = [(said == number, is_so == number, known) for number in classes]
+        columns = [(logits.argmax(dim=1) == number, targets == number) for number in classes]
     else:
-        columns = [(logits[:, tag] >= 0, targets[:, tag] == 1, ~targets[:, tag].isnan().cpu()) for tag in range(logits.shape[1])]
+        columns = [
+            ((column >= 0)[~target.isnan()], (target == 1)[~target.isnan()])
+            for column, target in zip(logits.T, targets.T, strict=True)
+        ]
     return tuple(
-        Counts(*(int((each.cpu() & known).sum()) for each in (said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so)))
-        for said, is_so, known in columns
+        Counts(*(int(both.sum()) for both in (said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so)))
+        for said, is_so in columns
     )
 
 

@@ -54,12 +54,25 @@ class Options:
             raise TrainingError(f"learning_rate is {self.learning_rate}; choose a number above 0.")
         if not 0 < self.validation_split < 1:
             raise TrainingError(f"validation_split is {self.validation_split}; choose a share between 0 and 1.")
+        if not isinstance(self.gentle, bool):
+            raise TrainingError(f"gentle is {self.gentle!r}; choose true or false.")
         if not 0 <= self.seed < 2**63:
             raise TrainingError(f"seed is {self.seed}; choose 0 or more, below 2**63.")
 
 
 GENTLE = Options(epochs=6, batch_size=16, learning_rate=1e-4, train_blocks=6, gentle=True)
 """The recipe that the page uses; `benchmarks.recipes` has what it brings."""
+MEANINGS = {
+    "epochs": "passes over the photos, at most",
+    "batch_size": "photos per step",
+    "learning_rate": "step size of Adam, gentle of AdamW",
+    "patience": "epochs without improvement until training stops; gentle never stops early",
+    "validation_split": "share of the labels held out for validation",
+    "seed": "the same seed gives the same training",
+    "train_blocks": "train only the last N blocks of the transformer, several times as fast",
+    "gentle": "train in folds that hold every photo out once, and average their models",
+}
+"""What each option says, in words."""
 
 
 def _check_number(name: str, value: object, kind: Any, what: str) -> None:

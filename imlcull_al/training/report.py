@@ -83,17 +83,19 @@ def write_report(
     path_of: Callable[[str], Path],
     sharpness_of: Callable[[Path], np.ndarray],
     task: Task = CULL_TASK,
+    left_out: bool = False,
 ) -> list[Path]:
     """Replace the report in `folder`. Returns the paths of the files written.
 
     `title`: shown on every figure. `epochs`: the start (epoch 0) and all epochs; `best`: number of the saved epoch.
-    `path_of`: photo key → file. `sharpness_of`: file → its map, see `sharpness`; called for at most twelve photos.
-    Raises `StorageError` if the disk refuses to write; an earlier report is then left unchanged.
+    `left_out`: no validation photo chose the epoch of the model that judged it. `path_of`: photo key → file.
+    `sharpness_of`: file → its map, see `sharpness`; called for at most twelve photos. Raises `StorageError` if the disk
+    refuses to write; an earlier report is then left unchanged.
     """
     found = decisions(predictions, task)
     validation = [one for one in found if one.split == VALIDATION]
     photos = sum(one.split == VALIDATION for one in predictions)
-    caption = Caption(title, measured_on(photos, len(predictions)))
+    caption = Caption(title, measured_on(photos, len(predictions), left_out=left_out))
     contents = {
         "curves.png": draw_curves(epochs, best, caption),
         "curves.csv": _table(LOG_COLUMNS, ([getattr(epoch, name) for name in LOG_COLUMNS] for epoch in epochs)),
@@ -225,12 +227,15 @@ def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def measured_on(validation: int, labeled: int) -> str:
+def measured_on(validation: int, labeled: int, *, left_out: bool = False) -> str:
     """Footnote of the figures: what they were measured on and how far that can be trusted. Arguments count photos."""
     if not validation:
         return "There were no validation photos: nothing here was measured on photos that are new to the model."
+    picked = "picked for labeling, not drawn at random, so this is not an honest estimate for the other photos."
+    if left_out:
+        photos = count(validation, "labeled photo")
+        return f"Measured on {photos}, each left out of the training of the model that judged it. They were {picked}"
     return (
         f"Measured on the {count(validation, 'validation photo')} ({percent(validation / labeled)} of {labeled} "
-        "labeled), which also chose the best epoch. They were picked for labeling, not drawn at random, so "
-        "this is not an honest estimate for the other photos."
+        f"labeled), which also chose the best epoch. They were {picked}"
     )

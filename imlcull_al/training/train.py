@@ -11,9 +11,10 @@ at its end. With several processes each reads its share of the photos; the main 
 to stop. Independent of query order, the page, and the steps within an epoch.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ from ..learning.choice import AVERAGE, HEAD, MODEL, Choice, choose
 from ..learning.head import Head, Heads, sigmoid, softmax
 from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
-from ..project.files import locked, read_own, replacing
+from ..project.files import locked, open_own, read_own, replacing
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import labeled_photos, probe, processes, report
@@ -161,7 +162,8 @@ class _Run:
         self.stage, self.encoder, self.labels, self.task = stage, encoder, labels, task
         self.options, self.together, self.progress, self.stop = options, together, progress, stop
         self.epochs: list[Epoch] = []
-        self.saved = self.stopped = False
+        self.stopped = False
+        self.saved: Epoch | None = None  # the one in the model file
         self.choice: Choice | None = None
         self.trained, beside = parts_of(encoder)
         self._dim = self.trained.dim + (beside.dim if beside else 0)
@@ -175,7 +177,11 @@ class _Run:
 
         classifier, options = self._classifier(), self.options
         if options.train_blocks is not None:
-            blocks.check_count(options.train_blocks, blocks.block_count(classifier.backbone))
+            wanted, count = options.train_blocks, blocks.block_count(classifier.backbone)
+            if options.gentle:  # so that one recipe suits all sizes
+                wanted = min(wanted, count)
+                self.options = options = replace(options, train_blocks=wanted)
+            blocks.check_count(wanted, count)
         self.seen = seen = labeled_photos.read(
             self.stage, self.encoder, self.labels, self.together, self.progress, self.stop, self.task
         )
@@ -192,10 +198,13 @@ class _Run:
             ) from error
         rows = self.tuning.embeddings()
         groups = seen.bursts(rows, burst_of)
-        parts = [Part(self._probe(rows, train), train, validation) for train, validation in self._divided(groups)]
-        self.sides = tuple(np.unique(np.concatenate(side)) for side in list(zip(*parts, strict=True))[1:])
+        self.parts = [Part(self._probe(rows, train), train, validation) for train, validation in self._divided(groups)]
+        self.sides = [
+            np.unique(np.concatenate(side))
+            for side in ([part.train for part in self.parts], [part.validation for part in self.parts])
+        ]
         targets = torch.from_numpy(seen.targets).float()
-        self.start = self.tuning.start(parts, rows, targets.argmax(dim=1) if self.task.exclusive else targets)
+        self.start = self.tuning.start(self.parts, rows, targets.argmax(dim=1) if self.task.exclusive else targets)
         self._by_probe = self.tuning.left_out()
 
     def _divided(self, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -224,7 +233,7 @@ class _Run:
         best, ended = (self._gently if self.options.gentle else self._to_the_end)(on_epoch)
         is_sound = not self.stopped and self.epochs[-1].finite
         if not self.saved and is_sound and not self.options.gentle and self._needs_a_model():
-            self._save(self._classifier(self.probe), best)  # no earlier model to fall back on
+            self._save(self._classifier(self.parts[0].probe), best)  # no earlier model to fall back on
         if not self.saved and self.together.main and earlier_log is not None:
             with replacing(self.stage.epoch_log) as temporary:
                 temporary.write_bytes(earlier_log)
@@ -237,19 +246,7 @@ class _Run:
             return None
 
     def write_report(self) -> None:
-        """Plots and tables of the saved model on the labeled photos."""
-        from ..learning import model
-
-        if self.options.gentle:
-            self._report_on(self.tuning.left_out())
-        trained = model.load(self.stage.model, self.task)
-        validation = set(trained.validation_keys)
-        probability = trained.probability(self.tuning.embeddings_by(parts_of(trained.encoder).trained.build()))
-        predictions = [
-            Prediction(key, self.labels[key], tuple(each.tolist()), VALIDATION if key in validation else TRAIN)
-            for key, each in zip(self.seen.keys, probability, strict=True)
-            if np.isfinite(each).all()
-        ]
+        """Plots and tables of what the model says of the labeled photos."""
         other_task = [] if self.task == CULL_TASK else [self.task.name]
         self.progress("writing the report", 0, 1)
         report.write_report(
@@ -257,12 +254,37 @@ class _Run:
             task=self.task,
             title=" · ".join([self.stage.name, *other_task, self.encoder.name, f"{len(self.seen.keys)} labels"]),
             epochs=[self.start, *self.epochs],
-            best=trained.epoch,
-            predictions=predictions,
+            best=self.saved.epoch if self.saved else 0,
+            predictions=self._left_out() if self.choice else self._predicted(),
+            left_out=self.choice is not None,
             path_of=self.stage.path,
             sharpness_of=sharpness_map,
         )
         self.progress("writing the report", 1, 1)
+
+    def _predicted(self) -> list[Prediction]:
+        """Of all labeled photos, by the saved model."""
+        from ..learning import model
+
+        trained = model.load(self.stage.model, self.task)
+        validation = set(trained.validation_keys)
+        probability = trained.probability(self.tuning.embeddings_by(parts_of(trained.encoder).trained.build()))
+        return [
+            Prediction(key, self.labels[key], tuple(each.tolist()), VALIDATION if key in validation else TRAIN)
+            for key, each in zip(self.seen.keys, probability, strict=True)
+            if np.isfinite(each).all()
+        ]
+
+    def _left_out(self) -> list[Prediction]:
+        """Of each labeled photo, by the model of the fold that held it out."""
+        assert self.choice
+        logits = self.choice.scale * self.tuning.left_out()
+        probability = softmax(logits) if self.task.exclusive else sigmoid(logits)
+        return [
+            Prediction(key, self.labels[key], tuple(each.tolist()), VALIDATION)
+            for key, each in zip(self.seen.keys, probability, strict=True)
+            if np.isfinite(each).all()
+        ]
 
     def _to_the_end(self, on_epoch: Callable[[Epoch, bool], None]) -> tuple[Epoch, str]:
         best = self.start
@@ -326,12 +348,21 @@ class _Run:
             "scores": self.choice.scores if self.choice else MODEL,
         }
         if self.together.main:
+            if self.saved is None:
+                keep_previous(self.stage)
             model.save(self.stage.model, classifier, self.encoder, facts, self.task)
-        self.saved = True
+        self.saved = best
 
     def _needs_a_model(self) -> bool:
         """Whether the stage lacks a usable model file. Some damage shows only when a photo is scored, so one is."""
         return self.together.from_main(self.together.main and not _has_usable_model(self.stage, self.task))
+
+
+def keep_previous(stage: Stage) -> None:
+    """Copy the stage's model, if it has one, to where the previous one is kept."""
+    with ExitStack() as held, suppress(FileNotFoundError):
+        model = held.enter_context(open_own(stage.model))
+        shutil.copyfileobj(model, held.enter_context(held.enter_context(replacing(stage.previous_model)).open("xb")))
 
 
 def _has_usable_model(stage: Stage, task: Task) -> bool:
@@ -347,5 +378,3 @@ def _has_usable_model(stage: Stage, task: Task) -> bool:
 def _log_row(epoch: Epoch) -> dict[str, object]:
     row = asdict(epoch)
     return {name: row[name] if name == "epoch" else f"{row[name]:.6f}" for name in LOG_COLUMNS}
-
-

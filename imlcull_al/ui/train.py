@@ -18,7 +18,7 @@ from ..session.desk import TRAINING, Desk, Lap
 from ..session.jobs import DONE, Job
 from ..session.session import Counts, Session
 from ..training.options import Options
-from ..training.train import Interrupted
+from ..training.unfinished import Interrupted
 from .clock import Clock
 from .curves import curves_svg
 from .look import Ended, ended, on_press, sentence, table
