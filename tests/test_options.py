@@ -204,7 +204,7 @@ def test_better_is_more_accurate_or_as_accurate_with_a_lower_loss():
     assert not Epoch(2, 0.5, 0.9, math.inf, 1.0).better_than(epoch)
 
 
-@pytest.mark.parametrize("option", [field.name for field in fields(Options) if field.type != "bool" and field.type is not bool])
+@pytest.mark.parametrize("option", [field.name for field in fields(Options) if field.name != "gentle"])
 def test_a_number_that_can_not_even_be_written_is_named(option):
     for value in (10**5000, -(10**5000), 10**31):
         with pytest.raises(TrainingError, match=f"^{option} is far too large; choose a smaller number"):

@@ -107,17 +107,17 @@ class TestCurves:
 
 class TestTrain:
     def test_fields_become_options(self):
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, None)) == Options()
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 0)) == Options()
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 2)) == Options(train_blocks=2)
+        assert train.options((256, 64, 1e-4, 8, 0.25, 0, None, False)) == Options()
+        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 0, False)) == Options()
+        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 2, True)) == Options(train_blocks=2, gentle=True)
 
     @pytest.mark.parametrize(
         ("values", "says"),
         [
-            ((256, None, 1e-4, 8, 0.25, 0, None), "Batch size is empty"),
-            ((0, 64, 1e-4, 8, 0.25, 0, None), "epochs is 0"),
-            ((256, 64, 1e-4, 8, 1.5, 0, None), "validation_split is 1.5"),
-            ((256, 64, 1e-4, 8, 0.25, 0, -1), "train_blocks is -1"),
+            ((256, None, 1e-4, 8, 0.25, 0, None, False), "Batch size is empty"),
+            ((0, 64, 1e-4, 8, 0.25, 0, None, False), "epochs is 0"),
+            ((256, 64, 1e-4, 8, 1.5, 0, None, False), "validation_split is 1.5"),
+            ((256, 64, 1e-4, 8, 0.25, 0, -1, False), "train_blocks is -1"),
         ],
     )
     def test_what_can_not_be_trained_with_is_named(self, values, says):

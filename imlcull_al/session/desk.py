@@ -34,11 +34,12 @@ EMBEDDING, TRAINING, DRY_RUN, CULLING, UNDOING = "embedding", "training", "dry r
 
 
 class Lap(NamedTuple):
-    """An epoch of a running training, whether it is the best so far, and how long it took."""
+    """An epoch of a running training, whether it is the best so far, how long it took, and whether it is gentle."""
 
     epoch: Epoch
     best: bool
     seconds: float
+    gentle: bool = False
 
 
 class Made(NamedTuple):
@@ -148,7 +149,7 @@ class Desk:
             def on_epoch(epoch: Epoch, best: bool) -> None:
                 nonlocal since
                 now = clock()
-                self.jobs.note(Lap(epoch, best, now - since))
+                self.jobs.note(Lap(epoch, best, now - since, options.gentle))
                 since = now
 
             return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False)

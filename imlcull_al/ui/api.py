@@ -149,6 +149,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         validation_split: float = _DEFAULTS.validation_split,
         seed: int = _DEFAULTS.seed,
         train_blocks: int | None = _DEFAULTS.train_blocks,
+        gentle: bool = _DEFAULTS.gentle,
     ) -> dict[str, Any]:
         """Start fine-tuning the model on the answers, in the background; status reports progress.
 
@@ -160,13 +161,16 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
             validation_split: Share of the answers held out.
             seed: Same seed, same result.
             train_blocks: Train only this many of the transformer's last blocks, several times faster; null for all.
+            gentle: Train in folds that hold every photo out once, and average their models. Suits 6 epochs of 16
+                photos per step.
 
         Returns:
             The status.
         """
 
         def work(desk: Desk) -> dict[str, Any]:
-            desk.train(Options(epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks))
+            numbers = epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks
+            desk.train(Options(*numbers, gentle))
             return _status(desk)
 
         return tried(request, work)

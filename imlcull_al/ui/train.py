@@ -17,7 +17,7 @@ from ..project.task import CULL_TASK, Task
 from ..session.desk import TRAINING, Desk, Lap
 from ..session.jobs import DONE, Job
 from ..session.session import Counts, Session
-from ..training.options import Options
+from ..training.options import GENTLE, Options
 from ..training.unfinished import Interrupted
 from .clock import Clock
 from .curves import curves_svg
@@ -31,11 +31,13 @@ _STEPS = {"learning_rate": 0.00001, "validation_split": 0.05}
 _MEANINGS = {
     "epochs": "Passes over the photos, at most",
     "batch_size": "Photos per step",
-    "learning_rate": "Adam's step size",
-    "patience": "Epochs without improvement before stopping",
-    "validation_split": "Share of the labels held out",
+    "learning_rate": "Step size of Adam, gentle of AdamW",
+    "patience": "Epochs without improvement before stopping; gentle never stops early",
+    "validation_split": "Share of the labels held out; gentle holds out all, in turns",
     "seed": "Same seed, same result",
     "train_blocks": "Train only the last blocks, faster; 0 for all",
+    "gentle": "Trains several models, each without some of the photos, and saves their mean. The photos left out tell "
+    "which scores are best.",
 }
 REPORT = {
     "curves": "Loss and accuracy by epoch. The model of the epoch with the best validation accuracy is saved. "
@@ -63,14 +65,14 @@ def build(find: Find, clock: Clock) -> None:
     """Add the screen to the page."""
     with gr.Column(elem_classes="screen"):
         price = gr.HTML()
-        with gr.Row():
-            numbers = [_number(name, default) for name, default in asdict(Options()).items()]
         offer = gr.HTML()
         with gr.Row():
             start = gr.Button("Start training", variant="primary", scale=0, min_width=180)
             again = gr.Button("Start again", visible=False, scale=0, min_width=140)
             stop = gr.Button("Stop training", interactive=False, scale=0, min_width=140)
         message = gr.HTML()
+        with gr.Accordion("More", open=False), gr.Row():
+            settings = [_setting(name, default) for name, default in asdict(GENTLE).items()]
         course = gr.HTML()
         report = gr.HTML()
     seen, cost_seen, then = gr.State((-1, None)), gr.State(""), clock.until_answers_change(message)
@@ -101,11 +103,12 @@ def build(find: Find, clock: Clock) -> None:
         words = f"{words} {afterwards(counts.photos, session.seconds_per_photo)}"
         return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
-    on_press(start, find, lambda desk, *values: desk.train(options(values)), numbers, message, then)
+    on_press(start, find, lambda desk, *values: desk.train(options(values)), settings, message, then)
     on_press(again, find, lambda desk: desk.train_again(), None, message, then)
     on_press(stop, find, lambda desk: desk.stop_training(), None, None)
     clock.every_second(on_tick, seen, [seen, course, report, offer, start, again, stop], message)
-    clock.every_second(on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
+    clock.every_second(on_cost, [cost_seen, settings[0]], [cost_seen, price], message)
+    settings[-1].change(_usual, settings[-1], settings[:-1], api_visibility="private")
 
 
 def options(values: tuple[float | None, ...]) -> Options:
@@ -169,6 +172,8 @@ def standing(job: Job) -> str:
         return "Stopping after this step."
     if not job.notes:
         return "Reading the photos."
+    if job.notes[-1].gentle:
+        return "The model is saved after the last epoch; stopping before changes nothing."
     if not saved:
         return "No epoch has beaten the starting model yet; stopping now changes nothing."
     return f"Epoch {saved[-1].epoch} is the best so far, {saved[-1].val_accuracy:.1%}; stopping keeps it."
@@ -181,7 +186,7 @@ def epochs_html(laps: Sequence[Lap]) -> str:
         f"<tr><td>{epoch.epoch or 'Start'}</td><td>{epoch.train_loss:.4f}</td><td>{epoch.val_loss:.4f}</td>"
         f'<td>{epoch.val_accuracy:.1%}</td><td>{seconds:.1f}</td><td class="keep">'
         f"{'saved' if best and epoch.epoch else ''}</td></tr>"
-        for epoch, best, seconds in reversed(laps)
+        for epoch, best, seconds, _ in reversed(laps)
     )
     names = ("Epoch", "Train loss", "Validation loss", "Validation accuracy", "Seconds", "Model")
     return (
@@ -208,7 +213,14 @@ def _figure(name: str, url: str, words: str) -> str:
     )
 
 
-def _number(name: str, default: float | None) -> gr.Number:
+def _usual(is_gentle: bool) -> list[float]:
+    """What the other settings begin with."""
+    return [value or 0 for value in list(asdict(GENTLE if is_gentle else Options()).values())[:-1]]
+
+
+def _setting(name: str, default: float | bool | None) -> gr.Number | gr.Checkbox:
+    if isinstance(default, bool):
+        return gr.Checkbox(default, label=_title(name), info=_MEANINGS[name], min_width=240)
     whole = not isinstance(default, float)
     return gr.Number(
         default or 0,
