@@ -26,6 +26,9 @@ from PIL import Image
 
 from imlcull_al.photos.read import Views
 
+sys.dont_write_bytecode = False  # compiling anew takes each test worker five seconds, and each process half a second
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("quick", deadline=None, suppress_health_check=CHECKS)
 settings.register_profile("torture", deadline=None, suppress_health_check=CHECKS, max_examples=2_000)

@@ -69,7 +69,7 @@ def test_what_the_page_calls_is_private(client):
             client.predict(fn_index=number)
 
 
-def test_label_train_and_cull_from_a_script(ask, desk):
+def test_label_train_and_cull_from_a_script(ask, desk, unreported):
     before = fingerprint_of(desk.session.stage.folder)
     photos = ask("next_batch", count=8)
     assert len({photo["key"] for photo in photos}) == 8
@@ -125,7 +125,7 @@ def test_two_clients_are_never_shown_the_same_photo(ask, client):
     assert (len(mine), len(theirs), mine & theirs) == (6, 6, set())
 
 
-def test_a_training_can_be_cancelled(ask, desk):
+def test_a_training_can_be_cancelled(ask, desk, unreported):
     for key in desk.session.listing.keys:
         ask("label", key=key, label=label_of(key))
     ask("train", epochs=100_000, patience=100_000)

@@ -100,7 +100,7 @@ def test_every_line_for_a_shell_is_tried_here():
 
 
 @pytest.mark.slow
-def test_the_commands_run(my_project, monkeypatch, capsys):
+def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
     """The README's, in its order, then those of the docs."""
     labels = Labels(Stage(my_project, 1))
     for key, keep in list(sample.truth(my_project).items())[::2]:
@@ -180,7 +180,7 @@ def test_what_pip_installs_is_there():
 
 
 @pytest.mark.slow
-def test_the_python_runs(my_project):
+def test_the_python_runs(my_project, unreported):
     truth = sample.truth(my_project)
     scope = {"looks_good": lambda path: truth[path.name]}
     exec(compile(python_of("python.md"), "docs/python.md", "exec"), scope)

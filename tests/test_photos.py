@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import STORED, WARM, encoded, save_upright, turn_in_place
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.photos import decode
@@ -18,6 +18,7 @@ from imlcull_al.photos import read as photos
 from imlcull_al.photos.read import Views
 from imlcull_al.project import originals
 from imlcull_al.project.originals import read, stat_of
+from tests.torture.photo_fuzz import png
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -225,6 +226,16 @@ def test_the_moment_is_time_with_its_fraction_and_compensation(tmp_path, notes, 
     (tmp_path / "a.jpg").write_bytes(encoded(half_red_half_blue(), "JPEG", exif=exif))
     found = photos.moment(tmp_path / "a.jpg")
     assert found == pytest.approx(moment, nan_ok=True)
+
+
+def test_notes_are_not_looked_for_in_more_pixels_than_are_decoded(monkeypatch):
+    """Pillow decodes a PNG when it is asked for notes, because they may follow the pixels."""
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(pytest.fail.Exception, match="decoded"):
+        decode.exposure(png(30, 40, b""))
+    claimed = png(1, decode.MAX_SIDE + 1, b"")
+    assert decode.exposure(claimed) == {}
+    assert all(math.isnan(value) for value in decode.moment(claimed))
 
 
 def test_bytes_without_notes_have_no_moment(tmp_path):

@@ -247,7 +247,7 @@ def test_many_threads_get_each_their_own_photo(start):
 
 
 def test_others_go_on_beside_a_photo_that_hangs(start):
-    pool = start(most=2, seconds=5)
+    pool = start(most=2, seconds=2)
     with ThreadPoolExecutor() as threads:
         hanging = threads.submit(pool.do, DECODE, b"hang:", None)
         others = [threads.submit(pool.do, DECODE, jpeg(), None) for _ in range(20)]
@@ -270,18 +270,17 @@ def test_a_thousand_photos_leave_a_worker_as_it_was(start):
     assert resident() < before + (4 << 20)
 
 
-APP = """
-import signal, sys, threading
+APP = f"""
+import signal, threading
 from imlcull_al.photos.operations import DECODE
 from imlcull_al.photos.pool import Pool
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs in their background ignore it
-sys.path.insert(0, "tests")
-from test_pool import jpeg
+jpeg = {jpeg()}
 pool = Pool(4, "tests.faulty_worker")
 threads = [threading.Thread(target=pool.do, args=(DECODE, what, None), daemon=True) for what in (b"hang:", b"spin:")]
 for thread in threads:
     thread.start()
-ready = [threading.Thread(target=pool.do, args=(DECODE, jpeg(), None)) for _ in range(8)]
+ready = [threading.Thread(target=pool.do, args=(DECODE, jpeg, None)) for _ in range(8)]
 for each in ready:
     each.start()
 for each in ready:
@@ -290,7 +289,7 @@ try:
     print(*pool.processes(), flush=True)  # Ctrl-C may come as soon as this is read
     threading.Event().wait()
 except KeyboardInterrupt:
-    pool.do(DECODE, jpeg(), None)
+    pool.do(DECODE, jpeg, None)
     print(*pool.processes(), flush=True)
 """
 

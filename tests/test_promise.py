@@ -85,7 +85,7 @@ def test_what_the_audit_finds_moves_no_score_and_no_question(session):
 
 
 @pytest.mark.slow
-def test_a_training_does_without_the_audit(session):
+def test_a_training_does_without_the_audit(session, unreported):
     play(session, 24)
     audited = session._labels.now().audited
     training = session.train(epochs=1)

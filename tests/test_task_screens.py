@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 from conftest import ask, fill_stage, save_photo, until
-from test_accessibility import LOOKS, violations
+from test_accessibility import SIZES, violations
 
 from imlcull_al.errors import LabelsError, StageError
 from imlcull_al.project.task import CULL_TASK, Task
@@ -655,21 +655,26 @@ def test_review_adds_a_tag_to_what_was_said_of_the_others(notes, review_tab):
 
 
 @pytest.mark.parametrize(
-    ("kind", "look_"),
-    [("classes", "light"), ("classes", "dark"), ("tags", "light"), ("tags", "phone"), ("many", "dark")],
-)  # every kind and every look, though not each with each: one takes nine seconds
-def test_they_are_accessible(opened, serve, visit, kind, look_):
+    ("kind", "size", "schemes"),
+    [
+        ("classes", "desk", "light dark"),
+        ("tags", "desk", "light"),
+        ("tags", "phone", "light"),
+        ("many", "desk", "dark"),
+    ],
+)  # every kind, size and scheme, though not each with each
+def test_they_are_accessible(opened, serve, visit, kind, size, schemes):
     named = {"classes": {"classes": GARMENT.classes}, "tags": {"tags": NOTES.classes}, "many": {"classes": MANY}}[kind]
     session = opened(kind, **named)
     answer_some(
         session, tags_of if kind == "tags" else lambda key: MANY[0] if "warm" in key else session.task.classes[1]
     )
-    tab = visit(serve(Desk(session), alone=True), **LOOKS[look_])
+    tab = visit(serve(Desk(session), alone=True), **SIZES[size])
     tab.locator("#label-screen .stage[data-shown]").wait_for()
     tab.locator("#label-screen .likes button").first.wait_for(state="attached")
     if kind == "tags":
         tag(tab, "warm").click()
-    assert violations(tab) == []
+    assert violations(tab, schemes) == []
     for name, sign in {
         "Review": "#review-screen .cell",
         "Promise": "text=spot check",
@@ -677,9 +682,9 @@ def test_they_are_accessible(opened, serve, visit, kind, look_):
     }.items():
         tab.get_by_role("tab", name=name).click()
         tab.locator(sign).first.wait_for()
-        assert violations(tab) == [], name
+        assert violations(tab, schemes) == [], name
     tab.get_by_role("tab", name="Review").click()
     tab.locator("#review-screen .cell").first.click()
     tab.keyboard.press("Enter")
     tab.get_by_role("dialog", name="Large view").wait_for()
-    assert violations(tab) == [], "Large view"
+    assert violations(tab, schemes) == [], "Large view"

@@ -220,7 +220,7 @@ def preview(data: bytes, max_side: int) -> bytes:
 def exposure(data: bytes) -> dict[str, str]:
     """Camera metadata for display: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data) as image:
             exif = image.getexif()
             details = exif.get_ifd(ExifTags.IFD.Exif)
             facts = (
@@ -255,7 +255,7 @@ UNKNOWN = Moment(math.nan, math.nan)
 def moment(data: bytes) -> Moment:
     """Read DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue; `UNKNOWN` if the metadata is unreadable."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data) as image:
             details = image.getexif().get_ifd(ExifTags.IFD.Exif)
     except Exception:  # noqa: BLE001 - as in decode; broken metadata counts as missing
         return UNKNOWN
