@@ -12,13 +12,46 @@ Everything else means no photo: it is never guessed, and stays what it is.
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from ..errors import StageError
+from . import tables
 from .stages import _STAGE_NAME, as_key
 
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_NEAR = 50
+"""Keys before and after its place among which the nearest to an unknown key is looked for."""
+_ALIKE = 0.75
+"""How alike two names are at least, for `difflib`."""
+
+
+def known_key(name: str, keys: Sequence[str], folder: Path) -> str:
+    """The one of `keys`, sorted, that a script or page means by `name`, in any Unicode normalization.
+
+    Raises `StageError` that names the nearest one.
+    """
+    key = tables.as_key(str(name))
+    at = bisect_left(keys, key)
+    if at < len(keys) and keys[at] == key:
+        return keys[at]
+    near = _nearest(key, keys, at)
+    what = f"Did you mean {near!r}?" if near else "Name one that `order` lists."
+    raise StageError(f"There is no photo {name!r} in {folder}. {what}")
+
+
+def _nearest(key: str, keys: Sequence[str], at: int) -> str:
+    """A key that differs in case, has the same file name in another folder, or is spelled alike; empty for none."""
+    folded = key.casefold()
+    end = f"/{folded.rpartition('/')[2]}"
+    named_so = [each for each in keys if f"/{each}".casefold().endswith(end)]
+    if named_so:
+        return min(named_so, key=lambda each: each.casefold() != folded)
+    around = {each.casefold(): each for each in keys[max(at - _NEAR, 0) : at + _NEAR]}
+    return next((around[each] for each in get_close_matches(folded, around, 1, _ALIKE)), "")
 
 
 class Names:
