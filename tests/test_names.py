@@ -187,7 +187,7 @@ def test_names_of_files_ask_for_no_listing(stage):
 
 def test_known_answers_are_read_as_labels_are(tmp_path):
     (tmp_path / "t.csv").write_bytes(utf16("image_name;keep\r\nu\u0308.jpg;yes\r\n", b"\xff\xfe", "le"))
-    assert read_truth(tmp_path / "t.csv", "keep", None).labels == {"ü.jpg": "keep"}
+    assert read_truth(tmp_path / "t.csv", Stage(tmp_path, 1), "keep", None).labels == {"ü.jpg": "keep"}
 
 
 def test_lines_are_counted_from_the_first_one(tmp_path):
