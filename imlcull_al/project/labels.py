@@ -244,7 +244,8 @@ class Labels:
                     self._extras[new] = {**before[old], self._dialect.key_column: new}
                 self._lines = {}
                 self._write_csv()
-            told = identity.in_words(settled, identity.opposites(self._journal.state.contents, self._labels))
+            there = {key: content for key, content in self._journal.state.contents.items() if key in present}
+            told = identity.in_words(settled, identity.opposites(there, self._labels))
             if told and told != self._told:
                 self._tell(told)
             self._told = told

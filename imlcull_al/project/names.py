@@ -3,6 +3,7 @@ r"""Which photo of a stage a name in a table means: tables also come from other 
 In this order, a name means the photo
     that has it as its key, with or without the path of the stage or `stage_N/` before it
     that has it as its key with `/` for `\`
+    that one of these rules finds for the name without the space around it
     whose key is the part behind its last `stage_N/`, of any project: /old/stage_1/day1/a.jpg, C:\old\stage_1\a.jpg
     whose key has the longest end in common with it, if it is an absolute path, the file names are equal and no
     other photo has as much in common. Behind a `stage_N/`, one of the two must end with the other whole: day2/a.jpg
@@ -71,11 +72,12 @@ class Names:
         is_plain = not _ABSOLUTE.match(name) and "//" not in name and "/." not in f"/{name}"
         if is_plain and os.path.exists(self._folder / name):  # noqa: PTH110 - unlike Path.exists, it accepts any text
             return name
-        inside = self._inside(name)
-        if inside in self._keys:
-            return inside
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        found = self._named(parts, is_absolute=bool(_ABSOLUTE.match(name)))
+        inside, bare = self._inside(name), name.strip()
+        for key in (inside, self._inside(bare)):
+            if key in self._keys:
+                return key
+        parts = [part for part in bare.replace("\\", "/").split("/") if part not in ("", ".")]
+        found = self._named(parts, is_absolute=bool(_ABSOLUTE.match(bare)))
         if len(found) == 1:
             return found[0]
         if found:
