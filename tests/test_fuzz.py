@@ -198,7 +198,7 @@ def test_a_truth_file(tmp_path, content):
     path = tmp_path / "truth.csv"
     path.write_bytes(content)
     try:
-        known = read_truth(path, "keep", None)
+        known = read_truth(path, Stage(tmp_path, 1), "keep", None)
     except (ReplayRefused, StorageError) as error:
         assert content != TRUTH
         assert str(path) in str(error)

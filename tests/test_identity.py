@@ -192,6 +192,10 @@ def test_copies_with_opposite_answers_are_named(folder, opened):
     session.answer("copy.jpg", "cull")
     assert "Copies of one photo with different answers: warm_00.jpg, copy.jpg." in opened().news
     assert opened().labels() == {"warm_00.jpg": "keep", "copy.jpg": "cull"}
+    (folder / "warm_00.jpg").rename(folder / "x.jpg")
+    (folder / "copy.jpg").rename(folder / "y.jpg")
+    told = "Answered in opposite ways under names that are gone: x.jpg, y.jpg. Answer again."
+    assert opened().news.partition(" ")[2] == told  # and not that copies which are gone differ
 
 
 def test_only_changed_files_are_read(folder, opened, monkeypatch):

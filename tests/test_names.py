@@ -2,7 +2,7 @@
 
 import pytest
 
-from imlcull_al.errors import LabelsError
+from imlcull_al.errors import LabelsError, TableError
 from imlcull_al.project import tables
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.names import Names
@@ -59,6 +59,8 @@ TABLES = {
     "UTF-8 with a mark": b"\xef\xbb\xbf" + ROWS.encode(),
     "decomposed": "image_name,label\nday1/DSC_0001.JPG,cull\nMu\u0308ller/u\u0308.jpg,keep\n".encode(),
     "backslashes": b"image_name,label\nday1\\DSC_0001.JPG,cull\nM\xc3\xbcller\\\xc3\xbc.jpg,keep\n",
+    "spaces": b"image_name, label\nday1/DSC_0001.JPG , cull\n M\xc3\xbcller/\xc3\xbc.jpg,keep \n",
+    "capitals": b"Image_Name;LABEL\r\nday1/DSC_0001.JPG;CULL\r\nM\xc3\xbcller/\xc3\xbc.jpg;Keep\r\n",
     "a POSIX project that moved": (
         b"image_path,label,tag\n/home/me/p/stage_1/day1/DSC_0001.JPG,1,blur\n/p/stage_1/M\xc3\xbcller/\xc3\xbc.jpg,0,\n"
     ),
@@ -187,8 +189,21 @@ def test_names_of_files_ask_for_no_listing(stage):
 
 def test_known_answers_are_read_as_labels_are(tmp_path):
     (tmp_path / "t.csv").write_bytes(utf16("image_name;keep\r\nu\u0308.jpg;yes\r\n", b"\xff\xfe", "le"))
-    assert read_truth(tmp_path / "t.csv", "keep", None).labels == {"ü.jpg": "keep"}
+    assert read_truth(tmp_path / "t.csv", Stage(tmp_path, 1), "keep", None).labels == {"ü.jpg": "keep"}
 
 
 def test_lines_are_counted_from_the_first_one(tmp_path):
     assert tables.parse("\ufeffsep=;\r\n\r\nimage_name;label\r\na;b\r\n", tmp_path).rows[0].line == 4
+
+
+def test_columns_that_differ_in_case_only_are_refused(stage):
+    stage.labels.write_text(f"image_name,label,Label\n{KEY},keep,cull\n")
+    with pytest.raises(TableError, match="more than one column 'label'"):
+        Labels(stage)
+
+
+def test_a_photo_whose_name_has_spaces_around_it_comes_first(stage):
+    odd = stage.folder / " top.jpg"
+    odd.touch()
+    names = Names(stage.folder, lambda: ["top.jpg", " top.jpg"])
+    assert [names.key_of(name) for name in (" top.jpg", "top.jpg", "top.jpg ")] == [" top.jpg", "top.jpg", "top.jpg"]

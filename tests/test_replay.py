@@ -173,7 +173,7 @@ def test_what_was_finished_is_kept(play, monkeypatch, tmp_path):
         (lambda text: text.replace("01_warm.jpg,keep", "01_warm.jpg,maybe"), "line 3: 'maybe' in the column keep"),
         (lambda text: text.replace("01_warm.jpg,keep", "01_warm.jpg,"), "line 3: '' in the column keep"),
         (lambda text: text.replace("01_warm.jpg", ""), "line 3: no photo is named"),
-        (lambda text: text + "01_warm.jpg,cull,b0\n", "line 50: 01_warm.jpg has the opposite answer"),
+        (lambda text: text + "01_warm.jpg,cull,b0\n", "gives 01_warm.jpg two labels, on lines 3 and 50"),
         (lambda text: text.replace("warm.jpg,keep", "warm.jpg,no"), "All 48 answers .* are cull"),
         (lambda text: "\n".join(text.splitlines()[:8]), "for 7 photos .* needs 10 or more"),
         (lambda text: text.replace(".jpg", ".png"), "It names '00_warm.png'; the stage holds '00_warm.jpg'"),

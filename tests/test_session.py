@@ -3,8 +3,10 @@
 import os
 import threading
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from imlcull_al.errors import LabelsError, NotEnoughLabels, StageError
 from imlcull_al.learning import blind, model
 from imlcull_al.learning.queues import QUEUES, Ranker
 from imlcull_al.photos.read import content_id
+from imlcull_al.project.names import known_key
 from imlcull_al.session.session import Counts, Session
 
 pytestmark = pytest.mark.usefixtures("unreported")
@@ -120,6 +123,48 @@ def test_keys_and_labels_are_checked(session):
             session.answer(key, "keep")
     with pytest.raises(LabelsError):
         session.answer("warm_00.jpg", "maybe")
+
+
+def test_a_key_is_taken_in_any_normalization(tmp_path, cache_dir):
+    key = "Müller/été 1.jpg"
+    save_photo(tmp_path / "project" / "stage_1" / key, (200, 90, 40))
+    session = open_session(tmp_path / "project", model="builtin", cache_dir=cache_dir)
+    for form in (unicodedata.normalize("NFD", key), f"./{key}"):
+        session.answer(form, "keep")
+        assert session.labels() == {key: "keep"}
+        assert session.photo(form).key == key
+        assert session.undo(form).key == key
+        session.answer_all([form, form], "cull")
+        assert session.undo_all([form])[0].key == key
+        session.skip(form)
+        session.undo(form)
+        assert session.similar(form) == []
+        assert session.exposure(form) == {}
+
+
+def test_a_class_is_taken_in_any_normalization(project, cache_dir):
+    session = open_session(project, model="builtin", cache_dir=cache_dir, task="kind", classes=["Écharpe", "robe"])
+    session.answer("warm_00.jpg", unicodedata.normalize("NFD", "Écharpe"))
+    assert session.labels() == {"warm_00.jpg": "Écharpe"}
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("day1/img_0001.jpg", "Did you mean 'day1/IMG_0001.JPG'?"),
+        ("IMG_0002.JPG", "Did you mean 'day2/IMG_0002.JPG'?"),
+        ("day3/img_0002.jpg", "Did you mean 'day2/IMG_0002.JPG'?"),
+        ("day1/IMG_00001.JPG", "Did you mean 'day1/IMG_0001.JPG'?"),
+        ("IMG_0001.JPG", "Did you mean 'day1/IMG_0001.JPG'?"),
+        ("../secret.txt", "Name one that `order` lists."),
+        ("", "Name one that `order` lists."),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(key, advice):
+    keys = ["day1/IMG_0001.JPG", "day2/IMG_0001.JPG", "day2/IMG_0002.JPG"]
+    with pytest.raises(StageError) as refused:
+        known_key(key, keys, Path("/project/stage_1"))
+    assert str(refused.value) == f"There is no photo {key!r} in {Path('/project/stage_1')}. {advice}"
 
 
 def test_labels_of_missing_photos_are_kept_and_not_used(project, cache_dir, tiny_model):

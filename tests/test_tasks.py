@@ -360,3 +360,16 @@ def test_a_task_is_replayed(run_task, opened, folder, tmp_path):
         last = (tmp_path / "curve.csv").read_text().splitlines()[-1].split(",")
         assert (last[2], float(last[5])) == ("20", 1.0), "random labels, too, tell three colors apart"
     assert opened("colour").labels() == {}
+
+
+def test_a_class_of_one_burst_is_asked_in_a_replay_but_not_measured(run_task, opened, folder, tmp_path):
+    opened("colour", classes=CLASSES)
+    names = sorted(path.name for path in (folder / "stage_1").iterdir())
+    rows = "".join(f"{name},{colour_of(name)},{'blue' in name or name}\n" for name in names)
+    (tmp_path / "truth.csv").write_text("image_name,label,burst\n" + rows)
+    places = ["--truth", str(tmp_path / "truth.csv"), "--out", str(tmp_path / "curve.csv")]
+    code, out, err = run_task("replay", "--task", "colour", *places, "--seeds", "1", "--budget", "20", "--step", "20")
+    assert code == 0
+    assert "too few groups (burst) tell blue apart: asked, but not measured" in out + err
+    last = (tmp_path / "curve.csv").read_text().splitlines()[-1].split(",")
+    assert (last[2], float(last[5])) == ("20", 1.0)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..errors import LabelsError, TableError
 from . import tables
 from .names import Names
-from .tables import Layout
+from .tables import Layout, Table
 from .task import Task, clean, in_words
 
 KEY_COLUMNS = ("image_name", "image_path")
@@ -89,17 +89,24 @@ def own_dialect(task: Task) -> Dialect:
     return Dialect(task, (KEY_COLUMNS[0], *(("label",) if task.exclusive else task.classes)))
 
 
-def read(path: Path, task: Task, folder: Path, keys: Callable[[], Collection[str]]) -> LabelTable | None:
+def read(
+    path: Path,
+    task: Task,
+    folder: Path,
+    keys: Callable[[], Collection[str]],
+    dialect_of: Callable[[list[str]], Dialect | None] = lambda columns: None,
+) -> LabelTable | None:
     """Read the labels file of a task at `path`, of the stage whose photos are in `folder`.
 
-    `keys`: lists the photos of the stage; called only for names that are no path of a file in `folder`.
+    `dialect_of`: another dialect for some columns. `keys`: lists the photos of the stage; called only for names that
+    are no path of a file in `folder`.
     Returns None for a file without a header, which only a full disk leaves behind. Raises `LabelsError` for an unknown
     label, a row without a photo, or a photo with two labels; `TableError` for unknown columns or an unreadable table.
     """
-    columns, rows, layout = tables.read_table(path)
+    columns, rows, layout = _usual(tables.read_table(path), task, path)
     if not columns:
         return None
-    dialect = _dialect(columns, task, path)._replace(layout=layout)
+    dialect = (dialect_of(columns) or _dialect(columns, task, path))._replace(layout=layout)
     names = Names(folder, keys)
     found = LabelTable({}, dialect, {}, {}, names.unsettled)
     lines: dict[str, int] = {}
@@ -123,6 +130,17 @@ def read(path: Path, task: Task, folder: Path, keys: Callable[[], Collection[str
         if key != name:
             found.renamed[name] = key
     return found
+
+
+def _usual(table: Table, task: Task, path: Path) -> Table:
+    """The table with its known columns spelled as usual: a spreadsheet may have capitals. Raises `TableError`."""
+    usual = {name.casefold(): name for name in (*KEY_COLUMNS, "label", *(() if task.exclusive else task.classes))}
+    columns = [usual.get(name.casefold(), name) for name in table.columns]
+    if columns == table.columns:
+        return table
+    renamed = dict(zip(table.columns, columns, strict=True))
+    rows = [row._replace(values={renamed[name]: text for name, text in row.values.items()}) for row in table.rows]
+    return table._replace(columns=tables.all_different(columns, path), rows=rows)
 
 
 def _dialect(columns: list[str], task: Task, path: Path) -> Dialect:

@@ -32,7 +32,7 @@ from .journal import Answer, Journal, audit_event, event, photos_event
 from .listing import keys_of
 from .settings import path_of, tasks_of
 from .stages import Stage
-from .task import CULL, CULL_TASK, KEEP, LABELS, Task, in_words
+from .task import CULL, CULL_TASK, KEEP, LABELS, Task, clean, in_words
 
 log = logging.getLogger(__name__)
 __all__ = ["CULL", "KEEP", "LABELS", "Answer", "Labels"]
@@ -168,7 +168,7 @@ class Labels:
         """
         with self._writing():
             self._refresh()
-            label = self.task.parse(label)
+            label = self.task.parse(clean(label))
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [
                 event("answer", key, label, self._labels.get(key), queue, source, contents.get(key) or None)
@@ -244,7 +244,8 @@ class Labels:
                     self._extras[new] = {**before[old], self._dialect.key_column: new}
                 self._lines = {}
                 self._write_csv()
-            told = identity.in_words(settled, identity.opposites(self._journal.state.contents, self._labels))
+            there = {key: content for key, content in self._journal.state.contents.items() if key in present}
+            told = identity.in_words(settled, identity.opposites(there, self._labels))
             if told and told != self._told:
                 self._tell(told)
             self._told = told

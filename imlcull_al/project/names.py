@@ -3,6 +3,7 @@ r"""Which photo of a stage a name in a table means: tables also come from other 
 In this order, a name means the photo
     that has it as its key, with or without the path of the stage or `stage_N/` before it
     that has it as its key with `/` for `\`
+    that one of these rules finds for the name without the space around it
     whose key is the part behind its last `stage_N/`, of any project: /old/stage_1/day1/a.jpg, C:\old\stage_1\a.jpg
     whose key has the longest end in common with it, if it is an absolute path, the file names are equal and no
     other photo has as much in common. Behind a `stage_N/`, one of the two must end with the other whole: day2/a.jpg
@@ -12,13 +13,46 @@ Everything else means no photo: it is never guessed, and stays what it is.
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from ..errors import StageError
+from . import tables
 from .stages import _STAGE_NAME, as_key
 
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_NEAR = 50
+"""Keys before and after its place among which the nearest to an unknown key is looked for."""
+_ALIKE = 0.75
+"""How alike two names are at least, for `difflib`."""
+
+
+def known_key(name: str, keys: Sequence[str], folder: Path) -> str:
+    """The one of `keys`, sorted, that a script or page means by `name`, in any Unicode normalization.
+
+    Raises `StageError` that names the nearest one.
+    """
+    key = tables.as_key(str(name))
+    at = bisect_left(keys, key)
+    if at < len(keys) and keys[at] == key:
+        return keys[at]
+    near = _nearest(key, keys, at)
+    what = f"Did you mean {near!r}?" if near else "Name one that `order` lists."
+    raise StageError(f"There is no photo {name!r} in {folder}. {what}")
+
+
+def _nearest(key: str, keys: Sequence[str], at: int) -> str:
+    """A key that differs in case, has the same file name in another folder, or is spelled alike; empty for none."""
+    folded = key.casefold()
+    end = f"/{folded.rpartition('/')[2]}"
+    named_so = [each for each in keys if f"/{each}".casefold().endswith(end)]
+    if named_so:
+        return min(named_so, key=lambda each: each.casefold() != folded)
+    around = {each.casefold(): each for each in keys[max(at - _NEAR, 0) : at + _NEAR]}
+    return next((around[each] for each in get_close_matches(folded, around, 1, _ALIKE)), "")
 
 
 class Names:
@@ -38,11 +72,12 @@ class Names:
         is_plain = not _ABSOLUTE.match(name) and "//" not in name and "/." not in f"/{name}"
         if is_plain and os.path.exists(self._folder / name):  # noqa: PTH110 - unlike Path.exists, it accepts any text
             return name
-        inside = self._inside(name)
-        if inside in self._keys:
-            return inside
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        found = self._named(parts, is_absolute=bool(_ABSOLUTE.match(name)))
+        inside, bare = self._inside(name), name.strip()
+        for key in (inside, self._inside(bare)):
+            if key in self._keys:
+                return key
+        parts = [part for part in bare.replace("\\", "/").split("/") if part not in ("", ".")]
+        found = self._named(parts, is_absolute=bool(_ABSOLUTE.match(bare)))
         if len(found) == 1:
             return found[0]
         if found:

@@ -160,6 +160,11 @@ def _named(columns: list[str], path: Path) -> list[str]:
     """Drop unnamed trailing columns, which spreadsheets leave behind. Raises `TableError` for duplicate names."""
     while columns and not columns[-1]:
         columns.pop()
+    return all_different(columns, path)
+
+
+def all_different(columns: list[str], path: Path) -> list[str]:
+    """`columns` themselves. Raises `TableError` for duplicate names."""
     if twice := [column for column, count in Counter(columns).items() if count > 1]:
         raise TableError(f"{path} has more than one column {twice[0]!r}. Rename one of them, or move the file away.")
     return columns

@@ -38,9 +38,11 @@ from ..project.files import is_locked, sweep
 from ..project.journal import Journal
 from ..project.labels import Answer, Labels
 from ..project.listing import Listing, has_photos, list_photos
+from ..project.names import known_key
 from ..project.originals import State
 from ..project.settings import open_task, start_from
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
+from ..project.tables import as_key
 from ..project.task import CULL_TASK, Task
 from ..training import processes, train
 from ..training.options import Epoch, Options
@@ -375,19 +377,18 @@ class Session:
 
     def similar(self, key: str, count: int = 3) -> list[Similar]:
         """Up to `count` kept and `count` culled photos most like this one, closest first; empty while unprepared."""
-        self.check(key)
+        key = self.check(key)
         return similar(self.standing(wait=False), key, count)
 
     def exposure(self, key: str) -> dict[str, str]:
         """Camera settings of a photo as text; empty if none are recorded, and for links out of the stage."""
-        self.check(key)
+        key = self.check(key)
         path = self.stage.path(key)
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
 
     def photo(self, key: str) -> Photo:
         """One photo with its score and answer. Raises `StageError` for an unknown key."""
-        self.check(key)
-        return self.standing(wait=False).photo(key)
+        return self.standing(wait=False).photo(self.check(key))
 
     def answer(self, key: str, label: str, queue: str | None = None, source: str = "api") -> None:
         """Record `keep` or `cull`, or a label of the task; the latest answer counts.
@@ -396,6 +397,7 @@ class Session:
         answer was a blind check only measures and never trains. `source`: who gave it, see `journal`. Raises
         `StageError`, `LabelsError`, `StorageError`.
         """
+        key = self.check(key)
         self.answer_all([key], label, self._visitors.asked_in(key) if queue is None else queue, source)
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None, source: str = "api") -> None:
@@ -403,14 +405,13 @@ class Session:
         if queue is not None:
             check_queue(queue, self.task)
         self.check_folder()
-        for key in keys:
-            self._check_key(key)
+        keys = [self._key(name) for name in keys]
         self._labels.answer_all(keys, label, queue, source, self._belonging.content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
     def skip(self, key: str, source: str = "api") -> None:
         """Move a photo to the end of every queue."""
-        self.check(key)
+        key = self.check(key)
         self._labels.skip(key, self._visitors.asked_in(key), source, self._belonging.content_ids([key]).get(key, ""))
         self._visitors.skipped(key, self._knowledge.answered().number)
 
@@ -418,7 +419,7 @@ class Session:
         """Undo and return the last answer or skip, of photo `key` if given; None if there is none."""
         if key is None:
             return next(iter(self.undo_all([])), None)
-        self.check(key)
+        key = self.check(key)
         undone = self._labels.undo(key)
         self._knowledge.answered()
         return undone
@@ -426,7 +427,7 @@ class Session:
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
         """Undo the last answer or skip, and earlier ones as long as each is for another photo in `keys`."""
         self.check_folder()
-        undone = self._labels.undo_all(keys)
+        undone = self._labels.undo_all(list(map(as_key, keys)))
         self._knowledge.answered()
         return undone
 
@@ -602,14 +603,14 @@ class Session:
             self.prepare()
         return self.standing()
 
-    def check(self, key: str) -> None:
-        """Raise `StageError` for an unknown key, or if the photos of the stage are gone."""
+    def check(self, key: str) -> str:
+        """The key in its one spelling. Raises `StageError` for an unknown one, or if all photos are gone."""
         self.check_folder()
-        self._check_key(key)
+        return self._key(key)
 
-    def _check_key(self, key: str) -> None:
-        if key not in self._knowledge.frame.keys:
-            raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
+    def _key(self, name: str) -> str:
+        frame = self._knowledge.frame
+        return name if name in frame.keys else known_key(name, frame.listing.keys, self.stage.folder)
 
     def check_folder(self) -> None:
         """Raise `StageError` if the photos of the stage are gone, all of them."""

@@ -22,7 +22,7 @@ def similar(now: Standing, key: str, count: int = 3) -> list[Similar]:
 
     Of two labels up to `count` each, kept before culled; of more, `2 * count` in all.
     """
-    now.check(key)
+    key = now.check(key)
     ranker, labels = now.ranking.ranker, now.answers.labels
     if ranker is None or key not in ranker.scorer.row:
         return []

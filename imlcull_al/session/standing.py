@@ -31,6 +31,7 @@ from ..learning.queues import Ranking
 from ..learning.scores import without_scores
 from ..project.labels import AUDIT, KEEP, LABELS, Answers
 from ..project.listing import Listing
+from ..project.names import known_key
 from ..project.originals import State
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
@@ -159,8 +160,7 @@ class Standing:
 
     def photo(self, key: str) -> Photo:
         """One photo. Raises `StageError` for an unknown key."""
-        self.check(key)
-        return self.photos([key])[0]
+        return self.photos([self.check(key)])[0]
 
     def photos(self, keys: Sequence[str]) -> list[Photo]:
         """Photos by key, in the given order."""
@@ -314,10 +314,9 @@ class Standing:
             )
         return found.value
 
-    def check(self, key: str) -> None:
-        """Raise `StageError` for an unknown key."""
-        if key not in self.keys:
-            raise StageError(f"There is no photo {key!r} in {self.stage.folder}. Name one that `order` lists.")
+    def check(self, key: str) -> str:
+        """The key in its one spelling. Raises `StageError` for an unknown one."""
+        return key if key in self.keys else known_key(key, self.listing.keys, self.stage.folder)
 
     @property
     def _is_whole(self) -> bool:

@@ -30,11 +30,11 @@ from ..project.files import replacing
 from ..project.journal import Journal, audit_event
 from ..project.settings import open_task
 from ..project.stages import Rehearsal, Stage, absolute, open_stage
-from ..project.task import CULL_TASK, KEEP
+from ..project.task import CULL_TASK, KEEP, in_words
 from ..session.session import Session
 from ..training import figures
 from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality_by_class
-from .truth import Truth, hold_out, read_truth
+from .truth import Truth, hold_out, in_one_group, read_truth
 
 BASELINE = "random"
 STRATEGIES = ("default", BASELINE, "uncertainty")
@@ -174,7 +174,7 @@ def replay(
     asked = open_task(opened.project, task)
     where = replace(opened, task=task)
     _check(rules, out, where)
-    known = read_truth(absolute(truth), rules.keep_column, rules.group_column, asked)
+    known = read_truth(absolute(truth), where, rules.keep_column, rules.group_column, asked)
     source = choose_source(where, model, asked)
     if source.notice:
         say(f"Note: {source.notice}")
@@ -212,16 +212,16 @@ class _Cast:
         self.keys = [key for key in moments if key in known.labels]
         self.labels, self.task = known.labels, session.task
         self.rules, self._known, self._session = rules, known, session
-        sides = self._sides()
-        self._check_answers(sides)
+        self._check_answers()
         if known.group is None:
             groups = [str(moments[key][0]) for key in self.keys]
         else:
             groups = [known.group.get(key, f"\0{key}") for key in self.keys]
+        sides, stay = self._sides(groups, say)
         names = np.array(self.keys, object)
         self.held: list[list[str]] = []
         for seed in range(rules.seeds):
-            held = hold_out(groups, sides, rules.held_out, seed)
+            held = hold_out(groups, sides, rules.held_out, seed, stay)
             if held is None:
                 raise ReplayRefused(
                     f"No {rules.held_out:.0%} of the photos can be held out in whole groups ({known.grouped_by}) so "
@@ -272,24 +272,41 @@ class _Cast:
         """The photos that have to be on both sides, in words."""
         return "keepers and culls" if self.task == CULL_TASK else "photos of every class or tag"
 
-    def _sides(self) -> np.ndarray:
-        """(N, S) bool: photos of each class, or with and without each tag; only kinds that occur."""
-        targets = self.task.targets([self.labels[key] for key in self.keys])
-        sides = targets == 1 if self.task.exclusive else np.hstack([targets == 1, targets == 0])
-        return sides if self.task == CULL_TASK else sides[:, sides.any(axis=0)]
+    def _sides(self, groups: Sequence[str], say: Callable[[str], None]) -> tuple[np.ndarray, set[str]]:
+        """(N, S) bool: photos of each class, or with and without each tag; and the groups that can't be held out.
 
-    def _check_answers(self, sides: np.ndarray) -> None:
-        folder, path = self._session.stage.folder, self._known.path
-        if len(sides) < FEWEST:
+        Only kinds that occur, and in more than one group: the others are asked but not measured, which `say` is told.
+        """
+        targets, classes = self.task.targets([self.labels[key] for key in self.keys]), self.task.classes
+        sides = targets == 1 if self.task.exclusive else np.hstack([targets == 1, targets == 0])
+        if self.task == CULL_TASK:
+            return sides, set()
+        lone = in_one_group(groups, sides)
+        stay = {groups[row] for row in np.flatnonzero(sides[:, lone].any(axis=1)).tolist()}
+        use = sides.any(axis=0) & ~lone
+        if not self.task.exclusive:
+            use &= np.roll(use, len(classes))
+        if use.sum() < 2:
+            return sides[:, sides.any(axis=0)], set()  # `hold_out` finds no draw
+        if names := tuple(dict.fromkeys(classes[kind % len(classes)] for kind in np.flatnonzero(lone))):
+            said = in_words(names)
+            say(f"Note: too few groups ({self._known.grouped_by}) tell {said} apart: asked, but not measured.")
+        return sides[:, use], stay
+
+    def _check_answers(self) -> None:
+        folder, path, labels = self._session.stage.folder, self._known.path, [self.labels[key] for key in self.keys]
+        if len(labels) < FEWEST:
             named = next(iter(self._known.labels), None)
-            hint = f" It names {named!r}; the stage holds {self.photos[0]!r}." if named and not len(sides) else ""
+            hint = f" It names {named!r}; the stage holds {self.photos[0]!r}." if named and not labels else ""
             raise ReplayRefused(
-                f"{path} has a known answer for {len(sides)} photos of {folder} that can be read; a replay needs "
+                f"{path} has a known answer for {len(labels)} photos of {folder} that can be read; a replay needs "
                 f"{FEWEST} or more.{hint} Names are paths within the stage."
             )
-        if int(sides.any(axis=0).sum()) < 2:
-            only = self.task.words(self.labels[self.keys[0]])
-            raise ReplayRefused(f"All {len(sides)} answers in {path} are {only}. A replay needs both.")
+        targets = self.task.targets(labels)
+        if not ((targets == 1).any(axis=0) & (targets == 0).any(axis=0)).any():
+            raise ReplayRefused(
+                f"All {len(labels)} answers in {path} are {self.task.words(labels[0])}. A replay needs both."
+            )
 
     def _say(self, room: int, say: Callable[[str], None]) -> None:
         session, unreadable = self._session, self._session.unreadable()

@@ -3,20 +3,23 @@
     image_name,keep,burst
     a.jpg,keep,1
 
-Labels are keep or cull, true or false, yes or no, 1 or 0; for another task, the table is a labels file of it, see
-`dialects`. The table may have other columns, in any order; the caller names the columns of labels and groups.
+Labels are keep or cull, true or false, yes or no, 1 or 0. Any other table is a labels file of the task, see `dialects`.
+The table may have other columns, in any order; the caller names the columns of labels and groups. Names are those of
+a labels file, too.
 Independent of sessions and strategies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import LabelsError, ReplayRefused
-from ..project import tables
-from ..project.dialects import own_dialect
+from ..errors import LabelsError, ReplayRefused, TableError
+from ..project import dialects
+from ..project.dialects import KEY_COLUMNS, Dialect
+from ..project.listing import keys_of
+from ..project.stages import Stage
 from ..project.task import CULL, CULL_TASK, KEEP, Task
 
 GROUP_COLUMN = "burst"
@@ -37,52 +40,67 @@ class Truth(NamedTuple):
     grouped_by: str
 
 
-def read_truth(path: Path, keep_column: str, group_column: str | None, task: Task = CULL_TASK) -> Truth:
+def read_truth(path: Path, stage: Stage, keep_column: str, group_column: str | None, task: Task = CULL_TASK) -> Truth:
     """Read the table. Raises `ReplayRefused` for a missing column or an invalid label, `StorageError`."""
-    columns, rows = tables.read(path.resolve())
-    dialect = own_dialect(task)
-    needed = (keep_column,) if task == CULL_TASK else dialect.columns[1:]
-    for column in ("image_name", *needed, *([group_column] if group_column else [])):
-        if column not in columns:
-            raise ReplayRefused(
-                f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. It needs "
-                "image_name and answers; name columns other than keep and burst by --keep-column and --group-column."
-            )
+
+    def dialect_of(columns: list[str]) -> Dialect | None:
+        if group_column and group_column not in columns:
+            raise _without(path, group_column, columns)
+        key_column = next((name for name in KEY_COLUMNS if name in columns), "")
+        if task != CULL_TASK or (key_column == KEY_COLUMNS[1] and keep_column == "label"):
+            return None  # of the labels file, where 1 is cull
+        if key_column and keep_column in columns:
+            return _Kept(task, (key_column, keep_column), key_column)
+        if not key_column or "label" not in columns:
+            raise _without(path, keep_column if key_column else KEY_COLUMNS[0], columns)
+        return None
+
+    path = path.resolve()
+    try:
+        found = dialects.read(path, task, stage.folder, lambda: keys_of(stage), dialect_of)
+    except (LabelsError, TableError) as error:
+        raise ReplayRefused(str(error)) from error
+    if found is None:
+        raise _without(path, KEY_COLUMNS[0], [])
+    columns = next(iter(found.extras.values()), {})
     group_by = group_column or (GROUP_COLUMN if GROUP_COLUMN in columns else None)
-    labels: dict[str, str] = {}
-    group: dict[str, str] = {}
-    for row in rows:
-        key = tables.as_key(row.values.get("image_name", ""))
-        if not key:
-            raise ReplayRefused(f"{path}, line {row.line}: no photo is named. Correct or delete that line.")
-        try:
-            label = _kept(row.values, keep_column) if task == CULL_TASK else dialect.label(row.values)
-        except LabelsError as error:
-            raise ReplayRefused(f"{path}, line {row.line}: {str(error).replace('{key}', key)}.") from error
-        if labels.setdefault(key, label) != label:
-            what = "the opposite" if task.is_binary else "another"
-            raise ReplayRefused(
-                f"{path}, line {row.line}: {key} has {what} answer on an earlier line. Delete one of the lines."
+    group = {key: text for key, row in found.extras.items() if group_by and (text := row.get(group_by, "").strip())}
+    return Truth(path, found.labels, group if group_by else None, group_by or "the bursts found in the photos")
+
+
+class _Kept(Dialect):
+    """The answers in the second of `columns`."""
+
+    def label(self, row: Mapping[str, str]) -> str:
+        text = row.get(self.columns[1], "")
+        is_keep = _ANSWERS.get(text.strip().lower())
+        if is_keep is None:
+            raise LabelsError(
+                f"{text!r} in the column {self.columns[1]} is not a valid answer for {{key}}. "
+                "Write keep or cull, true or false, yes or no, 1 or 0"
             )
-        if group_by and row.values.get(group_by, "").strip():
-            group[key] = row.values[group_by].strip()
-    return Truth(path, labels, group if group_by else None, group_by or "the bursts found in the photos")
+        return KEEP if is_keep else CULL
 
 
-def _kept(row: Mapping[str, str], column: str) -> str:
-    text = row.get(column, "")
-    is_keep = _ANSWERS.get(text.strip().lower())
-    if is_keep is None:
-        raise LabelsError(
-            f"{text!r} in the column {column} is not a valid answer for {{key}}. "
-            "Write keep or cull, true or false, yes or no, 1 or 0"
-        )
-    return KEEP if is_keep else CULL
+def _without(path: Path, column: str, columns: Sequence[str]) -> ReplayRefused:
+    return ReplayRefused(
+        f"{path} has no column {column!r}, only {', '.join(columns) or 'an empty first line'}. It needs "
+        "image_name and answers; name columns other than keep and burst by --keep-column and --group-column."
+    )
 
 
-def hold_out(groups: Sequence[str], sides: np.ndarray, share: float, seed: int) -> np.ndarray | None:
+def in_one_group(groups: Sequence[str], sides: np.ndarray) -> np.ndarray:
+    """(S,) bool: the kinds that are found in one group alone. `sides`: as for `hold_out`."""
+    names = np.asarray(groups, object)
+    return np.array([len(set(names[kind])) == 1 for kind in sides.T], bool)
+
+
+def hold_out(
+    groups: Sequence[str], sides: np.ndarray, share: float, seed: int, stay: Collection[str] = ()
+) -> np.ndarray | None:
     """(N,) bool: whole groups drawn at random until `share` of all photos is held out. None if no draw leaves some
     photos of each kind on both sides. `sides` (N, S) bool: the kinds that each photo is of, such as keep and cull.
+    `stay`: groups that are never held out.
 
     Takes the first of several draws with roughly proportional classes, or else the most even one. Groups that would
     exceed the share are skipped.
@@ -95,7 +113,7 @@ def hold_out(groups: Sequence[str], sides: np.ndarray, share: float, seed: int) 
         for one in np.random.default_rng([seed, 0, turn]).permutation(len(names)):
             if count >= share * len(group):
                 break
-            if count + size[one] <= (share + 0.05) * len(group) + 1:
+            if names[one] not in stay and count + size[one] <= (share + 0.05) * len(group) + 1:
                 chosen[one] = True
                 count += size[one]
         held = chosen[group]

@@ -113,8 +113,7 @@ def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return `photo` by `key`, its exposure, and the most similar labeled photos (none for a spot check)."""
-    key = str(request.get("key"))
-    session.check(key)
+    key = session.check(str(request.get("key")))
     now = session.standing(wait=False)
     alike = [] if request.get("queue") == AUDIT else similar(now, key)
     return {
