@@ -17,6 +17,7 @@ from imlcull_al.encoding.device import choose
 from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.installation import started_as
 from imlcull_al.terminal import say, show_log
+from imlcull_al.training.options import TRAIN_EVERY
 
 DATA_VARIABLE = "IMLCULL_DATA"
 """Environment variable: folder for the workspaces of a public page."""
@@ -56,6 +57,7 @@ def _serve_project(options: argparse.Namespace) -> None:
         options.port,
         options.auth,
         mcp=options.mcp,
+        train_every=options.train_every,
     )
 
 
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1); 0.0.0.0 allows other machines")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
+    parser.add_argument(
+        "--train-every", type=int, default=TRAIN_EVERY, help="train by itself after so many new answers; 0 for never"
+    )
     parser.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
     return parser
 

@@ -78,6 +78,8 @@ def label(options: argparse.Namespace) -> None:
         classes=options.classes,
         tags=options.tags,
         start=options.start,
+        scores=options.scores,
+        train_every=options.train_every,
     )
 
 

@@ -13,7 +13,7 @@ from ..learning.choice import SCORES
 from ..learning.scores import AUTO
 from ..project.task import CULL_TASK
 from ..simulate.replay import STRATEGIES, Rules
-from ..training.options import GENTLE, MEANINGS, Options
+from ..training.options import GENTLE, MEANINGS, TRAIN_EVERY, Options
 
 CACHE_DIR_HELP = f"folder for embeddings and previews (default: {DEFAULT_CACHE_DIR})".replace("%", "%%")
 
@@ -38,6 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--port", type=int, default=5000, help="port to listen on")
     sub.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
     sub.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
+    sub.add_argument(
+        "--train-every",
+        type=int,
+        default=TRAIN_EVERY,
+        metavar="N",
+        help="train by itself after N more answers, whenever nobody presses a key for a while; 0 for never",
+    )
 
     sub = command("embed", "fill the embedding cache")
     _add_project(sub)

@@ -17,17 +17,19 @@ from typing import NamedTuple
 
 from ..culling import make
 from ..culling.plan import Plan
-from ..errors import CullRefused, ImlcullError, StageError, TrainingError
+from ..errors import Cancelled, CullRefused, ImlcullError, NotEnoughLabels, StageError, TrainingError
 from ..photos.previews import SCREEN
 from ..progress import Progress, Stop
 from ..project.stages import Stage
-from ..training.options import Epoch, Options
+from ..training.options import GENTLE, Epoch, Options
 from ..training.train import Training
-from .jobs import DONE, Job, Jobs, Work
+from .jobs import DONE, WAITING, Job, Jobs, Work
 from .session import Session
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
+IDLE, PAUSE, _SECONDS_BETWEEN_PRESSES = 10.0, 2.0, 0.05
+"""Seconds without a press after which a training may begin by itself, and after which it goes on."""
 NEXT = 4
 """Previews made ahead whenever the queue changes. An open page asks for more of them itself, and goes first."""
 EMBEDDING, TRAINING, DRY_RUN, CULLING, UNDOING = "embedding", "training", "dry run", "cull", "taking back"
@@ -56,9 +58,12 @@ class Desk:
     Methods that start a job raise `StageError` while another job runs that a user started.
     """
 
-    def __init__(self, session: Session, jobs: Jobs | None = None) -> None:
-        """Starts no job."""
+    def __init__(self, session: Session, jobs: Jobs | None = None, train_every: int = 0) -> None:
+        """Starts no job. `train_every`: train by itself after so many new answers, while nobody presses a key; 0 for
+        never.
+        """
         self.session = session
+        self._train_every, self._tried_at = train_every, -train_every
         self.jobs = jobs or Jobs()
         self._turned = 0  # number of the last job before the stage was switched
         self._stages = {session.stage.name: session} if session else {}
@@ -85,10 +90,36 @@ class Desk:
                 self.embed()
             if not is_busy:
                 self._renew_preview()
+            if job is None or not job.running:
+                self._train_now_and_then()
         except ImlcullError:
             pass  # the screens read the same files and show the error
         except Exception:  # a bug must not end the polling
             log.exception("Checking the disk for changes failed")
+
+    def _train_now_and_then(self) -> None:
+        """Start a gentle training at low priority if enough answers are new. Any other job ends it."""
+        session = self.session
+        if not (self._train_every and session.prepared and session.seconds_since_press() > IDLE):
+            return
+        new, last = session.unlearned(), self.latest(TRAINING)
+        gave_way = last is not None and last.status == WAITING
+        if new < self._train_every or (new < self._tried_at + self._train_every and not gave_way):
+            return
+        self._tried_at = new
+
+        def work(progress: Progress, stop: Stop) -> Training:
+            def gives_way() -> bool:
+                while session.seconds_since_press() < PAUSE and not stop():
+                    time.sleep(_SECONDS_BETWEEN_PRESSES)
+                return stop()
+
+            try:
+                return self._training(session, GENTLE, progress, gives_way)
+            except NotEnoughLabels as error:  # nobody asked for it
+                raise Cancelled(str(error)) from error
+
+        self.jobs.start(TRAINING, work, yields=True)
 
     def _renew_preview(self) -> None:
         plan = self.preview()
@@ -142,20 +173,27 @@ class Desk:
         """
         options.check()
         session = self.session
-
-        def work(progress: Progress, stop: Stop) -> Training:
-            since = clock()
-
-            def on_epoch(epoch: Epoch, best: bool) -> None:
-                nonlocal since
-                now = clock()
-                self.jobs.note(Lap(epoch, best, now - since, options.gentle))
-                since = now
-
-            return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False)
-
         self.jobs.follow_with(EMBEDDING, self._embedding())
-        self._start(TRAINING, work)
+        self._start(TRAINING, lambda progress, stop: self._training(session, options, progress, stop, clock))
+
+    def _training(
+        self,
+        session: Session,
+        options: Options,
+        progress: Progress,
+        stop: Stop,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Training:
+        """Train, and note every epoch in the job."""
+        since = clock()
+
+        def on_epoch(epoch: Epoch, best: bool) -> None:
+            nonlocal since
+            now = clock()
+            self.jobs.note(Lap(epoch, best, now - since, options.gentle))
+            since = now
+
+        return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False)
 
     def train_again(self) -> None:
         """Restart a training that was killed, with its options. Raises `TrainingError` if there is none."""

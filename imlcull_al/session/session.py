@@ -58,6 +58,8 @@ from .watch import Photos as PhotosOnDisk
 from .watch import check_photos, model_state, next_state
 
 log = logging.getLogger(__name__)
+_PAUSE, _LONGEST_WAIT, _SECONDS_BETWEEN_LOOKS = 5.0, 60.0, 0.2
+"""Seconds without a press that end a burst, and how long new scores wait for that at most."""
 _WAITS = "They will be analyzed after the job that is running."
 __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 
@@ -204,11 +206,41 @@ class Session:
             frozen = embeddings.ensure(
                 paths, source.frozen, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
             )
+        if self._knowledge.frame.ranker and self._knowledge.frame.source is not source:
+            self._await_a_pause(stop)
         known = self._as_known(source, seen, frozen)
         if not self._is_known(source, known[2].seen):
             self._knowledge.learn(*known)
         self._belonging.settle_rest(paths, progress, stop)
         return seen
+
+    def _await_a_pause(self, stop: Stop) -> None:
+        """Wait until nobody is in the middle of a burst, whose frames are to be asked by the same scores; not for long.
+
+        Raises `Cancelled`.
+        """
+        until = time.monotonic() + _LONGEST_WAIT
+        while self._is_amid_a_burst() and time.monotonic() < until:
+            if stop():
+                raise Cancelled("Stopped before the new scores counted; their embeddings are in the cache.")
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _is_amid_a_burst(self) -> bool:
+        """Whether a frame of the burst that was just answered is on screen."""
+        (seconds, answered), moments = self._visitors.last_press(), self.moments()
+        bursts = {moments[key][0] for key in answered if key in moments}
+        shown = (moments[key][0] for key in self._visitors.awaited() if key in moments)
+        return seconds < _PAUSE and any(burst in bursts for burst in shown)
+
+    def seconds_since_press(self) -> float:
+        """Seconds since a photo was last answered or skipped here; infinity for never."""
+        return self._visitors.last_press()[0]
+
+    def unlearned(self) -> int:
+        """How many training answers came since the last training, as far as this session knows it."""
+        known, source = self._knowledge.look().training, self._knowledge.source
+        learned = (len(source.model.labels) if source.model else source.unused) if source else 0
+        return sum(key in self._knowledge.frame.keys for key in known) - learned
 
     def remember_contents(self) -> None:
         """Look up the content ids of all photos, so that an answer need not read its file."""

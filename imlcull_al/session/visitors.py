@@ -4,6 +4,7 @@ No two visitors are shown the same photo, and each press takes effect once. A vi
 with a string of its own as id. Thread-safe.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -31,6 +32,7 @@ class Visitors:
         self._changed: dict[str, int] = {}  # key → number of the first `Answers` with its latest answer
         self._pressing = threading.RLock()
         self._presses: dict[str, deque[int]] = {}
+        self._last: tuple[float, list[str]] = -math.inf, []  # when which photos were answered or skipped
 
     def offer(
         self,
@@ -79,7 +81,9 @@ class Visitors:
 
     def answered(self, keys: Iterable[str], number: int) -> None:
         """End the leases of answered photos. `number`: number of the `Answers` that include the answers."""
+        keys = list(keys)
         with self._lock:
+            self._last = time.monotonic(), keys
             for key in keys:
                 self._changed[key] = number
                 self._leases.free(key)
@@ -88,7 +92,13 @@ class Visitors:
     def skipped(self, key: str, number: int) -> None:
         """Note that a photo was put off; `number`: as for `answered`."""
         with self._lock:
+            self._last = time.monotonic(), [key]
             self._changed[key] = number
+
+    def last_press(self) -> tuple[float, list[str]]:
+        """How many seconds ago photos were last answered or skipped, infinity for never, and which."""
+        with self._lock:
+            return time.monotonic() - self._last[0], self._last[1]
 
     def awaited(self) -> list[str]:
         """The photos that people are being shown, without the blind checks."""

@@ -62,6 +62,8 @@ class Options:
 
 GENTLE = Options(epochs=6, batch_size=16, learning_rate=1e-4, train_blocks=6, gentle=True)
 """The recipe that the page uses; `benchmarks.recipes` has what it brings."""
+TRAIN_EVERY = 50
+"""New answers after which the page trains by itself."""
 MEANINGS = {
     "epochs": "passes over the photos, at most",
     "batch_size": "photos per step",

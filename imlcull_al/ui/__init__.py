@@ -46,11 +46,13 @@ from starlette.middleware import Middleware
 
 from ..errors import ServerError
 from ..installation import pip_install
+from ..learning.scores import AUTO
 from ..project.task import CULL_TASK
 from ..session.desk import EMBEDDING, Desk
 from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
+from ..training.options import TRAIN_EVERY
 from . import api, cull, label, presses, promise, review, scripts, strict, tasks, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
@@ -88,20 +90,22 @@ def launch(
     classes: Sequence[str] = (),
     tags: Sequence[str] = (),
     start: str | Path | None = None,
+    scores: str = AUTO,
+    train_every: int = TRAIN_EVERY,
 ) -> None:
     """Open a stage and serve its page until Ctrl-C, which is raised. Raises `ImlcullError`.
 
     `auth`: `user:password`, required on every route; defaults to the environment variable IMLCULL_AUTH.
-    `mcp`: also expose the API to MCP clients. `task`, `classes`, `tags`, `start`: as in `open_session`.
+    `mcp`: also expose the API to MCP clients. `task`, `classes`, `tags`, `start`, `scores`: as in
+    `open_session`; `train_every`: as in `Desk`.
     """
     auth = _checked_auth(auth)
     _check_mcp(mcp)
     host = bare(host)
     _check_port(host, port)
-    session = open_session(
-        project, stage, model, cache_dir, task=task, classes=classes, tags=tags, start=start, prepare=False
-    )
-    desk = Desk(session)
+    asked: dict[str, Any] = {"task": task, "classes": classes, "tags": tags, "start": start, "scores": scores}
+    session = open_session(project, stage, model, cache_dir, **asked, prepare=False)
+    desk = Desk(session, train_every=train_every)
     desk.embed()
     page = serve(desk, host, port, auth, mcp=mcp)
     say(f"{desk.session.stage.folder} is on {reached_at(host, port)}. Stop with Ctrl-C.")
