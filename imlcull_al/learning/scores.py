@@ -17,11 +17,11 @@ import numpy as np
 from ..encoding.embeddings import Embeddings
 from ..encoding.encoder import Encoder
 from ..encoding.load import load_encoder
-from ..errors import NotEnoughLabels
+from ..errors import NotEnoughLabels, StageError
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import head
-from .choice import AVERAGE, HEAD, MODEL
+from .choice import AVERAGE, HEAD, MODEL, SCORES
 from .orders import two_classes
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK, score
     `model`. `scores`: which of them count, see `AUTO`.
 
     If neither exists, the previous stage's model, as a prior: a new stage starts where the one before it ended. Raises
-    `ModelFileError` for an unusable model file, `EncoderError`.
+    `ModelFileError` for an unusable model file, `EncoderError`; `StageError` for other `scores`.
     """
+    if scores not in (AUTO, *SCORES):
+        raise StageError(f"scores is {scores!r}; choose {AUTO}, {HEAD}, {MODEL} or {AVERAGE}.")
     if not stage.model.exists() and (model or not stage.previous.model.exists()):
         return _untrained(load_encoder(model))
     from .model import load
