@@ -1,7 +1,7 @@
 # make demo           opens a sample project in the app on http://127.0.0.1:7860
 # make quick          tests for everyday work, under a minute: all but those that drive a browser, start a Ray cluster,
 #                     or are slow for a good reason, such as a training or processes of their own
-# make test           runs all tests, of Python and of the page's JavaScript; some five minutes on two cores
+# make test           runs all tests, of Python and of the page's JavaScript
 # make check          checks lint, format and types
 # make format         fixes lint and format
 # make torture        fault injection against every promise, on a Ray cluster and by floods of requests too, which make
