@@ -4,7 +4,8 @@
 # make test           runs all tests, of Python and of the page's JavaScript
 # make check          checks lint, format and types
 # make format         fixes lint and format
-# make torture        fault injection against every promise; half an hour, writes tests/torture/README.md
+# make torture        fault injection against every promise, on a Ray cluster and by floods of requests too, which make
+#                     test leaves out; half an hour, writes tests/torture/README.md
 # make bench          latency against its floor and the usual tools; 40 minutes, 20 GB, writes benchmarks/RESULTS.md
 # make bench-labels   labels needed, against other strategies; about 15 minutes, writes benchmarks/RESULTS.md
 # make bench-seen     the built-in encoder against other encoders; about 10 minutes, writes benchmarks/RESULTS.md

@@ -26,6 +26,12 @@ def start(place: Desk | Workspaces, auth: str | None = None, **options: Any) -> 
     return ui.serve(place, "127.0.0.1", port, auth, **options)
 
 
+def close(page: Any) -> None:
+    """Close it now: uvicorn would wait for streams and unfinished uploads, and Gradio five seconds for uvicorn."""
+    page.server.force_exit = True
+    page.close(verbose=False)
+
+
 class Shared:
     """A running page whose desk is replaced."""
 
@@ -58,7 +64,7 @@ class Pages:
         else:
             page = start(place, auth, **options)
             yield page.local_url
-            page.close(verbose=False)
+            close(page)
         if isinstance(place, Desk):
             place.jobs.close()
             place.jobs.wait(20)
@@ -74,7 +80,7 @@ class Pages:
 
     def close(self) -> None:
         for shared in self._free:
-            shared.page.close(verbose=False)
+            close(shared.page)
 
 
 class Window:

@@ -214,6 +214,7 @@ def test_the_client_runs_on_a_fresh_project(my_project, serve):
     assert (desk.session.counts().keep, desk.session.counts().cull) == (2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_the_requests_run(my_project, serve):
     address = serve(Desk(open_session(my_project, model="builtin", prepare=False))).rstrip("/")
