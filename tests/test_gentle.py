@@ -269,7 +269,7 @@ class TestSource:
             model.load(trained.stage.model)
 
     def test_the_commands_take_it(self, trained, run, project):
-        code, out, err = run("score", "--project", project, "--scores", "average")
+        code, out, _ = run("score", "--project", project, "--scores", "average")
         assert code == 0
         assert len(out.splitlines()) == 13
         with pytest.raises(StageError, match="scores is 'best'; choose auto, head, model or average"):

@@ -22,6 +22,7 @@ transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 _MOST_LAYERS = 1000
 _LARGEST_NUMBER = 10_000_000  # any other integer of a vision config; token ids are the largest
+_MOST_ATTENTION = 1 << 30
 _LARGEST_IMAGE = 4096  # pixels per side
 _NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two may name code on the hub
 
@@ -49,6 +50,22 @@ class Backbone(nn.Module):
         if self.pooling == "pooler":
             return output.pooler_output
         return output.last_hidden_state.mean(dim=1)
+
+    def prepare_to_train(self, photos: int, side: int) -> None:
+        """Compute attention by plain matrix products where that is faster: on a processor, whose fused kernel goes
+        backward slowly, as long as the attention weights of a batch fit into `_MOST_ATTENTION` bytes.
+
+        `photos`: the size of a batch; `side`: of its photos, in pixels.
+        """
+        config = self.transformer.config
+        heads, blocks, patch = (
+            getattr(config, name, 0) for name in ("num_attention_heads", "num_hidden_layers", "patch_size")
+        )
+        if device().type != "cpu" or not (heads and blocks and isinstance(patch, int) and patch):
+            return
+        tokens = (side // patch) ** 2 + 1
+        if 4 * photos * heads * blocks * tokens**2 <= _MOST_ATTENTION:
+            self.transformer.set_attn_implementation("eager")
 
 
 def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str, size: int) -> Backbone:

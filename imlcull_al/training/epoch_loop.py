@@ -95,6 +95,7 @@ class FineTuning:
         probe = self._input(torch.arange(min(_PROBE, len(pixels))))
         agrees = agrees_in_bfloat16(classifier.backbone, probe)
         self._autocast = not processes.any(not agrees)
+        classifier.backbone.prepare_to_train(options.batch_size, probe.shape[-1])
         self._kept: FrozenOutputs | None = None
         self._cut = Cut(classifier.backbone, options.train_blocks, probe) if options.train_blocks else None
 

@@ -60,7 +60,7 @@ class Options:
             raise TrainingError(f"seed is {self.seed}; choose 0 or more, below 2**63.")
 
 
-GENTLE = Options(epochs=6, batch_size=16, learning_rate=1e-4, train_blocks=6, gentle=True)
+GENTLE = Options(epochs=6, batch_size=16, learning_rate=5e-5, train_blocks=6, gentle=True)
 """The recipe that the page uses; `benchmarks.recipes` has what it brings."""
 TRAIN_EVERY = 50
 """New answers after which the page trains by itself."""
