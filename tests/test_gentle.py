@@ -13,6 +13,7 @@ from imlcull_al.encoding.load import load_encoder
 from imlcull_al.errors import Cancelled, ModelFileError, NotEnoughLabels, StageError, TrainingError
 from imlcull_al.learning import choice, model
 from imlcull_al.learning.choice import AVERAGE, HEAD, MODEL, choose
+from imlcull_al.learning.head import softmax, weights_of_tags
 from imlcull_al.learning.scores import choose_source, mean_of
 from imlcull_al.project.stages import Stage
 from imlcull_al.project.task import CULL_TASK, Task
@@ -63,9 +64,9 @@ class TestFolds:
 
 
 class TestChoice:
-    right = np.array([[2.0, -2], [-2, 2]] * 8)
+    right = np.array([[2.0, -2], [-2, 2]] * 10)
     wrong = -right
-    targets = np.eye(2)[[0, 1] * 8]
+    targets = np.eye(2)[[0, 1] * 10]
 
     def test_what_is_right_counts(self):
         assert choose(self.wrong, self.right, self.targets, CULL_TASK).scores == MODEL
@@ -98,8 +99,28 @@ class TestChoice:
     def test_unknown_tags_say_nothing(self):
         targets = np.array([[1, np.nan], [0, 1], [np.nan, np.nan], [1, 0]])
         right = np.array([[3.0, -9], [-3, 3], [-9, 9], [3, -3]])
-        assert choice.losses(right, targets, TAGS) == pytest.approx([0.0485874, 0.0485874, 0, 0.0485874], rel=1e-5)
+        found, weights = choice.losses(right, targets, TAGS), weights_of_tags(targets)
+        assert found == pytest.approx(np.log1p(np.exp(-3)) * weights.sum(axis=1) / [1, 2, 1, 2])
+        assert weights[2].tolist() == [0, 0]
         assert choose(-right, right, targets, TAGS).accuracies[MODEL] == 1.0
+
+    def test_a_class_that_was_given_a_few_times_counts_for_too_little(self):
+        """The model is right and the head is wrong, but nine answers of a class are no ground to change."""
+        for few, scores in ((9, HEAD), (10, MODEL)):
+            targets = np.eye(2)[[0] * few + [1] * 30]
+            right = 4 * targets - 2
+            assert choose(-right, right, targets, CULL_TASK).scores == scores
+            tags = np.hstack([targets[:, :1], np.full((len(targets), 1), np.nan)])
+            assert choose(-right, right, tags, TAGS).scores == scores
+
+    def test_rare_classes_weigh_more(self):
+        """Calling everything common has the lower plain loss, and is no better."""
+        targets = np.eye(2)[[0] * 10 + [1] * 90]
+        common = np.tile([-3.0, 3], (100, 1))
+        fair = np.where(targets == 1, 0.3, -0.3) - [0.2, -0.2]
+        plain = [-np.log(softmax(logits)[targets == 1]).mean() for logits in (common, fair)]
+        assert plain[0] < plain[1]
+        assert choose(fair, common, targets, CULL_TASK).losses[HEAD] < choice.losses(common, targets, CULL_TASK).mean()
 
 
 class TestMean:
@@ -191,6 +212,26 @@ class TestTraining:
         with pytest.raises(TrainingError, match="smaller learning rate"):
             fit(learning_rate=1e30)
         assert not stage.model.exists()
+
+    def test_a_model_before_that_is_better_stays(self, stage, fit, monkeypatch):
+        fit()
+        saved = stage.model.read_bytes()
+        sure = np.array([[9.0, -9]] * 8 + [[-9.0, 9]] * 8)[::-1]  # cold photos come first and are culled
+        monkeypatch.setattr(train.before, "logits", lambda *given: sure)
+        monkeypatch.setattr(choice, "ENOUGH", 16)
+        with pytest.raises(TrainingError, match=r"The model before is better \(of the answers since then 100.0% are"):
+            fit(seed=1, learning_rate=1e-9)
+        assert stage.model.read_bytes() == saved
+
+    def test_the_model_before_is_asked_about_new_answers_only(self, stage, fit, tiny_model):
+        labels = {path.name: label_of(path.name) for path in stage.folder.iterdir()}
+        fit({key: label for key, label in labels.items() if not key.endswith("0.jpg")})
+        keys = sorted(labels)
+        found = train.before.logits(stage, load_encoder(str(tiny_model)), keys, CULL_TASK)
+        assert [key for key, row in zip(keys, found, strict=True) if np.isfinite(row).all()] == [
+            "cold_00.jpg",
+            "warm_00.jpg",
+        ]
 
     def test_too_few_answers_are_refused_as_ever(self, fit):
         with pytest.raises(NotEnoughLabels, match="at least 2 readable photos of each class"):

@@ -189,7 +189,7 @@ def test_scores_of_all_photos_are_kept_until_a_new_model_has_them_all(session, m
     session.prepare()
     before, other = scored(session), MeanColour()
     other.fingerprint = "d1" * 32
-    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model, task: Source(other, None))
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda *given: Source(other, None))
     session._knowledge.is_stale = True
     assert grow(session, lambda: None) == []
     assert scored(session) == before
@@ -264,7 +264,7 @@ class Gated(MeanColour):
 def page(session, serve, visit, monkeypatch):
     """A tab on the Label screen, its desk, and the encoder."""
     encoder = Gated()
-    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model, task: Source(encoder, None))
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda *given: Source(encoder, None))
     session._knowledge.is_stale = True
     desk = Desk(session)
     tab = visit(serve(desk))

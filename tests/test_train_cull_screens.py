@@ -358,6 +358,14 @@ def opened(tab, name):
     tab.get_by_role("tab", name=name).click()
 
 
+def in_detail(tab, *, gentle: bool = True) -> None:
+    """Show the settings of a training."""
+    tab.get_by_role("button", name="More").locator("visible=true").click()
+    if not gentle:
+        tab.get_by_label("Gentle").uncheck()
+        tab.wait_for_function("[...document.querySelectorAll('input')].some((input) => input.value === '256')")
+
+
 def ticks(tab) -> None:
     """Wait until the page has asked twice what is new: the second time began after this."""
     for _ in range(2):
@@ -370,6 +378,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     jobs = desk.jobs
     opened(tab, "Train")
     tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
+    in_detail(tab, gentle=False)
     for label, value in (("Epochs", 500), ("Patience", 500), ("Batch size", 2)):
         tab.get_by_label(label).first.fill(str(value))
     tab.get_by_role("button", name="Start training").click()
@@ -417,6 +426,7 @@ def test_dry_run_then_cull_then_take_back(tab, session):
 
 def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
     opened(tab, "Train")
+    in_detail(tab)
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()
     tab.get_by_text("epochs is 0; choose 1 or more.").wait_for()
@@ -529,6 +539,7 @@ def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button
 
 def test_what_could_not_start_is_said_until_the_answers_change(tab, session):
     opened(tab, "Train")
+    in_detail(tab)
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()
     refused = tab.get_by_text("epochs is 0; choose 1 or more.")

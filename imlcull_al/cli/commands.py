@@ -148,6 +148,7 @@ def train(options: argparse.Namespace) -> None:
 def score(options: argparse.Namespace) -> None:
     """Print scores, decision and reason for every photo."""
     session, is_json = _prepared(options), options.format == "json"
+    say(f"Scores: {session.source}")
     rows: list[dict[str, object]]
     if session.task == CULL_TASK:
         columns: tuple[str, ...] = SCORE_COLUMNS
@@ -213,7 +214,7 @@ def cull(options: argparse.Namespace) -> None:
         f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
         f"({by_label} decided by you, {len(plan.decisions) - by_label - len(unreadable)} by score at "
         f"{plan.threshold:g}, {len(unreadable)} unreadable and kept), "
-        f"{len(plan.files) - len(plan.kept)} companion files"
+        f"{len(plan.files) - len(plan.kept)} companion files\nScores: {session.source}"
     )
     if options.dry_run:
         check(plan, options.link)

@@ -9,9 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..project.task import Task
-from .head import softmax
+from .head import softmax, weights_of_classes, weights_of_tags
 
 SCORES = HEAD, MODEL, AVERAGE = "head", "model", "average"
+OFTEN = 10
+"""Answers of a class that a training needs before its model may count."""
+ENOUGH = 20
+"""New answers on which an earlier model is compared."""
 _SCALES = np.geomspace(0.1, 2.0, 61)
 
 
@@ -32,8 +36,8 @@ class Choice(NamedTuple):
 def choose(head: np.ndarray, model: np.ndarray, targets: np.ndarray, task: Task) -> Choice:
     """Choose by `targets` (n, K) and the logits (n, K) of head and model, each for photos that it was not trained on.
 
-    Rows that hold no number in either are left out. The lowest loss wins; the model must beat the head by one standard
-    error of the difference, so that it stands back where a class was given a few times only.
+    Rows that hold no number in either are left out. The lowest loss wins, but the model stands back where fewer than
+    two classes, or no tag, were given `OFTEN` times: on so few, it is worse than it looks.
     """
     known = np.isfinite(head).all(axis=1) & np.isfinite(model).all(axis=1)
     head, model, targets = head[known], model[known], targets[known]
@@ -43,21 +47,41 @@ def choose(head: np.ndarray, model: np.ndarray, targets: np.ndarray, task: Task)
     logits = {HEAD: head, MODEL: scale * model, AVERAGE: (head + scale * model) / 2}
     found = {name: losses(each, targets, task) for name, each in logits.items()}
     means = {name: float(each.mean()) for name, each in found.items()}
-    best = min(means, key=lambda name: means[name])
-    gain = found[HEAD] - found[best]
-    if gain.mean() <= gain.std() / np.sqrt(len(gain)):
-        best = HEAD
+    best = min(means, key=lambda name: means[name]) if _was_given_often(targets, task) else HEAD
     return Choice(best, means, {name: _accuracy(each, targets, task) for name, each in logits.items()}, scale)
 
 
+def _was_given_often(targets: np.ndarray, task: Task) -> bool:
+    have = (targets == 1).sum(axis=0)
+    if task.exclusive:
+        return bool((have >= OFTEN).sum() > 1)
+    return bool((np.minimum(have, (targets == 0).sum(axis=0)) >= OFTEN).any())
+
+
+def is_worse(found: np.ndarray, before: np.ndarray, targets: np.ndarray, task: Task) -> tuple[float, float] | None:
+    """Whether the logits `found` (n, K) are worse than those of the model `before`, by more than one standard error of
+    the loss: the accuracies of both; None if they aren't, or if fewer than `ENOUGH` rows hold numbers in both.
+    """
+    known = np.isfinite(found).all(axis=1) & np.isfinite(before).all(axis=1)
+    if known.sum() < ENOUGH:
+        return None
+    found, before, targets = found[known], before[known], targets[known]
+    loss = losses(found, targets, task) - losses(before, targets, task)
+    if loss.mean() <= loss.std() / np.sqrt(len(loss)):
+        return None
+    return _accuracy(found, targets, task), _accuracy(before, targets, task)
+
+
 def losses(logits: np.ndarray, targets: np.ndarray, task: Task) -> np.ndarray:
-    """(n,) cross-entropy in nats of each photo: of its class, or the mean over its known tags."""
+    """(n,) cross-entropy in nats of each photo: of its class, or the mean over its known tags. Rare classes weigh more,
+    as in the fits of head and model: plain losses would favor whichever calls everything common.
+    """
     if task.exclusive:
         right = softmax(logits)[targets == 1]
-        return -np.log(np.maximum(right, 1e-300))
-    is_known = ~np.isnan(targets)
-    each = np.logaddexp(0, np.where(targets == 1, -1, 1) * logits)
-    total: np.ndarray = np.where(is_known, each, 0).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+        weighed: np.ndarray = -weights_of_classes(targets.argmax(axis=1)) * np.log(np.maximum(right, 1e-300))
+        return weighed
+    each = weights_of_tags(targets) * np.logaddexp(0, np.where(targets == 1, -1, 1) * logits)
+    total: np.ndarray = each.sum(axis=1) / np.maximum((~np.isnan(targets)).sum(axis=1), 1)
     return total
 
 

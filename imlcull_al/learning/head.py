@@ -305,6 +305,15 @@ def weights_of_classes(number: np.ndarray) -> np.ndarray:
     return weights
 
 
+def weights_of_tags(targets: np.ndarray) -> np.ndarray:
+    """`class_weights` of every tag, for `targets` (n, K) of 1, 0 and NaN for unknown, which weighs 0: (n, K)."""
+    weights = np.zeros(targets.shape)
+    for tag, column in enumerate(targets.T):
+        known = ~np.isnan(column)
+        weights[known, tag] = class_weights(column[known] == 1)
+    return weights
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(N, K) → (N, K) probabilities, float64. A logit of −inf gives 0."""
     logits = np.asarray(logits, np.float64)

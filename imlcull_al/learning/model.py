@@ -118,11 +118,13 @@ class TrainedModel:
 
     def probability(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N, K) probability of each class or tag, 0 … 1."""
-        if isinstance(self.head, head.Head):
-            first = self.head.probability(embeddings)
-            return np.stack([first, 1 - first], axis=1)
-        logits = self.head.logits(embeddings)
+        logits = self.logits(embeddings)
         return head.softmax(logits) if self.task.exclusive else head.sigmoid(logits)
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D) → (N, K) logits of the classes, or log-odds of the tags."""
+        found = self.head.logits(embeddings)
+        return np.stack([found, -found], axis=1) / 2 if isinstance(self.head, head.Head) else found
 
 
 def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:

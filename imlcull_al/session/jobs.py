@@ -163,7 +163,8 @@ class Jobs:
 
     def wait(self, timeout: float | None = None, name: str | None = None) -> Job | None:
         """Join the present job, or the last one of this name, for at most `timeout` seconds, and return its state."""
-        task = self._tasks.get(name) if name else self._task
+        with self._lock:  # a thread that is just being made has not started yet
+            task = self._tasks.get(name) if name else self._task
         if task is None or task.thread is None:
             return None
         task.thread.join(timeout)

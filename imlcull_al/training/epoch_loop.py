@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..encoding.backbone import THREADS, Backbone, agrees_in_bfloat16
 from ..errors import Cancelled
-from ..learning.head import Head, Heads
+from ..learning.head import Head, Heads, weights_of_classes, weights_of_tags
 from ..learning.model import Classifier, side_by_side
 from ..progress import Progress, Stop
 from .blocks import Cut, FrozenOutputs
@@ -54,10 +54,13 @@ class Part(NamedTuple):
 
 @dataclass
 class _Fold:
-    """A part at work. `weights`: those of the trained parameters, held here while another fold has the classifier."""
+    """A part at work. `weights`: those of the trained parameters, held here while another fold has the classifier.
+    `importance`: of each photo in the loss, like its targets.
+    """
 
     train: Tensor
     validation: Tensor
+    importance: Tensor
     weights: list[Tensor]
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
@@ -188,7 +191,17 @@ class FineTuning:
         steps = options.epochs * -(-len(part.train) // options.batch_size)
         rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, gentle=options.gentle))
         weights = [each.data.clone() if copied else each.data for each in self._trained]
-        return _Fold(torch.from_numpy(part.train), torch.from_numpy(part.validation), weights, optimiser, rate)
+        sides = torch.from_numpy(part.train), torch.from_numpy(part.validation)
+        return _Fold(*sides, self._importance(part.train), weights, optimiser, rate)
+
+    def _importance(self, photos: np.ndarray) -> Tensor:
+        """What each photo counts in the loss of a training on `photos`: in a gentle one, rare classes count more."""
+        importance = torch.ones(self._targets.shape)
+        if self.options.gentle:
+            targets = self._targets.cpu().numpy()[photos]
+            found = weights_of_classes(targets) if targets.ndim == 1 else weights_of_tags(targets)
+            importance[photos] = torch.from_numpy(found).float()
+        return importance.to(self._processes.device)
 
     def _take(self, fold: _Fold) -> None:
         """Give the classifier the weights of this fold. Its optimizer changes them in place."""
@@ -224,8 +237,8 @@ class FineTuning:
         fold.optimiser.zero_grad()
         if len(batch[mine]):
             logits = self.classifier.logits(self._embed(batch[mine], mirrored[mine]))
-            losses = _cross_entropy(logits, self._targets[batch[mine]], "sum")
-            (losses / _known(self._targets[batch])).backward()
+            of_each = _cross_entropies(logits, self._targets[batch[mine]]) * fold.importance[batch[mine]]
+            (of_each.sum() / _known(self._targets[batch])).backward()
         self._add_up_gradients(self._trained)
         if self.options.gentle:
             torch.nn.utils.clip_grad_norm_(self._trained, LONGEST_GRADIENT)
@@ -335,7 +348,7 @@ def _judge(logits: Tensor, targets: Tensor) -> tuple[float, float]:
     """
     logits = logits.float()
     right = logits.argmax(dim=1) == targets if targets.ndim == 1 else (logits >= 0).float() == targets
-    return float(_cross_entropy(logits, targets, "mean")), int(right.sum()) / _known(targets)
+    return float(_cross_entropies(logits, targets).sum()) / _known(targets), int(right.sum()) / _known(targets)
 
 
 def _counts(logits: Tensor, targets: Tensor) -> tuple[Counts, ...]:
@@ -355,11 +368,13 @@ def _counts(logits: Tensor, targets: Tensor) -> tuple[Counts, ...]:
     )
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor, reduction: str) -> Tensor:
+def _cross_entropies(logits: Tensor, targets: Tensor) -> Tensor:
+    """In nats: of each photo (n,), or of each tag (n, K), 0 where it is unknown."""
     if targets.ndim == 1:
-        return torch.nn.functional.cross_entropy(logits, targets, reduction=reduction)
-    known = ~targets.isnan()
-    return torch.nn.functional.binary_cross_entropy_with_logits(logits[known], targets[known], reduction=reduction)
+        return torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    known = targets.nan_to_num()
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, known, reduction="none")
+    return torch.where(targets.isnan(), 0, losses)
 
 
 def _known(targets: Tensor) -> int:

@@ -13,7 +13,7 @@ to stop. Independent of query order, the page, and the steps within an epoch.
 
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,14 +24,14 @@ from ..encoding.builtin import parts_of
 from ..encoding.encoder import Encoder
 from ..encoding.sharpness import sharpness_map
 from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
-from ..learning.choice import AVERAGE, HEAD, MODEL, Choice, choose
+from ..learning.choice import AVERAGE, HEAD, MODEL, Choice, choose, is_worse
 from ..learning.head import Head, Heads, sigmoid, softmax
 from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
 from ..project.files import locked, open_own, read_own, replacing
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
-from . import labeled_photos, probe, processes, report
+from . import before, labeled_photos, probe, processes, report
 from .evaluation import TRAIN, VALIDATION, Prediction
 from .options import LOG_COLUMNS, Epoch, Options
 from .processes import Processes
@@ -132,7 +132,8 @@ def train(
             until = "it was done" if options.gentle else "an epoch was better than its start"
             raise Cancelled(f"Training was stopped before {until}; no model was changed.")
         if not run.saved:
-            raise TrainingError(f"No epoch was better than the start ({ended}); {stage.model} is unchanged.")
+            what = "The model before is better" if run.choice else "No epoch was better than the start"
+            raise TrainingError(f"{what} ({ended}); {stage.model} is unchanged.")
         if together.main:
             run.write_report()
     trained, validated = (tuple(run.seen.keys[i] for i in side) for side in run.sides)
@@ -206,6 +207,12 @@ class _Run:
         targets = torch.from_numpy(seen.targets).float()
         self.start = self.tuning.start(self.parts, rows, targets.argmax(dim=1) if self.task.exclusive else targets)
         self._by_probe = self.tuning.left_out()
+
+    def _by_model_before(self) -> np.ndarray:
+        """(n, K) logits of the model that this training replaces, see `before`."""
+        main = self.together.main
+        found = before.logits(self.stage, self.encoder, self.seen.keys, self.task) if main else None
+        return np.asarray(self.together.from_main(found))
 
     def _divided(self, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Positions of the training and validation photos, once or in folds."""
@@ -316,12 +323,24 @@ class _Run:
             if not epoch.finite:
                 return epoch, "the loss is no longer finite; try a smaller learning rate"
             if is_last:
-                self.choice = choose(self._by_probe, self.tuning.left_out(), self.seen.targets, self.task)
-                self.tuning.average(self.choice.scale)
-                self._save(self.tuning.classifier, epoch)
-                return epoch, f"all epochs done, in {len(self.tuning.folds)} folds"
+                return epoch, self._chosen(epoch)
         self.stopped = True
         return self.start, "stopped on request"
+
+    def _chosen(self, epoch: Epoch) -> str:
+        """Choose the scores that count, and save the mean of all folds unless the model before is better. Returns why
+        the training ended.
+        """
+        targets, task = self.seen.targets, self.task
+        self.choice = found = choose(self._by_probe, self.tuning.left_out(), targets, task)
+        by_new = found.scale * self.tuning.left_out()
+        best = {HEAD: self._by_probe, MODEL: by_new, AVERAGE: (self._by_probe + by_new) / 2}[found.scores]
+        if worse := is_worse(best, self._by_model_before(), targets, task):
+            new, old = worse
+            return f"of the answers since then {old:.1%} are right with it, {new:.1%} would be with the new one"
+        self.tuning.average(found.scale)
+        self._save(self.tuning.classifier, epoch)
+        return f"all epochs done, in {len(self.tuning.folds)} folds"
 
     def _log(self) -> None:
         if self.together.main:
@@ -359,10 +378,13 @@ class _Run:
 
 
 def keep_previous(stage: Stage) -> None:
-    """Copy the stage's model, if it has one, to where the previous one is kept."""
-    with ExitStack() as held, suppress(FileNotFoundError):
-        model = held.enter_context(open_own(stage.model))
-        shutil.copyfileobj(model, held.enter_context(held.enter_context(replacing(stage.previous_model)).open("xb")))
+    """Copy the stage's model, if it has one that can be read, to where the previous one is kept."""
+    try:
+        model = open_own(stage.model)
+    except OSError:
+        return
+    with model, replacing(stage.previous_model) as temporary, temporary.open("xb") as copy:
+        shutil.copyfileobj(model, copy)
 
 
 def _has_usable_model(stage: Stage, task: Task) -> bool:

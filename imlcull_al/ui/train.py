@@ -71,8 +71,10 @@ def build(find: Find, clock: Clock) -> None:
             again = gr.Button("Start again", visible=False, scale=0, min_width=140)
             stop = gr.Button("Stop training", interactive=False, scale=0, min_width=140)
         message = gr.HTML()
-        with gr.Accordion("More", open=False), gr.Row():
-            settings = [_setting(name, default) for name, default in asdict(GENTLE).items()]
+        with gr.Accordion("More", open=False):
+            gentle = gr.Checkbox(GENTLE.gentle, label=_title("gentle"), info=_MEANINGS["gentle"])
+            with gr.Row():
+                numbers = [_number(name, default) for name, default in _numbers(GENTLE).items()]
         course = gr.HTML()
         report = gr.HTML()
     seen, cost_seen, then = gr.State((-1, None)), gr.State(""), clock.until_answers_change(message)
@@ -103,12 +105,12 @@ def build(find: Find, clock: Clock) -> None:
         words = f"{words} {afterwards(counts.photos, session.seconds_per_photo)}"
         return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
 
-    on_press(start, find, lambda desk, *values: desk.train(options(values)), settings, message, then)
+    on_press(start, find, lambda desk, *values: desk.train(options(values)), [*numbers, gentle], message, then)
     on_press(again, find, lambda desk: desk.train_again(), None, message, then)
     on_press(stop, find, lambda desk: desk.stop_training(), None, None)
     clock.every_second(on_tick, seen, [seen, course, report, offer, start, again, stop], message)
-    clock.every_second(on_cost, [cost_seen, settings[0]], [cost_seen, price], message)
-    settings[-1].change(_usual, settings[-1], settings[:-1], api_visibility="private")
+    clock.every_second(on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
+    gentle.change(_usual, gentle, numbers, api_visibility="private")
 
 
 def options(values: tuple[float | None, ...]) -> Options:
@@ -214,13 +216,15 @@ def _figure(name: str, url: str, words: str) -> str:
 
 
 def _usual(is_gentle: bool) -> list[float]:
-    """What the other settings begin with."""
-    return [value or 0 for value in list(asdict(GENTLE if is_gentle else Options()).values())[:-1]]
+    """What the numbers begin with."""
+    return [value or 0 for value in _numbers(GENTLE if is_gentle else Options()).values()]
 
 
-def _setting(name: str, default: float | bool | None) -> gr.Number | gr.Checkbox:
-    if isinstance(default, bool):
-        return gr.Checkbox(default, label=_title(name), info=_MEANINGS[name], min_width=240)
+def _numbers(options: Options) -> dict[str, float | None]:
+    return {name: value for name, value in asdict(options).items() if name != "gentle"}
+
+
+def _number(name: str, default: float | None) -> gr.Number:
     whole = not isinstance(default, float)
     return gr.Number(
         default or 0,
