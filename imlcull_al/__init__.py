@@ -6,7 +6,7 @@ from imlcull_al import open_session
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["ImlcullError", "Session", "open_session"]
+__all__ = ["ImlcullError", "Session", "Views", "open_session"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from .errors import ImlcullError
 
         return ImlcullError
+    if name == "Views":
+        from .photos.read import Views
+
+        return Views
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

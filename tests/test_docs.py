@@ -188,6 +188,14 @@ def test_the_python_runs(my_project, unreported):
     assert scope["new_stage"].folder.is_dir()
 
 
+@pytest.mark.slow
+def test_the_model_of_ones_own_runs(my_project):
+    scope: dict[str, Any] = {}
+    exec(compile(python_of("models.md"), "docs/models.md", "exec"), scope)
+    assert scope["session"].source == "logistic regression on mean color"
+    assert scope["photo"].path.is_file()
+
+
 def test_the_tables_of_the_api_name_what_there_is():
     python = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `(\w+)\(", python, re.MULTILINE)

@@ -1,4 +1,5 @@
 import errno
+import io
 import math
 import os
 import subprocess
@@ -11,15 +12,23 @@ from PIL import Image
 
 from imlcull_al.errors import EncoderError, StorageError
 from imlcull_al.project.task import Task
-from imlcull_al.training import class_figures, figures, report
+from imlcull_al.training import class_figures, figures, report, roc_figures
 from imlcull_al.training.evaluation import Prediction
-from imlcull_al.training.options import Epoch
+from imlcull_al.training.options import Counts, Epoch
+from imlcull_al.training.roc import curve_of
+from imlcull_al.training.wording import terms_of
 
 pytestmark = pytest.mark.slow
 
-FIGURES = ["curves", "confusion_matrix", "reliability", "mistakes_lost_keepers", "mistakes_kept_culls", "sharpness"]
-TABLES = ["curves", "confusion_matrix", "reliability", "mistakes"]
+ALWAYS = ["curves", "precision_recall", "roc", "reliability"]
+FIGURES = [*ALWAYS, "confusion_matrix", "mistakes_lost_keepers", "mistakes_kept_culls", "sharpness"]
+TABLES = [*ALWAYS, "epochs", "confusion_matrix", "mistakes"]
 EPOCHS = [Epoch(1, 0.7, 0.6, 0.6, 0.5), Epoch(2, 0.4, 0.8, 0.5, 0.75)]
+
+
+def names_of(*parts):
+    """The files of a report with these figures, each with its table."""
+    return {f"{name}.{kind}" for name in (*ALWAYS, *parts) for kind in ("png", "csv")} | {"epochs.csv"}
 
 
 def prediction(key, label, p_keep, split):
@@ -61,7 +70,7 @@ def draw_only(monkeypatch):
     """`draw_only("curves")`: the other figures of a report hold no picture."""
 
     def draw_only(*names):
-        for name in {"curves", "confusion", "reliability", "mistakes", "sharpness"} - {*names}:
+        for name in {*ALWAYS, "confusion", "mistakes", "sharpness"} - {*names}:
             monkeypatch.setattr(report, f"draw_{name}", lambda *_: b"a figure")
 
     return draw_only
@@ -116,6 +125,21 @@ def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path):
         "p_keep_from,p_keep_to,photos,p_keep,kept,kept_low,kept_high",
         "0.0,0.2,1,0.1,0.0,0.0,0.793457",
     ]
+
+
+def test_a_report_has_all_thresholds_and_the_counts_of_every_epoch(write, tmp_path, draw_only):
+    draw_only()
+    epochs = [Epoch(0, 0.7, 0.6, 0.6, 0.5, (Counts(2, 2, 0, 0),)), Epoch(1, 0.4, 0.8, 0.5, 0.75, (Counts(1, 0, 1, 2),))]
+    seen = validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75))
+    write([*seen, prediction("t.jpg", "keep", 0.01, "train")], epochs)
+    folder = tmp_path / "stage_1_cull_report"
+    assert (folder / "precision_recall.csv").read_text() == (
+        "threshold,recall,precision\n0.9,0.5,1.0\n0.75,0.5,0.5\n0.25,1.0,0.666667\n0.1,1.0,0.5\n"
+    )
+    assert (folder / "roc.csv").read_text() == (
+        "threshold,false_positive_rate,true_positive_rate\n0.9,0.0,0.5\n0.75,0.5,0.5\n0.25,0.5,1.0\n0.1,1.0,1.0\n"
+    )
+    assert (folder / "epochs.csv").read_text() == "epoch,class,tp,fp,fn,tn\n0,keep,2,2,0,0\n1,keep,1,0,1,2\n"
 
 
 def test_many_mistakes_fill_one_sheet_and_all_are_in_the_table(write, tmp_path, draw_only):
@@ -290,9 +314,8 @@ def test_a_report_of_several_classes(write_for):
         GARMENT,
         [Prediction(f"{n}.jpg", label, p, "train" if n == 3 else "validation") for n, (label, p) in enumerate(given)],
     )
-    assert set(files) == {f"{name}.{kind}" for name in ("curves", "confusion_matrix", "classes", "reliability",
-                                                        "mistakes") for kind in ("png", "csv")}  # fmt: skip
-    assert set(sizes(files.values())) == {"curves", "confusion_matrix", "classes", "reliability", "mistakes"}
+    assert set(files) == names_of("confusion_matrix", "classes", "mistakes")
+    assert set(sizes(files.values())) == {*ALWAYS, "confusion_matrix", "classes", "mistakes"}
     assert files["confusion_matrix.csv"].read_text().splitlines() == [
         f"label,model_shirt,model_{dress},model_+shoe", "shirt,1,0,0", f"{dress},0,0,1", "./+shoe,0,0,1"]  # fmt: skip
     assert files["classes.csv"].read_text().splitlines() == [
@@ -313,8 +336,7 @@ def test_a_report_of_several_classes(write_for):
 def test_a_report_of_tags(write_for):
     given = [("red=1;striped=0", (0.75, 0.25)), ("red=0", (0.9, 0.5)), ("striped=1", (0.5, 0.1))]
     files = write_for(NOTES, [Prediction(f"{n}.jpg", *pair, "validation") for n, pair in enumerate(given)])
-    assert set(files) == {f"{name}.{kind}" for name in ("curves", "tags", "reliability", "mistakes")
-                          for kind in ("png", "csv")}  # fmt: skip
+    assert set(files) == names_of("tags", "mistakes")
     assert files["tags.csv"].read_text().splitlines()[1:] == [
         "red,1,0,1,0,1.0,0.206543,1.0,0.5,0.094529,0.905471", "striped,0,1,0,1,0.0,0.0,0.793457,,,"]  # fmt: skip
     assert files["mistakes.csv"].read_text().splitlines() == [
@@ -323,6 +345,82 @@ def test_a_report_of_tags(write_for):
         "2.jpg,striped,yes,no,0.1,validation",
     ]
     assert files["reliability.csv"].read_text().splitlines()[0].split(",")[2:5] == ["decisions", "probability", "share"]
+
+
+def test_thresholds_and_epochs_of_several_classes_name_the_class(write_for, monkeypatch):
+    counts = (Counts(1, 0, 0, 1), Counts(0, 0, 1, 1), Counts(0, 1, 0, 1))
+    monkeypatch.setitem(globals(), "EPOCHS", [Epoch(1, 0.7, 0.6, 0.6, 0.5, counts)])
+    _, dress, shoe = GARMENT.classes
+    given = [(dress, (0.25, 0.5, 0.25)), (shoe, (0.5, 0.25, 0.25))]
+    files = write_for(GARMENT, [Prediction(f"{n}.jpg", *pair, "validation") for n, pair in enumerate(given)])
+    assert files["precision_recall.csv"].read_text().splitlines() == [
+        "class,threshold,recall,precision", f"{dress},0.5,1.0,1.0", f"{dress},0.25,1.0,0.5",
+        "./+shoe,0.25,1.0,0.5"]  # fmt: skip
+    assert files["roc.csv"].read_text().splitlines()[0] == "class,threshold,false_positive_rate,true_positive_rate"
+    assert files["epochs.csv"].read_text().splitlines() == [
+        "epoch,class,tp,fp,fn,tn", "1,shirt,1,0,0,1", f"1,{dress},0,0,1,1", "1,./+shoe,0,1,0,1"]  # fmt: skip
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Headline, footnote and legend of each figure that is drawn with curves."""
+    pages, legends = [], []
+    page, png = roc_figures.page, roc_figures.png
+
+    def noted(width, body, headline, caption):
+        pages.append((headline, caption.footnote))
+        return page(width, body, headline, caption)
+
+    def named(figure):
+        (axes,) = figure.axes
+        legends.append([text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else [])
+        return png(figure)
+
+    monkeypatch.setattr(roc_figures, "page", noted)
+    monkeypatch.setattr(roc_figures, "png", named)
+    return lambda: [(*page, legend) for page, legend in zip(pages, legends, strict=True)]
+
+
+def test_both_curves_say_their_area_its_interval_and_that_of_a_random_order(write, told):
+    write(validation(("keep", 0.9), ("keep", 0.8), ("cull", 0.1), ("cull", 0.2)))
+    precision, roc = told()
+    assert precision[0] == "Average precision: 100 % (34 % to 100 %)"
+    assert precision[2] == ["the model", "a random order, 50 %", "p_keep 50 %"]
+    assert roc[0] == "AUC: 100 % (39 % to 100 %)"
+    assert roc[2] == ["the model", "a random order, 50 %", "p_keep 50 %"]
+    assert "Measured on the 4 validation photos" in precision[1]
+    assert "how often a keeper has a larger p_keep than a cull" in roc[1]
+
+
+def test_a_class_of_all_or_none_of_the_photos_is_left_out_and_said(write_for, told):
+    shirt, dress, _ = GARMENT.classes
+    given = [(shirt, (0.7, 0.2, 0.1)), (dress, (0.1, 0.6, 0.3)), (dress, (0.8, 0.1, 0.1))]
+    write_for(GARMENT, [Prediction(f"{n}.jpg", *pair, "validation") for n, pair in enumerate(given)])
+    precision, _ = told()
+    assert precision[0] == "Average precision: 67 % on average over 2 classes; lowest: shirt, 50 %"
+    assert "Left out, with all or none of the validation photos: +shoe." in precision[1]
+    assert [name.splitlines()[1] for name in precision[2]] == ["shirt (1)", f"{dress} (2)"]
+
+
+@pytest.mark.parametrize("task", [GARMENT, NOTES, Task("focus", ("sharp", "soft"))])
+def test_no_curve_is_a_figure_that_says_so(write_for, told, task):
+    files = write_for(task, [])
+    assert [words[0] for words in told()] == [
+        f"No {what}: it takes validation photos of both kinds" for what in ("average precision", "AUC")
+    ]
+    assert len(files["roc.csv"].read_text().splitlines()) == 1
+
+
+def test_long_names_of_many_curves_stay_on_the_page():
+    names = [f"Panthera pardus orientalis {number}" for number in range(20)]
+    chance = np.random.default_rng(0)
+    has = np.arange(100) % 20 == np.arange(20)[:, None]
+    curves = [curve_of(name, chance.random(100), each) for name, each in zip(names, has, strict=True)]
+    caption = figures.Caption("stage_1", "Footnote.")
+    for draw in (roc_figures.draw_precision_recall, roc_figures.draw_roc):
+        drawn = np.asarray(Image.open(io.BytesIO(draw(curves, terms_of(GARMENT), caption))).convert("L"))
+        assert (drawn[:, -20:] == 255).all()
+        assert (drawn[-20:] == 255).all()
 
 
 FOCUS = Task("focus", ("sharp", "soft"))

@@ -20,6 +20,7 @@ GARMENT = Task("garment", tuple(COLOURS))
 NOTES = Task("notes", ("rötlich", "grün/blau", "never asked"), exclusive=False)
 PAIR = Task("pair", ("rötlich", "other"))
 pytestmark = pytest.mark.slow
+ALWAYS = {f"{name}.{kind}" for name in ("curves", "precision_recall", "roc", "reliability") for kind in ("png", "csv")}
 
 
 @pytest.fixture
@@ -71,8 +72,12 @@ def test_three_classes_are_learned_saved_loaded_and_reported(stage, fit, unseen)
     assert probability.sum(axis=1) == pytest.approx(np.ones(3))
     assert probability.argmax(axis=1).tolist() == [0, 1, 2]
     assert {path.name for path in stage.report.iterdir()} == {
-        "curves.png", "curves.csv", "confusion_matrix.png", "confusion_matrix.csv", "classes.png", "classes.csv",
-        "reliability.png", "reliability.csv", "mistakes.png", "mistakes.csv"}  # fmt: skip
+        "epochs.csv", "confusion_matrix.png", "confusion_matrix.csv", "classes.png", "classes.csv", "mistakes.png",
+        "mistakes.csv", *ALWAYS}  # fmt: skip
+    epochs = rows_of(stage.report / "epochs.csv")
+    assert [row["class"] for row in epochs] == [*GARMENT.classes] * (len(epochs) // 3)
+    assert {sum(int(row[name]) for name in ("tp", "fp", "fn", "tn")) for row in epochs} == {6}
+    assert list(dict.fromkeys(row["class"] for row in rows_of(stage.report / "roc.csv"))) == list(GARMENT.classes)
     counts = rows_of(stage.report / "confusion_matrix.csv")
     assert list(counts[0]) == ["label", *(f"model_{name}" for name in GARMENT.classes)]
     table = np.array([[int(each) for each in list(row.values())[1:]] for row in counts])
@@ -91,8 +96,8 @@ def test_tags_are_learned_where_they_are_known(stage, fit, unseen, monkeypatch):
     assert training.best.val_accuracy == loaded.validation_accuracy == 1
     assert training.summary.endswith(f"of the tags of the {len(training.validation_keys)} validation photos right.")
     assert {path.name for path in stage.report.iterdir()} == {
-        "curves.png", "curves.csv", "tags.png", "tags.csv", "reliability.png", "reliability.csv", "mistakes.png",
-        "mistakes.csv"}  # fmt: skip
+        "epochs.csv", "tags.png", "tags.csv", "mistakes.png", "mistakes.csv", *ALWAYS}  # fmt: skip
+    assert list(dict.fromkeys(row["tag"] for row in rows_of(stage.report / "roc.csv"))) == ["rötlich", "grün/blau"]
     red, other, never = rows_of(stage.report / "tags.csv")
     assert (red["tag"], other["tag"], never["tag"]) == NOTES.classes
     known = [NOTES.tags_of(loaded.labels[key]) for key in training.validation_keys]

@@ -56,7 +56,7 @@ class TiledEncoder:
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:
         """B RGB images and their tile strips → (B, D) float32."""
-        strips = [_tiles_of(image) for image in images] if tiles is None else tiles
+        strips = [tiles_of(image) for image in images] if tiles is None else tiles
         each = [tile for strip in strips for tile in places.parted(strip)]
         return composed(self.whole.encode(images), self._quality(each).reshape(len(strips), -1, len(QUALITIES)))
 
@@ -123,7 +123,10 @@ def parts_of(encoder: Encoder) -> Parts:
         return Parts(encoder.trained, encoder)
     if isinstance(encoder, VisionEncoder):
         return Parts(encoder, None)
-    raise EncoderError(f"{encoder.name} can't be fine-tuned. Choose a vision transformer (--model).")
+    raise EncoderError(
+        f"{encoder.name} can't be fine-tuned: it is not a vision transformer that imlcull loaded. All else works with "
+        "it; to train, name a model (--model)."
+    )
 
 
 def composed(whole: np.ndarray, quality: np.ndarray) -> np.ndarray:
@@ -142,6 +145,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def _tiles_of(image: Image.Image) -> Image.Image:
+def tiles_of(image: Image.Image) -> Image.Image:
+    """The strip of tiles of a whole photo."""
     grey = places.large_enough(image.convert("L"))
     return places.cut(grey, places.chosen(grey))

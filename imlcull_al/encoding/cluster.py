@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import Cancelled, ClusterError
+from ..errors import Cancelled, ClusterError, EncoderError, in_words
 from ..installation import pip_install_cluster
 from ..progress import Progress, Stop, logged, never, silent
 from ..project.files import temporary_sibling, unwritable
@@ -78,15 +78,25 @@ def fill(
     new = [path for path, is_done in zip(paths, is_known & is_there, strict=True) if not is_done]
     if not new:
         return 0
-    before = len(last_of_each(cache.ids()))
+    pickled, before = _pickled(load, encoder), len(last_of_each(cache.ids()))
     progress(_WHAT, 0, len(new))
     with _run_in(cache_dir) as run, _connected(address) as ray:
         layout = _layout([node["Resources"] for node in ray.nodes() if node["Alive"]], cores)
-        worker = (pickle.dumps(load), encoder.fingerprint, run, batch_size, layout[0])
+        worker = (pickled, encoder.fingerprint, run, batch_size, layout[0])
         batches = [packed(batch) for batch in _batches(new, batch_size, layout[2])]
         with closing(_outcomes(ray, batches, worker, layout)) as outcomes, _heard() as pressed:
             _follow(outcomes, len(new), progress, stop, pressed)
     return len(last_of_each(cache.ids())) - before
+
+
+def _pickled(load: Callable[[], Encoder], encoder: Encoder) -> bytes:
+    try:
+        return pickle.dumps(load)
+    except Exception as error:  # an object of the user's may raise anything
+        raise EncoderError(
+            f"{encoder.name} can't be sent to the workers of a cluster: {in_words(error)}. Define it in a module that "
+            "they can import, without what pickle refuses; or leave out the cluster."
+        ) from error
 
 
 @contextmanager

@@ -32,22 +32,12 @@ _loading = threading.Lock()
 _runners: "WeakValueDictionary[str, Runner]" = WeakValueDictionary()
 
 
-class Encoder(Protocol):
-    """What caching, scoring and fine-tuning require of an encoder."""
+class Embedder(Protocol):
+    """What an object must have to be used as a model."""
 
     @property
     def name(self) -> str:
         """The display name."""
-        ...
-
-    @property
-    def reference(self) -> str:
-        """The argument with which `load_encoder` recreates it; empty for an encoder stored in a model file."""
-        ...
-
-    @property
-    def notice(self) -> str:
-        """A sentence to show beside its scores when it replaces the requested encoder; otherwise empty."""
         ...
 
     @property
@@ -63,6 +53,29 @@ class Encoder(Protocol):
     @property
     def views(self) -> Views:
         """What `encode` wants to see of a photo."""
+        ...
+
+    @property
+    def encode(self) -> Callable[..., np.ndarray]:
+        """B RGB images of any size → (B, D) float32. If `views.tiles`, a second argument has one strip of tiles per
+        image.
+        """
+        ...
+
+
+class Encoder(Embedder, Protocol):
+    """What caching and scoring require of an encoder."""
+
+    @property
+    def reference(self) -> str:
+        """The argument with which `load_encoder` recreates it; empty for one without: stored in a model file, or
+        one's own.
+        """
+        ...
+
+    @property
+    def notice(self) -> str:
+        """A sentence to show beside its scores when it replaces the requested encoder; otherwise empty."""
         ...
 
     def encode(self, images: Sequence[Image.Image], tiles: Sequence[Image.Image] | None = None) -> np.ndarray:

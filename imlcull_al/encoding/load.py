@@ -4,6 +4,7 @@
     google/vit-base-patch16-224             a Hugging Face id or a folder: a vision transformer on the whole photo
     google/vit-base-patch16-224+builtin     both, embeddings concatenated
 
+An object of one's own is one already, see `own`.
 The only module that interprets a checkpoint's config files. Independent of photos, caches and labels.
 """
 
@@ -16,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EncoderError
 from .builtin import SideBySide, TiledEncoder
-from .encoder import Architecture, Encoder, VisionEncoder
+from .encoder import Architecture, Embedder, Encoder, VisionEncoder
 from .model_folder import check, digest_of_files, read_json, weight_files
+from .own import OwnEncoder
 from .preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from .backbone import Backbone
 
+Model = str | os.PathLike[str] | Embedder | None
+"""What names a model or is one."""
 BUILTIN = "builtin"
 BESIDE = f"+{BUILTIN}"
 DEFAULT_MODEL = f"google/vit-base-patch16-224{BESIDE}"
@@ -44,13 +48,22 @@ _FIRST_TOKEN_MODELS = (
 )  # fmt: skip
 
 
-def load_encoder(model: str | None = None) -> Encoder:
-    """Load the encoder named `model`, by default `DEFAULT_MODEL`.
+def load_encoder(model: Model = None) -> Encoder:
+    """Load the encoder named `model`, by default `DEFAULT_MODEL`; an encoder is returned as it is.
 
-    Raises `EncoderError` for a folder without a vision transformer. A Hugging Face id that is neither on this machine
-    nor reachable falls back to the built-in encoder, whose `notice` says so.
+    Raises `EncoderError` for a folder without a vision transformer, or an object that is no encoder. A Hugging Face id
+    that is neither on this machine nor reachable falls back to the built-in encoder, whose `notice` says so.
     """
-    wanted = model or DEFAULT_MODEL
+    if isinstance(model, VisionEncoder | TiledEncoder | SideBySide | OwnEncoder):
+        return model
+    if not isinstance(model, str | os.PathLike | None):
+        return OwnEncoder(model)
+    wanted = DEFAULT_MODEL if model is None else os.fspath(model)
+    if not wanted:
+        raise EncoderError(
+            "The model has no name to load it by, because it was an object in a script. Open the session with that "
+            "object again, or name a model (--model)."
+        )
     if wanted == BUILTIN:
         return builtin_encoder()
     first = wanted.removesuffix(BESIDE)

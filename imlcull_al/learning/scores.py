@@ -16,7 +16,7 @@ import numpy as np
 
 from ..encoding.embeddings import Embeddings
 from ..encoding.encoder import Encoder
-from ..encoding.load import load_encoder
+from ..encoding.load import Model, load_encoder
 from ..errors import NotEnoughLabels, StageError
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
@@ -56,7 +56,7 @@ class Prior(NamedTuple):
 class Source:
     """The origin of scores: an encoder, and the fine-tuned model that it belongs to, if any.
 
-    `prior`: where scores start without such a model. `base_model`: what a training starts from, if not the encoder.
+    `prior`: where scores start without such a model. `start`: what a training starts from, if not the encoder.
     `frozen`: the encoder whose regression the scores are averaged with; None for none. `unused`: the number of labels
     of a model that doesn't count.
     """
@@ -66,9 +66,14 @@ class Source:
     notice: str = ""
     """Shown wherever the scores are: another encoder than the requested one is in use."""
     prior: Prior | None = None
-    base_model: str = ""
+    start: Model = None
     frozen: Encoder | None = None
     unused: int = 0
+
+    @property
+    def base(self) -> Model:
+        """What a training starts from, as `load_encoder` takes it."""
+        return self.encoder if self.start is None else self.start
 
     @property
     def description(self) -> str:
@@ -123,7 +128,7 @@ def _prior_of_tags(known: head.Features, targets: np.ndarray, name: str) -> Prio
     return None if np.isnan(bias).all() else Prior(head.Heads(weights, bias), name)
 
 
-def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK, scores: str = AUTO) -> Source:
+def choose_source(stage: Stage, model: Model, task: Task = CULL_TASK, scores: str = AUTO) -> Source:
     """Choose the stage's fine-tuned model if it exists and was trained from `model` (or `model` is None), otherwise
     `model`. `scores`: which of them count, see `AUTO`.
 
@@ -132,24 +137,25 @@ def choose_source(stage: Stage, model: str | None, task: Task = CULL_TASK, score
     """
     if scores not in (AUTO, *SCORES):
         raise StageError(f"scores is {scores!r}; choose {AUTO}, {HEAD}, {MODEL} or {AVERAGE}.")
-    if not stage.model.exists() and (model or not stage.previous.model.exists()):
+    if not stage.model.exists() and (model is not None or not stage.previous.model.exists()):
         return _untrained(load_encoder(model))
     from .model import load
 
     if not stage.model.exists():
         before = load(stage.previous.model, task)
         prior = Prior(before.head, f"the model of {stage.previous.name}")
-        return Source(before.encoder, None, base_model=before.base_model).starting_from(prior)
+        return Source(before.encoder, None, start=before.base_model).starting_from(prior)
     trained = load(stage.model, task)
     chosen = trained.scores if scores == AUTO else scores
     if model is None and chosen == MODEL:
-        return Source(trained.encoder, trained)
-    named = load_encoder(model or trained.base_model)
+        return Source(trained.encoder, trained, start=trained.base_model)
+    named = load_encoder(trained.base_model if model is None else model)
     if named.fingerprint != trained.base_fingerprint:
         return _untrained(named)
     if chosen == HEAD:
         return replace(_untrained(named), unused=len(trained.labels))
-    return Source(trained.encoder, trained, named.notice, frozen=named if chosen == AVERAGE else None)
+    frozen = named if chosen == AVERAGE else None
+    return Source(trained.encoder, trained, named.notice, start=named, frozen=frozen)
 
 
 def _untrained(encoder: Encoder) -> Source:

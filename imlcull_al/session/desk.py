@@ -100,7 +100,7 @@ class Desk:
     def _train_now_and_then(self) -> None:
         """Start a gentle training at low priority if enough answers are new. Any other job ends it."""
         session = self.session
-        if not (self._train_every and session.prepared and session.seconds_since_press() > IDLE):
+        if not (self._train_every and session.can_train and session.prepared and session.seconds_since_press() > IDLE):
             return
         new, last = session.unlearned(), self.latest(TRAINING)
         gave_way = last is not None and last.status == WAITING

@@ -23,9 +23,11 @@ from typing import Any
 from ..culling import make, undo
 from ..culling.plan import Decision, Plan, make_plan
 from ..encoding import embeddings
+from ..encoding.builtin import parts_of
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
-from ..encoding.load import load_encoder
+from ..encoding.load import Model, load_encoder
+from ..encoding.own import OwnEncoder
 from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise
@@ -67,9 +69,7 @@ __all__ = ["Counts", "Photo", "Session", "Similar", "Standing", "open_session"]
 class Session:
     """The answers, scores and queues of one stage. Thread-safe."""
 
-    def __init__(
-        self, stage: Stage, model: str | None, cache_dir: Path, task: Task = CULL_TASK, scores: str = AUTO
-    ) -> None:
+    def __init__(self, stage: Stage, model: Model, cache_dir: Path, task: Task = CULL_TASK, scores: str = AUTO) -> None:
         """Read the answers. `prepare` adds scores. `stage`: whose task is `task`. `scores`: see `choose_source`."""
         if lies_in_a_stage(cache_dir, stage):
             raise StageError(
@@ -81,7 +81,8 @@ class Session:
         for folder in (stage.project, cache_dir, self.previews.folder):
             sweep(folder)
         self.stage = stage
-        self._model, self._scores = model, scores
+        self._model: Model = model if isinstance(model, str | None) else load_encoder(model)
+        self._scores = scores
         self._cache_dir = cache_dir
         self._labels = Labels(stage, task)
         self._knowledge = Knowledge(stage, self._labels)
@@ -142,6 +143,11 @@ class Session:
     def source(self) -> str:
         """Short description of the model behind the scores; empty while the model file is unusable."""
         return self._knowledge.source.description if self._knowledge.source else ""
+
+    @property
+    def can_train(self) -> bool:
+        """Whether the model given to this session, if any, can be fine-tuned."""
+        return not isinstance(self._model, OwnEncoder)
 
     @property
     def prepared(self) -> bool:
@@ -350,7 +356,8 @@ class Session:
         """`fill_cache` on a Ray cluster, see `cluster.fill`. This process computes what the workers missed."""
         from ..encoding import cluster
 
-        load = partial(_encoder_of, self.stage, self._model, self.task, self._scores)
+        named = self._model if isinstance(self._model, str | None) else load_encoder(self._model).reference
+        load = partial(_encoder_of, self.stage, named or self._model, self.task, self._scores)
         paths = list(self.stage.paths(self.listing.keys).values())
         computed = cluster.fill(
             paths, load(), load, self._cache_dir, address, batch_size=batch_size, progress=progress, stop=stop
@@ -554,12 +561,14 @@ class Session:
         answers = self._knowledge.look()
         labels = {key: label for key, label in answers.training.items() if key in self._knowledge.frame.keys}
         base = self._model
-        if base is None and (source := self._knowledge.source):
-            base = source.model.base_model if source.model else source.base_model or source.encoder.reference
+        if base is None and self._knowledge.source:
+            base = self._knowledge.source.base
+        encoder = load_encoder(base)
+        parts_of(encoder)  # raises before anything is touched
         try:
             done = train.train(
                 self.stage,
-                load_encoder(base),
+                encoder,
                 labels,
                 replace(options or Options(), **named_options),
                 task=answers.task,
@@ -649,7 +658,7 @@ class Session:
         check_photos(self.stage, self._knowledge.photos)
 
 
-def _encoder_of(stage: Stage, model: str | None, task: Task, scores: str) -> Encoder:
+def _encoder_of(stage: Stage, model: Model, task: Task, scores: str) -> Encoder:
     """A module-level function, so that cluster workers can unpickle it."""
     return choose_source(stage, model, task, scores).encoder
 
@@ -657,7 +666,7 @@ def _encoder_of(stage: Stage, model: str | None, task: Task, scores: str) -> Enc
 def open_session(
     project: str | Path,
     stage: int | None = None,
-    model: str | None = None,
+    model: Model = None,
     cache_dir: str | Path | None = None,
     *,
     task: str = CULL_TASK.name,
@@ -670,11 +679,11 @@ def open_session(
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
-    `model`: see `load_encoder`. `task`: what is asked of every photo, by default keep or cull; see `settings.open_task`
-    for `classes` and `tags`. `start`: another project, whose answers are the first guess from now on. `scores`: `head`
-    for a logistic regression on the frozen transformer, `model` for the trained one, `average` for their mean, `auto`
-    for what the last training found best. Missing embeddings are computed first, unless `prepare` is false. Raises
-    `ImlcullError`.
+    `model`: a name, see `load_encoder`, or an encoder of one's own, see `own`. `task`: what is asked of every photo, by
+    default keep or cull; see `settings.open_task` for `classes` and `tags`. `start`: another project, whose answers are
+    the first guess from now on. `scores`: `head` for a logistic regression on the frozen transformer, `model` for the
+    trained one, `average` for their mean, `auto` for what the last training found best. Missing embeddings are computed
+    first, unless `prepare` is false. Raises `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
     opened = open_stage(project, stage)

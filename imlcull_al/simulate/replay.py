@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..encoding.load import Model
 from ..errors import ReplayRefused, StageError
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning import orders
@@ -158,7 +159,7 @@ def replay(
     rules: Rules | None = None,
     *,
     stage: int | None = None,
-    model: str | None = None,
+    model: Model = None,
     cache_dir: str | Path | None = None,
     task: str = CULL_TASK.name,
     progress: Progress = silent,
@@ -178,7 +179,6 @@ def replay(
     source = choose_source(where, model, asked)
     if source.notice:
         say(f"Note: {source.notice}")
-    base = source.model.base_model if source.model else source.base_model or source.encoder.reference
     in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="imlcull-replay-", dir=in_memory) as temporary:
 
@@ -186,7 +186,7 @@ def replay(
             rehearsal = Rehearsal(Path(temporary, f"{name}_{seed}"), 1, where.folder, task=task)
             rehearsal.project.mkdir()
             Journal(rehearsal.journal, asked).append([audit_event(np.random.default_rng([seed, 1]).bytes(16).hex())])
-            return Session(rehearsal, base, folder, asked)
+            return Session(rehearsal, source.base, folder, asked)
 
         first = session("cast", 0)
         first.prepare(progress=progress)

@@ -147,7 +147,7 @@ def _share(hits: int, trials: int) -> Share:
     return Share(hits / trials, *wilson(hits, trials)) if trials else Share(math.nan, math.nan, math.nan)
 
 
-def wilson(hits: int, trials: int) -> tuple[float, float]:
+def wilson(hits: float, trials: int) -> tuple[float, float]:
     """95 % score interval of a proportion (Wilson 1927); `trials` >= 1."""
     z = 1.96
     share, spread = hits / trials, z * z / trials

@@ -3,13 +3,17 @@
 `stage_N_TASK_report/`. Tables hold shares and probabilities 0 … 1 (6 decimals), figures show percentages. Keep or cull:
 
     curves.png                     curves.csv            epoch,train_loss,val_loss,val_accuracy
+                                   epochs.csv            epoch,class,tp,fp,fn,tn; the start is epoch 0
     confusion_matrix.png           confusion_matrix.csv  label,model_keep,model_cull
+    precision_recall.png           precision_recall.csv  threshold,recall,precision
+    roc.png                        roc.csv               threshold,false_positive_rate,true_positive_rate
     reliability.png                reliability.csv       p_keep_from,p_keep_to,photos,p_keep,kept,kept_low,kept_high
     mistakes_lost_keepers.png      mistakes.csv          image_name,label,p_keep,split
     mistakes_kept_culls.png
     sharpness.png                  the first mistakes of both sheets, overlaid with their sharpness maps
 
-Any other task has the curves, and
+Any other task has the first two, and the two of thresholds; of three classes or more, or of several tags, these begin
+with a column `class` or `tag`. It also has
 
     confusion_matrix.png           confusion_matrix.csv  label,model_CLASS…; of classes, or of a single tag
     classes.png                    classes.csv           class,photos,model,right,recall,recall_low,recall_high,
@@ -21,7 +25,11 @@ Any other task has the curves, and
     mistakes.png                   mistakes.csv          image_name,label,model,probability,split, for tags with tag,
                                                          yes and no: image_name,tag,label,model,probability,split
 
-The probability is that of the first of two classes, that of a tag, or else that of the likeliest class.
+The probability is that of the first of two classes, that of a tag, or else that of the likeliest class. The true and
+false positives and negatives, and the photos with at least a threshold, are those of the first of two classes, or else
+of each class or tag: a class against all others, a tag among the photos where it is known. Thresholds are corners of a
+curve: those where the true positives rise, and the ones before. A class or tag of all or none of the
+validation photos has none. All but the curves, epochs and mistakes is of the validation photos.
 All files are rendered in memory first; then the folder is replaced as a whole.
 Independent of models, training and stages.
 """
@@ -64,8 +72,10 @@ from .figures import (
     draw_sharpness,
     percent,
 )
-from .options import LOG_COLUMNS, Epoch
-from .wording import chance_of, pair_of
+from .options import LOG_COLUMNS, Counts, Epoch
+from .roc import Curve, curves_of
+from .roc_figures import draw_precision_recall, draw_roc
+from .wording import chance_of, pair_of, terms_of
 
 FINE_BINS_FROM = 200  # validation photos; with fewer, ten bins would hold too few photos each
 _RATES = ("recall", "recall_low", "recall_high", "precision", "precision_low", "precision_high")
@@ -99,7 +109,9 @@ def write_report(
     contents = {
         "curves.png": draw_curves(epochs, best, caption),
         "curves.csv": _table(LOG_COLUMNS, ([getattr(epoch, name) for name in LOG_COLUMNS] for epoch in epochs)),
+        "epochs.csv": _table(("epoch", "class", *Counts._fields), _counted(epochs, task)),
     }
+    contents |= _at_thresholds(curves_of(predictions, task), task, caption)
     if task.exclusive or task.is_binary:
         contents |= _confusion(validation, task, caption)
     if not task.exclusive:
@@ -149,6 +161,34 @@ def _tags(validation: Sequence[Decision], task: Task, caption: Caption) -> dict[
     rows = ((tables.as_name(tag.name), *yes, *no, *_shares(tag)) for tag, (yes, no) in zip(found, counts, strict=True))
     table = {"tags.csv": _table(("tag", "both", "missed", "added", "neither", *_RATES), rows)}
     return table if task.is_binary else {"tags.png": draw_rates(found, "tags", caption), **table}
+
+
+def _counted(epochs: Sequence[Epoch], task: Task) -> Iterable[tuple[object, ...]]:
+    """One row for each epoch and class; of two classes, only of the first."""
+    for epoch in epochs:
+        for name, counts in zip(task.classes, epoch.counts, strict=False):
+            yield (epoch.epoch, tables.as_name(name), *counts)
+
+
+def _at_thresholds(curves: Sequence[Curve], task: Task, caption: Caption) -> dict[str, bytes]:
+    """The precision-recall and ROC curves."""
+    of = [] if task.is_binary else ["class" if task.exclusive else "tag"]
+
+    def table(columns: tuple[str, str], shares: Callable[[Curve], tuple[np.ndarray, np.ndarray]]) -> bytes:
+        rows = (
+            (*[tables.as_name(curve.name)] * len(of), *row)
+            for curve in curves
+            if curve.is_defined
+            for row in np.column_stack([curve.thresholds, *shares(curve)])[curve.corners()].tolist()
+        )
+        return _table((*of, "threshold", *columns), rows)
+
+    return {
+        "precision_recall.png": draw_precision_recall(curves, terms_of(task), caption),
+        "precision_recall.csv": table(("recall", "precision"), lambda curve: (curve.recall, curve.precision)),
+        "roc.png": draw_roc(curves, terms_of(task), caption),
+        "roc.csv": table(("false_positive_rate", "true_positive_rate"), lambda curve: (curve.fallout, curve.recall)),
+    }
 
 
 def _shares(rates: Rates) -> list[float | None]:

@@ -32,6 +32,19 @@ class Chance(NamedTuple):
     noun: str = "photos"
 
 
+class Terms(NamedTuple):
+    """What the shares of a precision-recall or ROC curve are of, and what the area below the latter is the share of.
+    `probability`: its name; `noun`: what has a curve each, in the plural.
+    """
+
+    recall: str
+    precision: str
+    fallout: str
+    pair: str
+    probability: str = "probability"
+    noun: str = "classes"
+
+
 def pair_of(task: Task) -> Pair:
     """The two answers of a task that `is_binary`."""
     if task == CULL_TASK:
@@ -69,6 +82,37 @@ def chance_of(task: Task) -> Chance:
         what, event, y, noun = "the tag", "share with the tag", "decisions where you gave the tag (%)", "decisions"
     above = "true more often than the model says"
     return Chance("probability", event, above, f"the model's probability of {what} (%)", y, noun)
+
+
+def terms_of(task: Task) -> Terms:
+    """The axes of the precision-recall and ROC curves of a task."""
+    if task == CULL_TASK:
+        return Terms(
+            "your keepers that are kept",
+            "kept photos that are your keepers",
+            "your culls that are kept",
+            "a keeper has a larger p_keep than a cull",
+            "p_keep",
+        )
+    if task.is_binary:
+        first, second = (f"photos you labeled {answer}" for answer in pair_of(task).answers)
+        return Terms(
+            f"{first} that are found",
+            f"photos found that are {first}",
+            f"{second} that are taken for it",
+            f"one of the {first} has a larger probability than one of the others",
+        )
+    if task.exclusive:
+        whole, noun, one = "photos of the class", "classes", "a photo of the class"
+    else:
+        whole, noun, one = "photos with the tag", "tags", "a photo with the tag"
+    return Terms(
+        f"{whole} that are found",
+        f"photos found that are {whole}",
+        "other photos that are taken for it",
+        f"{one} has a larger probability than another photo",
+        noun=noun,
+    )
 
 
 def answer_in_words(tag: str, answer: str) -> str:

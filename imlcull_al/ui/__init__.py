@@ -44,6 +44,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from ..encoding.load import Model
 from ..errors import ServerError
 from ..installation import pip_install
 from ..learning.scores import AUTO
@@ -79,7 +80,7 @@ _MCP_PATHS = (api.MCP_PATH, f"{api.MCP_PATH}/")
 def launch(
     project: str | Path,
     stage: int | None = None,
-    model: str | None = None,
+    model: Model = None,
     cache_dir: str | Path | None = None,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,

@@ -43,6 +43,10 @@ REPORT = {
     "curves": "Loss and accuracy by epoch. The model of the epoch with the best validation accuracy is saved. "
     "Where the two losses diverge, the model is overfitting: it memorizes your labels.",
     "confusion matrix": "How often the model agreed with you on the validation photos, and which errors it made.",
+    "precision recall": "Of all thresholds: how many of your keepers are kept, and how many of the kept photos are "
+    "keepers. The dot is a threshold of 50 %.",
+    "roc": "Of all thresholds: how many of your keepers are kept, and how many of your culls. The larger the area "
+    "below the curve, the better p_keep tells them apart.",
     "reliability": "Share of photos you kept, by score. On the diagonal, scores are accurate probabilities.",
     "mistakes lost keepers": "Photos you kept but the model would cull, worst first. Check these before you trust it.",
     "mistakes kept culls": "Photos you culled but the model would keep, worst first. They only cost disk space.",
@@ -54,6 +58,10 @@ TASK_REPORT = {
     "classes": "How many photos of each class the model finds, and how many that it calls so are, with 95 % intervals.",
     "tags": "How many photos with each tag the model finds, and how many that it tags so have it, with 95 % intervals.",
     "confusion matrix": "What the model says of the validation photos of each class.",
+    "precision recall": "Of all thresholds on a probability: how many of your photos are found, and how many of those "
+    "found are right.",
+    "roc": "Of all thresholds on a probability: how many of your photos are found, and how many others are taken for "
+    "them. The larger the area below a curve, the better the model tells them apart.",
     "reliability": "Share of answers that the model gets right, by how sure it is. On the diagonal, it is neither too "
     "sure nor too modest.",
     "mistakes": "Photos of which the model says something else than you, surest first.",
