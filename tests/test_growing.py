@@ -37,7 +37,7 @@ def every_growth_is_handed_out(monkeypatch):
 def session(project, cache_dir, monkeypatch):
     """An unprepared session on 6 warm and 6 cold photos, with the toy encoder."""
     source = Source(MeanColour(), None)
-    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda stage, model, task: source)
+    monkeypatch.setattr("imlcull_al.session.session.choose_source", lambda *given: source)
     return open_session(project, cache_dir=cache_dir, prepare=False)
 
 

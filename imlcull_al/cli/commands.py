@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from ..project import tables
 from ..project.task import CULL_TASK
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
-from ..training.options import GENTLE, Epoch, Options
+from ..training.options import Epoch, Options, options_of
 from .parser import build_parser
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def train(options: argparse.Namespace) -> None:
 
     session = _opened(options, prepare=False)
     given = {field.name: getattr(options, field.name) for field in fields(Options) if hasattr(options, field.name)}
-    chosen = replace(GENTLE if options.gentle else Options(), **given)
+    chosen = options_of(**given)
     chosen.check()  # before there are several processes that would all refuse
     processes.start(options.processes, options.arguments)
     if processes.is_helper():  # the main process reports for all

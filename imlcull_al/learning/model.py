@@ -118,6 +118,9 @@ class TrainedModel:
 
     def probability(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N, K) probability of each class or tag, 0 … 1."""
+        if isinstance(self.head, head.Head):
+            first = self.head.probability(embeddings)
+            return np.stack([first, 1 - first], axis=1)
         logits = self.logits(embeddings)
         return head.softmax(logits) if self.task.exclusive else head.sigmoid(logits)
 

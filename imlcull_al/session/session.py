@@ -47,7 +47,7 @@ from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..project.tables import as_key
 from ..project.task import CULL_TASK, Task
 from ..training import processes, train
-from ..training.options import Epoch, Options
+from ..training.options import Epoch, Options, options_of
 from ..training.unfinished import Interrupted, interrupted
 from .belonging import Belonging
 from .contents import KnownContents
@@ -554,7 +554,8 @@ class Session:
         that, and scores stay those of before until then.
 
         Starts from the model given to the session, otherwise from the base model of the stage's trained model.
-        Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks.
+        Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks, and gentle,
+        which changes the defaults of the others.
         In multi-process training, only the main process loads the new scores.
         """
         self.check_folder()
@@ -570,7 +571,7 @@ class Session:
                 self.stage,
                 encoder,
                 labels,
-                replace(options or Options(), **named_options),
+                replace(options, **named_options) if options else options_of(**named_options),
                 task=answers.task,
                 progress=progress,
                 on_epoch=on_epoch,

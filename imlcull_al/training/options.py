@@ -4,7 +4,7 @@ Independent of photos, files and torch.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..errors import TrainingError
@@ -62,6 +62,15 @@ class Options:
 
 GENTLE = Options(epochs=6, batch_size=16, learning_rate=5e-5, train_blocks=6, gentle=True)
 """The recipe that the page uses; `benchmarks.recipes` has what it brings."""
+
+
+def options_of(*, gentle: bool = False, **given: Any) -> Options:
+    """`GENTLE` or the specified options, with what is given; None leaves an option as it is there."""
+    return replace(
+        GENTLE if gentle else Options(), **{name: value for name, value in given.items() if value is not None}
+    )
+
+
 TRAIN_EVERY = 50
 """New answers after which the page trains by itself."""
 MEANINGS = {

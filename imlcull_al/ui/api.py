@@ -20,7 +20,7 @@ from ..project.task import CULL_TASK, Task
 from ..session.desk import CULLING, DRY_RUN, Desk
 from ..session.jobs import DONE
 from ..session.session import Photo, Session
-from ..training.options import Options
+from ..training.options import options_of
 from .serving import Find, photo_url
 from .telling import attempt
 
@@ -28,7 +28,6 @@ MCP_PATH = "/gradio_api/mcp"
 MOST = 1000
 """Most photos per `next_batch`."""
 Result = TypeVar("Result")
-_DEFAULTS = Options()
 _SECONDS_TO_WAIT = 300
 
 
@@ -142,35 +141,37 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
 
     def train(
         request: gr.Request,
-        epochs: int = _DEFAULTS.epochs,
-        batch_size: int = _DEFAULTS.batch_size,
-        learning_rate: float = _DEFAULTS.learning_rate,
-        patience: int = _DEFAULTS.patience,
-        validation_split: float = _DEFAULTS.validation_split,
-        seed: int = _DEFAULTS.seed,
-        train_blocks: int | None = _DEFAULTS.train_blocks,
-        gentle: bool = _DEFAULTS.gentle,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        patience: int | None = None,
+        validation_split: float | None = None,
+        seed: int | None = None,
+        train_blocks: int | None = None,
+        gentle: bool = False,
     ) -> dict[str, Any]:
         """Start fine-tuning the model on the answers, in the background; status reports progress.
 
         Args:
-            epochs: Maximum passes over the photos.
-            batch_size: Photos per step.
-            learning_rate: Adam's step size.
-            patience: Epochs without improvement before stopping.
-            validation_split: Share of the answers held out.
-            seed: Same seed, same result.
-            train_blocks: Train only this many of the transformer's last blocks, several times faster; null for all.
-            gentle: Train in folds that hold every photo out once, and average their models. Suits 6 epochs of 16
-                photos per step.
+            epochs: Maximum passes over the photos, by default 256, gentle 6.
+            batch_size: Photos per step, by default 64, gentle 16.
+            learning_rate: Adam's step size, by default 1e-4, gentle 5e-5.
+            patience: Epochs without improvement before stopping, by default 8.
+            validation_split: Share of the answers held out, by default 0.25.
+            seed: Same seed, same result; by default 0.
+            train_blocks: Train only this many of the transformer's last blocks; by default all, gentle 6.
+            gentle: Train in folds that hold every photo out once, and average their models.
 
         Returns:
             The status.
         """
 
         def work(desk: Desk) -> dict[str, Any]:
-            numbers = epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks
-            desk.train(Options(*numbers, gentle))
+            given = {
+                "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience,
+                "validation_split": validation_split, "seed": seed, "train_blocks": train_blocks,
+            }  # fmt: skip
+            desk.train(options_of(gentle=gentle, **given))
             return _status(desk)
 
         return tried(request, work)
