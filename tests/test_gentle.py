@@ -10,7 +10,7 @@ import torch
 from conftest import fill_stage, label_of
 
 from imlcull_al.encoding.load import load_encoder
-from imlcull_al.errors import Cancelled, ModelFileError, NotEnoughLabels, StageError, TrainingError
+from imlcull_al.errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, StageError, TrainingError
 from imlcull_al.learning import choice, model
 from imlcull_al.learning.choice import AVERAGE, HEAD, MODEL, choose
 from imlcull_al.learning.head import softmax, weights_of_tags
@@ -20,7 +20,7 @@ from imlcull_al.project.task import CULL_TASK, Task
 from imlcull_al.session import desk as desks
 from imlcull_al.session.desk import EMBEDDING, TRAINING, Desk
 from imlcull_al.session.session import open_session
-from imlcull_al.training import train
+from imlcull_al.training import blocks, epoch_loop, train
 from imlcull_al.training.epoch_loop import FineTuning, _rate
 from imlcull_al.training.options import GENTLE, Options
 from imlcull_al.training.splits import folds
@@ -239,6 +239,19 @@ class TestTraining:
 
     def test_more_blocks_than_there_are_train_all(self, fit):
         assert fit(train_blocks=99).choice is not None
+
+    def test_a_transformer_that_can_not_be_divided_is_trained_whole(self, stage, fit, monkeypatch):
+        def undivided(*given):
+            raise EncoderError("no")
+
+        whole = fit(train_blocks=None)
+        for name in ("block_count", "Cut"):
+            with monkeypatch.context() as patched:
+                patched.setattr(blocks, name, undivided)
+                patched.setattr(epoch_loop, name, undivided, raising=False)
+                assert fit().epochs == whole.epochs
+                with pytest.raises(EncoderError):
+                    fit(train_blocks=1, gentle=False)
 
     @pytest.mark.parametrize("task", [THREE, TAGS])
     def test_classes_and_tags(self, stage, fit, task):

@@ -40,6 +40,7 @@ from .unfinished import note_unfinished
 
 if TYPE_CHECKING:
     from ..learning.model import Classifier
+    from .epoch_loop import FineTuning
 
 
 @dataclass(frozen=True)
@@ -170,33 +171,23 @@ class _Run:
         self._dim = self.trained.dim + (beside.dim if beside else 0)
 
     def prepare(self, burst_of: Mapping[str, int] | None) -> None:
-        """Read and embed the photos, split them, and fit the linear probe on the training side."""
+        """Read and embed the photos, divide them, and fit the linear probe on every training side."""
         import torch
 
-        from . import blocks
-        from .epoch_loop import FineTuning, Part
+        from .epoch_loop import Part
 
         classifier, options = self._classifier(), self.options
-        if options.train_blocks is not None:
-            wanted, count = options.train_blocks, blocks.block_count(classifier.backbone)
-            if options.gentle:  # so that one recipe suits all sizes
-                wanted = min(wanted, count)
-                self.options = options = replace(options, train_blocks=wanted)
-            blocks.check_count(wanted, count)
+        blocks = self._blocks_to_train(classifier)
         self.seen = seen = labeled_photos.read(
             self.stage, self.encoder, self.labels, self.together, self.progress, self.stop, self.task
         )
         split(seen.targets, options.validation_split, options.seed, task=self.task)  # fail early on too few labels
-        values = self.trained.architecture.preprocessing.values
         try:
-            self.tuning = FineTuning(
-                classifier, seen.pixels, seen.beside, values, options, self.together, self.progress, self.stop
-            )
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).rstrip(".")
-            raise EncoderError(
-                f"{self.encoder.name} can't run on its own preprocessing: {reason}. Choose another."
-            ) from error
+            self.tuning = self._tuning(classifier, blocks)
+        except EncoderError:
+            if not options.gentle:
+                raise
+            self.tuning = self._tuning(self._classifier(), None)  # it can't be divided after all
         rows = self.tuning.embeddings()
         groups = seen.bursts(rows, burst_of)
         self.parts = [Part(self._probe(rows, train), train, validation) for train, validation in self._divided(groups)]
@@ -213,6 +204,43 @@ class _Run:
         main = self.together.main
         found = before.logits(self.stage, self.encoder, self.seen.keys, self.task) if main else None
         return np.asarray(self.together.from_main(found))
+
+    def _blocks_to_train(self, classifier: "Classifier") -> int | None:
+        """How many of the last blocks; None for the whole transformer.
+
+        A gentle training takes fewer blocks than asked for, or the whole, where the transformer has no more or can't be
+        divided: one recipe is to suit all. Raises `TrainingError`, `EncoderError`.
+        """
+        from . import blocks
+
+        wanted = self.options.train_blocks
+        if wanted is None:
+            return None
+        try:
+            count = blocks.block_count(classifier.backbone)
+        except EncoderError:
+            if self.options.gentle:
+                return None
+            raise
+        if self.options.gentle:
+            return min(wanted, count)
+        blocks.check_count(wanted, count)
+        return wanted
+
+    def _tuning(self, classifier: "Classifier", train_blocks: int | None) -> "FineTuning":
+        from .epoch_loop import FineTuning
+
+        options, seen = replace(self.options, train_blocks=train_blocks), self.seen
+        values = self.trained.architecture.preprocessing.values
+        try:
+            return FineTuning(
+                classifier, seen.pixels, seen.beside, values, options, self.together, self.progress, self.stop
+            )
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).rstrip(".")
+            raise EncoderError(
+                f"{self.encoder.name} can't run on its own preprocessing: {reason}. Choose another."
+            ) from error
 
     def _divided(self, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Positions of the training and validation photos, once or in folds."""
