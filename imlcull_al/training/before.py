@@ -1,15 +1,18 @@
-"""What the model before a training says of the answers given since, which it was not trained on.
+"""The model before a training: whether it can be used, what it says of the answers given since, and a copy of it.
 
 Independent of epochs and of how a training is judged.
 """
 
+import shutil
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from ..encoding.encoder import Encoder, encode_each
 from ..errors import EncoderError, ModelFileError, UnreadablePhoto
 from ..photos import read as photos
+from ..project.files import open_own, replacing
 from ..project.stages import Stage
 from ..project.task import Task
 
@@ -41,3 +44,24 @@ def logits(stage: Stage, encoder: Encoder, keys: Sequence[str], task: Task) -> n
     except (ModelFileError, EncoderError):  # the training replaces it
         found[:] = np.nan
     return found
+
+
+def keep(stage: Stage) -> None:
+    """Copy the stage's model, if it has one that can be read, to where the previous one is kept."""
+    try:
+        model = open_own(stage.model)
+    except OSError:
+        return
+    with model, replacing(stage.previous_model) as temporary, temporary.open("xb") as copy:
+        shutil.copyfileobj(model, copy)
+
+
+def is_usable(stage: Stage, task: Task) -> bool:
+    """Whether the stage has a model that scores photos. Some damage shows only when a photo is scored, so one is."""
+    from ..learning import model
+
+    try:
+        model.load(stage.model, task).encoder.encode([Image.new("RGB", (64, 64))])
+    except (ModelFileError, EncoderError):
+        return False
+    return True

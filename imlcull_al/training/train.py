@@ -11,24 +11,22 @@ at its end. With several processes each reads its share of the photos; the main 
 to stop. Independent of query order, the page, and the steps within an epoch.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from ..encoding.builtin import parts_of
 from ..encoding.encoder import Encoder
 from ..encoding.sharpness import sharpness_map
-from ..errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, TrainingError
+from ..errors import Cancelled, EncoderError, NotEnoughLabels, TrainingError
 from ..learning.choice import AVERAGE, HEAD, MODEL, Choice, choose, is_worse
 from ..learning.head import Head, Heads, sigmoid, softmax
 from ..progress import Progress, Stop, logged, never, silent
 from ..project import tables
-from ..project.files import locked, open_own, read_own, replacing
+from ..project.files import locked, read_own, replacing
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import before, labeled_photos, probe, processes, report
@@ -37,6 +35,7 @@ from .options import LOG_COLUMNS, Epoch, Options
 from .processes import Processes
 from .splits import folds, split
 from .unfinished import note_unfinished
+from .wording import what_counts
 
 if TYPE_CHECKING:
     from ..learning.model import Classifier
@@ -63,32 +62,13 @@ class Training:
     def summary(self) -> str:
         """Two sentences: how the run ended, and the accuracy of what is saved."""
         if self.choice:
-            return f"Ended after {len(self.epochs)} epochs: {self.ended}. {in_words(self.choice, self.task)}"
+            return f"Ended after {len(self.epochs)} epochs: {self.ended}. {what_counts(self.choice, self.task)}"
         name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
         tags = "" if self.task.exclusive else "tags of the "
         return (
             f"Ended after epoch {len(self.epochs)}: {self.ended}. {name} is saved: {self.best.val_accuracy:.1%} of the "
             f"{tags}{len(self.validation_keys)} validation photos right."
         )
-
-
-_NAMES = {
-    HEAD: "the head on the frozen transformer",
-    MODEL: "the trained model",
-    AVERAGE: "the mean of the trained model and the head",
-}
-
-
-def in_words(choice: Choice, task: Task) -> str:
-    """One sentence: which scores count, and the accuracy of each on answers that it was not trained on."""
-    if not choice.accuracies:
-        return "No answer could be predicted without being trained on, so the head on the frozen transformer counts."
-    of = "the answers" if task.exclusive else "the tags"
-    model, head = (f"{choice.accuracies[name]:.1%}" for name in (MODEL, HEAD))
-    return (
-        f"Each left out of its own training, {model} of {of} are right with the trained model and {head} with the head "
-        f"alone; {_NAMES[choice.scores]} counts from now on."
-    )
 
 
 @logged("training")
@@ -396,33 +376,13 @@ class _Run:
         }
         if self.together.main:
             if self.saved is None:
-                keep_previous(self.stage)
+                before.keep(self.stage)
             model.save(self.stage.model, classifier, self.encoder, facts, self.task)
         self.saved = best
 
     def _needs_a_model(self) -> bool:
-        """Whether the stage lacks a usable model file. Some damage shows only when a photo is scored, so one is."""
-        return self.together.from_main(self.together.main and not _has_usable_model(self.stage, self.task))
-
-
-def keep_previous(stage: Stage) -> None:
-    """Copy the stage's model, if it has one that can be read, to where the previous one is kept."""
-    try:
-        model = open_own(stage.model)
-    except OSError:
-        return
-    with model, replacing(stage.previous_model) as temporary, temporary.open("xb") as copy:
-        shutil.copyfileobj(model, copy)
-
-
-def _has_usable_model(stage: Stage, task: Task) -> bool:
-    from ..learning import model
-
-    try:
-        model.load(stage.model, task).encoder.encode([Image.new("RGB", (64, 64))])
-    except (ModelFileError, EncoderError):
-        return False
-    return True
+        """Whether the stage lacks a usable model file."""
+        return self.together.from_main(self.together.main and not before.is_usable(self.stage, self.task))
 
 
 def _log_row(epoch: Epoch) -> dict[str, object]:

@@ -5,6 +5,7 @@ Independent of numbers and plots.
 
 from typing import NamedTuple
 
+from ..learning.choice import AVERAGE, HEAD, MODEL, Choice
 from ..project.task import CULL_TASK, Task
 from .evaluation import YES
 
@@ -120,3 +121,22 @@ def answer_in_words(tag: str, answer: str) -> str:
     if not tag:
         return answer
     return tag if answer == YES else f"not {tag}"
+
+
+_NAMES = {
+    HEAD: "the head on the frozen transformer",
+    MODEL: "the trained model",
+    AVERAGE: "the mean of the trained model and the head",
+}
+
+
+def what_counts(choice: Choice, task: Task) -> str:
+    """One sentence: which scores count, and the accuracy of each on answers that it was not trained on."""
+    if not choice.accuracies:
+        return "No answer could be predicted without being trained on, so the head on the frozen transformer counts."
+    of = "the answers" if task.exclusive else "the tags"
+    model, head = (f"{choice.accuracies[name]:.1%}" for name in (MODEL, HEAD))
+    return (
+        f"Each left out of its own training, {model} of {of} are right with the trained model and {head} with the head "
+        f"alone; {_NAMES[choice.scores]} counts from now on."
+    )
