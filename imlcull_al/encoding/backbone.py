@@ -61,7 +61,7 @@ class Backbone(nn.Module):
         heads, blocks, patch = (
             getattr(config, name, 0) for name in ("num_attention_heads", "num_hidden_layers", "patch_size")
         )
-        if device().type != "cpu" or not (heads and blocks and isinstance(patch, int) and patch):
+        if device().type != "cpu" or not all(isinstance(each, int) and each for each in (heads, blocks, patch)):
             return
         tokens = (side // patch) ** 2 + 1
         if 4 * photos * heads * blocks * tokens**2 <= _MOST_ATTENTION:

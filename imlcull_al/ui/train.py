@@ -40,7 +40,8 @@ _MEANINGS = {
     "which scores are best.",
 }
 REPORT = {
-    "curves": "Loss and accuracy by epoch. The model of the epoch with the best validation accuracy is saved. "
+    "curves": "Loss and accuracy by epoch. Saved is the epoch with the best validation accuracy, of a gentle "
+    "training the last. "
     "Where the two losses diverge, the model is overfitting: it memorizes your labels.",
     "confusion matrix": "How often the model agreed with you on the validation photos, and which errors it made.",
     "precision recall": "Of all thresholds: how many of your keepers are kept, and how many of the kept photos are "
