@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.cli.parser import CACHE_DIR_HELP, Help, add_device
+from imlcull_al.cli.parser import CACHE_DIR_HELP, Help, add_device, count_or_zero
 from imlcull_al.encoding.device import choose
 from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.installation import started_as
@@ -89,7 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=7860, help="port to listen on")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
     parser.add_argument(
-        "--train-every", type=int, default=TRAIN_EVERY, help="train by itself after so many new answers; 0 for never"
+        "--train-every",
+        type=count_or_zero,
+        default=TRAIN_EVERY,
+        help="train by itself after so many new answers; 0 for never",
     )
     parser.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
     return parser

@@ -5,12 +5,14 @@
 
 Tasks, splits and answers are those of benchmarks/labels.py: whole senders or source photos are held out; answers are
 random, or asked in the app's order. `train.train` runs as in the app, without its report; the scores of head, model and
-their mean, and of what was chosen, are judged on the photos held out. Every cell (task, order, seed, labels, recipe) is
+their mean, and of what was chosen, are judged on the photos held out. The model's are its own, without the app's
+correction by newer answers. Every cell (task, order, seed, labels, recipe) is
 appended to `recipes.csv` in `--out` and not run again.
 """
 
 import argparse
 import csv
+import itertools
 import os
 import shutil
 import tempfile
@@ -75,26 +77,16 @@ def play_missing(photos: Photos, tasks: Sequence[str], options: argparse.Namespa
     done = {tuple(row[name] for name in COLUMNS[:5]) for row in stored(file)}
     encoder = load_encoder(options.model)
     folder = options.photos / "clothing_cc0" if photos.name == "clothing_cc0" else options.out / "shoot"
-    for seed in options.seeds:
-        for task in tasks:
-            for order in options.orders:
-                for labels in options.labels:
-                    for recipe in options.recipes:
-                        cell = (task, order, str(seed), str(labels), recipe)
-                        if cell in done:
-                            continue
-                        rows = list(play(photos, folder, encoder, cell))
-                        with file.open("a", newline="", encoding="utf-8") as out:
-                            writer = csv.writer(out)
-                            if not out.tell():
-                                writer.writerow(COLUMNS)
-                            writer.writerows(rows)
-                        of = {row[5]: row[8 + Quality._fields.index("average_precision")] for row in rows}
-                        say(
-                            f"{' '.join(cell)}: AP {of}, {rows[-1][6]}, {rows[-1][7]:.0f} s"
-                            if rows
-                            else f"{cell}: none"
-                        )
+    cells = itertools.product(tasks, options.orders, map(str, options.seeds), map(str, options.labels), options.recipes)
+    for cell in [cell for cell in cells if cell not in done]:
+        rows = play(photos, folder, encoder, cell)
+        with file.open("a", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out)
+            if not out.tell():
+                writer.writerow(COLUMNS)
+            writer.writerows(rows)
+        precision = COLUMNS.index("average_precision")
+        say(f"{' '.join(cell)}: AP {' '.join(f'{row[5]} {row[precision]:.3f}' for row in rows) or 'none'}")
 
 
 def play(photos: Photos, folder: Path, encoder: Encoder, cell: tuple[str, ...]) -> list[tuple]:

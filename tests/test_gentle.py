@@ -1,13 +1,14 @@
 """Gentle trainings: folds, which scores count, their mean, and trainings that begin by themselves."""
 
 import math
+import threading
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import fill_stage, label_of
+from conftest import WARM, fill_stage, label_of, save_photo
 
 from imlcull_al.encoding.load import load_encoder
 from imlcull_al.errors import Cancelled, EncoderError, ModelFileError, NotEnoughLabels, StageError, TrainingError
@@ -58,8 +59,26 @@ class TestFolds:
         found = folds(targets, 2, 0, task=TAGS)
         assert [len(validation) for _, validation in found] == [3, 3]
 
+    def test_a_class_with_one_photo_judges_nothing(self):
+        """No fold that holds it out can know it; judged by it, all would be far too sure."""
+        targets = np.eye(3)[[0, 1] * 8 + [2]]
+        found = folds(targets, 4, 0, task=THREE)
+        assert sorted(np.concatenate([validation for _, validation in found]).tolist()) == list(range(16))
+        assert sum(16 in learned for learned, _ in found) == 3
+
+    def test_tags_in_combinations_that_are_all_different(self):
+        targets = np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]])
+        found = folds(targets, 4, 0, task=Task("tags", ("a", "b", "c"), exclusive=False))
+        assert sorted(np.concatenate([validation for _, validation in found]).tolist()) == [0, 1, 2, 3]
+
     def test_the_number_comes_from_the_share_held_out(self):
-        assert [replace(GENTLE, validation_split=share).folds for share in (0.25, 0.2, 0.5, 0.9)] == [4, 5, 2, 2]
+        assert [replace(GENTLE, validation_split=share).folds for share in (0.25, 0.2, 0.5, 0.9, 0.01)] == [
+            4,
+            5,
+            2,
+            2,
+            10,
+        ]
         assert Options().folds == 1
 
 
@@ -308,6 +327,32 @@ class TestSource:
         assert source.encoder.fingerprint == load_encoder(str(tiny_model)).fingerprint
         assert "no worse than the model trained on 10 labels" in source.description
 
+    @pytest.mark.parametrize("scores", [HEAD, AVERAGE])
+    def test_without_the_model_it_was_trained_from_the_trained_one_counts(self, trained, chosen, scores, tiny_model):
+        chosen(scores)
+        content = torch.load(trained.stage.model, weights_only=True)
+        torch.save({**content, "base_model": "/nowhere/vit"}, trained.stage.model)
+        source = choose_source(trained.stage, None)
+        assert (source.model is not None, source.frozen) == (True, None)
+        assert source.notice == "/nowhere/vit can't be had, so the trained model counts alone."
+        assert choose_source(trained.stage, str(tiny_model)).notice == ""
+
+    def test_the_next_stage_does_without_a_model_that_was_no_better(self, trained, chosen, tiny_model):
+        frozen = load_encoder(str(tiny_model)).fingerprint
+        for scores, is_frozen in ((HEAD, True), (MODEL, False), (AVERAGE, False)):
+            chosen(scores)
+            assert (choose_source(trained.stage.next, None).encoder.fingerprint == frozen) == is_frozen
+
+    def test_the_mean_holds_while_photos_are_added(self, trained, chosen, cache_dir, project):
+        chosen(AVERAGE)
+        session = open_session(project, cache_dir=cache_dir)
+        before = session.photo("warm_05.jpg").p_keep
+        seen = []
+        save_photo(project / "stage_1" / "new.jpg", WARM, seed=77)
+        session.prepare(on_part=lambda: seen.append(session.photo("warm_05.jpg").p_keep))
+        assert [*seen, session.photo("warm_05.jpg").p_keep] == pytest.approx([before] * (len(seen) + 1), abs=0.05)
+        assert session.photo("new.jpg").p_keep is not None
+
     def test_the_mean_is_between_both(self, trained, cache_dir, project):
         of = {
             scores: open_session(project, cache_dir=cache_dir, scores=scores).standing().ranking.p_keep
@@ -361,10 +406,17 @@ class TestByItself:
         assert desk.session.source == "logistic regression on " + load_encoder(desk.session._model).name
         desk.follow_disk()  # notices the new model
         assert desk.jobs.wait(60, EMBEDDING).status == "done"
-        assert desk.session.unlearned() == 0
+        assert desk.session.learned_and_new() == (6, 0)
         assert "6 labels" in desk.session.source
         desk.follow_disk()
         assert desk.jobs.state().name == EMBEDDING
+        self.answer(desk, 5, 6)
+        desk.follow_disk()
+        assert desk.jobs.state().name == EMBEDDING
+        self.answer(desk, 1, 11)
+        desk.follow_disk()
+        assert desk.jobs.state().name == TRAINING
+        assert desk.jobs.wait(60, TRAINING).status in ("done", "cancelled")  # the model before may be better
 
     def test_not_while_somebody_answers(self, desk):
         self.answer(desk, 6)
@@ -379,6 +431,14 @@ class TestByItself:
         assert (job.status, "Label" in job.error) == ("cancelled", True)
         desk.follow_disk()
         assert desk.latest(TRAINING).number == job.number
+        assert desk.session.prepared
+        desk.dry_run(0.5)
+        desk.jobs.wait(60, "dry run")
+        assert desk.jobs.state().name == "dry run"
+        for number in range(6):
+            desk.session.answer(f"cold_{number:02d}.jpg", "cull")
+        desk.follow_disk()
+        assert desk.jobs.wait(60, TRAINING).status == "done"
 
     def test_a_press_interrupts_it(self, desk, idle, monkeypatch):
         """The training waits, and goes on once nobody has pressed for a while."""
@@ -397,6 +457,39 @@ class TestByItself:
         desk.follow_disk()
         desk.dry_run(0.5)
         assert desk.jobs.wait(60, "dry run").status == "done"
+        assert desk.planned() is not None
+        desk.follow_disk()
+        assert desk.latest(TRAINING).running  # it is taken up again
+        assert desk.planned() is not None
+        desk.cull(plan=desk.planned())
+        assert desk.jobs.wait(60, "cull").status == "done"
+        desk.follow_disk()
+        assert desk.latest(TRAINING).running
+        desk.go_on()
+        assert desk.session.stage.number == 2
+
+    def test_another_encoder_does_not_replace_the_model(self, desk, idle, project, cache_dir):
+        self.answer(desk, 6)
+        desk.follow_disk()
+        desk.jobs.wait(60, TRAINING)
+        other = Desk(open_session(project, model="builtin", cache_dir=cache_dir), train_every=1)
+        other.follow_disk()
+        assert other.latest(TRAINING) is None
+
+    def test_notes_of_an_interrupted_training_go_nowhere(self, desk, idle):
+        begun, goes_on = threading.Event(), threading.Event()
+
+        def noting(progress, stop):
+            begun.set()
+            goes_on.wait(60)
+            desk.jobs.note("late")
+
+        desk.jobs.start(TRAINING, noting, yields=True, again=False)
+        begun.wait(60)
+        desk.dry_run(0.5)
+        goes_on.set()
+        assert desk.jobs.wait(60, "dry run").notes == ()
+        assert desk.latest(TRAINING).notes == ()
 
     def test_never_if_not_asked_to(self, desk, idle):
         other = Desk(desk.session)

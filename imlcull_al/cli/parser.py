@@ -34,13 +34,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
     _add_task(sub)
     _add_encoder(sub)
+    _add_scores(sub)
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 allows other machines")
     sub.add_argument("--port", type=int, default=5000, help="port to listen on")
     sub.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
     sub.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
     sub.add_argument(
         "--train-every",
-        type=int,
+        type=count_or_zero,
         default=TRAIN_EVERY,
         metavar="N",
         help="train by itself after N more answers, whenever nobody presses a key for a while; 0 for never",
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
     _add_task(sub)
     _add_encoder(sub)
+    _add_scores(sub)
     sub.add_argument("-n", type=_positive, default=20, help="number of photos to list")
 
     sub = command("train", "fine-tune the vision transformer on the labels")
@@ -74,12 +76,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
     _add_task(sub)
     _add_encoder(sub)
+    _add_scores(sub)
     sub.add_argument("--format", choices=("csv", "json"), default="csv", help="output format")
 
     sub = command("audit", "print how many keepers a cull would lose at most, and how many checks are still needed")
     _add_project(sub)
     _add_task(sub)
     _add_encoder(sub)
+    _add_scores(sub)
     sub.add_argument(
         "--max-keepers-lost", type=float, default=0.05, metavar="SHARE", help="acceptable share of lost keepers"
     )
@@ -89,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("cull", "copy the kept photos into the next stage")
     _add_project(sub)
     _add_encoder(sub)
+    _add_scores(sub)
     sub.add_argument("--dry-run", action="store_true", help="print what would be done and write nothing")
     sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="copy method")
     either = sub.add_mutually_exclusive_group()
@@ -177,6 +182,12 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
         help="builtin, or the Hugging Face id or local folder of a vision transformer; append +builtin to concatenate "
         f"the embeddings of both (default: the stage's trained model, else {DEFAULT_MODEL})",
     )
+    parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
+    add_device(parser)
+    parser.set_defaults(model=None, cache_dir=None)
+
+
+def _add_scores(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores",
         choices=(AUTO, *SCORES),
@@ -184,9 +195,6 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
         help="where scores come from: a logistic regression on the frozen transformer, the trained model, or their "
         f"mean; {AUTO} is what the last training found best",
     )
-    parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
-    add_device(parser)
-    parser.set_defaults(model=None, cache_dir=None)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -246,6 +254,13 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of photos held out for measuring")
     parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot goes to a .png next to it")
     parser.set_defaults(group_column=rules.group_column)
+
+
+def count_or_zero(text: str) -> int:
+    """A whole number, 0 or more, of a command line. `app.py` has it too."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

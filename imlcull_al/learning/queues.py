@@ -76,6 +76,13 @@ class Ranker:
         is_same = len(seen.keys) == len(self.seen.keys)
         return Ranker(self.scorer if is_same else self.scorer.of(seen, self.scorer.task), seen, photos)
 
+    def is_same(self, other: "Ranker") -> bool:
+        """Whether both rank the same photos by the same embeddings from the same source."""
+        one, two = self.scorer, other.scorer
+        if one.source is not two.source or not self.seen.is_same(other.seen):
+            return False
+        return one.frozen is two.frozen or (one.frozen is not None and one.frozen.is_same(two.frozen))
+
     def asking(self, task: Task) -> "Ranker":
         """The ranker for the same photos and a task that got more classes; itself if it has as many."""
         if not task.is_more_than(self.scorer.task):

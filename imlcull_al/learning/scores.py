@@ -2,7 +2,7 @@
 
 Without a fine-tuned model, scores are a logistic regression on all labels: binary, one a tag, or over several classes.
 With one, they are the model's own prediction plus a correction: a logistic regression, offset by the model's logits, on
-all labels. These include labels given since the training and the validation photos, which the model never learned from.
+all labels. These include labels given since the training, and validation photos that the model didn't learn from.
 A prior, from the stage before or another project, is corrected in the same way, but fades; see `head.trust`. A training
 may have found that its model is no better than the regression, or that their mean is best; see `choice`.
 Independent of the order of photos.
@@ -17,7 +17,7 @@ import numpy as np
 from ..encoding.embeddings import Embeddings
 from ..encoding.encoder import Encoder
 from ..encoding.load import Model, load_encoder
-from ..errors import NotEnoughLabels, StageError
+from ..errors import EncoderError, NotEnoughLabels, StageError
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import head
@@ -143,19 +143,35 @@ def choose_source(stage: Stage, model: Model, task: Task = CULL_TASK, scores: st
 
     if not stage.model.exists():
         before = load(stage.previous.model, task)
+        chosen = before.scores if scores == AUTO else scores
+        if chosen == HEAD and (base := _base_of(before)):
+            return _untrained(base)
         prior = Prior(before.head, f"the model of {stage.previous.name}")
         return Source(before.encoder, None, start=before.base_model).starting_from(prior)
     trained = load(stage.model, task)
     chosen = trained.scores if scores == AUTO else scores
     if model is None and chosen == MODEL:
         return Source(trained.encoder, trained, start=trained.base_model)
-    named = load_encoder(trained.base_model if model is None else model)
+    named = _base_of(trained) if model is None else load_encoder(model)
+    if named is None:
+        lost = trained.base_model or "The model that it was trained from"
+        notice = f"{lost} can't be had, so the trained model counts alone."
+        return Source(trained.encoder, trained, notice, start=trained.base_model)
     if named.fingerprint != trained.base_fingerprint:
         return _untrained(named)
     if chosen == HEAD:
         return replace(_untrained(named), unused=len(trained.labels))
     frozen = named if chosen == AVERAGE else None
     return Source(trained.encoder, trained, named.notice, start=named, frozen=frozen)
+
+
+def _base_of(trained: "TrainedModel") -> Encoder | None:
+    """The encoder that a model was trained from; None if it is not there any more, or is another one now."""
+    try:
+        found = load_encoder(trained.base_model)
+    except EncoderError:
+        return None
+    return found if found.fingerprint == trained.base_fingerprint else None
 
 
 def _untrained(encoder: Encoder) -> Source:
@@ -171,7 +187,7 @@ class Scorer:
         """`seen`: embeddings by the encoder of `source`; `frozen`: those by its frozen one, if it has one, of at least
         the same photos. Their rows are normalized in place.
         """
-        self.source, self.task, self._frozen = source, task, frozen
+        self.source, self.task, self.frozen = source, task, frozen
         self._beside = (
             Scorer(Source(source.frozen, None), frozen.at(seen.keys), task) if source.frozen and frozen else None
         )
@@ -188,7 +204,7 @@ class Scorer:
 
     def of(self, seen: Embeddings, task: Task) -> "Scorer":
         """The same for a part of the photos, or a task with more classes."""
-        return Scorer(self.source, seen, task, self._frozen)
+        return Scorer(self.source, seen, task, self.frozen)
 
     def labeled(self, labels: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Rows (n,) of the labeled photos in key order, and their targets (n, K); see `Task.targets`."""

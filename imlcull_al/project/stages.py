@@ -4,7 +4,7 @@
       stage_1/                          the photos; only ever read
       stage_1_cull_labels.csv           image_name,label
       stage_1_cull_journal.jsonl        every answer ever given
-      stage_1_cull_model.pth            best model by validation accuracy
+      stage_1_cull_model.pth            the fine-tuned model
       stage_1_cull_model_previous.pth   the one before it
       stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
       stage_1_cull_report/              plots and tables of the last training

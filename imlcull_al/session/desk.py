@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..culling import make
 from ..culling.plan import Plan
-from ..errors import Cancelled, CullRefused, ImlcullError, NotEnoughLabels, StageError, TrainingError
+from ..errors import Cancelled, CullRefused, ImlcullError, NotEnoughLabels, StageError, StorageError, TrainingError
 from ..photos.previews import SCREEN
 from ..progress import Progress, Stop
 from ..project.stages import Stage
@@ -63,7 +63,8 @@ class Desk:
         never.
         """
         self.session = session
-        self._train_every, self._tried_at = train_every, -train_every
+        self._train_every = train_every
+        self._tried_at = ("", 0, 0)  # the stage, and its answers learned from and new, when it last trained by itself
         self.jobs = jobs or Jobs()
         self._turned = 0  # number of the last job before the stage was switched
         self._stages = {session.stage.name: session} if session else {}
@@ -84,14 +85,13 @@ class Desk:
         two polls.
         """
         job = self.jobs.state()
-        is_busy = job is not None and job.running and job.name != EMBEDDING
+        is_busy = job is not None and job.running and not job.yields
         try:
             if self.session.follow_disk(is_busy=is_busy):
                 self.embed()
             if not is_busy:
                 self._renew_preview()
-            if job is None or not job.running:
-                self._train_now_and_then()
+            self._train_now_and_then()
         except ImlcullError:
             pass  # the screens read the same files and show the error
         except Exception:  # a bug must not end the polling
@@ -99,27 +99,37 @@ class Desk:
 
     def _train_now_and_then(self) -> None:
         """Start a gentle training at low priority if enough answers are new. Any other job ends it."""
-        session = self.session
-        if not (self._train_every and session.can_train and session.prepared and session.seconds_since_press() > IDLE):
-            return
-        new, last = session.unlearned(), self.latest(TRAINING)
-        gave_way = last is not None and last.status == WAITING
-        if new < self._train_every or (new < self._tried_at + self._train_every and not gave_way):
-            return
-        self._tried_at = new
+        with self._lock:  # the stage can't be switched meanwhile
+            session, job, last = self.session, self.jobs.state(), self.latest(TRAINING)
+            if not self._train_every or session.seconds_since_press() <= IDLE or (job and job.running):
+                return
+            counts = session.learned_and_new()
+            if counts is None:
+                return
+            learned, new = counts
+            stage = session.stage.name
+            tried = self._tried_at[2] if self._tried_at[:2] == (stage, learned) else 0
+            if last and last.status == WAITING:  # it gave way to another job
+                tried = 0
+            if new < tried + self._train_every:
+                return
+            self.jobs.start(
+                TRAINING, lambda progress, stop: self._unasked(session, progress, stop), yields=True, again=False
+            )
+            self._tried_at = stage, learned, new
 
-        def work(progress: Progress, stop: Stop) -> Training:
-            def gives_way() -> bool:
-                while session.seconds_since_press() < PAUSE and not stop():
-                    time.sleep(_SECONDS_BETWEEN_PRESSES)
-                return stop()
+    def _unasked(self, session: Session, progress: Progress, stop: Stop) -> Training:
+        """Train gently, but wait at every press. An outcome that a person would be told as an error is none here."""
 
-            try:
-                return self._training(session, GENTLE, progress, gives_way)
-            except NotEnoughLabels as error:  # nobody asked for it
-                raise Cancelled(str(error)) from error
+        def gives_way() -> bool:
+            while session.seconds_since_press() < PAUSE and not stop():
+                time.sleep(_SECONDS_BETWEEN_PRESSES)
+            return stop()
 
-        self.jobs.start(TRAINING, work, yields=True)
+        try:
+            return self._training(session, GENTLE, progress, gives_way)
+        except (NotEnoughLabels, TrainingError, StorageError) as error:
+            raise Cancelled(str(error)) from error
 
     def _renew_preview(self) -> None:
         plan = self.preview()
@@ -274,9 +284,10 @@ class Desk:
     def planned(self) -> Plan | None:
         """The preview, unless labels, scores or photos changed since it was made."""
         plan, training, job = self.preview(), self.latest(TRAINING), self.latest_cull()
-        if plan is None or (training and job and training.number > job.number) or not self.session.is_current(plan):
+        if plan is None or not self.session.is_current(plan):
             return None
-        return plan
+        has_trained = training and job and not training.yields and training.number > job.number
+        return None if has_trained else plan
 
     def go_on(self) -> None:
         """Switch to the stage that a cull made. Raises `StageError` if there is none."""
@@ -300,7 +311,7 @@ class Desk:
         """Switch to another stage and compute its missing embeddings."""
         with self._lock:
             job = self.jobs.state()
-            if job and job.running and job.name != EMBEDDING:
+            if job and job.running and not job.yields:
                 raise StageError(f"The {job.name} is still running. Wait until it is done, or stop it first.")
             session = self._stages.get(stage.name) or self.session.at(stage)
             self.session, self._turned = session, job.number if job else 0

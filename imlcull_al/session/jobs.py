@@ -56,6 +56,8 @@ class Job:
     result: Any = None
     error: str = ""
     stopping: bool = False
+    yields: bool = False
+    """Whether any other job may interrupt it."""
 
     @property
     def running(self) -> bool:
@@ -117,15 +119,15 @@ class Jobs:
             now = self.state()
             return now if now and now.name == name else self._latest.get(name)
 
-    def start(self, name: str, work: Work, *, yields: bool = False) -> None:
+    def start(self, name: str, work: Work, *, yields: bool = False, again: bool = True) -> None:
         """Run `work(progress, stop)` in the background. Raises `StageError` while another job runs.
 
         `yields`: preemptible low-priority work. A later `start` interrupts it instead of being refused, and it restarts
-        after every other job until it is canceled.
+        after every other job until it is canceled; without `again`, it is left to whoever started it to do so.
         """
         with self._lock:
             self._make_room()
-            if yields:
+            if yields and again:
                 self._filling = name, work
             self._begin(name, work, yields)
 
@@ -140,7 +142,7 @@ class Jobs:
             if not (self._task and self._job and self._job.running):
                 return
             self._task.stop.set()
-            if self._task.yields:
+            if self._filling and self._filling[0] == self._task.name:
                 self._filling = None
             self._change(self._task, stopping=True)
 
@@ -156,9 +158,10 @@ class Jobs:
         return self._is_closing.wait(seconds)
 
     def note(self, value: object) -> None:
-        """Record a value in the job's notes. Called by the work itself."""
+        """Record a value in the job's notes. Called by the work itself; without effect once it was interrupted."""
         with self._lock:
-            assert self._task and self._job  # only called by running work
+            if self._task is None or self._job is None or self._task.thread is not threading.current_thread():
+                return
             self._change(self._task, notes=(*self._job.notes, value))
 
     def wait(self, timeout: float | None = None, name: str | None = None) -> Job | None:
@@ -184,7 +187,7 @@ class Jobs:
     def _begin(self, name: str, work: Work, yields: bool) -> None:
         before = self._task.thread if self._task else None
         number, revision = (self._job.number, self._job.revision) if self._job else (0, 0)
-        self._job = self._latest[name] = Job(number + 1, revision + 1, name)
+        self._job = self._latest[name] = Job(number + 1, revision + 1, name, yields=yields)
         task = self._task = _Task(name, work, yields, self._clock(), threading.Event(), deque(maxlen=REPORTS))
         self._tasks[name] = task
         task.thread = threading.Thread(target=self._run, args=(task, before), name=name, daemon=True)

@@ -99,7 +99,7 @@ class Session:
         self._is_settling = False  # photos changed between the last two looks
         self._must_prepare = False
         with suppress(ModelFileError):  # raised by `prepare`; it must not stop the training that replaces the file
-            self._knowledge.source = choose_source(stage, model, task, scores)
+            self._knowledge.source = choose_source(stage, self._model, task, scores)
         self._knowledge.is_stale = self._knowledge.source is None
 
     @property
@@ -186,11 +186,17 @@ class Session:
         if source is not self._started:
             source = self._started = starting(source, self.stage, self.task, self._cache_dir, progress, stop)
 
+        frozen = None
+        if source.frozen:
+            frozen = embeddings.ensure(
+                paths, source.frozen, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
+            )
+
         def grow(part: Embeddings) -> None:
             self._check_it_is_there()  # photos that are gone with their folder are not unreadable
             known = self._knowledge.frame
             if known.ranker is None or known.source is source:  # else older scores of all photos beat new ones of a few
-                self._knowledge.learn(*self._as_known(source, part))
+                self._knowledge.learn(*self._as_known(source, part, frozen))
                 on_part()
 
         since = time.monotonic()
@@ -207,15 +213,10 @@ class Session:
         self._check_it_is_there()
         if seen.computed >= DEFAULT_BATCH_SIZE:
             self.seconds_per_photo = (time.monotonic() - since) / seen.computed
-        frozen = None
-        if source.frozen:
-            frozen = embeddings.ensure(
-                paths, source.frozen, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
-            )
         if self._knowledge.frame.ranker and self._knowledge.frame.source is not source:
             self._await_a_pause(stop)
         known = self._as_known(source, seen, frozen)
-        if not self._is_known(source, known[2].seen):
+        if not self._is_known(known[2]):
             self._knowledge.learn(*known)
         self._belonging.settle_rest(paths, progress, stop)
         return seen
@@ -233,20 +234,32 @@ class Session:
 
     def _is_amid_a_burst(self) -> bool:
         """Whether a frame of the burst that was just answered is on screen."""
-        (seconds, answered), moments = self._visitors.last_press(), self.moments()
+        seconds, answered = self._visitors.last_press()
+        if seconds >= _PAUSE:
+            return False
+        moments = self.moments()
         bursts = {moments[key][0] for key in answered if key in moments}
         shown = (moments[key][0] for key in self._visitors.awaited() if key in moments)
-        return seconds < _PAUSE and any(burst in bursts for burst in shown)
+        return any(burst in bursts for burst in shown)
 
     def seconds_since_press(self) -> float:
         """Seconds since a photo was last answered or skipped here; infinity for never."""
         return self._visitors.last_press()[0]
 
-    def unlearned(self) -> int:
-        """How many training answers came since the last training, as far as this session knows it."""
-        known, source = self._knowledge.look().training, self._knowledge.source
-        learned = (len(source.model.labels) if source.model else source.unused) if source else 0
-        return sum(key in self._knowledge.frame.keys for key in known) - learned
+    def learned_and_new(self) -> tuple[int, int] | None:
+        """How many training answers the last training learned from, and how many came since.
+
+        None where no training should begin by itself: before all photos are analyzed, without a model that can be
+        trained, and where it would replace a model that was trained from another encoder.
+        """
+        source = self._knowledge.source
+        if source is None or not (self.can_train and self.prepared) or source.encoder.notice:
+            return None
+        learned = len(source.model.labels) if source.model else source.unused
+        if not learned and self.stage.model.exists():
+            return None
+        known = self._knowledge.look().training
+        return learned, sum(key in self._knowledge.frame.keys for key in known) - learned
 
     def remember_contents(self) -> None:
         """Look up the content ids of all photos, so that an answer need not read its file."""
@@ -274,12 +287,10 @@ class Session:
         """
         return [*self._labels.now().training, *self._visitors.awaited()]
 
-    def _is_known(self, source: Source, seen: Embeddings) -> bool:
+    def _is_known(self, ranker: Ranker) -> bool:
         """Whether nothing changed since the last `prepare`."""
-        if not self.prepared:
-            return False
-        frame = self._knowledge.frame
-        return source is frame.source and frame.ranker is not None and seen.is_same(frame.ranker.seen)
+        before = self._knowledge.frame.ranker
+        return self.prepared and before is not None and ranker.is_same(before)
 
     def follow_disk(self, *, is_busy: bool = False) -> bool:
         """Check for changes on disk by other programs. Returns True if `prepare` must run to pick them up.
@@ -566,6 +577,7 @@ class Session:
             base = self._knowledge.source.base
         encoder = load_encoder(base)
         parts_of(encoder)  # raises before anything is touched
+        before = model_state(self.stage)
         try:
             done = train.train(
                 self.stage,
@@ -579,7 +591,8 @@ class Session:
                 burst_of=self._bursts() or None,
             )
         finally:  # a run that stops or fails may already have replaced the model file
-            self._knowledge.is_stale = True
+            if model_state(self.stage) != before:
+                self._knowledge.is_stale = True
         if processes.is_helper() or not prepare:
             return done
         with suppress(Cancelled):  # training is done; the next `prepare` computes its scores

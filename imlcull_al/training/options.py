@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from ..errors import TrainingError
 
 LOG_COLUMNS = ("epoch", "train_loss", "val_loss", "val_accuracy")
+MOST_FOLDS = 10
+"""Each keeps its weights and two moments of them in memory."""
 _LARGEST = 10**30
 """Upper limit of integer options. A batch larger than the data set is fine, and so are epochs that patience cuts short.
 """
@@ -20,8 +22,9 @@ class Options:
     """How to train. `validation_split`: share of each class held out for validation. `train_blocks`: number of final
     transformer blocks to train; None trains the whole transformer.
 
-    `gentle`: train by cross-validation, every photo held out once in `1 / validation_split` folds, for all `epochs`;
-    the weights of the folds are averaged, and `patience` has no say. `GENTLE` has the other values that suit it.
+    `gentle`: train by cross-validation, every photo held out once in `1 / validation_split` folds, `MOST_FOLDS` at
+    most, for all `epochs`; the weights of the folds are averaged, and `patience` has no say. `GENTLE` has the other
+    values that suit it.
     """
 
     epochs: int = 256
@@ -36,7 +39,7 @@ class Options:
     @property
     def folds(self) -> int:
         """In how many folds a gentle training divides the photos; 1 for any other."""
-        return max(2, round(1 / self.validation_split)) if self.gentle else 1
+        return min(MOST_FOLDS, max(2, round(1 / self.validation_split))) if self.gentle else 1
 
     def check(self) -> None:
         """Raise `TrainingError` for an invalid value. Whether the transformer has `train_blocks` blocks is checked

@@ -47,21 +47,35 @@ def split(
 def folds(
     targets: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None, task: Task = CULL_TASK
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Positions (train, validation) of up to `count` folds, stratified by class or combination of tags: every photo is
-    in the validation of one fold, unless that would leave nothing to tell apart in its training.
+    """Positions (train, validation) of up to `count` folds, stratified by class or combination of tags.
+
+    Every photo is in the validation of one fold, unless that would leave nothing to tell apart in its training, or
+    nothing of its class.
 
     `groups` as for `split`, which raises `NotEnoughLabels` where this would find no two folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # slow to import
 
     names = np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    kinds = np.unique(np.nan_to_num(targets, nan=-1), axis=0, return_inverse=True)[1]
-    most = min(count, len(np.unique(names)), int(np.bincount(kinds).max()))
-    divided = StratifiedGroupKFold(most, shuffle=True, random_state=seed)
+    kinds, sizes = np.unique(np.nan_to_num(targets, nan=-1), axis=0, return_inverse=True, return_counts=True)[1:]
+    if not task.exclusive:  # rare combinations of tags together are one kind
+        kinds = np.where(sizes[kinds] < count, -1, kinds)
+    _, kinds, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
+    divided = StratifiedGroupKFold(min(count, len(np.unique(names)), int(sizes.max())), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class rarer than the folds are many is no fault
         parts = list(divided.split(kinds, kinds, names))
+    parts = [(learned, _fair(learned, held, targets, task)) for learned, held in parts]
     return [part for part in parts if len(part[1]) and _tells_apart(targets[part[0]], task)]
+
+
+def _fair(learned: np.ndarray, held: np.ndarray, targets: np.ndarray, task: Task) -> np.ndarray:
+    """The photos of `held` that may judge a training on `learned`: not those of a class that it could not learn."""
+    if not task.exclusive:
+        return held
+    has_class = (targets[learned] == 1).any(axis=0)
+    fair: np.ndarray = held[has_class[targets[held].argmax(axis=1)]]
+    return fair
 
 
 def _tells_apart(targets: np.ndarray, task: Task) -> bool:

@@ -182,7 +182,7 @@ class _Run:
     def _by_model_before(self) -> np.ndarray:
         """(n, K) logits of the model that this training replaces, see `before`."""
         main = self.together.main
-        found = before.logits(self.stage, self.encoder, self.seen.keys, self.task) if main else None
+        found = before.logits(self.stage, self.encoder, self.seen.keys, self.task, self.stop) if main else None
         return np.asarray(self.together.from_main(found))
 
     def _blocks_to_train(self, classifier: "Classifier") -> int | None:
@@ -326,12 +326,11 @@ class _Run:
         for epoch in self.tuning.epochs():
             self.epochs.append(epoch)
             self._log()
-            is_last = len(self.epochs) == self.options.epochs
-            on_epoch(epoch, is_last and epoch.finite)
-            if not epoch.finite:
-                return epoch, "the loss is no longer finite; try a smaller learning rate"
-            if is_last:
-                return epoch, self._chosen(epoch)
+            is_last = epoch.finite and len(self.epochs) == self.options.epochs
+            ended = self._chosen(epoch) if is_last else "the loss is no longer finite; try a smaller learning rate"
+            on_epoch(epoch, self.saved is epoch)
+            if is_last or not epoch.finite:
+                return epoch, ended
         self.stopped = True
         return self.start, "stopped on request"
 

@@ -135,8 +135,8 @@ def what_counts(choice: Choice, task: Task) -> str:
     if not choice.accuracies:
         return "No answer could be predicted without being trained on, so the head on the frozen transformer counts."
     of = "the answers" if task.exclusive else "the tags"
-    model, head = (f"{choice.accuracies[name]:.1%}" for name in (MODEL, HEAD))
+    model, head, average = (f"{choice.accuracies[name]:.1%}" for name in (MODEL, HEAD, AVERAGE))
     return (
-        f"Each left out of its own training, {model} of {of} are right with the trained model and {head} with the head "
-        f"alone; {_NAMES[choice.scores]} counts from now on."
+        f"Each left out of its own training, {model} of {of} are right with the trained model, {head} with the head "
+        f"alone and {average} with their mean; {_NAMES[choice.scores]} counts from now on."
     )

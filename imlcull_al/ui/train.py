@@ -103,7 +103,7 @@ def build(find: Find, clock: Clock) -> None:
             training_html(desk.session, job),
             gr.skip() if running else report_html(desk.session),
             sentence(offer_again(desk.session, lost)),
-            gr.Button(interactive=not running),
+            gr.Button(interactive=not running or job.yields),
             gr.Button(visible=lost is not None),
             gr.Button(interactive=running and not (job and job.stopping)),
         )
@@ -168,7 +168,7 @@ def training_html(session: Session, job: Job | None) -> str:
     """Status and epochs of the running or last training; empty before the first."""
     if job is None:
         return ""
-    words = sentence(job.error, "failed")
+    words = sentence(job.error, "" if job.yields else "failed")
     if job.running:
         words = sentence(standing(job))
     if job.status == DONE:
