@@ -103,7 +103,7 @@ def build(find: Find, clock: Clock) -> None:
             training_html(desk.session, job),
             gr.skip() if running else report_html(desk.session),
             sentence(offer_again(desk.session, lost)),
-            gr.Button(interactive=not running or job.yields),
+            gr.Button(interactive=job is None or not running or job.yields),
             gr.Button(visible=lost is not None),
             gr.Button(interactive=running and not (job and job.stopping)),
         )
