@@ -74,13 +74,17 @@ def test_screens(visit, address, size, schemes):
     signs = {
         "Review": "#review-screen .cell",
         "Promise": "text=Checks still needed",
-        "Train": "text=Adam's step size",
+        "Train": "text=Start training",
         "Cull": "text=Copy method",
     }
     for name, sign in signs.items():
         tab.get_by_role("tab", name=name).click()
         tab.locator(sign).first.wait_for()
         assert violations(tab, schemes) == [], name
+        if name == "Train":
+            tab.get_by_role("button", name="More").locator("visible=true").click()
+            tab.get_by_text("Step size of Adam").first.wait_for()
+            assert violations(tab, schemes) == [], "its settings"
     tab.get_by_role("button", name="Preview").click()
     tab.get_by_role("heading", name="Kept").wait_for()
     assert violations(tab, schemes) == []

@@ -31,6 +31,7 @@ from imlcull_al.project.listing import list_photos
 from imlcull_al.project.stages import Stage
 from imlcull_al.project.task import CULL_TASK
 from imlcull_al.session.session import open_session
+from imlcull_al.training import before as before_training
 from imlcull_al.training import train
 from imlcull_al.training.options import Epoch
 
@@ -790,7 +791,7 @@ def test_a_model_file_that_is_none_is_refused_and_left_alone(do, labeled, traine
     for command in ("order", "score", "cull") if kind in ("text", "malicious") else ("cull",):
         refusal(do(command), "can't " + ("run" if kind == "other size" else "be used"))
         assert stage.model.read_bytes() == before
-    assert not train._has_usable_model(stage, CULL_TASK)
+    assert not before_training.is_usable(stage, CULL_TASK)
     assert not (labeled / "created").exists()
     assert not (labeled / "stage_2").exists()
 

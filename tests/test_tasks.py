@@ -126,11 +126,11 @@ class TestClasses:
         other.answer(blue[0], "blue")
         now = session.standing()
         assert (now.task.classes, session.task) == (CLASSES, now.task)
-        assert (before.task.classes, len(before.next().probability)) == (CLASSES[:2], 2)
+        assert (before.task.classes, len(before.order(1)[0].probability)) == (CLASSES[:2], 2)
         assert now.revision != before.revision
         assert now.answers.labels == {**before.answers.labels, blue[0]: "blue"}
         assert now.counts.by_class[2] == 1
-        assert len(now.next().probability) == 3
+        assert len(now.order(1)[0].probability) == 3
         assert [photo.key for photo in session.offer("you", count=9) if photo.key in held] == []
         session.answer_all(blue[1:], "blue")
         assert {each.key: each.label for each in session.predictions()} == {
@@ -165,7 +165,7 @@ class TestClasses:
         session._knowledge._fitting.release()
         assert session.standing(wait=False).counts.by_class == (1, 0, 1)
         session.prepare()
-        assert len(session.next().probability) == 3
+        assert len(session.order(1)[0].probability) == 3
 
     def test_a_class_that_is_added_later_can_be_answered(self, opened):
         session = opened("colour", classes=CLASSES[:2])
@@ -230,7 +230,7 @@ def test_a_tag_that_another_program_adds_is_unknown_in_earlier_answers(opened):
     first = next(iter(session.labels()))
     opened("notes", tags=["cool"])
     assert session.standing().counts.by_class[1] == 0
-    assert np.isnan(session.next().probability[1])
+    assert np.isnan(session.order(1)[0].probability[1])
     session.answer(first, "cool")
     assert session.labels()[first] == "warm=0;cool=1"
     lines = session.stage.labels.read_text().splitlines()
