@@ -134,7 +134,10 @@ def draw_curves(epochs: Sequence[Epoch], best: int, caption: Caption) -> bytes:
     headline = "No epoch was completed"
     if saved is not None:
         name = f"in epoch {best} of {numbers[-1]}" if best else "at the start, before any epoch"
-        headline = f"Best validation accuracy: {percent(saved.val_accuracy)} {name}"
+        best_of_all = (
+            "Best validation" if saved.val_accuracy == max(epoch.val_accuracy for epoch in epochs) else "Validation"
+        )
+        headline = f"{best_of_all} accuracy: {percent(saved.val_accuracy)} {name}"
     figure = page(8, 5.6, headline, caption)
     loss, accuracy = figure.subplots(2, sharex=True, gridspec_kw={"hspace": 0.18})
     dots = {"marker": "o" if len(epochs) <= 40 else "", "markersize": 4}

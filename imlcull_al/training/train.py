@@ -62,7 +62,7 @@ class Training:
     def summary(self) -> str:
         """Two sentences: how the run ended, and the accuracy of what is saved."""
         if self.choice:
-            return f"Ended after {len(self.epochs)} epochs: {self.ended}. {what_counts(self.choice, self.task)}"
+            return f"Trained for {len(self.epochs)} epochs, {self.ended}. {what_counts(self.choice, self.task)}"
         name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
         tags = "" if self.task.exclusive else "tags of the "
         return (
@@ -226,7 +226,9 @@ class _Run:
         """Positions of the training and validation photos, once or in folds."""
         targets, options = self.seen.targets, self.options
         whole = split(targets, options.validation_split, options.seed, groups, self.task)
-        return folds(targets, options.folds, options.seed, groups, self.task) if options.gentle else [whole]
+        if options.gentle and (parts := folds(targets, options.folds, options.seed, groups, self.task)):
+            return parts
+        return [whole]
 
     def _probe(self, rows: np.ndarray, photos: np.ndarray) -> Head | Heads:
         """The linear probe on the embeddings `rows` of these training photos. It never sees validation photos."""
@@ -347,7 +349,7 @@ class _Run:
             return f"of the answers since then {old:.1%} are right with it, {new:.1%} would be with the new one"
         self.tuning.average(found.scale)
         self._save(self.tuning.classifier, epoch)
-        return f"all epochs done, in {len(self.tuning.folds)} folds"
+        return f"in {len(self.tuning.folds)} folds"
 
     def _log(self) -> None:
         if self.together.main:

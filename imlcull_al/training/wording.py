@@ -123,20 +123,20 @@ def answer_in_words(tag: str, answer: str) -> str:
     return tag if answer == YES else f"not {tag}"
 
 
-_NAMES = {
-    HEAD: "the head on the frozen transformer",
-    MODEL: "the trained model",
-    AVERAGE: "the mean of the trained model and the head",
+_COUNTING = {
+    HEAD: "scores without training count",
+    MODEL: "the scores of the trained model count",
+    AVERAGE: "the mean of both scores counts",
 }
 
 
 def what_counts(choice: Choice, task: Task) -> str:
-    """One sentence: which scores count, and the accuracy of each on answers that it was not trained on."""
+    """One sentence: which scores count, and the accuracy of each on answers left out of the training."""
     if not choice.accuracies:
-        return "No answer could be predicted without being trained on, so the head on the frozen transformer counts."
+        return "No answer could be left out of a training, so scores without training count from now on."
     of = "the answers" if task.exclusive else "the tags"
     model, head, average = (f"{choice.accuracies[name]:.1%}" for name in (MODEL, HEAD, AVERAGE))
     return (
-        f"Each left out of its own training, {model} of {of} are right with the trained model, {head} with the head "
-        f"alone and {average} with their mean; {_NAMES[choice.scores]} counts from now on."
+        f"Of {of} left out in turn, {model} are right with the trained model, {head} without training and {average} "
+        f"with the mean of both: {_COUNTING[choice.scores]} from now on."
     )
