@@ -214,7 +214,7 @@ def test_what_fills_the_time_yields_and_goes_on_afterwards():
     with pytest.raises(StageError, match="training is still running"):
         jobs.start("previews", filling, yields=True)
     go_on.set()
-    assert jobs.wait(5).result == "model"
+    assert jobs.wait(5, "training").result == "model"
     assert overlapped == [False]
     assert filling.running.wait(5)
     assert (jobs.state().name, jobs.state().running) == ("previews", True)
@@ -230,7 +230,7 @@ def test_what_fills_the_time_begins_anew_after_every_other_job():
     jobs.wait(5)
     for name in ("training", "cull"):
         jobs.start(name, lambda progress, stop: None)
-        assert jobs.wait(5).name == name
+        assert jobs.wait(5, name).status == DONE
         jobs.wait(5)
     assert filling.runs == 3
 

@@ -126,6 +126,17 @@ class TestTheEnd:
         Workspaces(places.folder, "builtin", clock=clock.read).sweep()
         assert [path.name for path in places.folder.iterdir()] == ["not ours"]
 
+    def test_the_sweep_takes_what_a_late_request_brought_back(self, places):
+        token = filled(places)
+        previews = places.find(token).desk.session.previews
+        places.remove(token)
+        previews.get(save_photo(places.folder / "sent.jpg", (9, 9, 9)), 64)  # a request that had found it before
+        assert previews.folder.exists()
+        with pytest.raises(NoWorkspace):
+            places.find(token)
+        places.sweep()
+        assert [path.name for path in places.folder.iterdir()] == ["sent.jpg"]
+
     def test_removing_stops_what_runs(self, places):
         token = filled(places)
         workspace = places.find(token)

@@ -197,7 +197,7 @@ class Workspaces:
         self._turns = Turns(AT_ONCE)
         self._incoming = Incoming(self.folder, limits.total)
         self._open: dict[str, Workspace] = {}
-        self._removed: dict[str, Workspace] = {}  # their jobs may still be finishing a step
+        self._removed: set[str] = set()  # names; a job or request that was under way may bring such a folder back
         self._show_again = weakref.finalize(self, hide(self.folder))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -282,17 +282,21 @@ class Workspaces:
         """Delete workspaces unused for `SECONDS`, and leftovers of earlier deletions and uploads. Busy workspaces are
         kept alive.
         """
-        expired = []
+        expired, brought_back = [], []
         for folder in self._folders():
             with self._lock, suppress(OSError):  # deleted meanwhile
                 workspace = self._open.get(folder.name)
                 if workspace and workspace.is_busy:
                     self._touch(folder)
-                elif folder.name not in self._removed and folder.stat().st_mtime + SECONDS < self._clock():
+                elif folder.name in self._removed:
+                    brought_back.append(folder)
+                elif folder.stat().st_mtime + SECONDS < self._clock():
                     expired.append(self._opened(folder))
                     self._forget(expired[-1])
         for workspace in expired:
             self._delete(workspace)
+        for folder in brought_back:
+            _set_aside(folder)
         for aside in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
             if not self._incoming.is_live(aside):
                 shutil.rmtree(aside, ignore_errors=True)
@@ -375,7 +379,7 @@ class Workspaces:
     def _forget(self, workspace: Workspace) -> None:
         """Invalidate the workspace's token."""
         self._open.pop(workspace.folder.name, None)
-        self._removed[workspace.folder.name] = workspace
+        self._removed.add(workspace.folder.name)
 
     def _delete(self, workspace: Workspace) -> None:
         """Delete a forgotten workspace. If its job doesn't stop in time, it may still write; a thread deletes that
@@ -383,15 +387,12 @@ class Workspaces:
         """
         is_done = workspace.close(_SECONDS_TO_STOP)
         _set_aside(workspace.folder)
-        if is_done:
-            self._removed.pop(workspace.folder.name, None)
-        else:
+        if not is_done:
             threading.Thread(target=self._delete_later, args=(workspace,), name="deleting", daemon=True).start()
 
     def _delete_later(self, workspace: Workspace) -> None:
         workspace.close(None)
         _set_aside(workspace.folder)
-        self._removed.pop(workspace.folder.name, None)
 
 
 class Arrival:
