@@ -416,6 +416,33 @@ class TestByItself:
         assert desk.jobs.state().name == TRAINING
         assert desk.jobs.wait(60, TRAINING).status in ("done", "cancelled")  # the model before may be better
 
+    def test_until_then_a_cull_goes_by_the_scores_of_before(self, desk, idle):
+        self.answer(desk, 12)
+        desk.follow_disk()
+        assert desk.jobs.wait(60, TRAINING).status == "done"
+        before, known = desk.session.source, desk.session.survey()
+        assert desk.session.prepared
+        desk.dry_run(0.5)
+        plan = desk.jobs.wait(60, "dry run").result
+        assert plan.model == before
+        assert desk.session.survey() == known
+        desk.follow_disk()
+        assert desk.jobs.wait(60, EMBEDDING).status == "done"
+        assert "12 labels" in desk.session.source
+        assert desk.planned() is None
+        desk.follow_disk()  # the plan is made again once nothing has changed between two looks
+        desk.follow_disk()
+        assert desk.jobs.wait(60, "dry run").result.model == desk.session.source
+        assert desk.planned() is not None
+
+    def test_after_a_training_that_a_person_began_a_cull_waits_for_its_scores(self, desk):
+        self.answer(desk, 12)
+        desk.train(desks.GENTLE)
+        assert desk.jobs.wait(60, TRAINING).status == "done"
+        assert not desk.session.prepared
+        desk.dry_run(0.5)
+        assert "12 labels" in desk.jobs.wait(60, "dry run").result.model
+
     def test_not_while_somebody_answers(self, desk):
         self.answer(desk, 6)
         desk.follow_disk()

@@ -127,7 +127,7 @@ class Desk:
             return stop()
 
         try:
-            return self._training(session, GENTLE, progress, gives_way)
+            return self._training(session, GENTLE, progress, gives_way, unasked=True)
         except (NotEnoughLabels, TrainingError, StorageError) as error:
             raise Cancelled(str(error)) from error
 
@@ -193,6 +193,7 @@ class Desk:
         progress: Progress,
         stop: Stop,
         clock: Callable[[], float] = time.monotonic,
+        unasked: bool = False,
     ) -> Training:
         """Train, and note every epoch in the job."""
         since = clock()
@@ -203,7 +204,7 @@ class Desk:
             self.jobs.note(Lap(epoch, best, now - since, options.gentle))
             since = now
 
-        return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False)
+        return session.train(options, progress=progress, on_epoch=on_epoch, stop=stop, prepare=False, unasked=unasked)
 
     def train_again(self) -> None:
         """Restart a training that was killed, with its options. Raises `TrainingError` if there is none."""

@@ -52,7 +52,9 @@ class Knowledge:
         self.stage, self.labels = stage, labels
         self.source: Source | None = None
         self.is_stale = True
-        """Whether the model must be reloaded before scores are valid."""
+        """Whether the model file is newer than the scores."""
+        self.may_be_stale = False
+        """Whether stale scores count until new ones of all photos are there."""
         self.versions: dict[str, State] = {}
         """State of each photo that was replaced since the session began: browsers must not show the old picture."""
         self.waits = ""
@@ -87,7 +89,10 @@ class Knowledge:
     @property
     def is_prepared(self) -> bool:
         """Whether all photos have embeddings, so that all of them can be scored."""
-        return self._frame is not None and self._frame.is_whole and not self.is_stale
+        return self._frame is not None and self._are_scored(self._frame)
+
+    def _are_scored(self, frame: Frame) -> bool:
+        return frame.is_whole and (self.may_be_stale or not self.is_stale)
 
     def look(self) -> Answers:
         """Read answers from other programs. Returns all answers."""
@@ -97,12 +102,18 @@ class Knowledge:
         """Read answers recorded by this program. Returns all answers."""
         return self._take(self.labels.now())
 
+    def outdate(self, *, may_count: bool = False) -> None:
+        """Note that the model file is newer than the scores. `may_count`: the scores count until there are new ones."""
+        if not self.is_stale:
+            self.is_stale, self.may_be_stale = True, may_count
+
     def learn(self, listing: Listing, source: Source, ranker: Ranker) -> None:
         """Replace photos, source and embeddings atomically. `ranker`: for all photos or the part that is embedded."""
         with self._lock:
             withheld = self._frame.withheld if self._frame else frozenset()
             self._frame = Frame(listing, frozenset(listing.keys), source, ranker, withheld)
-            self.source, self.is_stale, self._ranked = source, False, None
+            self.source, self._ranked = source, None
+            self.is_stale = self.may_be_stale = False
             self.changed()
 
     def list_again(self, listing: Listing, replaced: Mapping[str, State]) -> None:
@@ -154,7 +165,7 @@ class Knowledge:
             answers=answers,
             ranking=ranking,
             revision=revision,
-            prepared=frame.is_whole and not self.is_stale,
+            prepared=self._are_scored(frame),
             source=source.description if source else "",
             notice=source.notice if source else "",
             news=self.news,

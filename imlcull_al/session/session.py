@@ -253,7 +253,9 @@ class Session:
         trained, and where it would replace a model that was trained from another encoder.
         """
         source = self._knowledge.source
-        if source is None or not (self.can_train and self.prepared) or source.encoder.notice:
+        if source is None or self._knowledge.is_stale or source.encoder.notice:
+            return None
+        if not (self.can_train and self.prepared):
             return None
         learned = len(source.model.labels) if source.model else source.unused
         if not learned and self.stage.model.exists():
@@ -309,7 +311,8 @@ class Session:
             return False
         is_other_model = model_state(self.stage) != self._model_state and not is_locked(self.stage.training_lock)
         if is_other_model:
-            self._model_state, self._knowledge.is_stale = model_state(self.stage), True
+            self._model_state = model_state(self.stage)
+            self._knowledge.outdate()
         must = self._must_prepare and not (have_changed and self._is_settling)
         self._is_settling = have_changed
         return is_other_model or must
@@ -559,10 +562,11 @@ class Session:
         on_epoch: Callable[[Epoch, bool], None] | None = None,
         stop: Stop = never,
         prepare: bool = True,
+        unasked: bool = False,
         **named_options: Any,
     ) -> train.Training:
         """Fine-tune on the answers so far, then score with the new model; without `prepare`, the next `prepare` does
-        that, and scores stay those of before until then.
+        that, and scores stay those of before until then. If `unasked`, a cull may go by these, too.
 
         Starts from the model given to the session, otherwise from the base model of the stage's trained model.
         Options by name: epochs, batch_size, learning_rate, patience, validation_split, seed, train_blocks, and gentle,
@@ -592,7 +596,7 @@ class Session:
             )
         finally:  # a run that stops or fails may already have replaced the model file
             if model_state(self.stage) != before:
-                self._knowledge.is_stale = True
+                self._knowledge.outdate(may_count=unasked)
         if processes.is_helper() or not prepare:
             return done
         with suppress(Cancelled):  # training is done; the next `prepare` computes its scores

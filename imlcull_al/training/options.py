@@ -74,7 +74,7 @@ def options_of(*, gentle: bool = False, **given: Any) -> Options:
     )
 
 
-TRAIN_EVERY = 0
+TRAIN_EVERY = 50
 """New answers after which the page trains by itself; 0 for never."""
 MEANINGS = {
     "epochs": "passes over the photos, at most",
