@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-RARE_KEEPERS = (1.0, 100.0)
-"""Beta prior (a, b) on the share of keepers among predicted culls. Bounds are tightest where its mass lies."""
-ANY_SHARE = (1.0, 1.0)
-"""Beta prior for predicted keeps. Fix both before the first answer; a bad prior costs width, never validity."""
+Prior = tuple[tuple[float, float, float], ...]
+"""A mixture of Beta(a, b) on a share of keepers: (weight, a, b) each; the weights add up to 1."""
+RARE_KEEPERS: Prior = ((0.5, 1.0, 1000.0), (0.5, 1.0, 100.0))
+"""For predicted culls: hardly any keeper, or a per cent of them. Bounds are tightest where the mass lies."""
+ANY_SHARE: Prior = ((1.0, 1.0, 1.0),)
+"""For predicted keeps. Fix both before the first answer; a bad prior costs width, never validity."""
 LOST_RISK = 0.8
 """Fraction of δ spent on the bound on lost keepers when the keepers in the other pile are bounded too."""
 _GRID = 512  # maximum number of grid points for the prior over totals
@@ -136,8 +138,8 @@ class Certificate:
         photos, checked, found, history = self.keep_pile
         risk = (1 - LOST_RISK) * self.risk
         if history is not None:
-            return self.known + history.left - _most_left(history.of_culls(), risk, ANY_SHARE[::-1])
-        culls = _most_keepers(photos, checked, checked - found, risk, ANY_SHARE[::-1])
+            return self.known + history.left - _most_left(history.of_culls(), risk, ANY_SHARE)
+        culls = _most_keepers(photos, checked, checked - found, risk, ANY_SHARE)
         return self.known + photos - int(culls) - found
 
     @property
@@ -181,7 +183,7 @@ class Certificate:
 
 
 def _most_keepers(
-    pile: np.ndarray | int, checked: np.ndarray | int, found: np.ndarray | int, risk: float, prior: tuple[float, float]
+    pile: np.ndarray | int, checked: np.ndarray | int, found: np.ndarray | int, risk: float, prior: Prior
 ) -> np.ndarray:
     """The largest L in the confidence set, elementwise: keepers in the pile, including those found.
 
@@ -190,12 +192,11 @@ def _most_keepers(
     set is an interval around that mode, and bisection finds its upper end. At the mode, mixture over likelihood is at
     most 1, so the set is never empty.
     """
-    from scipy.special import betaln, gammaln
+    from scipy.special import gammaln
 
     pile, checked, found = np.broadcast_arrays(pile, checked, found)
     _check(pile, checked, found, risk)
-    a, b = prior
-    mixture = betaln(a + found, b + checked - found) - betaln(a, b)
+    mixture = _log_mixture(prior, found, checked - found)
 
     def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
         return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
@@ -212,7 +213,7 @@ def _most_keepers(
     return low
 
 
-def _most_left(history: History, risk: float, prior: tuple[float, float], more: int = 0, more_found: int = 0) -> int:
+def _most_left(history: History, risk: float, prior: Prior, more: int = 0, more_found: int = 0) -> int:
     """Upper bound on unseen keepers, from the largest T in the confidence set.
 
     T keepers were in the pile before the first check. Whatever was answered before check i, it draws from U unseen
@@ -221,7 +222,7 @@ def _most_left(history: History, risk: float, prior: tuple[float, float], more: 
     Chosen answers carry no evidence; they only change r and U. The likelihood is log-concave in T. `more` hypothetical
     checks with `more_found` keepers follow the history directly.
     """
-    from scipy.special import betaln, gammaln, logsumexp
+    from scipy.special import gammaln, logsumexp
 
     unseen, revealed, is_keeper = history.unseen, history.revealed, history.is_keeper
     first = int(unseen[0]) if len(unseen) else history.left
@@ -247,9 +248,8 @@ def _most_left(history: History, risk: float, prior: tuple[float, float], more: 
         return result
 
     grid = np.unique(np.round(np.linspace(0, np.sqrt(first), _GRID) ** 2)) if first > _GRID else np.arange(first + 1)
-    a, b = prior
     mass = gammaln(first + 1.0) - gammaln(grid + 1.0) - gammaln(first - grid + 1.0)
-    mass = mass + betaln(a + grid, b + first - grid) - betaln(a, b) + np.log(np.gradient(grid))
+    mass = mass + _log_mixture(prior, grid, first - grid) + np.log(np.gradient(grid))
     likelihood = log_likelihood(grid)
     limit = float(logsumexp(mass - logsumexp(mass) + likelihood)) + np.log(risk)
     inside = (grid >= lowest) & (grid <= highest) & (likelihood > limit)
@@ -258,6 +258,15 @@ def _most_left(history: History, risk: float, prior: tuple[float, float], more: 
         middle = (low + high + 1) // 2
         low, high = (middle, high) if log_likelihood(np.array([middle]))[0] > limit else (low, middle - 1)
     return low - lowest
+
+
+def _log_mixture(prior: Prior, keepers: np.ndarray, culls: np.ndarray) -> np.ndarray:
+    """Log probability of one order of so many keepers and culls, drawn with replacement, on average over `prior`."""
+    from scipy.special import betaln, logsumexp
+
+    parts = [np.log(weight) + betaln(a + keepers, b + culls) - betaln(a, b) for weight, a, b in prior]
+    mixture: np.ndarray = logsumexp(parts, axis=0)
+    return mixture
 
 
 def _share(lost: int, kept: int) -> float:
