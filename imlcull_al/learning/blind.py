@@ -18,7 +18,7 @@ def stream(keys: Iterable[str], seed: str, first_names: Mapping[str, str] = Mapp
     Adding or removing photos does not reorder the others. `first_names`: photos keep the place that they had under this
     key. The seed must be drawn at the first answer, independently of the photos; then all orders are equally likely.
     """
-    return sorted(keys, key=lambda key: _digest(seed, first_names.get(key, key)))
+    return sorted(keys, key=lambda key: digest(seed, first_names.get(key, key)))
 
 
 def is_audit_turn(seed: str, shown: int) -> bool:
@@ -27,8 +27,9 @@ def is_audit_turn(seed: str, shown: int) -> bool:
     Each block of `AUDIT_EVERY` photos has one, at a pseudo-random place, so that nobody can tell it by counting.
     """
     block, place = divmod(shown, AUDIT_EVERY)
-    return _digest(seed, str(block))[0] % AUDIT_EVERY == place
+    return digest(seed, str(block))[0] % AUDIT_EVERY == place
 
 
-def _digest(seed: str, text: str) -> bytes:
+def digest(seed: str, text: str) -> bytes:
+    """32 pseudo-random bytes."""
     return hashlib.sha256(f"{seed}\0{text}".encode(errors="surrogateescape")).digest()

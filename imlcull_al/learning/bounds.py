@@ -82,18 +82,23 @@ class Pile(NamedTuple):
     `history`: required if other photos of the pile were answered after the first check. They are not in `photos`, but
     were in the pile when earlier checks were drawn. Without it, answering only the culls of a pile would bias the bound
     downward.
+
+    `overlooked`: estimate of the keepers among checks that a person culled on a sheet without seeing it; in the cull
+    pile, `found` and `history` count them as keepers.
     """
 
     photos: int
     checked: int
     found: int
     history: History | None = None
+    overlooked: int = 0
 
 
 @dataclass(frozen=True)
 class Certificate:
     """Upper bound on the keepers that a cull would lose, as a count and as a share of all keepers.
 
+    Keepers overlooked on sheets are lost, as they are culled.
     `known`: keepers confirmed by a person in any queue; they are kept. `keep_pile`: if given, unseen keepers in it also
     count as kept, as a lower bound from its own checks. Answers in it after a gap in the checks, or to later queries,
     must then not be in `known`, or they would count twice.
@@ -116,7 +121,7 @@ class Certificate:
 
     def __post_init__(self) -> None:
         """Validate the counts."""
-        found = self.cull_pile.found + (self.keep_pile.found if self.keep_pile else 0)
+        found = self.cull_pile.found - self.cull_pile.overlooked + (self.keep_pile.found if self.keep_pile else 0)
         if self.known < found or self.remade < 0:
             raise ValueError(f"not a certificate: {self}; known is below {found} found, or remade negative")
 
@@ -127,7 +132,7 @@ class Certificate:
 
     @property
     def keepers_lost(self) -> int:
-        """Upper bound on unseen keepers in the cull pile."""
+        """Upper bound on keepers lost: unseen ones in the cull pile, and those overlooked on sheets."""
         return self._lost(self.cull_pile)
 
     @property
@@ -135,7 +140,7 @@ class Certificate:
         """Lower bound on kept keepers: those known, plus unseen keepers in the keep pile."""
         if self.keep_pile is None:
             return self.known
-        photos, checked, found, history = self.keep_pile
+        photos, checked, found, history, _ = self.keep_pile
         risk = (1 - LOST_RISK) * self.risk
         if history is not None:
             return self.known + history.left - _most_left(history.of_culls(), risk, ANY_SHARE)
@@ -157,13 +162,14 @@ class Certificate:
         `keepers`: expected share of keepers among them, by default the share found so far. None if all the rest of the
         pile would have to be checked, so that sampling is of no use.
         """
-        (photos, checked, found, history), kept = self.cull_pile, self.keepers_kept
+        (photos, checked, found, history, overlooked), kept = self.cull_pile, self.keepers_kept
         if keepers is None:
             keepers = found / checked if checked else 0.0
 
         def enough(more: int) -> bool:
             more_found = min(round(keepers * more), more)
-            lost = self._lost(Pile(photos, checked + more, found + more_found, history), more, more_found)
+            pile = Pile(photos, checked + more, found + more_found, history, overlooked)
+            lost = self._lost(pile, more, more_found)
             return _share(lost, kept + more_found) <= max_keepers_lost
 
         if enough(0):
@@ -177,9 +183,11 @@ class Certificate:
     def _lost(self, pile: Pile, more: int = 0, more_found: int = 0) -> int:
         """Bound for a pile with `more` checks after the end of its history."""
         risk = (LOST_RISK if self.keep_pile else 1.0) * self.risk
+        overlooked = pile.overlooked + (self.keep_pile.overlooked if self.keep_pile else 0)
         if pile.history is not None:
-            return _most_left(pile.history, risk, RARE_KEEPERS, more, more_found)
-        return int(_most_keepers(pile.photos, pile.checked, pile.found, risk, RARE_KEEPERS)) - pile.found
+            return overlooked + _most_left(pile.history, risk, RARE_KEEPERS, more, more_found)
+        most = int(_most_keepers(pile.photos, pile.checked, pile.found, risk, RARE_KEEPERS))
+        return overlooked + most - pile.found
 
 
 def _most_keepers(

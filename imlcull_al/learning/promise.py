@@ -17,9 +17,10 @@ import numpy as np
 
 from ..project.task import CULL_TASK, Task
 from . import head, thresholds
-from .bounds import Certificate, History, Pile
+from .bounds import Certificate, Pile
 from .measures import STABLE_AGREEMENT, Measures, Share, agreement, interval, measure
-from .queues import Ranker, Ranking
+from .queues import Ranking
+from .sample import NO_SHEETS, Sample, Sheets
 from .scores import Scorer
 from .thresholds import Threshold
 
@@ -73,6 +74,7 @@ class Promise:
     answers: int
     unseen: int = 0
     words: Words = KEEPERS
+    sheets: Sheets = NO_SHEETS
 
     @property
     def is_reached(self) -> bool:
@@ -111,7 +113,7 @@ class Promise:
         for check in checks:
             then = history.before(check)
             photos, found = then.left + check, int(history.is_keeper[:check].sum())
-            known = self.certificate.known - history.known + then.known
+            known = self.certificate.known + self.certificate.cull_pile.overlooked - history.known + then.known
             past = Certificate(Pile(photos, check, found, then), known, self.certificate.keep_pile)
             course.append((check, past.share_lost))
         return course
@@ -129,11 +131,22 @@ class Promise:
         sides += [_side(kept, high, many)] if kept else []
         confidence = f"{self.certificate.confidence:.0%} intervals"
         names = ("correct", f"of the {high} photos are {many}", f"of the {many} are {high}")
+        sides += self._said_of_sheets()
         said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
         return [
             self.summary,
             f"Random checks: {checked} of {self.answers:,} answers. {' '.join(sides)}",
             f"Scores compared with your blind answers: {', '.join(said)} ({confidence}).",
+        ]
+
+    def _said_of_sheets(self) -> list[str]:
+        again, missed, overlooked = self.sheets
+        if not missed:
+            return []
+        return [
+            f"Of {again} answers that a sheet culled and that were asked again, {missed} "
+            f"{'was a ' + self.words.one if missed == 1 else 'were ' + self.words.many}: about {overlooked} more count "
+            "as lost."
         ]
 
 
@@ -158,19 +171,16 @@ def promise_of(
     ranker, p_keep, answers = ranking.ranker, ranking.p_keep, ranking.answers
     if ranker is None or p_keep is None or not ranking.task.is_binary:
         return None
-    sample = _Sample(ranker, ranking)
-    is_keep = np.zeros(len(ranker.keys), bool)  # photos without a score are in the cull pile
-    is_keep[: len(p_keep)] = p_keep >= threshold
-    cull_side, keep_side = sample.within(~is_keep), sample.within(is_keep)
-    cull_pile, keep_pile = sample.pile(~is_keep, cull_side), sample.pile(is_keep, keep_side)
-    known = sample.known()
-    certificate = Certificate(cull_pile, known, keep_pile, confidence)
+    sample = Sample(ranker, ranking)
+    is_keep = ~ranking.below(threshold)
+    certificate = sample.certificate(~is_keep, is_keep, confidence)
     scored = sample.within(sample.is_scored)
     measures = measure(sample.keepers(scored), is_keep[scored], confidence)
     missing = certificate.checks_missing(max_keepers_lost)
     unseen = sum(key not in answers.labels for key in ranker.unseen)
     words = words_of(ranking.task)
-    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen, words)
+    seen_again = sample.sheets(~is_keep)
+    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen, words, seen_again)
 
 
 def words_of(task: Task) -> Words:
@@ -214,7 +224,7 @@ def class_measures(ranking: Ranking, confidence: float = CONFIDENCE) -> ClassMea
     ranker, probability, task = ranking.ranker, ranking.probability, ranking.task
     if ranker is None or probability is None:
         return None
-    sample = _Sample(ranker, ranking)
+    sample = Sample(ranker, ranking)
     rows = sample.within(sample.is_scored)
     targets, given = sample.targets(rows), probability[rows]
     if task.exclusive:
@@ -239,7 +249,7 @@ def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = 
     ranker, p_keep = ranking.ranker, ranking.p_keep
     if ranker is None or p_keep is None:
         return None
-    sample = _Sample(ranker, ranking)
+    sample = Sample(ranker, ranking)
     rows = sample.within(sample.is_scored)
     return thresholds.threshold(p_keep[rows][sample.keepers(rows)], max_keepers_lost, confidence)
 
@@ -252,7 +262,7 @@ def curve_of(ranking: Ranking) -> list[Point]:
     if ranker is None or not (task.exclusive or task.is_binary):
         return []
     scorer, training = ranker.scorer, list(ranking.answers.training.items())
-    sample = _Sample(ranker, ranking)
+    sample = Sample(ranker, ranking)
     rows = sample.within(sample.is_scored)
     stream = ranker.stream(ranking.answers)
     watched = stream[sample.is_scored[stream]][:_WATCHED]
@@ -290,62 +300,9 @@ def changes_little(curve: list[Point]) -> bool:
     return len(last) == 3 and float(np.mean(last)) >= STABLE_AGREEMENT
 
 
-class _Sample:
-    """The valid checks: the leading run of the audit stream, without photos answered in other queues."""
-
-    def __init__(self, ranker: Ranker, ranking: Ranking) -> None:
-        answers, row, self._keys, self._task = ranking.answers, ranker.row, ranker.keys, ranking.task
-        self._labels = answers.labels
-        self._answered = [(row[key], label) for key, label in self._labels.items() if key in row]
-        self.is_scored = np.arange(len(self._keys)) < len(ranker.scorer.keys)
-        """(N,) bool: which of all photos have an embedding."""
-        free = np.ones(len(self._keys), bool)
-        free[[row[key] for key in answers.training if key in row]] = False
-        self._audited = np.zeros(len(self._keys), bool)
-        self._audited[[row[key] for key in answers.audited if key in row]] = True
-        stream = ranker.stream(answers)
-        self._stream = stream[free[stream]]
-
-    def within(self, side: np.ndarray) -> np.ndarray:
-        """Rows of the leading run of checked photos, in the stream restricted to `side` (N,) bool."""
-        stream = self._stream[side[self._stream]]
-        checked = self._audited[stream]
-        return stream[: len(checked) if checked.all() else int(np.argmin(checked))]
-
-    def targets(self, rows: np.ndarray) -> np.ndarray:
-        """(n, K): what the person answered."""
-        return self._task.targets([self._labels[self._keys[row]] for row in rows])
-
-    def keepers(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) bool: whether the person answered keep, or the first class, or the tag."""
-        is_keeper: np.ndarray = self.targets(rows)[:, 0] == 1
-        return is_keeper
-
-    def known(self) -> int:
-        """How many photos of the stage were answered so, in any queue."""
-        return int((self._task.targets([label for _, label in self._answered])[:, 0] == 1).sum())
-
-    def pile(self, side: np.ndarray, checked: np.ndarray) -> Pile:
-        """The counts on one side (N,) bool of the threshold, with the other answers given between its checks."""
-        is_check = np.zeros(len(side), bool)
-        is_check[checked] = True
-        here = [(row, label) for row, label in self._answered if side[row]]
-        is_first = self._task.targets([label for _, label in here])[:, 0] == 1
-        answered = list(zip([row for row, _ in here], is_first.tolist(), strict=True))
-        start = next((place for place, (row, _) in enumerate(answered) if is_check[row]), len(answered))
-        unseen, revealed = int(side.sum()) - start, 0
-        checks: list[tuple[int, int, bool]] = []
-        for row, is_keeper in answered[start:]:
-            if is_check[row]:
-                checks.append((unseen, revealed, is_keeper))
-            unseen, revealed = unseen - 1, revealed + is_keeper
-        columns = np.array(checks, float).reshape(-1, 3)
-        history = History(columns[:, 0], columns[:, 1], columns[:, 2] > 0, unseen, revealed)
-        return Pile(unseen + len(checked), len(checked), int(history.is_keeper.sum()), history)
-
-
 def _side(pile: Pile, what: str, many: str, note: str = "") -> str:
-    return f"Of {pile.photos:,} photos to be {what}, {pile.checked} were checked; {many} found: {pile.found}{note}."
+    found = pile.found - pile.overlooked if note else pile.found
+    return f"Of {pile.photos:,} photos to be {what}, {pile.checked} were checked; {many} found: {found}{note}."
 
 
 def _percent(share: Share) -> str:

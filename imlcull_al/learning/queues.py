@@ -21,7 +21,7 @@ from ..encoding.embeddings import Embeddings
 from ..errors import StageError
 from ..project.labels import AUDIT, Answers
 from ..project.task import CULL_TASK, Task
-from . import blind, bursts, orders
+from . import blind, bursts, orders, sheets
 from .scores import Scorer
 
 QUEUES = {
@@ -132,8 +132,8 @@ class Ranking:
         self.probability = ranker.scorer.probability(answers.training) if ranker else None
         """(n, K) scores of the first n of `keys`, those with an embedding; None without scores."""
         self._orders: dict[str, np.ndarray] = {}
-        self.promises: dict[tuple[float, ...], Any] = {}
-        """Cache of promises for this ranking, by (threshold, max_keepers_lost, confidence); see `Standing.promise`."""
+        self.promises: dict[tuple[float | str, ...], Any] = {}
+        """Cache of promises for this ranking, by what was asked; see `Standing.promise`."""
 
     @property
     def ranker(self) -> Ranker | None:
@@ -161,6 +161,30 @@ class Ranking:
         keys = self._names(self._order(name))
         mixed = self._mixed(out) if name == "uncertain" else {}
         return chain(mixed.items(), ((key, name) for key in keys if key not in mixed))
+
+    def below(self, threshold: float) -> np.ndarray:
+        """(N,) bool by row of `keys`: photos that score below `threshold`, or have no score."""
+        is_below = np.ones(len(self.keys), bool)
+        if self.p_keep is not None:
+            is_below[: len(self.p_keep)] = self.p_keep < threshold
+        return is_below
+
+    def sheet(self, threshold: float) -> Iterator[str]:
+        """The checks in the order in which sheets ask them: mostly photos that score below `threshold`."""
+        return self._names(sheets.in_turn(self._order(AUDIT), self.below(threshold)))
+
+    def asked_again(self) -> list[str]:
+        """Photos whose answer on a sheet is to be asked again, in the order of their answers."""
+        answers = self.answers
+        there = [key for key in answers.labels if key in answers.sheets and key not in answers.again]
+        return [key for key in there if self._row(key) is not None and sheets.is_asked_again(answers.seed, key)]
+
+    def looks(self, threshold: float, until: float) -> Iterator[str]:
+        """Unanswered photos that score from `threshold` to below `until`, likeliest keepers first."""
+        if self.p_keep is None:
+            return iter(())
+        rows = orders.likeliest_first(self.p_keep, self._candidates)
+        return self._names(rows[(self.below(until) & ~self.below(threshold))[rows]])
 
     def holds(self, name: str, key: str) -> bool:
         """Whether a queue contains a photo."""

@@ -47,6 +47,8 @@ from .task import CULL_TASK, Task
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 VERSION = 2
+AGAIN = "again"
+"""The queue in which answers of sheets are asked again."""
 _ACTIONS = ("answer", "skip", "undo", "edit", "audit", "photos")
 
 
@@ -73,9 +75,9 @@ class State:
     skips, oldest first. `confirmed`: keys answered as before in the queue of disagreements, which then leave it.
     `first_shown`: key → queue of the first answer or skip, None if unknown; kept on undo, so that a check can never
     become a training answer. `contents`: key → content id, of the answers bound to bytes. `answered`: key → time of the
-    latest answer. `waiting`: content id → answer that waits for its bytes. `first_names`: key → key at the first
-    answer, of renamed photos. `seed`: of the audit. `table`: of the last
-    line, empty if it has none.
+    latest answer. `again`: key → its answer on a sheet, and the one when it was asked again. `waiting`: content id →
+    answer that waits for its bytes. `first_names`: key → key at the first answer, of renamed photos. `seed`: of the
+    audit. `table`: of the last line, empty if it has none.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class State:
     first_shown: dict[str, str | None] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
+    again: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     first_names: dict[str, str] = field(default_factory=dict)
     seed: str = ""
@@ -104,6 +107,9 @@ class State:
             self.undoable.append(Answer(key, label, self.labels.get(key)))
         elif do == "undo":
             self._take_back(key)
+            self.again.pop(key, None)
+        if do == "answer" and event.get("queue") == AGAIN:
+            self.again[key] = self.labels.get(key), label
         self._confirm(event)
         self.skipped.pop(key, None)
         if do == "skip":
@@ -153,6 +159,7 @@ class State:
         self.labels, self.skipped = _renamed(self.labels, names), _renamed(self.skipped, names)
         self.first_shown, self.answered = _renamed(self.first_shown, names), _renamed(self.answered, names)
         self.confirmed = set(_renamed(dict.fromkeys(self.confirmed), names))
+        self.again = _renamed(self.again, names)
         self.undoable = [
             each._replace(key=new) for each in self.undoable for new in names.get(each.key, [each.key])[:1]
         ]

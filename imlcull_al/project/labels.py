@@ -28,14 +28,14 @@ from typing import Any
 from ..errors import StorageError
 from . import dialects, identity, tables
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
-from .journal import Answer, Journal, audit_event, event, photos_event
+from .journal import AGAIN, Answer, Journal, State, audit_event, event, photos_event
 from .listing import keys_of
 from .settings import path_of, tasks_of
 from .stages import Stage
 from .task import CULL, CULL_TASK, KEEP, LABELS, Task, clean, in_words
 
 log = logging.getLogger(__name__)
-__all__ = ["CULL", "KEEP", "LABELS", "Answer", "Labels"]
+__all__ = ["AGAIN", "CULL", "KEEP", "LABELS", "Answer", "Labels"]
 
 
 class _EditedMeanwhile(Exception):
@@ -44,6 +44,11 @@ class _EditedMeanwhile(Exception):
 
 AUDIT = "audit"
 """The queue of the checks: its answers only measure."""
+SHEET, LOOK = "sheet", "look"
+"""The queues of checks on contact sheets, which only measure too, and of what is looked at before a cull, instead of
+being culled unseen: these answers don't train either, so that the scores stay those of the plan."""
+BLIND = (AUDIT, SHEET, AGAIN)
+"""The queues whose photos are shown without their scores."""
 _SAVING = 3.0  # seconds; grace period for editors that truncate before writing
 _TOLD = 10  # names in a notice, at most
 _NEVER_SEEN = (-1, -1, -1)  # sentinel: matches no file; None means that the file is missing
@@ -53,11 +58,12 @@ _NEVER_SEEN = (-1, -1, -1)  # sentinel: matches no file; None means that the fil
 class Answers:
     """Immutable snapshot of all answers.
 
-    `labels`: key → label, in the order of the first answers. `audited`: keys whose first answer was a blind
-    check; they only measure and never train. `skipped`: in the order they were skipped. `confirmed`: keys that got the
-    same answer again as a disagreement. `seed`: seeds the random order of the checks. `number`: increases with every
-    snapshot of the same `Labels`. `first_names`: key → key at the first answer, of renamed photos. `task`: whose labels
-    these are.
+    `labels`: key → label, in the order of the first answers. `audited`: keys whose first answer was a blind check; they
+    only measure and never train. `sheets`: those of them first shown on a sheet. `again`: key → its answer on a sheet,
+    and the one when it was asked again. `looked`: keys first looked at before a cull; they don't train either.
+    `skipped`: in the order they were skipped. `confirmed`: keys that got the same answer again as a disagreement.
+    `seed`: seeds the random order of the checks. `number`: increases with every snapshot of the same `Labels`.
+    `first_names`: key → key at the first answer, of renamed photos. `task`: whose labels these are.
     """
 
     labels: dict[str, str]
@@ -68,11 +74,15 @@ class Answers:
     number: int = 0
     first_names: dict[str, str] = field(default_factory=dict)
     task: Task = CULL_TASK
+    sheets: frozenset[str] = frozenset()
+    again: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    looked: frozenset[str] = frozenset()
 
     @cached_property
     def training(self) -> dict[str, str]:
-        """Labels that may train and query: all except the checks."""
-        return {key: label for key, label in self.labels.items() if key not in self.audited}
+        """Labels that may train and query: all except the checks and the looks."""
+        only_seen = self.audited | self.looked
+        return {key: label for key, label in self.labels.items() if key not in only_seen}
 
 
 class Labels:
@@ -132,18 +142,21 @@ class Labels:
         with self._lock:
             if self._snapshot is None or self._snapshot_at != self._journal.position:
                 state = self._journal.state
-                audited = frozenset(key for key in state.labels if state.first_shown.get(key) == AUDIT)
+                first = {queue: frozenset(_first_in(state, queue)) for queue in (AUDIT, SHEET, LOOK)}
                 skipped, confirmed, seed = tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
                 self._snapshots, self._snapshot_at = self._snapshots + 1, self._journal.position
                 self._snapshot = Answers(
                     dict(state.labels),
-                    audited,
+                    first[AUDIT] | first[SHEET],
                     skipped,
                     confirmed,
                     seed,
                     self._snapshots,
                     dict(state.first_names),
                     self.task,
+                    first[SHEET],
+                    {key: said for key, said in state.again.items() if key in first[SHEET]},
+                    first[LOOK],
                 )
             return self._snapshot
 
@@ -166,13 +179,23 @@ class Labels:
 
         `label`: as `Task.parse` takes it.
         """
+        self.answer_each(dict.fromkeys(keys, label), queue, source, contents)
+
+    def answer_each(
+        self,
+        labels: Mapping[str, str],
+        queue: str | None = None,
+        source: str = "api",
+        contents: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Record an answer of its own for every photo, as `answer_all` does: key → label."""
         with self._writing():
             self._refresh()
-            label = self.task.parse(clean(label))
+            parsed = {key: self.task.parse(clean(label)) for key, label in labels.items()}
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [
                 event("answer", key, label, self._labels.get(key), queue, source, contents.get(key) or None)
-                for key in keys
+                for key, label in parsed.items()
             ]
             self._append([*drawn, *answers])
             self._write_csv()
@@ -423,6 +446,10 @@ class Labels:
         line = tables.line(dialect.columns, fields, dialect.layout.delimiter)
         self._lines[key, label] = line
         return line
+
+
+def _first_in(state: State, queue: str) -> Iterator[str]:
+    return (key for key in state.labels if state.first_shown.get(key) == queue)
 
 
 def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:

@@ -33,12 +33,14 @@ from ..installation import DEFAULT_CACHE_DIR
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise
 from ..learning.queues import Ranker, check_queue
 from ..learning.scores import AUTO, Scorer, Source, choose_source
+from ..learning.sheets import SHEET_SIZE
+from ..learning.ways import Way
 from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
 from ..project.journal import Journal
-from ..project.labels import Answer, Labels
+from ..project.labels import AGAIN, LOOK, SHEET, Answer, Labels
 from ..project.listing import Listing, has_photos, list_photos
 from ..project.names import known_key
 from ..project.originals import State
@@ -462,6 +464,40 @@ class Session:
         self._labels.answer_all(keys, label, queue, source, self._belonging.content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
+    def sheet(self, visitor: str, threshold: float = 0.5, count: int = SHEET_SIZE) -> list[Photo]:
+        """Lease blind checks to answer as a contact sheet, in key order: mostly photos to be culled at `threshold`.
+
+        Their order says nothing of their scores. Answer them with `answer_sheet`.
+        """
+        now = self.standing(wait=False)
+        photos = self._visitors.lease(now, f"{visitor} {SHEET}", now.ranking.sheet(threshold), SHEET, count)
+        return sorted(photos, key=lambda photo: photo.key)
+
+    def looks(self, visitor: str, threshold: float, until: float = 0.5, count: int = SHEET_SIZE) -> list[Photo]:
+        """Lease photos to look at before a cull, those that score from `threshold` to below `until`, likeliest keepers
+        first. Answer them with `answer_sheet`.
+        """
+        now = self.standing(wait=False)
+        return self._visitors.lease(now, f"{visitor} {LOOK}", now.ranking.looks(threshold, until), LOOK, count)
+
+    def asked_again(self, visitor: str) -> Photo | None:
+        """A photo whose answer on a sheet is to be asked again, in full size; None if there is none."""
+        now = self.standing(wait=False)
+        keys = now.ranking.asked_again()
+        return next(iter(self._visitors.lease(now, f"{visitor} {AGAIN}", keys, AGAIN, 1)), None)
+
+    def answer_sheet(self, labels: Mapping[str, str], queue: str = SHEET, source: str = "api") -> None:
+        """Record the answers of a whole sheet in one step: key → label. `queue`: `sheet`, `look` or `again`.
+
+        Answers of sheets measure and never train; those of looks do neither. Raises like `answer`.
+        """
+        if queue not in (SHEET, LOOK, AGAIN):
+            raise StageError(f"There are no sheets of {queue!r}. Choose sheet, look or again.")
+        self.check_folder()
+        labels = {self._key(name): label for name, label in labels.items()}
+        self._labels.answer_each(labels, queue, source, self._belonging.content_ids(list(labels)))
+        self._visitors.answered(labels, self._knowledge.answered().number)
+
     def skip(self, key: str, source: str = "api") -> None:
         """Move a photo to the end of every queue."""
         key = self.check(key)
@@ -545,6 +581,15 @@ class Session:
     def measures(self, confidence: float = CONFIDENCE) -> ClassMeasures | None:
         """Accuracy, and precision and recall of every class or tag, on the blind checks; None without scores."""
         return self.standing().class_measures(confidence)
+
+    def cheapest_way(
+        self,
+        threshold: float = 0.5,
+        max_keepers_lost: float = MAX_KEEPERS_LOST,
+        confidence: float = CONFIDENCE,
+    ) -> Way | None:
+        """What to cull unseen, to look at and to check for the promise in the least time; see `Standing`."""
+        return self.standing().cheapest_way(threshold, max_keepers_lost, confidence)
 
     def learning_curve(self) -> list[Point]:
         """Accuracy and agreement of the scores after every few answers, measured on the blind checks."""

@@ -29,7 +29,8 @@ from ..learning.promise import (
 )
 from ..learning.queues import Ranking
 from ..learning.scores import without_scores
-from ..project.labels import AUDIT, KEEP, LABELS, Answers
+from ..learning.ways import Way, cheapest
+from ..project.labels import BLIND, KEEP, LABELS, Answers
 from ..project.listing import Listing
 from ..project.names import known_key
 from ..project.originals import State
@@ -178,7 +179,7 @@ class Standing:
         """Photos for `asked_in`: key → queue. The score of a blind check is hidden until it is answered."""
         photos = [replace(photo, queue=asked_in[photo.key]) for photo in self.photos(list(asked_in))]
         return [
-            replace(each, p_keep=None, probability=None) if each.queue == AUDIT and each.label is None else each
+            replace(each, p_keep=None, probability=None) if each.queue in BLIND and each.label is None else each
             for each in photos
         ]
 
@@ -260,15 +261,28 @@ class Standing:
 
         Raises `StageError` for numbers out of range.
         """
-        if not (0 <= threshold <= 1 and 0 < max_keepers_lost < 1 and 0 < confidence < 1):
-            raise StageError(
-                f"The threshold is {threshold:g}, the share of lost keepers {max_keepers_lost:g}, the confidence "
-                f"{confidence:g}. Choose each between 0 and 1, such as 0.5, 0.05 and 0.95."
-            )
+        _check_shares(threshold, max_keepers_lost, confidence)
         promises, asked = self.ranking.promises, (threshold, max_keepers_lost, confidence)
         if asked not in promises:
             promises[asked] = promise_of(self.ranking, *asked)
         found: Promise | None = promises[asked]
+        return found
+
+    def cheapest_way(
+        self,
+        threshold: float = 0.5,
+        max_keepers_lost: float = MAX_KEEPERS_LOST,
+        confidence: float = CONFIDENCE,
+    ) -> Way | None:
+        """What to cull unseen, to look at and to check to meet the promise in the least time; None without scores.
+
+        Cached per ranking. Raises `StageError` for numbers out of range.
+        """
+        _check_shares(threshold, max_keepers_lost, confidence)
+        ways, asked = self.ranking.promises, ("way", threshold, max_keepers_lost, confidence)
+        if asked not in ways:
+            ways[asked] = cheapest(self.ranking, threshold, max_keepers_lost, confidence)
+        found: Way | None = ways[asked]
         return found
 
     def class_measures(self, confidence: float = CONFIDENCE) -> ClassMeasures | None:
@@ -328,3 +342,11 @@ class Standing:
     def _without_scores(self, keys: Sequence[str]) -> NotEnoughLabels:
         labels = self.answers.labels
         return without_scores(self.stage, {key: labels[key] for key in keys if key in labels}, self.task)
+
+
+def _check_shares(threshold: float, max_keepers_lost: float, confidence: float) -> None:
+    if not (0 <= threshold <= 1 and 0 < max_keepers_lost < 1 and 0 < confidence < 1):
+        raise StageError(
+            f"The threshold is {threshold:g}, the share of lost keepers {max_keepers_lost:g}, the confidence "
+            f"{confidence:g}. Choose each between 0 and 1, such as 0.5, 0.05 and 0.95."
+        )

@@ -70,6 +70,19 @@ class Visitors:
             self._asked_in |= shown
         return now.asked(shown)
 
+    def lease(self, now: Standing, visitor: str, keys: Iterable[str], queue: str, count: int) -> list[Photo]:
+        """Lease the first `count` of `keys` that no other visitor is shown and that got no answer since `now`."""
+        changed = now.changed_since_ranking()
+
+        def is_open(key: str) -> bool:
+            return key not in changed and self._changed.get(key, 0) <= now.answers.number
+
+        with self._lock:
+            taken = self._leases.take(visitor, filter(is_open, keys), max(count, 0), time.monotonic())
+            asked_in = dict.fromkeys(taken, queue)
+            self._asked_in |= asked_in
+        return now.asked(asked_in)
+
     def show(self, asked_in: Mapping[str, str]) -> None:
         """Record the queue in which photos are asked, without leasing them."""
         with self._lock:

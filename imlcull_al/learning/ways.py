@@ -1,0 +1,94 @@
+"""The promise in the least of a person's time: which photos to cull unseen, which to look at, how many to check.
+
+    way = cheapest(ranking, 0.5, max_keepers_lost=0.05)   # Way(threshold=0.21, culls=1720, looks=310, checks=260)
+
+Photos that score from `Way.threshold` to the given threshold are looked at; those below are culled unseen. A planner
+may not peek: where it looks at what the checks found, it must not gain by choosing. So its thresholds are quantiles of
+the scores, which no check moves, and one counts only if all lower ones meet the promise too. To certify any pile that
+loses too much it would have to certify the smallest one of those first, and that is one fixed pile, whose certificate
+is wrong with a probability of at most δ at all looks together (a fixed sequence of tests, as in `thresholds`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .bounds import Certificate
+from .queues import Ranking
+from .sample import Sample
+from .sheets import KEEPS
+
+SECONDS = 0.5
+"""A person's time for one photo of a contact sheet, checked or looked at."""
+LOOKED_AT = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.0)
+"""Shares of the photos below the threshold that may be looked at, those with the highest scores; 1 for all."""
+
+
+class Way(NamedTuple):
+    """One way to a promise.
+
+    `threshold`: photos that score lower are culled unseen; `culls`: how many. `looks`: unanswered photos from there to
+    the threshold of the cull. `checks`: estimate of the sheet photos still to be checked, 0 if the promise is met.
+    """
+
+    threshold: float
+    culls: int
+    looks: int
+    checks: int
+
+    @property
+    def seconds(self) -> float:
+        """Of a person, for the looks and the checks."""
+        return SECONDS * (self.looks + self.checks)
+
+
+def cheapest(
+    ranking: Ranking, threshold: float = 0.5, max_keepers_lost: float = 0.05, confidence: float = 0.95
+) -> Way | None:
+    """The way that takes the least time: at worst, all photos below the threshold are looked at. None without scores,
+    or for a task that is not binary.
+    """
+    ranker, p_keep = ranking.ranker, ranking.p_keep
+    if ranker is None or p_keep is None or not ranking.task.is_binary:
+        return None
+    sample, kept = Sample(ranker, ranking), ~ranking.below(threshold)
+    lows = limits(p_keep, threshold)
+    piles = [ranking.below(low) for low in lows]
+    needed = [missing(sample.certificate(pile, kept, confidence), max_keepers_lost) for pile in piles[1:]]
+    unseen = [int(sample.is_unseen[pile].sum()) for pile in piles]
+    checks = [0.0, *in_sequence(needed, unseen[1:])]
+    most = int(sample.is_unseen[~kept].sum())
+    ways = [
+        Way(low, culls, most - culls, int(np.ceil(count * KEEPS / (KEEPS - 1))))
+        for low, culls, count in zip(lows, unseen, checks, strict=True)
+        if np.isfinite(count)
+    ]
+    return min(ways, key=lambda way: (way.seconds, -way.threshold))
+
+
+def limits(p_keep: np.ndarray, threshold: float) -> list[float]:
+    """Thresholds below which photos may be culled unseen, ascending: 0 for none, and quantiles of the scores below
+    `threshold`, which is the last.
+    """
+    below = np.sort(p_keep[p_keep < threshold])
+    places = [int((1 - share) * len(below)) for share in LOOKED_AT[1:-1]]
+    return [0.0, *np.unique([float(below[place]) for place in places if len(below)]).tolist(), threshold]
+
+
+def missing(certificate: Certificate, max_keepers_lost: float) -> float:
+    """`Certificate.checks_missing`, infinite for None."""
+    count = certificate.checks_missing(max_keepers_lost)
+    return np.inf if count is None else float(count)
+
+
+def in_sequence(needed: list[float], unseen: list[int]) -> list[float]:
+    """Checks that each of several nested piles needs, the smallest first, until it and all smaller ones are certified.
+
+    `needed`: checks of each pile alone; `unseen`: photos of each without an answer. Of so many checks of a pile, a
+    smaller one has its share.
+    """
+    found, most = [], 0.0
+    for count, photos in zip(needed, unseen, strict=True):
+        most = max(most, count / max(photos, 1))  # the share of each pile that must be checked
+        found.append(min(most * photos, np.inf) if most else 0.0)
+    return found
