@@ -123,7 +123,7 @@ def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
         "order",
         "train",
         "score",
-        "audit",
+        "check",
         "cull",
         "cull",
         "undo-cull",

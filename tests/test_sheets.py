@@ -176,3 +176,21 @@ class TestWay:
         answer(session, session.looks("me", 0.0, 0.5, 54), "look")
         assert session.cheapest_way() == Way(0.5, 0, 0, 0)
         assert session.promise().is_reached
+
+    def test_the_command_says_it(self, session, run):
+        asked = ("--project", session.stage.project, "--model", "builtin", "--cache-dir", session._cache_dir)
+        for command in ("check", "audit"):
+            code, out, _ = run(command, *asked)
+            assert code == 0
+            assert "The cheapest way: Look at 54 (27 seconds): then none is lost." in out.splitlines()
+
+
+def test_a_way_in_words():
+    assert Way(0.2, 1720, 310, 260).summary(0.05, 0.95) == (
+        "Cull 1,720 unseen, look at 310 (3 minutes), check 260 (2 minutes): then at most 5% of your keepers are lost "
+        "(95% confidence)."
+    )
+    assert Way(0.5, 10, 0, 0).summary(0.025, 0.9) == (
+        "Cull 10 unseen: then at most 2.5% of your keepers are lost (90% confidence)."
+    )
+    assert Way(0.5, 0, 0, 0).summary(0.05, 0.95) == "No photo would be culled unseen."

@@ -174,8 +174,10 @@ def score(options: argparse.Namespace) -> None:
     _print_results(tables.render(columns, named))
 
 
-def audit(options: argparse.Namespace) -> None:
-    """Print an upper bound on the keepers that a cull would lose; for several classes, how often scores are right."""
+def check(options: argparse.Namespace) -> None:
+    """Print an upper bound on the keepers that a cull would lose, and the cheapest way to the share asked for; for
+    several classes, how often scores are right.
+    """
     from ..learning.promise import ClassMeasures, Promise, hint
     from ..learning.scores import without_scores
 
@@ -188,13 +190,17 @@ def audit(options: argparse.Namespace) -> None:
     if promise is None:
         raise without_scores(session.stage, session.labels(), session.task)
     print("\n".join(promise.report))
+    way = session.cheapest_way(options.threshold, options.max_keepers_lost, options.confidence)
+    if way and session.task == CULL_TASK:
+        limit = f" Cull at --threshold {way.threshold:g}." if way.culls else ""
+        print(f"The cheapest way: {way.summary(options.max_keepers_lost, options.confidence)}{limit}")
     if curve := session.learning_curve():
         print(hint(curve))
 
 
 def cull(options: argparse.Namespace) -> None:
     """Make the next stage; with --dry-run, only report what it would hold."""
-    from ..culling.make import check, make_stage
+    from ..culling import make
 
     session = _prepared(options)
     if options.max_keepers_lost is not None:
@@ -217,11 +223,11 @@ def cull(options: argparse.Namespace) -> None:
         f"{len(plan.files) - len(plan.kept)} companion files\nScores: {session.source}"
     )
     if options.dry_run:
-        check(plan, options.link)
+        make.check(plan, options.link)
         print(f"Dry run: nothing was written. Run it without --dry-run to make {plan.stage.next.folder}.")
         return
     with progress_bar() as progress:
-        new = make_stage(plan, options.link, progress=progress)
+        new = make.make_stage(plan, options.link, progress=progress)
     companions = f" and {plan.companions} companion files" if plan.companions else ""
     print(
         f"Made {new.folder} with {len(plan.kept)} photos{companions}, listed in {new.manifest.name}; "
@@ -319,5 +325,5 @@ def _rounded(p_keep: float | None) -> float | None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     run.__name__.replace("_", "-"): run
-    for run in (label, embed, order, train, score, audit, cull, undo_cull, replay, demo)
+    for run in (label, embed, order, train, score, check, cull, undo_cull, replay, demo)
 }

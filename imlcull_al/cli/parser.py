@@ -2,6 +2,7 @@
 
 import argparse
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,9 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=started_as(), description="Learn from a few answers which photos to keep.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, summary: str) -> argparse.ArgumentParser:
+    def command(name: str, summary: str, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
         sub: argparse.ArgumentParser = commands.add_parser(
-            name, help=summary, description=summary, formatter_class=Help
+            name, help=summary, description=summary, formatter_class=Help, aliases=aliases
         )
         sub.set_defaults(command=name)
         return sub
@@ -79,7 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_scores(sub)
     sub.add_argument("--format", choices=("csv", "json"), default="csv", help="output format")
 
-    sub = command("audit", "print how many keepers a cull would lose at most, and how many checks are still needed")
+    sub = command(
+        "check", "print how many keepers a cull would lose at most, and what to check and look at", aliases=["audit"]
+    )
     _add_project(sub)
     _add_task(sub)
     _add_encoder(sub)
