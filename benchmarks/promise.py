@@ -36,6 +36,8 @@ FIRST = 20  # labels before moving piles are first evaluated
 STOP_AT = 0.45
 SOMETIMES = 10
 WITH_HISTORY = 5
+PLANS = ((0.0, 0.95), (0.002, 0.95), (0.002, 0.85), (0.005, 0.95), (0.005, 0.85), (0.011, 0.95), (0.011, 0.5))
+"""Shares of keepers in the cull pile, and the AUC of the scores within it. At the last two, too many are lost unseen."""
 NEVER = np.iinfo(np.int64).max
 
 
@@ -52,7 +54,7 @@ def main() -> None:
     with_history(chance, options.runs // 2)
     threshold_table(chance, options.runs)
     costs()
-    plans(chance, runs // 10)
+    plans(chance, runs // 20)
 
 
 def one_pile(chance: np.random.Generator, runs: int) -> None:
@@ -352,26 +354,27 @@ def certificate(checks: int, rate: float, both: bool) -> Certificate:
 
 def plans(chance: np.random.Generator, runs: int) -> None:
     """Table 6."""
-    print(
-        "\n6. Plans for at most 5 %: 3,000 photos, 500 keepers, 50 of them known; sheets of 24 until no check is missing"
-    )
+    print("\n6. Plans for at most 5 %: 3,000 photos, 500 keepers, 50 known; sheets of 24 until no check is missing")
     print("   keepers among the culls  AUC | broken           | checks  looks  minutes | no looks: checks  minutes")
-    for share, separation in ((0.0, 5.0), (0.002, 3.6), (0.005, 3.2), (0.01, 2.8), (0.02, 2.3)):
-        ends = [planned(chance, separation, share) for _ in range(runs)]
+    for share, auc in PLANS:
+        ends = [planned(chance, auc, share) for _ in range(runs)]
         lost, checks, looks, plain = (np.array(each, float) for each in zip(*ends, strict=True))
         minutes, without = (checks + looks).mean() * ways.SECONDS / 60, plain.mean() * ways.SECONDS / 60
         print(
-            f"   {share:23.1%}  {auc(separation):.2f} | {broken(lost > SHARE)} | {checks.mean():6.0f} {looks.mean():6.0f} "
+            f"   {share:23.1%}  {auc:.2f} | {broken(lost > SHARE)} | {checks.mean():6.0f} {looks.mean():6.0f} "
             f"{minutes:8.1f} | {plain.mean():16.0f} {without:8.1f}"
         )
 
 
-def planned(chance: np.random.Generator, separation: float, share: float) -> tuple[float, int, int, int]:
+def planned(chance: np.random.Generator, auc: float, share: float) -> tuple[float, int, int, int]:
     """One stage: share of the keepers lost, photos checked and looked at, and checked where looks are no choice.
 
-    2,450 photos without an answer score below 0.5, 500 above; `share` of the former are keepers. Scores rank as two
-    normal distributions `separation` apart do.
+    2,450 photos without an answer score below 0.5, 500 above; `share` of the former are keepers. On each side, scores
+    tell keepers with `auc`, as two normal distributions do.
     """
+    from scipy.stats import norm
+
+    separation = np.sqrt(2) * norm.ppf(auc)
     below, above = 2450, 500
     keeper = np.zeros(below + above, bool)
     low, high = round(share * below), 450 - round(share * below)
@@ -385,7 +388,7 @@ def planned(chance: np.random.Generator, separation: float, share: float) -> tup
     lows = ways.limits(p_keep, 0.5)
     ended = plain = 0
     lost, looks = 0.0, 0
-    for seen in range(24, len(order) + 24, 24):
+    for seen in range(8 * 24, len(order) + 24, 24):  # fewer support nothing
         checked = order[:seen]
         piles = [pile(p_keep[checked] < each, keeper[checked], int((p_keep < each).sum())) for each in lows]
         known = 50 + int(keeper[checked].sum())
@@ -408,13 +411,6 @@ def planned(chance: np.random.Generator, separation: float, share: float) -> tup
 def pile(is_in: np.ndarray, keeper: np.ndarray, photos: int) -> Pile:
     """The counts of a pile of so many photos, of those checked (m,) that are in it."""
     return Pile(photos, int(is_in.sum()), int((is_in & keeper).sum()))
-
-
-def auc(separation: float) -> float:
-    """Of two normal distributions so far apart."""
-    from scipy.stats import norm
-
-    return float(norm.cdf(separation / np.sqrt(2)))
 
 
 def broken(runs: np.ndarray) -> str:
