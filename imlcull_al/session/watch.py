@@ -56,7 +56,7 @@ class Photos:
 
     def have_changed(self) -> bool:
         """Whether a photo was added, removed or replaced since the listing or the last poll. Resets."""
-        now = {folder: stat_of(folder)[1] for folder in self._folders}
+        now = {folder: stat_of(folder) for folder in self._folders}
         is_new, self._folders = now != self._folders, now
         return self._some_are_new() or is_new
 
