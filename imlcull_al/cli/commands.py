@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..encoding.device import choose
 from ..errors import ImlcullError
 from ..project import tables
+from ..project.left_out import told
 from ..project.task import CULL_TASK
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
@@ -96,8 +97,12 @@ def embed(options: argparse.Namespace) -> None:
         f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "
         f"{seen.computed} computed, {len(seen.unreadable)} unreadable"
     )
-    for key, reason in {**seen.unreadable, **session.listing.left_out}.items():
-        say(f"  {key!r}: {reason}")
+    for line in told(seen.unreadable):
+        say(f"  {line}")
+    if left_out := session.listing.left_out:
+        say(f"Left out, being neither photos nor companions ({len(left_out):,}):")
+    for line in told(left_out):
+        say(f"  {line}")
 
 
 def order(options: argparse.Namespace) -> None:
@@ -195,6 +200,7 @@ def audit(options: argparse.Namespace) -> None:
 def cull(options: argparse.Namespace) -> None:
     """Make the next stage; with --dry-run, only report what it would hold."""
     from ..culling.make import check, make_stage
+    from ..culling.plan import told as companions_told
 
     session = _prepared(options)
     if options.max_keepers_lost is not None:
@@ -204,11 +210,13 @@ def cull(options: argparse.Namespace) -> None:
             f"({options.confidence:.0%} confidence)."
         )
     plan = session.plan_cull(options.threshold)
-    for key, reason in plan.left_out.items():
-        say(f"Left out: {key!r}: {reason}")
-    unreadable = [each for each in plan.kept if each.reason.startswith("unreadable")]
-    for each in unreadable:
-        say(f"Kept unseen: {each.key!r}: {each.reason}")
+    for line in told(plan.left_out):
+        say(f"Left out: {line}")
+    unreadable = {each.key: each.reason for each in plan.kept if each.reason.startswith("unreadable")}
+    for line in told(unreadable):
+        say(f"Kept unseen: {line}")
+    for line in companions_told(plan):
+        say(line)
     by_label = sum(each.reason == "label" for each in plan.decisions)
     print(
         f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
