@@ -135,11 +135,11 @@ def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
     assert len(err.splitlines()) == 1
 
 
-def test_photos_beside_no_stage_are_to_be_moved_into_one(run, tmp_path):
+def test_photos_beside_no_stage_can_be_opened_as_they_are(run, tmp_path):
     save_photo(tmp_path / "holiday" / "a.jpg", (90, 90, 90))
     folder = tmp_path / "holiday"
     assert run("embed", "--project", folder)[2] == (
-        f"Error: There is no stage folder in {folder}. Create {folder / 'stage_1'} and move the photos there.\n"
+        f"Error: There is no stage folder in {folder}. To work on its photos where they are: imlcull {folder}\n"
     )
 
 

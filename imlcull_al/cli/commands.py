@@ -19,6 +19,7 @@ from ..encoding.device import choose
 from ..errors import ImlcullError
 from ..project import tables
 from ..project.left_out import told
+from ..project.stages import absolute
 from ..project.task import CULL_TASK
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
@@ -39,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_log()
     if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder name can be any bytes
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-    options = build_parser().parse_args(arguments)
-    options.arguments = sys.argv[1:] if arguments is None else list(arguments)
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    options = build_parser().parse_args(["open", *typed] if _begins_with_a_folder(typed) else typed)
+    options.arguments = typed
     try:
         if getattr(options, "device", None):
             choose(options.device)
@@ -60,6 +62,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"Error: Could not write the results: {error.strerror}. Free some space or choose another disk.")
             return 1
     return 0
+
+
+def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
+    """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
+    first = arguments[0] if arguments else "-"
+    if first[:1] == "-" or first in COMMANDS:
+        return False
+    return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
+
+
+def open_folder(options: argparse.Namespace) -> None:
+    """Open the app on a folder of photos, or on a project."""
+    from ..project.opening import project_of
+
+    options.project = project_of(options.folder, options.project)
+    label(options)
 
 
 def label(options: argparse.Namespace) -> None:
@@ -245,7 +263,23 @@ def undo_cull(options: argparse.Namespace) -> None:
     made = open_stage(options.project, options.stage)
     with progress_bar() as progress:
         aside = undo.undo_cull(made, progress=progress)
-    print(f"Moved {made.folder} to {aside.name}; {made.previous.name} is the latest stage again.")
+    latest = f"; {made.previous.name} is the latest stage again" if made.number > 1 else ""
+    print(f"Moved {made.folder} to {aside.name}{latest}.")
+
+
+def import_folder(options: argparse.Namespace) -> None:
+    """Make the first stage of a project from the photos of a folder."""
+    from ..culling.importing import import_folder as make
+
+    with progress_bar() as progress:
+        plan, new = make(options.folder, options.project, options.link, progress=progress)
+    for line in told(plan.left_out):
+        say(f"Left out: {line}")
+    companions = f" and {plan.companions:,} companion files" if plan.companions else ""
+    print(
+        f"Made {new.folder} with {len(plan.kept):,} photos{companions}, listed in {new.manifest.name}; "
+        f"{plan.stage.folder} is unchanged."
+    )
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -326,6 +360,10 @@ def _rounded(p_keep: float | None) -> float | None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    run.__name__.replace("_", "-"): run
-    for run in (label, embed, order, train, score, audit, cull, undo_cull, replay, demo)
+    "open": open_folder,
+    "import": import_folder,
+    **{
+        run.__name__.replace("_", "-"): run
+        for run in (label, embed, order, train, score, audit, cull, undo_cull, replay, demo)
+    },
 }

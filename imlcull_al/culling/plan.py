@@ -18,6 +18,8 @@ KnownContent = Callable[[Path], str | None]
 
 LEFT_OUT = "left out"
 """The decision on a file that is neither kept nor culled: it isn't read."""
+IMPORTED = "imported"
+"""The reason of photos that nobody judged: their stage was made of a folder."""
 Linked = Mapping[str, State]
 """Name below the stage → state of a file just after it was hard-linked, which changed its ctime."""
 
@@ -47,7 +49,8 @@ class Plan:
     `stays`: key of every companion whose photos are all culled → reason. `shared`: companion → its photos, of those
     with more than one. `left_out`: key → reason, of all other files of the stage. `known`: called only for files to
     link, because copying reads them anyway. `note_links`: called with the new stage and its hard links. `revision`: the
-    session's revision when the plan was made; stale once an answer, a score or a photo changes.
+    session's revision when the plan was made; stale once an answer, a score or a photo changes. `target`: the stage
+    that an import makes.
     """
 
     stage: Stage
@@ -61,6 +64,12 @@ class Plan:
     known: KnownContent = field(default=_nothing_known, repr=False, compare=False)
     note_links: Callable[[Stage, Linked], None] = field(default=_nothing_noted, repr=False, compare=False)
     revision: str = field(default="", compare=False)
+    target: Stage | None = None
+
+    @property
+    def new(self) -> Stage:
+        """The stage that the plan makes."""
+        return self.target or self.stage.next
 
     @property
     def companions(self) -> int:

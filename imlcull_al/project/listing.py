@@ -11,7 +11,7 @@ from ..errors import StageError
 from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, pair, photo_suffix
 from .left_out import OWN_PREFIX, told, why_file, why_folder
 from .originals import State, stat_of
-from .stages import Stage, as_key, as_text
+from .stages import Stage, as_key, as_text, gone
 
 DEEPEST = 100
 """Levels of folders that are walked; no photographer nests deeper, and much of the system can't."""
@@ -57,7 +57,7 @@ def list_photos(stage: Stage) -> Listing:
             else:
                 odd.append((name, key))
     except FileNotFoundError as error:
-        raise StageError(f"The folder {root} is gone. Connect its disk again, or put it back.") from error
+        raise gone(stage) from error
     except OSError as error:
         raise StageError(f"Could not open {root}: {error.strerror}. Make it readable, then try again.") from error
     names = _unique(odd, files, left_out)
