@@ -37,7 +37,7 @@ STOP_AT = 0.45
 SOMETIMES = 10
 WITH_HISTORY = 5
 PLANS = ((0.0, 0.95), (0.002, 0.95), (0.002, 0.85), (0.005, 0.95), (0.005, 0.85), (0.011, 0.95), (0.011, 0.5))
-"""Shares of keepers in the cull pile, and the AUC of the scores within it. At the last two, too many are lost unseen."""
+"""Shares of keepers in the cull pile, the last two too large, and the AUC of the scores within it."""
 NEVER = np.iinfo(np.int64).max
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     with_history(chance, options.runs // 2)
     threshold_table(chance, options.runs)
     costs()
-    plans(chance, runs // 20)
+    plans(chance, options.runs // 20)
 
 
 def one_pile(chance: np.random.Generator, runs: int) -> None:

@@ -56,6 +56,23 @@ def test_embed_says_what_was_found_and_computed(run, project):
     assert "12 found in the cache, 0 computed" in run("embed", "--project", project)[1]
 
 
+def test_embed_and_cull_say_what_is_no_photo_and_what_stays_behind(run, labeled):
+    for name in ("warm_00.CR2", "cold_00.NEF", "retouch.psd", "@eaDir/x.jpg"):
+        path = labeled / "stage_1" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name.encode())
+    assert run("embed", "--project", labeled)[2].splitlines()[-3:] == [
+        "Left out, being neither photos nor companions (2):",
+        "  '@eaDir': it is a folder of thumbnails",
+        "  'retouch.psd': it is a Photoshop document, which is not read",
+    ]
+    code, out, err = run("cull", "--project", labeled)
+    assert code == 0
+    assert "Left out: 'retouch.psd': it is a Photoshop document, which is not read\n" in err
+    assert "1 companion file stays behind with culled photos: 'cold_00.NEF'.\n" in err
+    assert "photos and 1 companion files" in out
+
+
 def test_order_prints_p_keep_and_key_most_uncertain_first(run, labeled):
     code, out, _ = run("order", "--project", labeled, "-n", 3)
     rows = list(csv.DictReader(io.StringIO(out)))
@@ -118,11 +135,11 @@ def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
     assert len(err.splitlines()) == 1
 
 
-def test_photos_beside_no_stage_are_to_be_moved_into_one(run, tmp_path):
+def test_photos_beside_no_stage_can_be_opened_as_they_are(run, tmp_path):
     save_photo(tmp_path / "holiday" / "a.jpg", (90, 90, 90))
     folder = tmp_path / "holiday"
     assert run("embed", "--project", folder)[2] == (
-        f"Error: There is no stage folder in {folder}. Create {folder / 'stage_1'} and move the photos there.\n"
+        f"Error: There is no stage folder in {folder}. To work on its photos where they are: imlcull {folder}\n"
     )
 
 

@@ -15,7 +15,7 @@ from conftest import WARM, fill_stage, fingerprint_of, save_upright, turn_in_pla
 
 from imlcull_al.culling import copies, make, undo
 from imlcull_al.culling.make import make_stage
-from imlcull_al.culling.plan import Decision, decide, make_plan
+from imlcull_al.culling.plan import Decision, decide, make_plan, told
 from imlcull_al.errors import Cancelled, CullRefused, StorageError
 from imlcull_al.photos.read import content_id
 from imlcull_al.project import tables
@@ -87,20 +87,105 @@ def test_the_new_stage_holds_the_kept_photos_with_their_times(stage, plan):
 
 def test_the_manifest_is_as_written_down(stage, plan):
     new = make_stage(plan)
+    content = content_id((new.folder / "sub" / "warm, 'x'.jpg").read_bytes())
+    lines = new.manifest.read_text().splitlines()
+    assert lines[0] == "image_name,source,content_id,reason,p_keep,threshold,model,decision"
+    assert f"\"sub/warm, 'x'.jpg\",\"stage_1/sub/warm, 'x'.jpg\",{content},score,0.9000,0.5,a model,keep" in lines
+    assert "cold_01.jpg,stage_1/cold_01.jpg,,score,0.1000,0.5,a model,cull" in lines
+
+
+def test_the_manifest_is_the_log_of_every_decision(stage):
+    (stage.folder / "old.mov").write_text("a movie")
+    listing = list_photos(stage)
+    p_keep = {key: 0.9 if "warm" in key else 0.1 for key in listing.keys}
+    decisions = decide(p_keep, {"warm_02.jpg": "cull", "cold_02.jpg": "keep"}, {"sub/warm, 'x'.jpg": "it is broken"})
+    rows = tables.read(make_stage(make_plan(stage, decisions, listing, 0.5, "m")).manifest)[1]
+    assert [tuple(row.values[name] for name in ("image_name", "decision", "reason", "p_keep")) for row in rows] == [
+        ("cold_00.jpg", "cull", "score", "0.1000"),
+        ("cold_00.xmp", "cull", "companion of cold_00.jpg", ""),
+        ("cold_01.jpg", "cull", "score", "0.1000"),
+        ("cold_02.jpg", "keep", "label", "0.1000"),
+        ("old.mov", "left out", "it is a movie without a photo of its name", ""),
+        ("sub/warm, 'x'.jpg", "keep", "score", "0.9000"),
+        ("warm_00.CR2", "keep", "companion of warm_00.jpg", ""),
+        ("warm_00.jpg", "keep", "score", "0.9000"),
+        ("warm_00.xmp", "keep", "companion of warm_00.jpg", ""),
+        ("warm_01.jpg", "keep", "score", "0.9000"),
+        ("warm_02.jpg", "cull", "label", "0.9000"),
+    ]
+    assert {row.values["image_name"] for row in rows if row.values["content_id"]} == set(everything(stage.next.folder))
+
+
+def test_a_manifest_without_decisions_names_files_that_were_kept(stage, plan):
+    new = make_stage(plan)
     columns, rows = tables.read(new.manifest)
-    assert columns == ["image_name", "source", "content_id", "reason", "p_keep", "threshold", "model"]
-    table = {row.values["image_name"]: row.values for row in rows}
-    assert len(table) == 6
-    assert table["sub/warm, 'x'.jpg"] == {
-        "image_name": "sub/warm, 'x'.jpg",
-        "source": "stage_1/sub/warm, 'x'.jpg",
-        "content_id": content_id((new.folder / "sub" / "warm, 'x'.jpg").read_bytes()),
-        "reason": "score",
-        "p_keep": "0.9000",
-        "threshold": "0.5",
-        "model": "a model",
+    kept = [row.values for row in rows if row.values["decision"] == "keep"]
+    tables.write(new.manifest, columns[:-1], kept)
+    assert undo.changes_since_cull(new) == []
+    new.path("warm_00.CR2").unlink()
+    assert undo.changes_since_cull(new) == ["warm_00.CR2 is missing"]
+
+
+SHARED = Listing(
+    ("a.HEIC", "a.JPG", "b.JPG", "c.JPG"),
+    {"a.HEIC": ("a.NEF",), "a.JPG": ("a.NEF",), "b.JPG": ("b.xmp",), "c.JPG": ("c.NEF", "c.xmp")},
+    {},
+)
+
+
+def test_a_raw_of_two_photos_is_kept_with_either():
+    decisions = decide({"a.HEIC": 0.0, "a.JPG": 1.0, "b.JPG": 0.0, "c.JPG": 0.0}, {}, {})
+    plan = make_plan(Stage(None, 1), decisions, SHARED, 0.5, "m")
+    assert plan.files == {"a.JPG": "score", "a.NEF": "companion of a.JPG"}
+    assert plan.stays == {
+        "b.xmp": "companion of b.JPG",
+        "c.NEF": "companion of c.JPG",
+        "c.xmp": "companion of c.JPG",
     }
-    assert (table["warm_00.xmp"]["reason"], table["warm_00.xmp"]["p_keep"]) == ("companion of warm_00.jpg", "")
+    assert told(plan) == [
+        "3 companion files stay behind with culled photos: 'b.xmp', 'c.NEF', 'c.xmp'.",
+        "1 companion file belongs to several photos and is kept if one of them is: 'a.NEF' ('a.HEIC', 'a.JPG').",
+    ]
+
+
+def test_where_nothing_stays_and_nothing_is_shared_nothing_is_told(stage):
+    listing = list_photos(stage)
+    assert told(make_plan(stage, decide(dict.fromkeys(listing.keys, 1.0), {}, {}), listing, 0.5, "m")) == []
+
+
+def unopened(monkeypatch, stage, *keys, code=errno.EACCES):
+    real, access = copies.open_inside, os.access
+
+    def open_inside(folder, name):
+        if name in keys:
+            raise OSError(code, os.strerror(code), name)
+        return real(folder, name)
+
+    monkeypatch.setattr(copies, "open_inside", open_inside)
+    names = {str(stage.path(key)) for key in keys}
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) not in names and access(path, mode))
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_photo_that_cant_be_read_is_left_behind_and_stops_nothing(stage, monkeypatch, code):
+    listing = list_photos(stage)
+    scores = {key: 0.9 for key in listing.keys if key != "warm_00.jpg"}
+    plan = make_plan(stage, decide(scores, {}, {"warm_00.jpg": "no permission"}), listing, 0.5, "m")
+    unopened(monkeypatch, stage, "warm_00.jpg", "cold_00.xmp", code=code)
+    plan = make.openable(plan)
+    assert plan.left_out == dict.fromkeys(("cold_00.xmp", "warm_00.jpg"), f"it can't be read: {os.strerror(code)}")
+    assert len(plan.kept) == len(listing.keys) - 1
+    new = make_stage(plan)
+    assert "warm_00.jpg" not in everything(new.folder)
+    assert "warm_00.CR2" in everything(new.folder)  # it can be read
+    assert undo.changes_since_cull(new) == []
+    rows = {row.values["image_name"]: row.values for row in tables.read(new.manifest)[1]}
+    assert rows["warm_00.jpg"]["decision"] == "left out"
+
+
+def test_a_photo_that_is_gone_is_none_that_cant_be_read(stage, plan, monkeypatch):
+    unopened(monkeypatch, stage, "warm_00.xmp", code=errno.ENOENT)
+    assert make.openable(plan) == plan
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling link"])
@@ -283,7 +368,7 @@ def test_of_hard_links_only_the_unknown_is_read(stage, plan, bytes_read):
     new = make_stage(replace(plan, known=known.get), "hardlink")
     assert bytes_read == {"stage_1/warm_00.xmp": len("warm_00.xmp")}
     _, rows = tables.read(new.manifest)
-    ids = {row.values["image_name"]: row.values["content_id"] for row in rows}
+    ids = {row.values["image_name"]: row.values["content_id"] for row in rows if row.values["content_id"]}
     assert ids.pop("warm_00.xmp") == content_id(b"warm_00.xmp")
     assert set(ids.values()) == {"0" * 32}
 
@@ -465,6 +550,7 @@ def test_undo_moves_the_new_stage_aside(stage, plan):
 def test_a_manifest_that_names_bytes_by_blake2b_is_understood(stage, plan):
     new = make.make_stage(plan)
     columns, rows = tables.read(new.manifest)
+    rows = [row for row in rows if row.values["decision"] == "keep"]
     for row in rows:
         data = new.path(row.values["image_name"]).read_bytes()
         row.values["content_id"] = hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -43,7 +43,8 @@ MOST_WORDS = 1200
 PHOTOS = 24
 """Of the sample that the commands work on."""
 COMMAND = "python -m imlcull_al "
-LATER = ("label", "demo", "replay")
+ANY_FOLDER = "~/Pictures/Wedding"
+LATER = (ANY_FOLDER, "label", "demo", "replay")
 """Commands that have a test of their own below."""
 
 
@@ -145,6 +146,15 @@ def test_the_pages_are_served(my_project, launched):
     hosts_and_pairs = [given[4:7:2] for _, given, _ in launched]
     assert ("0.0.0.0", "anna:a-long-sentence") in hosts_and_pairs
     assert any(named["mcp"] for _, _, named in launched)
+
+
+def test_any_folder_is_served(my_project, launched, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "Pictures").mkdir()
+    (my_project / "stage_1").rename(tmp_path / "Pictures" / "Wedding")
+    for words in commands(ANY_FOLDER):
+        assert main(words) == 0, words
+    assert [given[0] for _, given, _ in launched] == [tmp_path / "Pictures" / "Wedding.imlcull"]
 
 
 def test_the_page_of_a_space_is_served(monkeypatch, launched):

@@ -66,8 +66,8 @@ def test_companions_go_to_the_photo_whose_name_they_extend(tmp_path):
 
 
 def test_a_raw_file_alone_is_a_photo_with_its_own_companions(tmp_path):
-    found = listing_of(tmp_path, "IMG_2.NEF", "IMG_2.xmp", "IMG_3.heic")
-    assert found.keys == ("IMG_2.NEF", "IMG_3.heic")
+    found = listing_of(tmp_path, "IMG_2.NEF", "IMG_2.xmp", "IMG_3.GPR")
+    assert found.keys == ("IMG_2.NEF", "IMG_3.GPR")
     assert found.companions == {"IMG_2.NEF": ("IMG_2.xmp",)}
 
 

@@ -266,6 +266,23 @@ class TestCull:
         assert session.notice[:20] in html
         assert sorted(session.stage.project.iterdir()) == before
 
+    def test_what_is_no_photo_and_what_stays_behind_is_told(self, session):
+        for name in ("00.NEF", "01.NEF", "02.HEIC", "02.NEF", "<b>.psd", "Thumbs.db"):
+            (session.stage.folder / name).write_bytes(name.encode())
+        for number in range(100):
+            (session.stage.folder / f"MVI_{number}.MOV").touch()
+        session.prepare()
+        desk = Desk(session)
+        told = cull.outcome_html(desk, None)
+        assert "<summary>102 files or folders are left out</summary>" in told
+        assert "&#x27;&lt;b&gt;.psd&#x27;: it is a Photoshop document, which is not read" in told
+        assert "&#x27;MVI_10.MOV&#x27; and 97 more: each is a movie without a photo of its name" in told
+        html = cull.plan_html(session, session.plan_cull(0.5))
+        assert told in html
+        assert "2 companion files go with their photos." in html
+        assert "1 companion file stays behind with culled photos: &#x27;01.NEF&#x27;." in html
+        assert "1 companion file belongs to several photos and is kept if one of them is: &#x27;02.NEF&#x27;" in html
+
     def test_without_a_dry_run_nothing_is_made(self, session):
         _, says = telling.attempt(lambda: Desk(session).cull())
         assert says == "Preview the cull first."

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ..encoding.device import choose
 from ..errors import ImlcullError
 from ..project import tables
+from ..project.left_out import told
+from ..project.stages import absolute
 from ..project.task import CULL_TASK
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
@@ -38,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_log()
     if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder name can be any bytes
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-    options = build_parser().parse_args(arguments)
-    options.arguments = sys.argv[1:] if arguments is None else list(arguments)
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    options = build_parser().parse_args(["open", *typed] if _begins_with_a_folder(typed) else typed)
+    options.arguments = typed
     try:
         if getattr(options, "device", None):
             choose(options.device)
@@ -59,6 +62,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"Error: Could not write the results: {error.strerror}. Free some space or choose another disk.")
             return 1
     return 0
+
+
+def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
+    """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
+    first = arguments[0] if arguments else "-"
+    if first[:1] == "-" or first in COMMANDS:
+        return False
+    return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
+
+
+def open_folder(options: argparse.Namespace) -> None:
+    """Open the app on a folder of photos, or on a project."""
+    from ..project.opening import project_of
+
+    options.project = project_of(options.folder, options.project)
+    label(options)
 
 
 def label(options: argparse.Namespace) -> None:
@@ -96,8 +115,12 @@ def embed(options: argparse.Namespace) -> None:
         f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "
         f"{seen.computed} computed, {len(seen.unreadable)} unreadable"
     )
-    for key, reason in {**seen.unreadable, **session.listing.left_out}.items():
-        say(f"  {key!r}: {reason}")
+    for line in told(seen.unreadable):
+        say(f"  {line}")
+    if left_out := session.listing.left_out:
+        say(f"Left out, being neither photos nor companions ({len(left_out):,}):")
+    for line in told(left_out):
+        say(f"  {line}")
 
 
 def order(options: argparse.Namespace) -> None:
@@ -201,6 +224,7 @@ def check(options: argparse.Namespace) -> None:
 def cull(options: argparse.Namespace) -> None:
     """Make the next stage; with --dry-run, only report what it would hold."""
     from ..culling import make
+    from ..culling.plan import told as companions_told
 
     session = _prepared(options)
     if options.max_keepers_lost is not None:
@@ -210,11 +234,13 @@ def cull(options: argparse.Namespace) -> None:
             f"({options.confidence:.0%} confidence)."
         )
     plan = session.plan_cull(options.threshold)
-    for key, reason in plan.left_out.items():
-        say(f"Left out: {key!r}: {reason}")
-    unreadable = [each for each in plan.kept if each.reason.startswith("unreadable")]
-    for each in unreadable:
-        say(f"Kept unseen: {each.key!r}: {each.reason}")
+    for line in told(plan.left_out):
+        say(f"Left out: {line}")
+    unreadable = {each.key: each.reason for each in plan.kept if each.reason.startswith("unreadable")}
+    for line in told(unreadable):
+        say(f"Kept unseen: {line}")
+    for line in companions_told(plan):
+        say(line)
     by_label = sum(each.reason == "label" for each in plan.decisions)
     print(
         f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
@@ -243,7 +269,23 @@ def undo_cull(options: argparse.Namespace) -> None:
     made = open_stage(options.project, options.stage)
     with progress_bar() as progress:
         aside = undo.undo_cull(made, progress=progress)
-    print(f"Moved {made.folder} to {aside.name}; {made.previous.name} is the latest stage again.")
+    latest = f"; {made.previous.name} is the latest stage again" if made.number > 1 else ""
+    print(f"Moved {made.folder} to {aside.name}{latest}.")
+
+
+def import_folder(options: argparse.Namespace) -> None:
+    """Make the first stage of a project from the photos of a folder."""
+    from ..culling.importing import import_folder as make
+
+    with progress_bar() as progress:
+        plan, new = make(options.folder, options.project, options.link, progress=progress)
+    for line in told(plan.left_out):
+        say(f"Left out: {line}")
+    companions = f" and {plan.companions:,} companion files" if plan.companions else ""
+    print(
+        f"Made {new.folder} with {len(plan.kept):,} photos{companions}, listed in {new.manifest.name}; "
+        f"{plan.stage.folder} is unchanged."
+    )
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -324,6 +366,10 @@ def _rounded(p_keep: float | None) -> float | None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
-    run.__name__.replace("_", "-"): run
-    for run in (label, embed, order, train, score, check, cull, undo_cull, replay, demo)
+    "open": open_folder,
+    "import": import_folder,
+    **{
+        run.__name__.replace("_", "-"): run
+        for run in (label, embed, order, train, score, check, cull, undo_cull, replay, demo)
+    },
 }

@@ -12,6 +12,7 @@ from ..encoding.load import DEFAULT_MODEL
 from ..installation import DEFAULT_CACHE_DIR, started_as
 from ..learning.choice import SCORES
 from ..learning.scores import AUTO
+from ..project.stages import PROJECT_SUFFIX
 from ..project.task import CULL_TASK
 from ..simulate.replay import STRATEGIES, Rules
 from ..training.options import GENTLE, MEANINGS, TRAIN_EVERY, Options
@@ -31,22 +32,19 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=name)
         return sub
 
+    sub = command("open", "open the app on a folder of photos, which stays as it is, or on a project")
+    _add_folder(sub, "folder of photos, or project")
+    sub.add_argument("--stage", type=int, default=argparse.SUPPRESS, help="stage number (default: the latest)")
+    sub.set_defaults(stage=None)
+    _add_page(sub)
+
     sub = command("label", "open the app on a project")
     _add_project(sub)
-    _add_task(sub)
-    _add_encoder(sub)
-    _add_scores(sub)
-    sub.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 allows other machines")
-    sub.add_argument("--port", type=int, default=5000, help="port to listen on")
-    sub.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
-    sub.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
-    sub.add_argument(
-        "--train-every",
-        type=count_or_zero,
-        default=TRAIN_EVERY,
-        metavar="N",
-        help="train by itself after N more answers, whenever nobody presses a key for a while; 0 for never",
-    )
+    _add_page(sub)
+
+    sub = command("import", "make stage_1 of a new project from the photos of a folder, which stays as it is")
+    _add_folder(sub, "folder of photos")
+    sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="copy method")
 
     sub = command("embed", "fill the embedding cache")
     _add_project(sub)
@@ -140,6 +138,34 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
     def _split_lines(self, text: str, width: int) -> list[str]:
         """Wrap without breaking model names and paths."""
         return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    _add_task(parser)
+    _add_encoder(parser)
+    _add_scores(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 allows other machines")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
+    parser.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
+    parser.add_argument(
+        "--train-every",
+        type=count_or_zero,
+        default=TRAIN_EVERY,
+        metavar="N",
+        help="train by itself after N more answers, whenever nobody presses a key for a while; 0 for never",
+    )
+
+
+def _add_folder(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help=what)
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help=f"folder for everything that is written (default: FOLDER{PROJECT_SUFFIX}, beside it)",
+    )
+    parser.set_defaults(project=None)
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:

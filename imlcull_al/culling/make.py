@@ -1,7 +1,9 @@
 """Carries out a plan: creates the next stage and its manifest in one atomic step.
 
-`stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model; one row per file of the new
-stage, companions included. `source` is relative to the project.
+`stage_N+1_cull_manifest.csv`: image_name,source,content_id,reason,p_keep,threshold,model,decision; one row per file of
+the old stage. Those with the decision `keep` are the files of the new stage, companions included; the others, `cull`
+and `left out`, have no content id. `source` is relative to the project, or absolute after an import. Version 0.1 listed
+kept files only, without decisions.
 
 Files are copied or linked into a hidden sibling folder and verified (see `copies`). Then the manifest is written and
 the sibling is renamed to the new stage, which doesn't exist before. Nothing in an existing stage is ever deleted.
@@ -31,13 +33,16 @@ from ..project.files import (
     sync_folder,
     unwritable,
 )
+from ..project.labels import CULL, KEEP
 from ..project.originals import State, stat_of
 from ..project.stages import Stage
 from . import copies
 from .copies import LINKS
-from .plan import Plan
+from .plan import IMPORTED, LEFT_OUT, Plan, without
 
-MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model")
+MANIFEST_COLUMNS = ("image_name", "source", "content_id", "reason", "p_keep", "threshold", "model", "decision")
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of one file. Others, such as that it is gone, may mean the disk, and stop a cull."""
 
 
 @logged("making the next stage")
@@ -47,7 +52,7 @@ def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, s
     Raises `CullRefused` if the stage exists, nothing would be kept, or the disk lacks space or support for the link
     kind; `StorageError` if a file can't be copied or its copy differs; `Cancelled`. On any error there is no new stage.
     """
-    new = plan.stage.next
+    new = plan.new
     with locked(new.lock, f"making {new.name}"):
         check(plan, link)
         partial = _partial(new)
@@ -88,7 +93,7 @@ def _fill(
                     progress("copying", done, len(plan.files))
                     content_ids[key] = next(placed)
             except Cancelled as error:
-                raise Cancelled(f"The cull was stopped; {plan.stage.next.folder} was not made.") from error
+                raise Cancelled(f"The cull was stopped; {plan.new.folder} was not made.") from error
             finally:
                 given_up.set()  # stops threads in the middle of a large file
         progress("copying", len(plan.files), len(plan.files))
@@ -147,7 +152,7 @@ def _partial(new: Stage) -> Path:
 
 def check(plan: Plan, link: str = "copy") -> None:
     """Run the checks that `make_stage` runs before it copies anything. Raises `CullRefused`."""
-    new = plan.stage.next
+    new = plan.new
     if link not in LINKS:
         raise CullRefused(f"Unknown link kind {link}. Choose one of {', '.join(LINKS)}.")
     if os.path.lexists(new.folder):
@@ -200,16 +205,43 @@ def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> 
 
 
 def _manifest_rows(plan: Plan, content_ids: Mapping[str, str]) -> list[dict[str, object]]:
+    source = plan.stage.folder.as_posix() if plan.target else plan.stage.name
+    threshold = "" if plan.target else plan.threshold
     p_keep = {each.key: each.p_keep for each in plan.decisions}
-    return [
+    culled = {each.key: each.reason for each in plan.culled}
+    fates = ((KEEP, plan.files), (CULL, culled), (CULL, plan.stays), (LEFT_OUT, plan.left_out))
+    rows: list[dict[str, object]] = [
         {
             "image_name": tables.as_name(key),
-            "source": f"{plan.stage.name}/{key}",
-            "content_id": content_ids[key],
+            "source": f"{source}/{key}",
+            "content_id": content_ids[key] if decision == KEEP else "",
             "reason": reason,
             "p_keep": "" if p_keep.get(key) is None else f"{p_keep[key]:.4f}",
-            "threshold": plan.threshold,
+            "threshold": threshold,
             "model": plan.model,
+            "decision": decision,
         }
-        for key, reason in plan.files.items()
+        for decision, files in fates
+        for key, reason in files.items()
     ]
+    return sorted(rows, key=lambda row: str(row["source"]))
+
+
+def openable(plan: Plan) -> Plan:
+    """The plan without files that can't be read, which stop no cull but are told. They may be so later.
+
+    Reads the photos that are kept unseen, and asks whether companions may be read; all others were read already.
+    """
+    unseen = {each.key for each in plan.kept if each.p_keep is None and each.reason != IMPORTED}
+    seen = {each.key for each in plan.kept if each.p_keep is not None}
+    unopened = {}
+    for key in plan.files.keys() - seen:
+        if key in unseen or not os.access(plan.stage.path(key), os.R_OK):
+            try:
+                with copies.opened(plan.stage, plan.stage.name_of(key)) as file:
+                    copies.content_id(file, plan.stage.path(key))
+            except StorageError as error:
+                cause = error.__cause__
+                if isinstance(cause, OSError) and cause.errno in _UNREADABLE:
+                    unopened[key] = f"it can't be read: {cause.strerror}"
+    return without(plan, dict(sorted(unopened.items())))

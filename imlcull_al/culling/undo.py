@@ -15,6 +15,7 @@ from ..project.files import (
     unreadable,
     unwritable,
 )
+from ..project.labels import KEEP
 from ..project.originals import is_content_of
 from ..project.stages import Stage, as_key, as_text
 from . import copies
@@ -57,7 +58,8 @@ def changes_since_cull(stage: Stage, *, progress: Progress = silent) -> list[str
     if is_link(stage.folder):
         return [f"{stage.name} is a symbolic link"]
     _, rows = tables.read(stage.manifest)
-    made = {tables.as_key(row.values.get("image_name", "")): row.values.get("content_id", "") for row in rows}
+    kept = [row.values for row in rows if row.values.get("decision", KEEP) == KEEP]
+    made = {tables.as_key(row.get("image_name", "")): row.get("content_id", "") for row in kept}
     names = _files_below(stage.folder)
     found = set(names)
     changes = [f"{key} is missing" for key in sorted(made.keys() - found)]

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import UploadRefused
 from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from .files import TEMPORARY_PREFIX, open_own, unreadable, unwritable
+from .left_out import why_folder
 from .stages import Stage
 
 SUFFIXES = DECODABLE_SUFFIXES | RAW_SUFFIXES | {".xmp"}
@@ -112,7 +113,7 @@ def safe_key(name: str) -> str | None:
     parts = [part for part in name.replace("\\", "/").split("/") if part != "."]
     if not parts or any(part in ("", "..") or ":" in part for part in parts):
         raise UploadRefused(f"{name[:80]!r} leaves its folder or contains a colon. Rename it. Nothing was added.")
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts) or photo_suffix(parts[-1]) not in SUFFIXES:
+    if any(map(why_folder, parts[:-1])) or parts[-1].startswith(".") or photo_suffix(parts[-1]) not in SUFFIXES:
         return None
     if any(unicodedata.category(letter) in _UNSTORABLE for letter in name):
         raise UploadRefused(f"{name[:80]!r} contains a control character. Rename it. Nothing was added.")

@@ -1,60 +1,265 @@
-"""Sorts files into photos and their companions (RAW files and sidecars), by name only."""
+"""Sorts the files of a stage into photos, their companions and the rest, by name only.
+
+Upper and lower case count as one. A photo that people see is rendered (`DECODABLE_SUFFIXES`) or a raw alone.
+
+    photo                   companions                                    rule
+    DSC_1.JPG               DSC_1.NEF, DSC_1.xmp, DSC_1.WAV, DSC_1.THM    the same stem
+    DSC_1.JPG               DSC_1.JPG.xmp, DSC_1.NEF.dop, DSC_1.JPG.txt   the name of the photo or of its raw, extended
+    DSC_1.JPG               DSC_1_01.JPG.xmp, DSC_1_02.NEF.xmp            darktable's duplicates
+    DSC_1.JPG               DSC_1.JPG_original                            ExifTool's backup
+    DSC_1.NEF.jpg           DSC_1.NEF                                     a rendering that extends the name of its raw
+    JPG/DSC_1.JPG           RAW/DSC_1.NEF                                 folders of a format are looked through
+    Wedding/DSC_1.JPG       Wedding RAW/DSC_1.NEF, Wedding/NEF/DSC_1.NEF
+    DSC_1.JPG               NKSC_PARAM/DSC_1.JPG.nksc, pp3/DSC_1.NEF.pp3  so are those of edits
+    DSC_1.JPG               CaptureOne/Settings131/DSC_1.JPG.cos          and all that is below CaptureOne
+    IMG_1.HEIC              IMG_1.MOV, IMG_1_HEVC.MOV, IMG_O1.AAE         live photos; IMG_E1.HEIC is another photo
+    IMG_1.JPG               SND_1.WAV                                     Canon's voice memos
+    PXL_1.RAW-01.COVER.jpg  PXL_1.RAW-02.ORIGINAL.dng                     Pixel's tags don't count
+    PXL_1.MP.jpg            PXL_1.MP, PXL_1.mp4, PXL_1.dng
+    IMG_1(2).jpg            IMG_1.jpg(2).json                             Google Takeout numbers the whole name
+    IMG_1(2).jpg            IMG_1.jpg.supplemental-metad(2).json          and cuts it at 46 characters
+
+What extends a stem by a dot is something else: `2016.01.01-17.39.42.NEF` has no part in `2016.01.01-17.39.jpg`. Where
+two photos have a claim on one file, it is a companion of both. Two rendered files of one stem are two photos. So are
+two raws. Times are not looked at: of a raw and a JPEG of one stem, taken at different moments, the raw is a companion.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 DECODABLE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2",
-    ".j2k",
+    ".j2k", ".heic", ".heif", ".hif", ".jxl",
 ))  # fmt: skip
-# Photos that aren't decoded yet: alone they are kept as unreadable, beside a JPEG they are its companions.
+"""Rendered pictures, each a photo."""
 RAW_SUFFIXES = frozenset((
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".heic", ".heif", ".iiq", ".kdc", ".mef", ".mos", ".mrw",
-    ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+    ".3fr", ".ari", ".arq", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dcs", ".dng", ".eip", ".erf",
+    ".fff", ".gpr", ".iiq", ".k25", ".kdc", ".mdc", ".mef", ".mfw", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".ori",
+    ".pef", ".ptx", ".pxn", ".raf", ".raw", ".rw2", ".rwl", ".rwz", ".sr2", ".srf", ".srw", ".x3f",
 ))  # fmt: skip
+"""Alone they are photos, beside a rendered picture its companions."""
+MOVIE_SUFFIXES = frozenset((
+    ".3g2", ".3gp", ".avi", ".braw", ".crm", ".insv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".r3d", ".webm", ".wmv",
+))  # fmt: skip
+SIDECAR_SUFFIXES = frozenset((
+    ".aae", ".acr", ".arp", ".cof", ".comask", ".cop", ".cos", ".cot", ".dop", ".dr4", ".exf", ".gpx", ".json", ".lrv",
+    ".nksc", ".nkd", ".on1", ".pp3", ".spd", ".thm", ".vrd", ".xmp",
+))  # fmt: skip
+"""Written by cameras and programs beside a photo. Other files that are named like a photo are its companions, too."""
+
+_MEDIA = DECODABLE_SUFFIXES | RAW_SUFFIXES | MOVIE_SUFFIXES
+_INNER = _MEDIA | SIDECAR_SUFFIXES
+_CAPTURE_ONE = "captureone"
+_EDITS = {"nksc_param", "silkypix_ds", "sidecar", "sidecars", *(suffix[1:] for suffix in SIDECAR_SUFFIXES)}
+_FORMATS = "raw|nef|nrw|cr2|cr3|crw|arw|raf|orf|rw2|pef|dng|srw|3fr|iiq|x3f|gpr|rwl|jpe?g|heic|heif|hif|tiff?|png|mov"
+_FORMAT = re.compile(rf"(?:^|[ _-]+)(?:{_FORMATS})s?(?:[ _-]+files?)?(?=$|[ _-])")
+_PIXEL = re.compile(r"(pxl_\d{8}_\d{6,})(?:\.[a-z_]+(?:-\d\d)?)*(?:~\d+)?|(.+?)(?:\.raw-\d\d(?:\.mp)?\.\w+|\.mp)")
+_DUPLICATE = re.compile(r"(.+)_\d\d+")
+_APPLE = re.compile(r"img_[eo]?(\d+)")
+_NUMBERED = re.compile(r"(.+?)(\(\d+\))?", re.DOTALL)
+_METADATA, _LONGEST = "supplemental-metadata", 46
+"""What Google Takeout appends to the name of a photo, and where it cuts the whole."""
 
 
-def _pair(files: list[str]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """Separate photos from companions: `IMG_1.CR2`, `IMG_1.xmp` and `IMG_1.JPG.txt` belong to `IMG_1.JPG`.
+class Sorted(NamedTuple):
+    """`companions`: photo → its companions, sorted. `rest`: files that belong to no photo."""
 
-    A sidecar belongs to the photo whose full name it extends, otherwise to every photo with the same stem, ignoring
-    case. A RAW file without such a photo is a photo itself.
-    """
+    photos: list[str]
+    companions: dict[str, tuple[str, ...]]
+    rest: list[str]
+
+
+def pair(files: Iterable[str]) -> Sorted:
+    """Sort keys into photos, companions and the rest."""
     photos: list[str] = []
+    raws: list[str] = []
     others: list[str] = []
     for key in files:
-        (photos if photo_suffix(key) in DECODABLE_SUFFIXES else others).append(key)
-    if not others:
-        return photos, {}
-    owners = _owners(photos)
-    lone_raws = [key for key in others if photo_suffix(key) in RAW_SUFFIXES and not _owned_by(key, owners)]
-    photos += lone_raws
-    owners = _owners(photos)
+        suffix = photo_suffix(key)
+        (photos if suffix in DECODABLE_SUFFIXES else raws if suffix in RAW_SUFFIXES else others).append(key)
+    if not (raws or others):
+        return Sorted(photos, {}, [])
+    owners = _Owners(photos)
     companions: dict[str, list[str]] = {}
-    for key in set(others) - set(lone_raws):
-        for owner in _owned_by(key, owners):
+    alone, rest = [], []
+    for key in raws:
+        found = owners.of_raw(key)
+        for owner in found:
             companions.setdefault(owner, []).append(key)
-    return photos, {owner: tuple(sorted(keys)) for owner, keys in companions.items()}
+        if not found:
+            alone.append(key)
+    owners.add(alone)
+    for key in others:
+        found = owners.of_other(key)
+        for owner in found:
+            companions.setdefault(owner, []).append(key)
+        if not found:
+            rest.append(key)
+    return Sorted(photos + alone, {owner: tuple(sorted(keys)) for owner, keys in companions.items()}, rest)
 
 
-def _owners(photos: list[str]) -> dict[str, list[str]]:
+def shared(companions: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Companion → its photos, of those that belong to more than one."""
     owners: dict[str, list[str]] = {}
-    for key in photos:
-        name = key.rstrip().casefold()
-        for each in {name, name[: len(name) - len(_suffix(name))]}:
-            owners.setdefault(each, []).append(key)
-    return owners
-
-
-def _owned_by(key: str, owners: dict[str, list[str]]) -> list[str]:
-    name = key.casefold()
-    while suffix := _suffix(name):
-        name = name[: -len(suffix)]
-        if name in owners:
-            return owners[name]
-    return []
+    for photo, keys in companions.items():
+        for key in keys:
+            owners.setdefault(key, []).append(photo)
+    return {key: photos for key, photos in sorted(owners.items()) if len(photos) > 1}
 
 
 def photo_suffix(key: str) -> str:
     """The suffix that identifies a photo: lower case, with its dot."""
     return _suffix(key.rstrip()).lower()  # the name of a photo may end in a space
+
+
+class _Place(NamedTuple):
+    """A folder, as it counts for names. `home`: without folders of edits; `near`: also without those of formats."""
+
+    home: str
+    near: str
+
+
+class _Owners:
+    """Photos by the names that their companions may have."""
+
+    def __init__(self, photos: Iterable[str]) -> None:
+        self._full: dict[str, list[str]] = {}
+        self._stems: dict[str, list[str]] = {}
+        self._places: dict[str, _Place] = {"": _Place("", "")}
+        self._cut: dict[str, list[str]] | None = None
+        self.add(photos)
+
+    def add(self, photos: Iterable[str]) -> None:
+        full, stems = self._full, self._stems
+        for key in photos:
+            place, name = self._split(key)
+            dot = name.rfind(".")
+            full.setdefault(place.near + name, []).append(key)
+            stem = name[:dot] if dot > 0 else name
+            stems.setdefault(place.near + stem, []).append(key)
+            if "." in stem and (press := _press(stem)) != stem:
+                stems.setdefault(place.near + press, []).append(key)
+
+    def of_raw(self, key: str) -> list[str]:
+        """The rendered pictures of a raw."""
+        (_, near), name = self._split(key)
+        stem = name[: name.rfind(".")]
+        found = self._stems.get(near + stem) or self._stems.get(near + name)
+        if not found and "." in stem:
+            found = self._stems.get(near + _press(stem))
+        return found or []
+
+    def of_other(self, key: str) -> list[str]:
+        """The photos that a file belongs to; of these in several folders, those in its own."""
+        place, name = self._split(key)
+        for owners in self._claims(place.near, name):
+            if len(owners) > 1:
+                return [owner for owner in owners if self._split(owner)[0].home == place.home] or owners
+            return owners
+        return []
+
+    def _claims(self, near: str, name: str) -> Iterator[list[str]]:
+        """Photos that may own a file, the surest first."""
+        suffix = _suffix(name)
+        if not suffix:
+            return
+        stem = name[: -len(suffix)]
+        whole, number = _numbered(stem) if suffix == ".json" else (stem, "")
+        fulls, stems = ([], [stem]) if number else _bases(stem, suffix)
+        if suffix == ".json":
+            takeout = _takeout(whole, number)
+            fulls += takeout
+            stems += [name[: -len(_suffix(name))] for name in takeout]
+        for index, names in ((self._full, fulls), (self._stems, stems)):
+            for each in names:
+                if found := index.get(near + each):
+                    yield found
+        if suffix == ".json" and len(whole) == _LONGEST and (found := self._cut_names().get(near + whole + number)):
+            yield found
+
+    def _cut_names(self) -> dict[str, list[str]]:
+        """Photos by the names that Google Takeout cuts, with their number."""
+        if self._cut is None:
+            self._cut = {}
+            for photos in self._full.values():
+                for key in photos:
+                    (_, near), name = self._split(key)
+                    stem, number = _numbered(name[: -len(_suffix(name))])
+                    whole = stem + _suffix(name)
+                    if len(whole) >= _LONGEST:
+                        self._cut.setdefault(near + whole[:_LONGEST] + number, []).append(key)
+        return self._cut
+
+    def _split(self, key: str) -> tuple[_Place, str]:
+        """Folder and name of a file, without case."""
+        low = key.rstrip().casefold()
+        slash = low.rfind("/") + 1
+        folder = low[:slash]
+        place = self._places.get(folder)
+        if place is None:
+            place = self._places[folder] = _place(folder)
+        return place, low[slash:]
+
+
+def _place(folder: str) -> _Place:
+    parts = folder.split("/")[:-1]
+    if _CAPTURE_ONE in parts:
+        parts = parts[: parts.index(_CAPTURE_ONE)]
+    home = [part for part in parts if part not in _EDITS]
+    near = [_FORMAT.sub("", part).strip(" _-") if _FORMAT.search(part) else part for part in home]
+    return _Place("".join(f"{part}/" for part in home), "".join(f"{part}/" for part in near if part))
+
+
+def _bases(stem: str, suffix: str) -> tuple[list[str], list[str]]:
+    """What a file's name, `stem` and `suffix`, may extend: whole names, and stems, of photos."""
+    fulls, stems = [], []
+    if suffix == ".mp" or suffix.startswith(".mp~"):  # the movie of a motion photo
+        stems.append(stem + suffix)
+    if suffix.endswith("_original"):
+        suffix = suffix.removesuffix("_original")
+        fulls.append(stem + suffix)
+    base = stem
+    while inner := _suffix(base):
+        if inner in _INNER:
+            fulls.append(base)
+        base = base[: -len(inner)]
+    if suffix[1:].isalnum() and not suffix[1:].isdigit():
+        stems.append(stem)
+        if "." in stem:
+            stems.append(_press(stem))
+    if (inner := _suffix(stem)) in _INNER:
+        stems.append(stem[: -len(inner)])
+        if duplicate := suffix == ".xmp" and _DUPLICATE.fullmatch(stem[: -len(inner)]):
+            fulls.append(duplicate[1] + inner)
+            stems.append(duplicate[1])
+    if suffix in (".aae", ".mov"):
+        stems += [stem.removesuffix("_hevc"), _APPLE.sub(r"img_\1", stem), _APPLE.sub(r"img_e\1", stem)]
+    if suffix == ".wav" and stem.startswith("snd_"):
+        stems.append(f"img_{stem[4:]}")
+    return fulls, stems
+
+
+def _press(stem: str) -> str:
+    """A stem without the tags of a Pixel, which all files of one press share."""
+    found = _PIXEL.fullmatch(stem)
+    return found[1] or found[2] if found else stem
+
+
+def _takeout(whole: str, number: str) -> list[str]:
+    """Names of the photo that Google Takeout's JSON may mean: `a.jpg.supplemental-m` and `(1)` for `a(1).jpg`."""
+    names = [whole]
+    cut, dot, tail = whole.rpartition(".")
+    if dot and _METADATA.startswith(tail):
+        names.append(cut)
+    return [f"{name[: -len(suffix)]}{number}{suffix}" for name in names if (suffix := _suffix(name)) in _MEDIA]
+
+
+def _numbered(name: str) -> tuple[str, str]:
+    """A name and the number that it ends with: `a(1)` → `a`, `(1)`."""
+    found = _NUMBERED.fullmatch(name)
+    return (found[1], found[2] or "") if found else (name, "")
 
 
 def _suffix(name: str) -> str:

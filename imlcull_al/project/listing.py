@@ -1,57 +1,71 @@
-"""Lists a stage folder: photos, their companions, and the files left out, each with a reason."""
+"""Lists a stage folder: every file is a photo, a companion of one, or left out with a reason."""
 
 import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from ..errors import StageError
-from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, _pair, photo_suffix
-from .stages import Stage, as_key, as_text
+from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, pair, photo_suffix
+from .left_out import OWN_PREFIX, told, why_file, why_folder
+from .originals import State, stat_of
+from .stages import Stage, as_key, as_text, gone
+
+DEEPEST = 100
+"""Levels of folders that are walked; no photographer nests deeper, and much of the system can't."""
+_UNOPENED = "the folder can't be opened"
+_PICTURES = DECODABLE_SUFFIXES | RAW_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Contents of a stage folder.
+    """Contents of a stage folder. Every file is in one of the first three.
 
     `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
-    `left_out`: key → reason, for links that must not be followed, irregular files, names that no table can hold, and
-    names that differ from another one in Unicode normalization only.
-    `folders`: path → mtime in ns just before the folder was read.
+    `left_out`: key → reason, of everything else; a folder that is not walked has one entry.
+    `folders`: path → state just before the folder was read.
     """
 
     keys: tuple[str, ...]
     companions: dict[str, tuple[str, ...]]
     left_out: dict[str, str]
-    folders: dict[str, int] = field(default_factory=dict, compare=False)
+    folders: dict[str, State] = field(default_factory=dict, compare=False)
 
 
 def list_photos(stage: Stage) -> Listing:
-    """List the photos below the stage folder, recognized by suffix. Hidden files and folders are skipped.
+    """List the photos below the stage folder, recognized by suffix.
 
     Notes in `stage.names` the files whose names are not NFC.
-    Raises `StageError` for a stage without photos or with a folder that can't be read.
+    Raises `StageError` for a stage without photos, or whose folder can't be read. Folders in it that can't are left
+    out.
     """
     root = os.path.realpath(stage.folder)
     left_out: dict[str, str] = {}
     files: list[str] = []
     odd: list[tuple[str, str]] = []
-    folders: dict[str, int] = {}
-    for entry, name in _walk(root, "", folders):
-        key = as_key(name)
-        reason = _reason_to_leave_out(entry, key, root)
-        if reason:
-            left_out[key.encode("utf-8", "backslashreplace").decode("utf-8")] = reason
-        elif key is name or key == as_text(name):
-            files.append(key)
-        else:
-            odd.append((name, key))
+    folders: dict[str, State] = {}
+    try:
+        for entry, name in _walk(root, folders, left_out):
+            key = as_key(name)
+            reason = _reason_to_leave_out(entry, key, root)
+            if reason:
+                left_out[_legible(key)] = reason
+            elif key is name or key == as_text(name):
+                files.append(key)
+            else:
+                odd.append((name, key))
+    except FileNotFoundError as error:
+        raise gone(stage) from error
+    except OSError as error:
+        raise StageError(f"Could not open {root}: {error.strerror}. Make it readable, then try again.") from error
     names = _unique(odd, files, left_out)
     _replace(stage.names, names)
-    keys, companions = _pair([*files, *names])
+    keys, companions, rest = pair([*files, *names])
+    left_out |= {key: why_file(key) for key in rest}
     if not keys:
-        but = "".join(f" {key!r} was left out: {reason}." for key, reason in list(left_out.items())[:1])
+        but = "".join(f" Left out: {line}." for line in islice(told(left_out), 3))
         raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
     keys.sort()
     return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
@@ -90,45 +104,57 @@ def has_photos(folder: str | Path) -> bool:
 
     A card that is pulled may leave an empty folder where it was mounted.
     """
-    folders = []
+    left_out: dict[str, str] = {}
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name[0] == ".":
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif photo_suffix(entry.name) in DECODABLE_SUFFIXES | RAW_SUFFIXES:
-                    return True
+        if any(photo_suffix(name) in _PICTURES for _, name in _walk(os.fspath(folder), {}, left_out)):
+            return True
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:  # `list_photos` says why it can't be read
         return True
-    return any(map(has_photos, folders))
+    return any(reason.startswith(_UNOPENED) for reason in left_out.values())
 
 
-def _walk(folder: str, prefix: str, folders: dict[str, int]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Yield entry and path, with `/`, of every file below `folder`, and record the mtime of each folder in `folders`.
+def _walk(root: str, folders: dict[str, State], left_out: dict[str, str]) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Yield entry and path, with `/`, of every visible file below `root`; record the state of each folder in `folders`.
 
-    Links to folders are yielded as files, so there are no loops.
+    Links to folders are yielded as files, so there are no loops. Raises `OSError` for `root` only.
     """
-    try:
-        folders[folder] = os.stat(folder).st_mtime_ns  # noqa: PTH116
-        entries = list(os.scandir(folder))
-        if not os.access(folder, os.X_OK):  # its files could be listed but not opened
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except FileNotFoundError as error:
-        raise StageError(f"The folder {folder} is gone. Connect its disk again, or put it back.") from error
-    except OSError as error:
-        raise StageError(f"Could not open {folder}: {error.strerror}. Make it readable, then try again.") from error
-    for entry in entries:
-        name = entry.name
-        if name[0] == ".":
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{name}/", folders)
-        else:
-            yield entry, prefix + name
+    waiting = [(root, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        folders[folder] = stat_of(folder)
+        try:
+            if not os.access(folder, os.X_OK) and os.path.isdir(folder):  # noqa: PTH112
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # files could be listed but not opened
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name[0] == "." and name.startswith(OWN_PREFIX):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        if reason := why_folder(name) or _too_deep(prefix):
+                            left_out[_legible(as_key(prefix + name))] = reason
+                        else:
+                            waiting.append((entry.path, f"{prefix}{name}/"))
+                    elif name[0] == ".":
+                        left_out[_legible(as_key(prefix + name))] = why_file(name)
+                    else:
+                        yield entry, prefix + name
+        except OSError as error:
+            if not (prefix and os.path.isdir(root)):  # noqa: PTH112
+                raise
+            if not isinstance(error, FileNotFoundError):
+                left_out[_legible(as_key(prefix[:-1]))] = f"{_UNOPENED}: {error.strerror}"
+
+
+def _too_deep(prefix: str) -> str:
+    return f"it is a folder more than {DEEPEST} levels deep" if prefix.count("/") >= DEEPEST else ""
+
+
+def _legible(key: str) -> str:
+    """A key with what is not valid UTF-8 in it escaped."""
+    return key if key.isascii() else key.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _reason_to_leave_out(entry: os.DirEntry[str], key: str, root: str) -> str:

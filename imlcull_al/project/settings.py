@@ -1,6 +1,7 @@
 """The settings of a project, `project.toml`: its tasks with their classes or tags, and where its scores start.
 
     version = 1
+    stage_1 = "../Wedding"                    # where the first stage lies, of a project beside its photos
     start_from = "/photos/last shoot"         # a project whose answers are the first guess
 
     [tasks.garment]
@@ -13,30 +14,21 @@ UTF-8. Anything else in the file stays as it is. A file of another version is re
 and not listed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from ..errors import StageError, StorageError
-from .files import TEMPORARY_PREFIX, locked, read_own, replace_text, unreadable
+from .document import path_of, read, writing
 from .stages import open_stage
 from .task import CULL_TASK, Task, clean, in_words
-
-VERSION = 1
-
-
-def path_of(project: Path) -> Path:
-    """The file of a project's settings."""
-    return project / "project.toml"
 
 
 def tasks_of(project: Path) -> dict[str, Task]:
     """Name → task, `cull` first. Raises `StorageError` for a file that can't be read."""
     found = {CULL_TASK.name: CULL_TASK}
-    tables = _read(project).get("tasks", {})
+    tables = read(project).get("tasks", {})
     if not isinstance(tables, Mapping):
         raise StorageError(f"{path_of(project)}: tasks must be tables, such as [tasks.garment]. Correct it.")
     if CULL_TASK.name in tables:
@@ -82,32 +74,14 @@ def start_from(project: Path, other: Path | None = None) -> Path | None:
     Raises `StageError` for the project itself or one without a stage, `StorageError`.
     """
     if other is None:
-        found = _read(project).get("start_from")
+        found = read(project).get("start_from")
         return Path(found) if isinstance(found, str) and found else None
     if other.resolve() == project.resolve():
         raise StageError(f"{project} can't start from itself. Name another project.")
     open_stage(other)
-    with _writing(project) as document:
+    with writing(project) as document:
         document["start_from"] = str(other)
     return other
-
-
-def _read(project: Path) -> tomlkit.TOMLDocument:
-    path = path_of(project)
-    try:
-        document = tomlkit.parse(read_own(path).decode("utf-8-sig"))
-    except FileNotFoundError:
-        return tomlkit.document()
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (TOMLKitError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path} is not valid TOML: {error}. Correct it, or move it away.") from error
-    if document.get("version") != VERSION:
-        raise StorageError(
-            f"{path} has the version {document.get('version')}; this imlcull reads {VERSION}. Update imlcull, or move "
-            "the file away."
-        )
-    return document
 
 
 def _task(path: Path, name: str, table: object) -> Task:
@@ -125,17 +99,7 @@ def _task(path: Path, name: str, table: object) -> Task:
 
 
 def _write(project: Path, task: Task) -> None:
-    with _writing(project) as document:
+    with writing(project) as document:
         table = document.setdefault("tasks", tomlkit.table(is_super_table=True)).setdefault(task.name, tomlkit.table())
         kind = "classes" if task.exclusive else "tags"
         table[kind] = list(dict.fromkeys([*table.get(kind, ()), *task.classes]))
-
-
-@contextmanager
-def _writing(project: Path) -> Iterator[tomlkit.TOMLDocument]:
-    """The settings, to change and write back."""
-    with locked(project / f"{TEMPORARY_PREFIX}settings.lock", "writing the settings"):
-        document = _read(project)
-        document.setdefault("version", VERSION)
-        yield document
-        replace_text(path_of(project), tomlkit.dumps(document))

@@ -12,36 +12,47 @@
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
       stage_1_<task>_…                  the same for any other task
-      project.toml                      the tasks, see `settings`
+      project.toml                      the tasks, see `settings`, and where stage_1 lies, if elsewhere
+
+The photos of the first stage may lie in any folder, which stays as it is; nothing else of a project does.
 
 A photo key is the POSIX path of a photo relative to its stage folder, in Unicode's NFC, and the photo's only name in
 code. Names on disk are UTF-8, whatever encoding Python was started with, and may be in another normalization, as files
 from a Mac are: only `Stage.name_of` leads from a key to the file.
-Handles names and folders; opens no file.
+Handles names and folders; opens no file but the settings.
 """
 
 import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import StageError
 from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
+from .document import read
 from .files import TEMPORARY_PREFIX
 from .task import CULL_TASK
 
+PROJECT_SUFFIX = ".imlcull"
+FIRST_STAGE = "stage_1"
+"""The line of the settings that says where the first stage lies."""
 _STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a project and the paths of its files. `task`: the name of the task whose files these are."""
+    """One stage of a project and the paths of its files.
+
+    `task`: the name of the task whose files these are. `elsewhere`: folder of the photos of stage 1, if it isn't in the
+    project; only read.
+    """
 
     project: Path
     number: int
     task: str = field(default=CULL_TASK.name, kw_only=True)
+    elsewhere: Path | None = field(default=None, kw_only=True)
     names: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Key → relative path with `/`, of files not named in NFC, as `list_photos` of this stage last found them."""
 
@@ -53,7 +64,7 @@ class Stage:
     @property
     def folder(self) -> Path:
         """Folder of the photos."""
-        return self.project / self.name
+        return self.elsewhere if self.elsewhere and self.number == 1 else self.project / self.name
 
     @property
     def labels(self) -> Path:
@@ -108,12 +119,12 @@ class Stage:
     @property
     def next(self) -> "Stage":
         """The stage that a cull of this one creates."""
-        return Stage(self.project, self.number + 1, task=self.task)
+        return replace(self, number=self.number + 1)
 
     @property
     def previous(self) -> "Stage":
         """The stage that this one was culled from; `stage_0`, which never exists, for the first."""
-        return Stage(self.project, self.number - 1, task=self.task)
+        return replace(self, number=self.number - 1)
 
     def path(self, key: str) -> Path:
         """Path of a photo."""
@@ -132,34 +143,62 @@ class Stage:
         return self.project / f"{self.name}_{self.task}_{name}"
 
 
-@dataclass(frozen=True)
-class Rehearsal(Stage):
-    """A stage whose photos are in another folder, so that nothing is written next to them."""
-
-    photos: Path
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the photos; only read."""
-        return self.photos
-
-
 def open_stage(project: str | Path, number: int | None = None) -> Stage:
     """Open the stage with this number, by default the latest: the largest N with a folder named exactly `stage_N`.
 
-    Raises `StageError` if there is none.
+    `project`: also a folder of photos with its project beside it. Raises `StageError` if there is no stage.
     """
     root = absolute(project)
-    numbers = _stage_numbers(root)
-    if not numbers:
-        what = "move the photos there" if _holds_photos(root) else "put your photos into it"
-        raise StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and {what}.")
+    if _is_of(beside(root), root):
+        root = beside(root)
+    numbers, elsewhere = stage_numbers(root), first_stage(root)
+    if not numbers and elsewhere is None:
+        raise _no_stage(root)
+    if elsewhere is not None:
+        if 1 in numbers:
+            raise StageError(
+                f"The settings of {root} say that stage 1 is {elsewhere}, but there is {root / 'stage_1'}, too. Move "
+                "that folder away, or remove the line stage_1 from project.toml."
+            )
+        numbers = [1, *numbers]
     if number is None:
-        return Stage(root, numbers[-1])
+        number = numbers[-1]
     if number not in numbers:
         there = ", ".join(f"stage_{n}" for n in numbers)
         raise StageError(f"There is no stage_{number} in {root}. Choose one that exists: {there}.")
-    return Stage(root, number)
+    return Stage(root, number, elsewhere=elsewhere)
+
+
+def beside(folder: Path) -> Path:
+    """The project of a folder of photos, unless another is named: `Wedding.imlcull` beside `Wedding`."""
+    return folder.with_name(f"{folder.name}{PROJECT_SUFFIX}") if folder.name else folder / PROJECT_SUFFIX
+
+
+def first_stage(project: Path) -> Path | None:
+    """Where the settings of a project say that its first stage lies; None if they don't. Raises `StorageError`."""
+    place = read(project).get(FIRST_STAGE)
+    if not isinstance(place, str) or not place:
+        return None
+    return Path(os.path.normpath(os.path.join(os.path.realpath(project), os.path.expanduser(place))))  # noqa: PTH111, PTH118
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same folder."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _is_of(project: Path, folder: Path) -> bool:
+    """Whether the first stage of a project is `folder`."""
+    first = first_stage(project)
+    return first is not None and is_same(first, folder)
+
+
+def gone(stage: Stage) -> StageError:
+    """The error for a stage whose folder is missing."""
+    moved = ""
+    if stage.elsewhere and stage.number == 1:
+        moved = f" If it was moved, name its new place: imlcull NEW_FOLDER --project {stage.project}"
+    return StageError(f"The folder {stage.folder} is gone. Connect its disk again, or put it back.{moved}")
 
 
 def absolute(folder: str | Path) -> Path:
@@ -170,7 +209,7 @@ def absolute(folder: str | Path) -> Path:
 def lies_in_a_stage(folder: Path, stage: Stage) -> bool:
     """Whether a folder, with links resolved, is inside `stage` or another stage of its project."""
     real, project = Path(os.path.realpath(folder)), Path(os.path.realpath(stage.project))
-    if real.is_relative_to(os.path.realpath(stage.folder)):
+    if any(real.is_relative_to(os.path.realpath(each)) for each in (stage.folder, stage.elsewhere) if each):
         return True
     below = real.relative_to(project).parts if real.is_relative_to(project) else ()
     return any(_STAGE_NAME.fullmatch(part) for part in below[:1])
@@ -186,7 +225,8 @@ def as_text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
-def _stage_numbers(root: Path) -> list[int]:
+def stage_numbers(root: Path) -> list[int]:
+    """Numbers of the stage folders in a project. Raises `StageError` for a folder that can't be read, or is a stage."""
     try:
         entries = list(root.iterdir())
     except FileNotFoundError as error:
@@ -197,6 +237,12 @@ def _stage_numbers(root: Path) -> list[int]:
         raise StageError(f"{root} is a stage, not a project. Name the folder that holds it: {root.parent}")
     matches = ((_STAGE_NAME.fullmatch(entry.name), entry) for entry in entries)
     return sorted(int(match[1]) for match, entry in matches if match and entry.is_dir())
+
+
+def _no_stage(root: Path) -> StageError:
+    if _holds_photos(root):
+        return StageError(f"There is no stage folder in {root}. To work on its photos where they are: imlcull {root}")
+    return StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and put your photos into it.")
 
 
 def _holds_photos(folder: Path) -> bool:

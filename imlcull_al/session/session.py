@@ -661,12 +661,13 @@ class Session:
         now = self.standing()
         known = KnownContents(self.stage, now.listing, self._cache_dir)
         plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, known.of)
+        plan = make.openable(plan)
         return replace(plan, revision=now.revision, note_links=known.note_links)
 
     def _differs(self, listing: Listing) -> bool:
         """Whether a photo was added, removed or replaced since the last listing. One `stat` each."""
         before = self._photos_on_disk
-        if before is None or listing.keys != self.listing.keys:
+        if before is None or listing != self.listing:
             return True
         return bool(PhotosOnDisk(listing, self.stage.paths(listing.keys)).replaced_since(before))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ..errors import StageError
 from ..project.listing import Listing, has_photos
 from ..project.originals import State, stat_of
-from ..project.stages import Stage
+from ..project.stages import Stage, gone
 
 A_LOOK = 10_000
 """Photos checked per poll: a stage of 100,000 takes ten polls."""
@@ -34,7 +34,7 @@ def check_photos(stage: Stage, known: int) -> None:
     if has_photos(stage.folder):
         return
     if not stage.folder.is_dir():
-        raise StageError(f"The folder {stage.folder} is gone. Connect its disk again, or put it back.")
+        raise gone(stage)
     if known:
         photos = "The one known photo is" if known == 1 else f"All {known:,} known photos are"
         raise StageError(
@@ -56,7 +56,7 @@ class Photos:
 
     def have_changed(self) -> bool:
         """Whether a photo was added, removed or replaced since the listing or the last poll. Resets."""
-        now = {folder: stat_of(folder)[1] for folder in self._folders}
+        now = {folder: stat_of(folder) for folder in self._folders}
         is_new, self._folders = now != self._folders, now
         return self._some_are_new() or is_new
 

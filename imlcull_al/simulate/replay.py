@@ -30,7 +30,7 @@ from ..project import tables
 from ..project.files import replacing
 from ..project.journal import Journal, audit_event
 from ..project.settings import open_task
-from ..project.stages import Rehearsal, Stage, absolute, open_stage
+from ..project.stages import Stage, absolute, open_stage
 from ..project.task import CULL_TASK, KEEP, in_words
 from ..session.session import Session
 from ..training import figures
@@ -183,7 +183,7 @@ def replay(
     with tempfile.TemporaryDirectory(prefix="imlcull-replay-", dir=in_memory) as temporary:
 
         def session(name: str, seed: int) -> Session:
-            rehearsal = Rehearsal(Path(temporary, f"{name}_{seed}"), 1, where.folder, task=task)
+            rehearsal = Stage(Path(temporary, f"{name}_{seed}"), 1, task=task, elsewhere=where.folder)
             rehearsal.project.mkdir()
             Journal(rehearsal.journal, asked).append([audit_event(np.random.default_rng([seed, 1]).bytes(16).hex())])
             return Session(rehearsal, source.base, folder, asked)

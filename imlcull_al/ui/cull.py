@@ -1,6 +1,6 @@
 """The Cull screen: preview a cull with counts and contact sheets, make the next stage, and undo it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,15 @@ from typing import Any
 import gradio as gr
 
 from ..culling.copies import LINKS
-from ..culling.plan import Decision, Plan
+from ..culling.plan import Decision, Plan, told
+from ..project.left_out import told as left_out_told
 from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
 from ..session.session import Session
 from .clock import Clock
 from .look import Ended, ended, given, on_press, sentence, table, threshold_slider
 from .serving import SMALL, Find, photo_url
+from .telling import attempt
 
 SHEET = 36
 """Most photos shown of each side."""
@@ -45,7 +47,8 @@ def build(find: Find, clock: Clock) -> None:
         plan = desk.planned()  # once, so that button and words are of one moment
         button, can_go_on = promised(desk, plan, threshold), not at_work and made.manifest.exists()
         can_undo, offered = not at_work and desk.session.cull_to_undo() is not None, interrupted(desk)
-        looks = (*button, can_go_on, can_undo, offered)
+        listing, _ = attempt(lambda: desk.session.listing)
+        looks = (*button, can_go_on, can_undo, offered, len(listing.left_out) if listing else 0)
         if (looks, revision, failure) == seen:
             return (gr.skip(),) * 8
         preview = desk.preview()
@@ -110,9 +113,14 @@ def interrupted(desk: Desk) -> str:
 
 
 def outcome_html(desk: Desk, plan: Plan | None) -> str:
-    """Result of the latest preview, cull or undo; empty before the first. `plan`: the preview if still current."""
+    """Result of the latest preview, cull or undo; before the first, what no cull takes along. `plan`: the preview if
+    still current.
+    """
     job, session = desk.latest_cull(), desk.session
-    if job is None or job.running:
+    if job is None:
+        listing, _ = attempt(lambda: session.listing)
+        return left_out_html(listing.left_out) if listing else ""
+    if job.running:
         return ""
     if job.status != DONE:
         return sentence(job.error, "failed")
@@ -153,15 +161,24 @@ def plan_html(session: Session, plan: Plan) -> str:
     notes = f"Preview at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
     if companions:
         notes += f" {companions} companion files go with their photos."
-    left_out = "".join(sentence(f"Left out: {key}: {reason}") for key, reason in plan.left_out.items())
     return (
         sentence(notes)
         + sentence(session.notice)
-        + left_out
+        + "".join(map(sentence, told(plan)))
+        + left_out_html(plan.left_out)
         + table_html(plan)
         + sheet_html(session, "Kept", sorted(plan.kept, key=_least_sure))
         + sheet_html(session, "Culled", sorted(plan.culled, key=lambda each: -_least_sure(each)))
     )
+
+
+def left_out_html(left_out: Mapping[str, str]) -> str:
+    """Files that are neither photos nor companions, and why, behind a line with their number."""
+    if not left_out:
+        return ""
+    head = "1 file or folder is" if len(left_out) == 1 else f"{len(left_out):,} files or folders are"
+    lines = "".join(map(sentence, left_out_told(left_out)))
+    return f"<details><summary>{head} left out</summary>{lines}</details>"
 
 
 def table_html(plan: Plan) -> str:

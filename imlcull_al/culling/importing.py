@@ -1,0 +1,39 @@
+"""Makes the first stage of a project from any folder of photos, verified like a cull. The folder is only read."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..progress import Progress, Stop, never, silent
+from ..project.files import unwritable
+from ..project.labels import KEEP
+from ..project.listing import list_photos
+from ..project.opening import check_place
+from ..project.stages import Stage, absolute, beside
+from . import make
+from .plan import IMPORTED, Decision, Plan, make_plan
+
+
+def import_folder(
+    folder: str | Path,
+    project: str | Path | None = None,
+    link: str = "copy",
+    *,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> tuple[Plan, Stage]:
+    """Make `stage_1` of `project`, by default the one beside the folder, of its photos and their companions.
+
+    Returns what was done, and the stage. Raises `CullRefused`, `StageError`, `StorageError`, `Cancelled`.
+    """
+    photos = absolute(folder)
+    place = absolute(project) if project is not None else beside(photos)
+    check_place(place, photos)
+    source = Stage(place, 1, elsewhere=photos)
+    listing = list_photos(source)
+    decisions = [Decision(key, KEEP, IMPORTED, None) for key in listing.keys]
+    plan = make.openable(replace(make_plan(source, decisions, listing, 0.0, ""), target=Stage(place, 1)))
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritable(place, error) from error
+    return plan, make.make_stage(plan, link, progress=progress, stop=stop)

@@ -1,0 +1,75 @@
+"""Opens any folder of photos as it is: with a project beside it, whose settings say where the photos lie.
+
+    Wedding/              the photos; only ever read
+    Wedding.imlcull/      their project, with `stage_1 = "../Wedding"` in its project.toml
+      stage_2/            the kept photos, as in every project
+
+A folder that is a project itself is opened as such. Writes nothing into the folder, and links to nothing.
+"""
+
+import os
+from pathlib import Path
+
+from ..errors import StageError
+from .document import writing
+from .files import unwritable
+from .listing import has_photos
+from .stages import FIRST_STAGE, Stage, absolute, beside, first_stage, gone, is_same, lies_in_a_stage, stage_numbers
+
+
+def project_of(folder: str | Path, project: str | Path | None = None) -> Path:
+    """The project of a folder of photos, made if there is none: `project`, or else the one beside the folder.
+
+    A `project` whose photos are gone is from now on that of `folder`: they were moved. Raises `StageError` if the
+    folder has no photos, or the project is one of others or would lie among the photos; `StorageError`.
+    """
+    photos = absolute(folder)
+    if not photos.exists() and first_stage(beside(photos)) is not None:
+        raise gone(Stage(beside(photos), 1, elsewhere=photos))
+    if stage_numbers(photos) or first_stage(photos) is not None:
+        if project is not None:
+            raise StageError(f"{photos} is a project itself. Open it without --project.")
+        return photos
+    place = absolute(project) if project is not None else beside(photos)
+    check_place(place, photos)
+    known, numbers = first_stage(place), stage_numbers(place) if place.is_dir() else []
+    if known is not None and is_same(known, photos):
+        return place
+    if known is not None and known.exists():
+        raise StageError(f"{place} is the project of {known}. Name another one for {photos} with --project.")
+    if known is None and numbers:
+        if project is None:  # made of this folder by an import
+            return place
+        raise StageError(f"{place} has stages of its own. Name another project for {photos} with --project.")
+    if not has_photos(photos):
+        raise StageError(f"There are no photos in {photos}. Name a folder with photos, or a project.")
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritable(place, error) from error
+    with writing(place) as document:
+        document[FIRST_STAGE] = _written(photos, place)
+    return place
+
+
+def check_place(project: Path, photos: Path) -> None:
+    """Raise `StageError` if a project would lie among the photos, or has the photos in one of its stages."""
+    if lies_in_a_stage(project, Stage(project, 1, elsewhere=photos)):
+        raise StageError(
+            f"The project {project} would lie among the photos of {photos}, where nothing is written. Name another "
+            "folder with --project."
+        )
+    if lies_in_a_stage(photos, Stage(project, 1)):
+        raise StageError(f"{photos} is in a stage of {project}. Open that project: imlcull {project}")
+
+
+def _written(photos: Path, project: Path) -> str:
+    """A folder as the settings name it: relative if it is beside the project, so that both can be moved together."""
+    real = os.path.realpath(photos)
+    is_beside = os.path.dirname(real) == os.path.dirname(os.path.realpath(project))  # noqa: PTH120
+    name = f"../{os.path.basename(real)}" if is_beside else real  # noqa: PTH119
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise StageError(f"The name of {photos} is not valid UTF-8. Rename it.") from error
+    return name
