@@ -77,7 +77,7 @@ def test_a_worker_answers_as_the_functions_do(start):
     assert no_tiles is None
     assert image.tobytes() == decode.decode(data).tobytes()
     assert (image.mode, image.size) == ("RGB", (64, 48))
-    assert all(math.isnan(number) for number in moment)
+    assert math.isnan(moment.taken) and math.isnan(moment.compensation)
     image, _, strip = pool.do(DECODE_WITH_TILES, data, 32)
     expected = decode.decode_with_tiles(data, 32)
     assert (image.tobytes(), strip.tobytes()) == tuple(each.tobytes() for each in expected)
@@ -99,8 +99,8 @@ def test_notes_survive_the_way(start):
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG", exif=exif)
     pool = start(module=worker.__name__)
-    assert pool.do(DECODE, file.getvalue(), 224)[1] == pytest.approx((1747472401.25, -0.7))
-    assert pool.do(MOMENT, file.getvalue()) == pytest.approx((1747472401.25, -0.7))
+    assert pool.do(DECODE, file.getvalue(), 224)[1] == decode.moment(file.getvalue())
+    assert pool.do(MOMENT, file.getvalue()) == pytest.approx((1747472401.25, -0.7, 4007215856, False))
     assert pool.do(EXPOSURE, file.getvalue()) == decode.exposure(file.getvalue()) != {}
 
 
@@ -336,7 +336,7 @@ def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, 
     assert pool.do(DECODE_WITH_TILES, jpeg(), 32).tiles.size == (448, 112)
     assert len(pool.do(LATTICE, jpeg(), 16).places) == 1
     assert pool.do(EXPOSURE, jpeg()) == {}
-    assert all(map(math.isnan, pool.do(MOMENT, jpeg())))
+    assert repr(pool.do(MOMENT, jpeg())) == repr(decode.UNKNOWN)
     assert [record.message for record in caplog.records if "in the app itself" in record.message] == [
         f"Photos are decoded in the app itself, where a bad one can end it: `{sys.executable} -m tests.no_such_module` "
         "can't be started (code 1)."
