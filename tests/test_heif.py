@@ -55,6 +55,13 @@ def test_notes_are_those_of_the_picture():
     assert decode.moment(HEIC["plain"]).taken == 1767323045
 
 
+def test_broken_notes_leave_the_pixels_alone():
+    broken = HEIC["plain"].replace(b"MM\0*", b"MM\0?").replace(b"II*\0", b"II?\0")
+    assert broken != HEIC["plain"]
+    assert decode.decode(broken).size == (640, 480)
+    assert decode.exposure(broken) == {}
+
+
 def test_a_cut_heic_has_a_reason():
     with pytest.raises(UnreadablePhoto, match="can't be decoded: Invalid input: Unexpected end of file"):
         decode.decode(HEIC["plain"][:5000])

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from imlcull_al.photos import read as photos
 from imlcull_al.photos.operations import DECODE, DECODE_WITH_TILES, EXPOSURE, LATTICE, MOMENT, PREVIEW
 from imlcull_al.photos.pool import Pool
 from imlcull_al.session.jobs import Jobs
+from tests.raws import raw
 from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
 ROOT = Path(__file__).parent.parent
@@ -388,7 +390,7 @@ def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_di
 
 
 def test_a_worker_loads_pillow_and_the_standard_library_only():
-    heavy = "('numpy', 'torch', 'h5py', 'gradio')"
+    heavy = "('numpy', 'torch', 'h5py', 'gradio', 'rawpy', 'pi_heif')"
     code = f"import imlcull_al.photos.worker, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
@@ -447,3 +449,23 @@ def test_who_waits_for_a_picture_comes_before_the_rest_of_a_job(monkeypatch):
     assert order[1] == b"person"
     assert sorted(order) == [b"job 0", b"job 1", b"job 2", b"job 3", b"person"]
     pool.close()
+
+
+def test_a_worker_loads_the_libraries_of_raw_and_heic_only_for_them_and_within_its_limits(start):
+    pool = start(module=worker.__name__)
+    assert pool.do(DECODE, jpeg(), None).image.size == (64, 48)
+    (process,) = pool.processes()
+    assert not libraries_of(process) & {"libraw", "libheif"}
+    assert pool.do(DECODE_WITH_TILES, raw(None), 224).image.size == (32, 24)
+    assert pool.do(DECODE, raw(), 224).image.size == (300, 225)
+    assert pool.do(EXPOSURE, raw())["shown"] == "embedded JPEG, 1200 × 900"
+    assert libraries_of(process) & {"libraw", "libheif"} == {"libraw"}
+    heic = (ROOT / "tests" / "heic" / "exif6_no_irot.heic").read_bytes()
+    assert pool.do(DECODE, heic, None).image.size == (480, 640)
+    assert pool.processes() == [process]
+
+
+def libraries_of(process):
+    """Names of the shared libraries that a process has mapped, without what follows a dash, a dot or an underscore."""
+    maps = Path(f"/proc/{process}/maps").read_text().splitlines()
+    return {re.split(r"[-._]", Path(line.split()[-1]).name)[0] for line in maps}

@@ -7,8 +7,8 @@ for and processes.
 import io
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import NamedTuple
 
@@ -56,9 +56,9 @@ def opened(data: bytes, side: int | None = None) -> Opened:
     if formats.raw_maker(data):
         image, orientation, is_embedded = raw.opened(data, side, check_pixels)
         check_pixels(image.size)
-        return Opened(image, raw.notes(data) if is_embedded else Image.Exif(), orientation)
+        return Opened(image, _notes(raw.notes, data) if is_embedded else Image.Exif(), orientation)
     if formats.is_heif(data):
-        exif = heif.notes(data)
+        exif = _notes(heif.notes, data)
         return Opened(heif.decoded(data, check_pixels), exif, heif.orientation(data, exif))
     page = pages.picture_of(formats.with_end(data))
     image = _by_pillow(page.data)
@@ -109,6 +109,13 @@ def only_unreadable(data: bytes) -> Iterator[None]:
     # IndexError, TypeError, DecompressionBombError … A closed list would only hold the crashes found so far.
     except Exception as error:
         raise UnreadablePhoto(_reason(error, data)) from error
+
+
+def _notes(read: Callable[[bytes], Image.Exif], data: bytes) -> Image.Exif:
+    """Broken notes count as missing: they don't affect the pixels."""
+    with suppress(Exception):  # as in `only_unreadable`
+        return read(data)
+    return Image.Exif()
 
 
 def _by_pillow(data: bytes) -> Image.Image:
