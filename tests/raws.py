@@ -70,7 +70,7 @@ def raw(
 ):
     """The bytes of a raw; the mosaic comes last, as in a camera's file.
 
-    `preview`: size of the embedded JPEG, None for no JPEG. `dng`: with the tags of a DNG. `notes`: of its EXIF.
+    `preview`: the embedded JPEG or its size, None for no JPEG. `dng`: with the tags of a DNG. `notes`: of its EXIF.
     """
     pixels = _mosaic(*mosaic)
     named = {271: ("text", maker + b"\0"), 274: ("short", [orientation])}
@@ -98,8 +98,8 @@ def _strip(width, height, bits, photometric, where, length):
     }  # fmt: skip
 
 
-def _preview(writer, size):
-    jpeg = jpeg_of(half_red_half_blue(size))
+def _preview(writer, preview):
+    jpeg = preview if isinstance(preview, bytes) else jpeg_of(half_red_half_blue(preview))
     where = writer.put(jpeg)
     return writer.directory(
         {254: ("long", [1]), 259: ("short", [6]), 513: ("long", [where]), 514: ("long", [len(jpeg)])}
@@ -109,4 +109,4 @@ def _preview(writer, size):
 def _mosaic(width, height):
     red, blue = (60_000, 2_000, 2_000, 2_000), (2_000, 2_000, 2_000, 60_000)  # of two by two: R G, G B
     rows = [[*red[2 * row : 2 * row + 2] * (width // 4), *blue[2 * row : 2 * row + 2] * (width // 4)] for row in (0, 1)]
-    return b"".join(struct.pack(f"<{width}H", *rows[line % 2]) for line in range(height))
+    return b"".join(struct.pack(f"<{width}H", *row) for row in rows) * (height // 2)

@@ -476,6 +476,11 @@ def test_a_time_is_the_best_that_is_noted(notes, details, taken):
     assert found == pytest.approx(taken, nan_ok=True)
 
 
+def test_a_time_is_shown_as_exif_writes_it():
+    data = with_notes(half_red_half_blue(), details={0x9003: "2024-10-10T19:06:10.25+02:00"})
+    assert decode.exposure(data) == {"taken": "2024:10:10 19:06:10"}
+
+
 def camera_of(notes=None, details=None):
     details = {0x9003: "2024:10:10 19:06:10", **(details or {})}
     return decode.moment(with_notes(half_red_half_blue(), notes, details)).camera

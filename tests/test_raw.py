@@ -152,3 +152,19 @@ def test_a_maker_is_told_by_content():
     assert formats.raw_maker(b"FOVb\0\0") == "SIGMA"
     assert formats.raw_maker(raws.jpeg_of(raws.half_red_half_blue((8, 8)))) is None
     assert math.isnan(decode.moment(b"FOVb\0\0").taken)
+
+
+def test_the_notes_of_a_cr3_stand_in_two_boxes():
+    """ISO base media boxes, each with a TIFF directory."""
+    first, second = raws.Writer(), raws.Writer()
+    names = first.finished(first.directory({271: ("text", b"Canon\0"), 272: ("text", b"EOS R6\0")}))
+    details = second.finished(second.directory({36867: ("text", b"2024:10:10 19:05:10\0"), 34855: ("short", [100])}))
+    boxes = b"".join(
+        (8 + len(body)).to_bytes(4, "big") + name + body for name, body in ((b"CMT1", names), (b"CMT2", details))
+    )
+    data = b"\0\0\0\x10ftypcrx \0\0\0\1" + boxes
+    moment = decode.moment(data)
+    assert (moment.taken, moment.camera) == (1728587110, decode.moment(data).camera)
+    assert decode.exposure(data) == {"camera": "EOS R6", "ISO": "100", "taken": "2024:10:10 19:05:10"}
+    with pytest.raises(UnreadablePhoto, match="a raw of Canon without an embedded JPEG"):
+        decode.decode(data)

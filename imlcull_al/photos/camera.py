@@ -54,7 +54,7 @@ def settings(notes: Image.Exif) -> dict[str, str]:
         _measure("f/{:g}", details.get(_Base.FNumber)),
         details.get(_Base.ISOSpeedRatings),
         _measure("{:g} mm", details.get(_Base.FocalLength)),
-        _time(notes, details)[0],
+        _by_colons(_time(notes, details)[0]),
     )
     texts = [" ".join(str(fact or "").split())[:60] for fact in facts]
     return {name: text for name, text in zip(SETTINGS, texts, strict=True) if text}
@@ -88,6 +88,12 @@ def _time(notes: Image.Exif, details: dict[int, Any]) -> tuple[str, str, str]:
         if not math.isnan(seconds(text)):
             return text, fraction, zone
     return "", "", ""
+
+
+def _by_colons(text: str) -> str:
+    """A time as EXIF writes it, without fractions and zone."""
+    found = _TIME.match(text)
+    return "{:0>4}:{:0>2}:{:0>2} {:0>2}:{:0>2}:{:0>2}".format(*found.groups()) if found else ""
 
 
 def _camera(notes: Image.Exif, details: dict[int, Any], zone: str) -> int:

@@ -42,7 +42,8 @@ def directories(data: bytes) -> list[Directory]:
 
 def plain(data: bytes) -> bytes:
     """A TIFF-like file under the head of a TIFF, for libraries that know no other."""
-    return (b"II*\0" if HEADS[data[:4]] == "<" else b"MM\0*") + data[4:]
+    head = b"II*\0" if HEADS[data[:4]] == "<" else b"MM\0*"
+    return data if data.startswith(head) else head + data[4:]
 
 
 def starting_at(data: bytes, directory: Directory) -> bytes:
