@@ -1,6 +1,6 @@
 """Builds in a temporary folder, because setuptools would package stale files from an earlier build in `build/`.
 
-The libraries of raw and HEIC files stand in requirements.txt with all others, and are the package's extra `raw`.
+The libraries of raw, HEIC and JPEG XL stand in requirements.txt with all others, and are the package's extra `raw`.
 """
 
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from setuptools import setup
 
-RAW = ("rawpy", "pi-heif")
+RAW = ("rawpy", "pi-heif", "pylibjxl")
 
 
 def requirements(name: str) -> list[str]:

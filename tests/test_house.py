@@ -28,6 +28,7 @@ OWNERS = {
     "accelerate": {"training/processes"},
     "rawpy": {"photos/raw"},
     "pi_heif": {"photos/heif"},
+    "pylibjxl": {"photos/jxl"},
 }
 PROGRAMS = [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "app.py"]
 ENTRANCES = {"__init__", "__main__"}
@@ -181,6 +182,7 @@ def test_importing_loads_no_heavy_library(module):
         "ray",
         "rawpy",
         "pi_heif",
+        "pylibjxl",
     )
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -390,7 +390,7 @@ def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_di
 
 
 def test_a_worker_loads_pillow_and_the_standard_library_only():
-    heavy = "('numpy', 'torch', 'h5py', 'gradio', 'rawpy', 'pi_heif')"
+    heavy = "('numpy', 'torch', 'h5py', 'gradio', 'rawpy', 'pi_heif', 'pylibjxl')"
     code = f"import imlcull_al.photos.worker, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"

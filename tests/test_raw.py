@@ -129,7 +129,7 @@ def test_the_decoder_is_named_with_every_library(monkeypatch):
     assert opening.decoder() == decode.DECODER
     monkeypatch.setattr(opening.metadata, "version", lambda name: {"rawpy": "0.28.0"}[name])
     monkeypatch.setattr(opening.metadata, "PackageNotFoundError", KeyError)
-    assert opening.decoder() == f"Pillow {Image.__version__}, rawpy 0.28.0, no pi-heif"
+    assert opening.decoder() == f"Pillow {Image.__version__}, rawpy 0.28.0, no pi-heif, no pylibjxl"
 
 
 def test_a_hostile_directory_is_left():

@@ -7,6 +7,7 @@ Suffixes are not looked at; cameras, phones and people give wrong ones. Independ
                                                                   directory, DNGVersion, a thumbnail first
     CR3, RAF, X3F, MRW, CRW, ORF, RW2                             magic numbers
     HEIF                                                          the brands of its `ftyp` box
+    JPEG XL                                                       magic numbers
     everything else that has a name                               magic numbers
 """
 
@@ -26,8 +27,6 @@ _NAMES = (
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"gimp xcf", "a GIMP document"),
-    (b"\xff\x0a", "a JPEG XL picture, which no library here reads"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture, which no library here reads"),
     (b"v/1\x01", "an OpenEXR picture"),
     (b"#?R", "a Radiance picture"),
     (b"SIMPLE  =", "a FITS picture"),
@@ -72,6 +71,11 @@ def is_heif(data: bytes) -> bool:
     """Whether its `ftyp` box names a brand of HEIF, and none of AVIF."""
     brands = _brands(data)
     return bool(brands & _HEIF) and not brands & _AVIF
+
+
+def is_jxl(data: bytes) -> bool:
+    """Whether this is a JPEG XL codestream or container."""
+    return data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL "))
 
 
 def name_of(data: bytes) -> str:

@@ -6,17 +6,16 @@ imported when the first such file comes. ISO/IEC 23008-12.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from PIL import ExifTags, Image
 
 from ..errors import UnreadablePhoto
-from . import colors
+from . import boxes, colors
 
 _TURNS = (b"irot", b"imir")
-_MOST_BOXES = 4096
 
 
 def decoded(data: bytes, check: Callable[[tuple[int, int]], None]) -> Image.Image:
@@ -73,10 +72,10 @@ def _is_turned(data: bytes) -> bool:
 
 def _properties(data: memoryview) -> list[bytes]:
     """Types of the properties of the primary picture."""
-    meta = dict(_boxes(_box(data, b"meta")[4:]))
-    pitm, properties = meta[b"pitm"], dict(_boxes(meta[b"iprp"]))
+    meta = dict(boxes.inside(boxes.first(data, b"meta")[4:]))
+    pitm, properties = meta[b"pitm"], dict(boxes.inside(meta[b"iprp"]))
     primary = struct.unpack_from(">I" if pitm[0] else ">H", pitm, 4)[0]
-    kinds = [kind for kind, _ in _boxes(properties[b"ipco"])]
+    kinds = [kind for kind, _ in boxes.inside(properties[b"ipco"])]
     return [kinds[number - 1] for number in _associated(properties[b"ipma"], primary) if 0 < number <= len(kinds)]
 
 
@@ -93,23 +92,3 @@ def _associated(ipma: memoryview, item: int) -> list[int]:
         if found == item:
             return [number & (0x7FFF if is_long else 0x7F) for number in numbers]  # the highest bit: essential
     return []
-
-
-def _box(data: memoryview, wanted: bytes) -> memoryview:
-    return next((body for kind, body in _boxes(data) if kind == wanted), data[:0])
-
-
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Type and content of the boxes that `data` is made of."""
-    at = 0
-    for _ in range(_MOST_BOXES):
-        if at + 8 > len(data):
-            return
-        size, kind, head = int.from_bytes(data[at : at + 4], "big"), bytes(data[at + 4 : at + 8]), 8
-        if size == 1:
-            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        end = at + size if size else len(data)
-        if end < at + head:
-            return
-        yield kind, data[at + head : end]
-        at = end

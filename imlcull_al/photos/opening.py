@@ -1,4 +1,4 @@
-"""From bytes to an opened picture, whichever library reads it: Pillow, LibRaw or libheif.
+"""From bytes to an opened picture, whichever library reads it: Pillow, LibRaw, libheif or libjxl.
 
 The content decides, not the name. Dimensions are checked before anything is decoded. Independent of files, sizes asked
 for and processes.
@@ -15,13 +15,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..errors import UnreadablePhoto
-from . import formats, heif, pages, raw, tiff
+from . import formats, heif, jxl, pages, raw, tiff
 
 MAX_PIXELS = 250_000_000
 MAX_SIDE = 300_000
 """Pixels per side. Photoshop's own limit, so that any panorama it writes can be read."""
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
-_OTHERS = ("RAW", "HEIF")
+_OTHERS = ("RAW", "HEIF", "JPEG XL")
 
 Image.init()  # registers the plugins of FORMATS up front, because threads share the registry
 # Pillow's own guard is a second line of defense behind `check_pixels`. Whatever its plugins warn about (broken EXIF,
@@ -45,7 +45,7 @@ class Opened(NamedTuple):
 
 def decoder() -> str:
     """Every library that reads photos, with its version."""
-    return ", ".join([f"Pillow {Image.__version__}", *map(_named, ("rawpy", "pi-heif"))])
+    return ", ".join([f"Pillow {Image.__version__}", *map(_named, ("rawpy", "pi-heif", "pylibjxl"))])
 
 
 def opened(data: bytes, side: int | None = None) -> Opened:
@@ -60,6 +60,8 @@ def opened(data: bytes, side: int | None = None) -> Opened:
     if formats.is_heif(data):
         exif = _notes(heif.notes, data)
         return Opened(heif.decoded(data, check_pixels), exif, heif.orientation(data, exif))
+    if formats.is_jxl(data):
+        return Opened(jxl.decoded(data, check_pixels), _notes(jxl.notes, data), 1)
     page = pages.picture_of(formats.with_end(data))
     image = _by_pillow(page.data)
     check_pixels((image.width // 3, image.height) if page.is_float_rgb else image.size)
@@ -74,6 +76,8 @@ def notes_of(data: bytes) -> Image.Exif:
         return raw.notes(data)
     if formats.is_heif(data):
         return heif.notes(data)
+    if formats.is_jxl(data):
+        return jxl.notes(data)
     image = _by_pillow(data)
     check_pixels(image.size)
     return image.getexif()
@@ -134,7 +138,9 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"it claims more than {MAX_PIXELS // 1_000_000} megapixels"
     text = " ".join(str(error).split()) or type(error).__name__
-    return f"it can't be decoded: {text[:200]}"
+    what = "it is a HEIF picture that" if formats.is_heif(data) else "it"
+    what = "it is a JPEG XL picture that" if formats.is_jxl(data) else what
+    return f"{what} can't be decoded: {text[:200]}"
 
 
 def _named(package: str) -> str:

@@ -25,8 +25,8 @@ contain no code, and the app validates them: a malicious photo may control this 
 
 The process ends when its standard input closes. Where the system supports it, it limits itself: `MEMORY` bytes of
 address space, `SECONDS` of CPU time per photo, no file writes, no core dump. It ignores Ctrl-C. At its
-start it imports only Pillow, blake3 and the standard library, which takes a tenth of a second; rawpy and pi_heif, which
-bring numpy, LibRaw and libheif, come with the first photo that needs them.
+start it imports only Pillow, blake3 and the standard library, which takes a tenth of a second; rawpy, pi_heif and
+pylibjxl come with the first photo that needs them.
 """
 
 import json

@@ -25,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pylibjxl
 from PIL import Image, ImageCms
 
 from imlcull_al.errors import UnreadablePhoto
@@ -370,6 +372,7 @@ def whole_images() -> dict[str, bytes]:
         "no DNG": {"preview": (1000, 20), "dng": False},
     }
     images |= {f"RAW {name}": raw(**options) for name, options in kinds.items()}
+    images["JXL"] = pylibjxl.encode(np.asarray(colours), exif=exif.tobytes())
     return images | {f"HEIC {path.stem}": path.read_bytes() for path in HEIC.glob("*.heic")}
 
 
