@@ -14,7 +14,7 @@ from imlcull_al.photos import decode, worker
 real_decode, answer, take_pipes = decode.decode, worker.answer, worker._take_pipes
 pipes = []
 STRIP = bytes(4 * 112 * 112)
-ONE = {"size": [1, 1], "moment": [None, None]}
+ONE = {"size": [1, 1], "moment": [None, None, 0, False]}
 TWO_TILES = {"size": [225, 112], "places": [[0, 0, 0.5], [113, 0, 255]]}
 CLOSE = [[112 * number, 0, 1] for number in range(17)]
 LIES = {
@@ -57,20 +57,24 @@ LIES = {
             [[0, 0, 1], [0, 0, 1]],
         )
     },
-    b"wrong size": ({"size": [1000, 1000], "moment": [None, None]}, b"123"),
-    b"more pixels": ({"size": [1, 1], "moment": [None, None]}, b"123456"),
-    b"too large": ({"size": [1 << 20, 1 << 20], "moment": [None, None]}, b"123"),
-    b"a strip without end": ({"size": [1, 250_000_000], "moment": [None, None]}, b"123"),
-    b"more than was asked for": ({"size": [32, 1001], "moment": [None, None]}, bytes(3 * 32 * 1001)),
-    b"no less than was asked for": ({"size": [32, 1000], "moment": [None, None]}, bytes(3 * 32 * 1000)),
+    b"wrong size": ({"size": [1000, 1000], "moment": [None, None, 0, False]}, b"123"),
+    b"more pixels": ({"size": [1, 1], "moment": [None, None, 0, False]}, b"123456"),
+    b"too large": ({"size": [1 << 20, 1 << 20], "moment": [None, None, 0, False]}, b"123"),
+    b"a strip without end": ({"size": [1, 250_000_000], "moment": [None, None, 0, False]}, b"123"),
+    b"more than was asked for": ({"size": [32, 1001], "moment": [None, None, 0, False]}, bytes(3 * 32 * 1001)),
+    b"no less than was asked for": ({"size": [32, 1000], "moment": [None, None, 0, False]}, bytes(3 * 32 * 1000)),
     b"places too close": ({"size": [1904, 112], "places": CLOSE}, bytes(17 * 112 * 112)),
     b"a preview too large": ({}, b"\xff\xd8\xff" + bytes(4096 + 4 * 32 * 32 - 2)),
     b"a preview": ({}, b"\xff\xd8\xff" + bytes(4096 + 4 * 32 * 32 - 3)),
-    b"a moment and more": ({"moment": [None, None]}, b"1"),
+    b"a moment and more": ({"moment": [None, None, 0, False]}, b"1"),
     b"an exposure and more": ({"exposure": {}}, b"1"),
-    b"no size": ({"size": "10", "moment": [None, None]}, b"123"),
-    b"negative": ({"size": [-1, -1], "moment": [None, None]}, b"123"),
-    b"no moment": ({"size": [1, 1], "moment": [None, "today"]}, b"123"),
+    b"no size": ({"size": "10", "moment": [None, None, 0, False]}, b"123"),
+    b"negative": ({"size": [-1, -1], "moment": [None, None, 0, False]}, b"123"),
+    b"no moment": ({"size": [1, 1], "moment": [None, "today", 0, False]}, b"123"),
+    b"no moment of three": ({"size": [1, 1], "moment": [None, None, 0]}, b"123"),
+    b"no moment of a camera": ({"size": [1, 1], "moment": [None, None, 1 << 32, False]}, b"123"),
+    b"no moment of a name": ({"size": [1, 1], "moment": [None, None, "Z 6", False]}, b"123"),
+    b"no moment of damage": ({"size": [1, 1], "moment": [None, None, 0, 1]}, b"123"),
     b"no head": ({}, b"123"),
     b"no reason": ({"error": ["no", "text"], "lasting": True}, b""),
 }

@@ -53,6 +53,20 @@ def test_cameras_are_told_apart():
     assert groups(times, np.array([A, A, A, A]), np.array(["x", "y", "x", "y"])).tolist() == [0, 1, 0, 1]
 
 
+def test_a_dead_clock_makes_no_burst_of_all_its_frames():
+    dead = np.zeros(40)
+    assert np.bincount(groups(dead, np.array([A] * 40))).tolist() == [21, 19]  # `LONGEST` at one frame every `PAUSE`
+    assert groups(dead, np.array([A, A, B, B] * 10)).tolist() == np.repeat(np.arange(20), 2).tolist()
+    live = np.append(dead, [0.5, 1.0])
+    assert groups(live, np.array([A, B] * 20 + [A, A])).tolist() == [*range(40), 40, 40]
+
+
+def test_a_clock_of_whole_seconds_is_alive():
+    assert groups(np.repeat([0.0, 1.0], 20), np.array([A] * 40)).tolist() == [0] * 40
+    two_cameras = groups(np.zeros(40), np.array([A] * 40), np.arange(40) % 2)
+    assert two_cameras.tolist() == [0, 1] * 20
+
+
 def test_without_a_time_only_copies_are_together():
     almost = A + 0.01 * B
     rows = np.array([A, B, almost, A, B, A])

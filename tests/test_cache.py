@@ -187,10 +187,10 @@ def test_a_content_id_does_not_hold_for_a_photo_that_was_turned_in_place(tmp_pat
 
 def test_content_ids_of_an_older_version_are_set_aside(tmp_path):
     columns = {
-        "path_id": np.dtype(("u1", (16,))), "stat": np.dtype(("<i8", (3,))), "content_id": np.dtype(("u1", (16,))),
+        "path_id": np.dtype(("u1", (16,))), "stat": np.dtype(("<i8", (4,))), "content_id": np.dtype(("u1", (16,))),
         "taken": np.dtype("<f8"), "compensation": np.dtype("<f4"),
     }  # fmt: skip
-    older = Segments(tmp_path / "content_ids", {"format": "imlcull content ids", "version": 5}, columns)
+    older = Segments(tmp_path / "content_ids", {"format": "imlcull content ids", "version": 6}, columns)
     older.append(*(np.zeros((1, *dtype.shape), dtype.base) for dtype in columns.values()))
     files = ContentIds(tmp_path)
     put(files, "/a")
@@ -203,16 +203,17 @@ def test_content_ids_are_kept_as_written_down(tmp_path):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"one")
     files = ContentIds(tmp_path)
-    files.put(photo, stat_of(photo), Content(A, 12.5, float("nan")))
+    files.put(photo, stat_of(photo), Content(A, 12.5, float("nan"), 7, damaged=True))
     files.save()
     about, columns, values = described(only(tmp_path, "content_ids/*.h5"))
-    assert about == {"format": b"imlcull content ids", "version": 6}
+    assert about == {"format": b"imlcull content ids", "version": 7}
     assert columns == {
         "path_id": ("|u1", (1, 16)), "stat": ("<i8", (1, 4)), "content_id": ("|u1", (1, 16)), "taken": ("<f8", (1,)),
-        "compensation": ("<f4", (1,)),
+        "compensation": ("<f4", (1,)), "camera": ("<u4", (1,)), "damaged": ("|u1", (1,)),
     }  # fmt: skip
     assert values["taken"].tolist() == [12.5]
     assert np.isnan(values["compensation"][0])
+    assert (values["camera"].tolist(), values["damaged"].tolist()) == ([7], [1])
     assert tuple(values["stat"][0]) == stat_of(photo)
 
 

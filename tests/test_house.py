@@ -26,6 +26,9 @@ OWNERS = {
     "rich": {"terminal"},
     "ray": {"encoding/cluster"},
     "accelerate": {"training/processes"},
+    "rawpy": {"photos/raw"},
+    "pi_heif": {"photos/heif"},
+    "pylibjxl": {"photos/jxl"},
 }
 PROGRAMS = [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "app.py"]
 ENTRANCES = {"__init__", "__main__"}
@@ -167,7 +170,20 @@ def test_a_module_opens_by_saying_what_it_is_for():
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["imlcull_al", "imlcull_al.cli.commands", "imlcull_al.session.session"])
 def test_importing_loads_no_heavy_library(module):
-    heavy = ("torch", "transformers", "gradio", "sklearn", "matplotlib", "scipy", "h5py", "pandas", "ray")
+    heavy = (
+        "torch",
+        "transformers",
+        "gradio",
+        "sklearn",
+        "matplotlib",
+        "scipy",
+        "h5py",
+        "pandas",
+        "ray",
+        "rawpy",
+        "pi_heif",
+        "pylibjxl",
+    )
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"

@@ -21,7 +21,9 @@ def lies_of(kind):
     return [lie for lie in faulty_worker.LIES if kind in lie and b"honest" not in lie]
 
 
-PIXELS = (b"wrong size", b"more pixels", b"too large", b"no size", b"negative", b"no moment", b"no head")
+PIXELS = (
+    b"wrong size", b"more pixels", b"too large", b"no size", b"negative", b"no head", *lies_of(b"no moment"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_reply_that_makes_sense_is_believed():
 
 
 def test_every_lie_is_tried():
-    assert (len(PIXELS), len(lies_of(b"tiles")), len(lies_of(b"lattice"))) == (7, 7, 25)
+    assert (len(PIXELS), len(lies_of(b"tiles")), len(lies_of(b"lattice"))) == (12, 7, 25)
 
 
 def test_frames_are_pinned():

@@ -162,7 +162,7 @@ def bomb(width, height):
         (bomb(20_000, 20_000), "20000 × 20000 pixels"),
         (bomb(1, 250_000_000), "1 × 250000000 pixels; the limits are 250 MP and 300,000 pixels per side"),
         (bomb(300_001, 1), "300001 × 1 pixels"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "it is a PostScript document"),
     ],
 )
 def test_what_is_no_photo_says_why(data, reason):
@@ -225,7 +225,8 @@ def test_the_moment_is_time_with_its_fraction_and_compensation(tmp_path, notes, 
     exif.get_ifd(0x8769).update(notes)
     (tmp_path / "a.jpg").write_bytes(encoded(half_red_half_blue(), "JPEG", exif=exif))
     found = photos.moment(tmp_path / "a.jpg")
-    assert found == pytest.approx(moment, nan_ok=True)
+    assert found[:2] == pytest.approx(moment, nan_ok=True)
+    assert found[2:] == (0, False)
 
 
 def test_notes_are_not_looked_for_in_more_pixels_than_are_decoded(monkeypatch):
@@ -235,12 +236,14 @@ def test_notes_are_not_looked_for_in_more_pixels_than_are_decoded(monkeypatch):
         decode.exposure(png(30, 40, b""))
     claimed = png(1, decode.MAX_SIDE + 1, b"")
     assert decode.exposure(claimed) == {}
-    assert all(math.isnan(value) for value in decode.moment(claimed))
+    assert repr(decode.moment(claimed)) == repr(decode.UNKNOWN)
 
 
 def test_bytes_without_notes_have_no_moment(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"no photo")
-    assert all(math.isnan(value) for value in photos.moment(tmp_path / "a.jpg"))
+    taken, compensation, camera, damaged = photos.moment(tmp_path / "a.jpg")
+    assert math.isnan(taken) and math.isnan(compensation)
+    assert (camera, damaged) == (0, False)
 
 
 def test_a_file_that_is_written_meanwhile_is_unreadable_for_now(tmp_path):
@@ -289,3 +292,207 @@ def test_a_path_may_be_relative_and_of_any_bytes(tmp_path, monkeypatch):
     Path(name).write_bytes(encoded(half_red_half_blue(), "JPEG"))
     assert photos.load(name).size == (32, 16)
     assert photos.identify(name) == photos.content_id(Path(name).read_bytes())
+
+
+def with_notes(image, notes=None, details=None, interoperability=None, **options):
+    exif = Image.Exif()
+    exif.update(notes or {})
+    exif.get_ifd(0x8769).update({**(details or {}), **({0xA005: interoperability} if interoperability else {})})
+    return encoded(image, "JPEG", exif=exif.tobytes(), **options)
+
+
+@pytest.mark.parametrize(("index", "pixel"), [("R03", (84, 193, 46)), ("R98", (128, 192, 64)), (None, (128, 192, 64))])
+def test_adobe_rgb_is_told_by_its_interoperability_index(index, pixel):
+    plain = Image.new("RGB", (64, 64), (128, 192, 64))
+    data = with_notes(plain, details={0xA001: 65535}, interoperability={1: index} if index else None, quality=95)
+    for min_side in (None, 8):
+        assert photos.decode(data, min_side).getpixel((3, 3)) == pytest.approx(pixel, abs=4)
+
+
+def test_a_profile_counts_more_than_the_index():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = with_notes(
+        Image.new("RGB", (64, 64), (128, 192, 64)), interoperability={1: "R03"}, icc_profile=srgb, quality=95
+    )
+    assert photos.decode(data).getpixel((3, 3)) == pytest.approx((128, 192, 64), abs=4)
+
+
+def test_a_gray_profile_is_applied_beside_alpha():
+    curve = struct.pack(">4sxxxxIHxx", b"curv", 1, 256)  # gamma 1: half the light is a light gray
+    white = struct.pack(">4sxxxx3i", b"XYZ ", 63190, 65536, 54061)
+    table = struct.pack(">I4sII4sII", 2, b"wtpt", 156, 20, b"kTRC", 176, len(curve))
+    head = struct.pack(
+        ">I4xI4s4s4s12x4s28x3i48x",
+        176 + len(curve),
+        0x02400000,
+        b"mntr",
+        b"GRAY",
+        b"XYZ ",
+        b"acsp",
+        63190,
+        65536,
+        54061,
+    )
+    profile = head + table + white + curve
+    opaque = photos.decode(encoded(Image.new("L", (4, 4), 128), icc_profile=profile)).getpixel((0, 0))
+    assert opaque == pytest.approx((188, 188, 188), abs=2)
+    assert photos.decode(encoded(Image.new("LA", (4, 4), (128, 255)), icc_profile=profile)).getpixel((0, 0)) == opaque
+
+
+def tiff(rows, photometric, bits, form=1, order="<", width=None, samples=1, subfile=None):
+    """A TIFF with one strip of `rows`."""
+    tags = {
+        256: (4, [width or rows.shape[1]]), 257: (4, [rows.shape[0]]), 258: (3, [bits] * samples), 259: (3, [1]),
+        262: (3, [photometric]), 273: (4, [8]), 277: (3, [samples]), 278: (4, [rows.shape[0]]),
+        279: (4, [rows.nbytes]), 339: (3, [form] * samples), **({254: (4, [subfile])} if subfile else {}),
+    }  # fmt: skip
+    body, extra = rows.tobytes(), b""
+    at = 8 + len(body)
+    entries = b""
+    for tag, (kind, values) in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(values)}{'HI'[kind == 4]}", *values)
+        if len(packed) > 4:
+            packed, extra = struct.pack(f"{order}I", at + 2 + 12 * len(tags) + 4 + len(extra)), extra + packed
+        entries += struct.pack(f"{order}HHI", tag, kind, len(values)) + packed.ljust(4, b"\0")
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", at)
+    return head + body + struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + extra
+
+
+GRAYS = np.arange(0, 256, 4, np.uint16).reshape(4, 16)
+
+
+def twelve(values):
+    """12-bit samples, two in three bytes."""
+    first, second = values[:, 0::2], values[:, 1::2]
+    packed = np.stack([first >> 4, ((first & 15) << 4) | (second >> 8), second & 255], -1)
+    return packed.astype(np.uint8).reshape(len(values), -1)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize(
+    ("bits", "form", "stored"),
+    [
+        (8, 1, lambda grays, order: grays.astype(np.uint8)),
+        (12, 1, lambda grays, order: twelve(grays.astype(np.uint32) * 4095 // 255)),
+        (16, 1, lambda grays, order: (grays * 257).astype(f"{order}u2")),
+        (32, 3, lambda grays, order: (grays / 255).astype(f"{order}f4")),
+        (32, 3, lambda grays, order: grays.astype(f"{order}f4")),
+        (32, 3, lambda grays, order: (grays * 257.0).astype(f"{order}f4")),
+    ],
+)
+def test_grays_of_any_depth_keep_their_light(order, white_is_zero, bits, form, stored):
+    values = 255 - GRAYS if white_is_zero else GRAYS
+    data = tiff(stored(values, order), 0 if white_is_zero else 1, bits, form, order, width=16)
+    assert np.asarray(photos.decode(data))[..., 1] == pytest.approx(GRAYS, abs=1)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_float_rgb_keeps_its_colors(order):
+    colors = np.stack([GRAYS, GRAYS[::-1], 255 - GRAYS], -1)
+    rows = (colors / 255).astype(f"{order}f4").reshape(4, -1)
+    data = tiff(rows, 2, 32, 3, order, width=16, samples=3)
+    assert np.asarray(photos.decode(data)) == pytest.approx(colors, abs=1)
+
+
+def test_a_tiff_that_cant_be_read_says_what_it_holds():
+    with pytest.raises(UnreadablePhoto, match="a TIFF with 64, 64, 64 bits of photometric 2, which Pillow can't read"):
+        photos.decode(tiff(np.zeros((4, 48)), 2, 64, 3, width=16, samples=3))
+
+
+def test_a_first_page_that_is_a_reduced_image_is_not_the_picture():
+    small = tiff(GRAYS.astype(np.uint8), 1, 8, subfile=1)
+    large = tiff(np.full((40, 60), 200, np.uint8), 1, 8)
+    moved = bytearray(small + large)
+    (at,) = struct.unpack("<I", large[4:8])
+    first = struct.unpack("<I", small[4:8])[0]
+    (count,) = struct.unpack_from("<H", small, first)
+    struct.pack_into("<I", moved, first + 2 + 12 * count, len(small) + at)  # the next directory
+    strip = next(
+        place for place in range(len(small) + at + 2, len(moved), 12) if moved[place : place + 2] == b"\x11\x01"
+    )
+    struct.pack_into("<I", moved, strip + 8, len(small) + 8)
+    image = photos.decode(bytes(moved))
+    assert (image.size, image.getpixel((30, 20))) == ((60, 40), (200, 200, 200))
+    assert photos.decode(small).size == (16, 4)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("lost", [2, 42, 0.5])
+def test_a_jpeg_that_lacks_its_end_is_shown_and_damaged(progressive, lost):
+    whole = encoded(Image.linear_gradient("L").convert("RGB"), "JPEG", progressive=progressive)
+    cut = whole[: -lost if lost > 1 else int(lost * len(whole))]
+    assert photos.decode(cut).size == (256, 256)
+    assert photos.decode(cut).getpixel((128, 10)) == pytest.approx((10, 10, 10), abs=6)
+    assert decode.decode_with_tiles(cut, 64)[0].size == (64, 64)
+    assert (decode.moment(cut).damaged, decode.moment(whole).damaged) == (True, False)
+    assert decode.exposure(cut) == {"damaged": "its end is missing"}
+    assert not decode.moment(whole + b"a trailer, as phones append").damaged
+    assert decode.moment(whole[:-2] + bytes(500)).damaged
+
+
+def test_a_jpeg_without_any_pixels_is_unreadable():
+    whole = encoded(half_red_half_blue(), "JPEG")
+    with pytest.raises(UnreadablePhoto):
+        photos.decode(whole[: whole.index(b"\xff\xda") + 14])
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x14ftypqt  " + bytes(99), "it is a QuickTime movie"),
+        (b"\0\0\0\x18ftypmp42" + bytes(99), "it is an MP4 video"),
+        (b"8BPS\0\1" + bytes(99), "it is a Photoshop document"),
+        (b"%PDF-1.7", "it is a PDF document"),
+        (b"PK\3\4" + bytes(99), "it is a zip archive"),
+        (b"  <!DOCTYPE html><p>", "it is a web page"),
+        (b"RIFF\0\0\0\0AVI LIST", "it is an AVI video"),
+        (bytes(5000), "it is nothing but zeros"),
+        (b"II*\0" + bytes(400), "begins like a TIFF or a raw, but holds no picture"),
+    ],
+)
+def test_what_is_no_photo_is_called_by_its_name(data, name):
+    with pytest.raises(UnreadablePhoto, match=name):
+        photos.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("notes", "details", "taken"),
+    [
+        ({}, {0x9003: "2024:10:10 19:06:10", 0x9004: "2020:01:01 00:00:00"}, 1728587170),
+        ({}, {0x9003: "0000:00:00 00:00:00", 0x9004: "2024:10:10 19:06:10", 0x9292: "5"}, 1728587170.5),
+        ({0x132: "2024:10:10 19:06:10"}, {0x9290: "75", 0x9291: "11"}, 1728587170.75),
+        ({0x132: "2024:10:10 19:06:10"}, {0x9003: " "}, 1728587170),
+        ({}, {0x9003: "2024-10-10T19:06:10"}, 1728587170),
+        ({}, {0x9003: "2024/10/10 19:06:10"}, 1728587170),
+        ({}, {0x9003: "2024-10-10 19:06:10.25"}, 1728587170.25),
+        ({}, {0x9003: "2024-10-10T19:06:10+02:00"}, 1728587170),
+        ({}, {0x9003: "2024:02:31 00:00:00"}, math.nan),
+    ],
+)
+def test_a_time_is_the_best_that_is_noted(notes, details, taken):
+    found = decode.moment(with_notes(half_red_half_blue(), notes, details)).taken
+    assert found == pytest.approx(taken, nan_ok=True)
+
+
+def test_a_time_is_shown_as_exif_writes_it():
+    data = with_notes(half_red_half_blue(), details={0x9003: "2024-10-10T19:06:10.25+02:00"})
+    assert decode.exposure(data) == {"taken": "2024:10:10 19:06:10"}
+
+
+def camera_of(notes=None, details=None):
+    details = {0x9003: "2024:10:10 19:06:10", **(details or {})}
+    return decode.moment(with_notes(half_red_half_blue(), notes, details)).camera
+
+
+def test_a_camera_is_told_by_model_serial_number_and_zone():
+    one = camera_of({0x10F: "Nikon", 0x110: "Z 6"})
+    assert one == camera_of({0x10F: "Nikon", 0x110: "Z 6\0"})
+    others = [
+        camera_of({0x10F: "Nikon", 0x110: "Z 7"}),
+        camera_of({0x10F: "Nikon", 0x110: "Z 6"}, {0xA431: "123"}),
+        camera_of({0x10F: "Nikon", 0x110: "Z 6"}, {0xA431: "124"}),
+        camera_of({0x10F: "Nikon", 0x110: "Z 6"}, {0x9011: "+02:00"}),
+    ]
+    assert len({0, one, *others}) == 6
+    assert camera_of() == 0

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from imlcull_al.photos import read as photos
 from imlcull_al.photos.operations import DECODE, DECODE_WITH_TILES, EXPOSURE, LATTICE, MOMENT, PREVIEW
 from imlcull_al.photos.pool import Pool
 from imlcull_al.session.jobs import Jobs
+from tests.raws import raw
 from tests.torture.photo_fuzz import damaged, hostile, looked_at, whole_images
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +79,7 @@ def test_a_worker_answers_as_the_functions_do(start):
     assert no_tiles is None
     assert image.tobytes() == decode.decode(data).tobytes()
     assert (image.mode, image.size) == ("RGB", (64, 48))
-    assert all(math.isnan(number) for number in moment)
+    assert math.isnan(moment.taken) and math.isnan(moment.compensation)
     image, _, strip = pool.do(DECODE_WITH_TILES, data, 32)
     expected = decode.decode_with_tiles(data, 32)
     assert (image.tobytes(), strip.tobytes()) == tuple(each.tobytes() for each in expected)
@@ -99,8 +101,8 @@ def test_notes_survive_the_way(start):
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG", exif=exif)
     pool = start(module=worker.__name__)
-    assert pool.do(DECODE, file.getvalue(), 224)[1] == pytest.approx((1747472401.25, -0.7))
-    assert pool.do(MOMENT, file.getvalue()) == pytest.approx((1747472401.25, -0.7))
+    assert pool.do(DECODE, file.getvalue(), 224)[1] == decode.moment(file.getvalue())
+    assert pool.do(MOMENT, file.getvalue()) == pytest.approx((1747472401.25, -0.7, 4007215856, False))
     assert pool.do(EXPOSURE, file.getvalue()) == decode.exposure(file.getvalue()) != {}
 
 
@@ -336,7 +338,7 @@ def test_without_processes_photos_are_decoded_here_and_that_is_said_once(start, 
     assert pool.do(DECODE_WITH_TILES, jpeg(), 32).tiles.size == (448, 112)
     assert len(pool.do(LATTICE, jpeg(), 16).places) == 1
     assert pool.do(EXPOSURE, jpeg()) == {}
-    assert all(map(math.isnan, pool.do(MOMENT, jpeg())))
+    assert repr(pool.do(MOMENT, jpeg())) == repr(decode.UNKNOWN)
     assert [record.message for record in caplog.records if "in the app itself" in record.message] == [
         f"Photos are decoded in the app itself, where a bad one can end it: `{sys.executable} -m tests.no_such_module` "
         "can't be started (code 1)."
@@ -388,7 +390,7 @@ def test_a_stage_with_a_photo_that_crashes_its_decoder(start, tmp_path, cache_di
 
 
 def test_a_worker_loads_pillow_and_the_standard_library_only():
-    heavy = "('numpy', 'torch', 'h5py', 'gradio')"
+    heavy = "('numpy', 'torch', 'h5py', 'gradio', 'rawpy', 'pi_heif', 'pylibjxl')"
     code = f"import imlcull_al.photos.worker, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
@@ -447,3 +449,23 @@ def test_who_waits_for_a_picture_comes_before_the_rest_of_a_job(monkeypatch):
     assert order[1] == b"person"
     assert sorted(order) == [b"job 0", b"job 1", b"job 2", b"job 3", b"person"]
     pool.close()
+
+
+def test_a_worker_loads_the_libraries_of_raw_and_heic_only_for_them_and_within_its_limits(start):
+    pool = start(module=worker.__name__)
+    assert pool.do(DECODE, jpeg(), None).image.size == (64, 48)
+    (process,) = pool.processes()
+    assert not libraries_of(process) & {"libraw", "libheif"}
+    assert pool.do(DECODE_WITH_TILES, raw(None), 224).image.size == (32, 24)
+    assert pool.do(DECODE, raw(), 224).image.size == (300, 225)
+    assert pool.do(EXPOSURE, raw())["shown"] == "embedded JPEG, 1200 × 900"
+    assert libraries_of(process) & {"libraw", "libheif"} == {"libraw"}
+    heic = (ROOT / "tests" / "heic" / "exif6_no_irot.heic").read_bytes()
+    assert pool.do(DECODE, heic, None).image.size == (480, 640)
+    assert pool.processes() == [process]
+
+
+def libraries_of(process):
+    """Names of the shared libraries that a process has mapped, without what follows a dash, a dot or an underscore."""
+    maps = Path(f"/proc/{process}/maps").read_text().splitlines()
+    return {re.split(r"[-._]", Path(line.split()[-1]).name)[0] for line in maps}

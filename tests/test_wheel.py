@@ -1,9 +1,11 @@
 """What `pip install .` ships: the package's files and nothing else, whatever earlier builds left behind."""
 
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,14 @@ def checkout(tmp_path_factory):
     return folder
 
 
+def extras_of(wheel):
+    """Extra → how many requirements it has."""
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    needed = re.findall(r"^Requires-Dist: (.*)$", archive.read(name).decode(), re.MULTILINE)
+    return Counter(extra[1] if (extra := re.search(r'extra == "(\w+)"', each)) else "" for each in needed)
+
+
 @pytest.mark.slow
 def test_a_wheel_holds_the_package_and_leaves_nothing_behind(checkout):
     before = sorted(checkout.iterdir())
@@ -39,6 +49,7 @@ def test_a_wheel_holds_the_package_and_leaves_nothing_behind(checkout):
         path.relative_to(checkout).as_posix() for path in package.rglob("*") if path.is_file()
     )
     assert "imlcull_al/builtin/model.safetensors" in shipped
+    assert extras_of(wheel) == {"": 15, "raw": 3, "cluster": 2}
     assert sorted(checkout.iterdir()) == sorted([*before, checkout / "out"])
 
 

@@ -9,12 +9,14 @@
     content_id   (N, 16) uint8
     reason       (N,) S240: UTF-8, cut at a character where it is longer
 `content_ids/`, which file had which content, and what its camera noted:
-    attributes   format = "imlcull content ids", version = 6
+    attributes   format = "imlcull content ids", version = 7
     path_id      (N, 16) uint8, BLAKE2b of the absolute path
     stat         (N, 4) int64: size in bytes, mtime in ns, inode, ctime in ns
     content_id   (N, 16) uint8
     taken        (N,) float64, seconds by the camera's clock; NaN for unknown
     compensation (N,) float32, exposure compensation in EV; NaN for unknown
+    camera       (N,) uint32, a number for the camera; 0 for unknown
+    damaged      (N,) uint8, 1 where the end of the file is missing
 
 A folder that can't be written is said once and done without. Knows nothing of photos or encoders but their ids.
 """
@@ -90,29 +92,43 @@ class EmbeddingCache:
 
 
 class Content(NamedTuple):
-    """What a file held when it was last read: its id, and when and how it was taken, NaN for unknown."""
+    """What a file held when it was last read: its id, and when, how and by which camera it was taken.
+
+    Times and compensations are NaN, cameras 0 where unknown. `damaged`: the end of the file is missing.
+    """
 
     content_id: str
     taken: float
     compensation: float
+    camera: int = 0
+    damaged: bool = False
 
 
 class Contents(NamedTuple):
-    """What N files hold: `ids` (N, 16) uint8, `taken` and `compensation` (N,) float64, NaN for unknown."""
+    """What N files hold: `ids` (N, 16) uint8, the others (N,) as in `Content`."""
 
     ids: np.ndarray
     taken: np.ndarray
     compensation: np.ndarray
+    camera: np.ndarray
+    damaged: np.ndarray
 
     @classmethod
     def unknown(cls, count: int) -> "Contents":
         """Zeros and NaN."""
-        return cls(np.zeros((count, 16), np.uint8), np.full(count, np.nan), np.full(count, np.nan))
+        taken, compensation = np.full((2, count), np.nan)
+        ids, camera, damaged = np.zeros((count, 16), np.uint8), np.zeros(count, np.uint32), np.zeros(count, bool)
+        return cls(ids, taken, compensation, camera, damaged)
 
     def put(self, row: int, content: Content) -> None:
         """Set one row."""
         self.ids[row] = np.frombuffer(bytes.fromhex(content.content_id), np.uint8)
-        self.taken[row], self.compensation[row] = content.taken, content.compensation
+        for column, value in zip(self[1:], content[1:], strict=True):
+            column[row] = value
+
+    def contents(self) -> list[Content]:
+        """One by one."""
+        return list(map(Content, as_hex(self.ids), *(column.tolist() for column in self[1:])))
 
 
 class ContentIds:
@@ -122,9 +138,10 @@ class ContentIds:
         """Read what `folder` holds."""
         columns = {
             "path_id": _ID, "stat": np.dtype(("<i8", (4,))), "content_id": _ID,
-            "taken": np.dtype("<f8"), "compensation": np.dtype("<f4"),
+            "taken": np.dtype("<f8"), "compensation": np.dtype("<f4"), "camera": np.dtype("<u4"),
+            "damaged": np.dtype("u1"),
         }  # fmt: skip
-        self._segments = Segments(folder / "content_ids", {"format": "imlcull content ids", "version": 6}, columns)
+        self._segments = Segments(folder / "content_ids", {"format": "imlcull content ids", "version": 7}, columns)
         self._new: dict[bytes, tuple[State, Content]] = {}
         self._known = self._segments.read()
         _set_older_aside(folder / "content_ids.h5")
@@ -135,9 +152,7 @@ class ContentIds:
         if put:
             return put[1] if put[0] == stat_of(path) else None
         known, contents = self.look_up([path])
-        if not known[0]:
-            return None
-        return Content(as_hex(contents.ids)[0], float(contents.taken[0]), float(contents.compensation[0]))
+        return contents.contents()[0] if known[0] else None
 
     def look_up(self, paths: Sequence[str | Path], states: np.ndarray | None = None) -> tuple[np.ndarray, Contents]:
         """Which of N files are as they were when the file of content ids was read, (N,) bool, and what these hold.
@@ -145,14 +160,15 @@ class ContentIds:
         `states`: their `states_of`, by default of now. No file is read.
         """
         wanted = np.frombuffer(b"".join(map(_path_id, paths)), np.uint8).reshape(-1, 16)
-        path_ids, stats, ids, taken, compensation = self._known
+        path_ids, stats, *columns = self._known
         at = places(wanted, path_ids)
         contents = Contents.unknown(len(paths))
         now = states_of(paths) if states is None else states
         known = at >= 0
         known[known] = (stats[at[known]] == now[known]).all(axis=1)
         at = at[known]
-        contents.ids[known], contents.taken[known], contents.compensation[known] = ids[at], taken[at], compensation[at]
+        for column, values in zip(contents, columns, strict=True):
+            column[known] = values[at]
         return known, contents
 
     def inode_of(self, path: str | Path, content_id: str) -> int | None:
@@ -195,6 +211,8 @@ class ContentIds:
             as_bytes([content.content_id for content in contents]),
             np.array([content.taken for content in contents], np.float64),
             np.array([content.compensation for content in contents], np.float32),
+            np.array([content.camera for content in contents], np.uint32),
+            np.array([content.damaged for content in contents], np.uint8),
         ]
 
 

@@ -15,7 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,7 @@ from .spread import is_worth_it, spread, urgent_first
 DEFAULT_BATCH_SIZE = 8
 _FLUSH_ROWS = 256
 _SAVE_SECONDS = 30.0  # the most work that a kill can lose
+_UNSAID = np.empty(0)
 Urgent = Callable[[], Iterable[str]]
 """Names the photos that are to be embedded before all others. Called again and again, by the thread that embeds."""
 
@@ -46,7 +47,8 @@ class Embeddings:
 
     `keys`: readable photos, sorted; `rows`: their embeddings (N, D) float32; `unreadable`: key → reason.
     `taken`: (N,) float64, capture time in seconds by the camera's clock; `compensation`: (N,) float64, exposure
-    compensation in EV. Both are NaN where unknown.
+    compensation in EV; both are NaN where unknown. `camera`: (N,) uint32, a number for each camera, 0 where unknown.
+    `damaged`: (N,) bool, whether the end of the file is missing.
     `found`: photos whose row was in the cache or was computed for a duplicate; `computed`: rows computed in this run.
     `found`, `computed` and `unreadable` add up to all photos, or to all of the part.
     """
@@ -58,6 +60,14 @@ class Embeddings:
     computed: int
     taken: np.ndarray
     compensation: np.ndarray
+    camera: np.ndarray = field(default_factory=lambda: _UNSAID)
+    damaged: np.ndarray = field(default_factory=lambda: _UNSAID)
+
+    def __post_init__(self) -> None:
+        """Unknown cameras and whole files, where nothing else is said."""
+        for name, kind in (("camera", np.uint32), ("damaged", bool)):
+            if getattr(self, name) is _UNSAID:
+                object.__setattr__(self, name, np.zeros(len(self.keys), kind))
 
     def among(self, keys: Container[str]) -> "Embeddings":
         """The embeddings of the photos that are in `keys`, a copy if any is not."""
@@ -66,33 +76,32 @@ class Embeddings:
         if len(kept) == len(self.keys):
             return replace(self, unreadable=unreadable)
         left = tuple(self.keys[row] for row in kept)
-        return replace(
-            self,
-            keys=left,
-            rows=self.rows[kept],
-            unreadable=unreadable,
-            found=len(left),
-            computed=0,
-            taken=self.taken[kept],
-            compensation=self.compensation[kept],
-        )
+        columns = {name: values[kept] for name, values in self._columns()}
+        return replace(self, keys=left, unreadable=unreadable, found=len(left), computed=0, **columns)
 
     def at(self, keys: Sequence[str]) -> "Embeddings":
-        """The embeddings of the photos `keys`, in this order; NaN for those that have none here."""
+        """The embeddings of the photos `keys`, in this order; NaN and 0 for those that have none here."""
         row = {key: number for number, key in enumerate(self.keys)}
-        taken = [row.get(key, len(self.keys)) for key in keys]
-        columns = {
-            name: np.append(values, np.full_like(values[:1], np.nan, shape=(1, *values.shape[1:])), axis=0)[taken]
-            for name, values in (("rows", self.rows), ("taken", self.taken), ("compensation", self.compensation))
-        }
+        rows = [row.get(key, len(self.keys)) for key in keys]
+        columns = {name: np.append(values, _nothing_like(values), axis=0)[rows] for name, values in self._columns()}
         return replace(self, keys=tuple(keys), unreadable={}, found=len(keys), computed=0, **columns)
 
     def is_same(self, other: "Embeddings | None") -> bool:
         """Whether photos and values are equal. `found` and `computed` are not compared."""
         if other is None or self.keys != other.keys or self.unreadable != other.unreadable:
             return False
-        columns = ((self.rows, other.rows), (self.taken, other.taken), (self.compensation, other.compensation))
-        return all(np.array_equal(one, two, equal_nan=True) for one, two in columns)
+        both = zip(self._columns(), other._columns(), strict=True)
+        return all(np.array_equal(one, two, equal_nan=True) for (_, one), (_, two) in both)
+
+    def _columns(self) -> list[tuple[str, np.ndarray]]:
+        """Name and values of the arrays with one row a photo."""
+        return [(name, getattr(self, name)) for name in ("rows", "taken", "compensation", "camera", "damaged")]
+
+
+def _nothing_like(values: np.ndarray) -> np.ndarray:
+    """One row of NaN, or of zeros where there is none."""
+    nothing = np.nan if np.issubdtype(values.dtype, np.floating) else 0
+    return np.full((1, *values.shape[1:]), nothing, values.dtype)
 
 
 class Cache(NamedTuple):
@@ -225,15 +234,15 @@ class _Work:
     def embeddings(self) -> Embeddings:
         """The result of `ensure`, rows in key order."""
         assert self.rows is not None
-        _, taken, compensation = self.contents
+        notes = self.contents[1:]
         if not self.failed:
             keys, rows = tuple(self.keys), self.rows
         else:
             there = self.is_there
             keys, rows = tuple(self.keys[row] for row in np.flatnonzero(there)), _compacted(self.rows, there)
-            taken, compensation = taken[there], compensation[there]
+            notes = tuple(column[there] for column in notes)
         found, computed, unreadable = self.filled()
-        return Embeddings(keys, rows, unreadable, found, computed, taken, compensation)
+        return Embeddings(keys, rows, unreadable, found, computed, *notes)
 
     def filled(self) -> Filled:
         """The result of `fill`."""
@@ -321,11 +330,11 @@ class _Work:
         if self.on_part is None or self.rows is None or not len(self._missing()):
             return
         since, there = time.thread_time(), self.is_there
-        rows, (_, taken, compensation) = self.rows[there], self.contents
+        rows, notes = self.rows[there], [column[there] for column in self.contents[1:]]
         keys = tuple(self.keys[row] for row in np.flatnonzero(there))
         computed, unreadable = sum(bool(there[row]) for row in self.made.values()), self._unreadable()
         found = len(keys) - computed
-        self.on_part(Embeddings(keys, rows, unreadable, found, computed, taken[there], compensation[there]))
+        self.on_part(Embeddings(keys, rows, unreadable, found, computed, *notes))
         self.urgent_rows = {row for row in self.urgent_rows if not there[row]}
         self.in_part, self.part_at, self.part_took = len(keys), time.monotonic(), time.thread_time() - since
 

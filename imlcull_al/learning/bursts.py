@@ -22,6 +22,10 @@ similar.
 """
 NEIGHBOURS = 3
 """Number of following frames that each frame is compared with."""
+DEAD = 24
+"""Number of frames of one camera at the very same time that shows a dead clock. Cameras that note whole seconds are
+slower.
+"""
 SURELY_ALIKE = 0.75
 """Upper limit of the cosine threshold, so that a stage of a single scene isn't split into single frames."""
 SAME = 1 - 1e-5
@@ -35,17 +39,20 @@ def groups(times: np.ndarray, embeddings: np.ndarray, cameras: np.ndarray | None
     their first rows.
 
     Consecutive frames at most `PAUSE` apart that look alike form a burst, up to `LONGEST`. `cameras` (N,): only frames
-    of the same camera are consecutive. A photo without a time or a usable embedding (NaN or zeros) is its own burst,
-    except that copies of one file without a time are grouped.
+    of the same camera are consecutive. Where its clock is dead, rows count as one frame every `PAUSE`: neighbors that
+    look alike are joined, up to `LONGEST`. A photo without a time or a usable embedding (NaN or zeros) is its own
+    burst, except that copies of one file without a time are grouped.
     """
     times = np.asarray(times, np.float64)
     frames = _Frames(embeddings)
     first = np.arange(len(times))  # burst of each row, named by one of its rows
     timed, untimed = np.flatnonzero(np.isfinite(times)), np.flatnonzero(~np.isfinite(times))
     camera = np.zeros(len(timed)) if cameras is None else np.unique(np.asarray(cameras)[timed], return_inverse=True)[1]
-    order = timed[np.lexsort((timed, times[timed], camera))]
-    joined = _joined(times[order], np.sort(camera), frames, order)
-    first[order] = _run_starts(order, _cut_long(times[order], joined))
+    counted, camera = _without_dead_clocks(times[timed], camera)
+    by_time = np.lexsort((timed, counted, camera))
+    order, counted, camera = timed[by_time], counted[by_time], camera[by_time]
+    joined = _joined(counted, camera, frames, order)
+    first[order] = _run_starts(order, _cut_long(counted, joined))
     order = untimed[np.argsort(frames.shadows()[untimed], kind="stable")]
     first[order] = _run_starts(order, frames.cosines(order[:-1], order[1:]) >= SAME)
     return _numbered(first)
@@ -129,6 +136,17 @@ class _Frames:
         """
         direction = np.random.default_rng(0).normal(size=self.rows.shape[1:]).astype(np.float32)
         return (self.rows @ direction) * self.scale
+
+
+def _without_dead_clocks(times: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times and cameras (n,), in which the frames of a dead clock have counted times and a camera of their own."""
+    _, same, counts = np.unique(np.stack([camera, times]), axis=1, return_inverse=True, return_counts=True)
+    times, camera = times.copy(), camera.copy()
+    for number, moment in enumerate(np.flatnonzero(counts >= DEAD)):
+        frames = np.flatnonzero(same == moment)
+        times[frames] = PAUSE * np.arange(len(frames))
+        camera[frames] = -1 - number
+    return times, camera
 
 
 def _joined(times: np.ndarray, camera: np.ndarray, frames: _Frames, order: np.ndarray) -> np.ndarray:

@@ -1,52 +1,45 @@
 """Decode a photo's bytes: upright sRGB pixels, a preview JPEG, or camera metadata.
 
-Dimensions are checked before anything is decoded, and only formats written by cameras and photo editors are tried.
+`opening` chooses the library by the content, and checks dimensions before anything is decoded.
 Everything runs in the calling process, without limits on what a decoder does to it.
 Independent of files and processes.
 """
 
 import io
-import logging
-import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from contextlib import suppress
 
-from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin
 
-from ..errors import UnreadablePhoto
-from . import tiles
+from . import camera, colors, formats, opening, pages, tiles
+from .camera import UNKNOWN, Moment
+from .opening import MAX_PIXELS, MAX_SIDE, Opened, only_unreadable, opened
 
-MAX_PIXELS = 250_000_000
-MAX_SIDE = 300_000
-"""Pixels per side. Photoshop's own limit, so that any panorama it writes can be read."""
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
-DECODER = f"Pillow {Image.__version__}"
-"""Version tag of cached decoding failures: another version may read the file."""
-
-Image.init()  # registers the plugins of FORMATS up front, because threads share the registry
-# Pillow's own guard is a second line of defense behind `_check_pixels`. Whatever its plugins warn about (broken EXIF,
-# an MPO without its second frame) either raises an error later or doesn't affect the pixels.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").setLevel(logging.CRITICAL)
-_SRGB = ImageCms.createProfile("sRGB")
-FACTS = ("camera", "lens", "shutter", "aperture", "ISO", "focal length", "taken")
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "UNKNOWN", "Moment"]
+DECODER = opening.decoder()
+"""Version tag of cached decoding failures: other libraries may read the file."""
+FACTS = (*camera.SETTINGS, "shown", "damaged")
 """Keys of `exposure`, in display order."""
-_BACKGROUND = (255, 255, 255)  # under transparent pixels
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what makes it upright."""
 
 
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
-    """Decode the first frame as 8-bit sRGB, mode RGB, upright according to its EXIF orientation.
+    """Decode the first frame as 8-bit sRGB, mode RGB, upright as its EXIF, its HEIF boxes or its raw say.
 
     With `min_side` (pixels) the image may be downscaled, for JPEG through libjpeg's DCT scaling, but its shorter side
     stays at or above `min_side`. It then has at most `most_pixels`; longer strips are cropped to their middle, see
     `tiles.without_ends`. Raises `UnreadablePhoto` only, whatever the bytes.
     """
-    with _only_unreadable(), _opened(data) as image:
-        return _small(_decoded(image, min_side), min_side)
+    with only_unreadable(data):
+        return _small(_decoded(opened(data, min_side), min_side), min_side)
 
 
 def most_pixels(min_side: int | None) -> int:
@@ -58,14 +51,14 @@ def decode_with_tiles(data: bytes, min_side: int) -> tuple[Image.Image, Image.Im
     """The result of `decode`, and the photo's full-resolution tiles, mode L, in the layout of `tiles.cut`. Raises as
     `decode`.
     """
-    with _only_unreadable():
-        with _opened(data) as image:
-            if isinstance(image, JpegImagePlugin.JpegImageFile):
-                small = _small(_decoded(image, min_side), min_side)
-                grey = tiles.large_enough(_grey(data))
-            else:
-                whole = _decoded(image, None)
-                small, grey = _small(whole, min_side), tiles.large_enough(whole.convert("L"))
+    with only_unreadable(data):
+        source = opened(data, min_side)
+        if _is_jpeg(source):
+            small = _small(_decoded(source, min_side), min_side)
+            grey = tiles.large_enough(_grey(opened(data, min_side)))
+        else:
+            whole = _decoded(source, None)
+            small, grey = _small(whole, min_side), tiles.large_enough(whole.convert("L"))
         return small, tiles.cut(grey, tiles.chosen(grey))
 
 
@@ -75,70 +68,75 @@ def decode_lattice(data: bytes, most: int) -> tuple[Image.Image, list[tiles.Plac
     Returns the tiles in the layout of `tiles.cut`, their places row by row, and the size of the upright photo in
     pixels.
     """
-    with _only_unreadable():
-        grey = tiles.large_enough(_grey(data))
+    with only_unreadable(data):
+        grey = tiles.large_enough(_grey(opened(data, 1)))
         places = tiles.lattice(grey, most)
         return tiles.cut(grey, places), places, grey.size
 
 
-def _grey(data: bytes) -> Image.Image:
+def preview(data: bytes, max_side: int) -> bytes:
+    """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
+    image = decode(data, max_side)
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return as_jpeg(image)
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    """Encode an RGB image as a preview JPEG, without metadata."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88, comment=b"")  # by default Pillow copies the photo's comment
+    return file.getvalue()
+
+
+def exposure(data: bytes) -> dict[str, str]:
+    """Texts for display: the camera's settings, what is shown of a raw, and damage. May be empty."""
+    facts = {}
+    with suppress(Exception):  # as in `only_unreadable`; broken metadata counts as missing
+        facts = camera.settings(opening.notes_of(data))
+    with suppress(Exception):
+        facts |= {"shown": shown} if (shown := opening.shown(data)) else {}
+    return facts | ({"damaged": "its end is missing"} if formats.lacks_end(data) else {})
+
+
+def moment(data: bytes) -> Moment:
+    """When and how a photo was taken, and whether its end is missing; `UNKNOWN` if the metadata is unreadable."""
+    found = UNKNOWN
+    with suppress(Exception):  # as in `only_unreadable`; broken metadata counts as missing
+        found = camera.moment(opening.notes_of(data))
+    return found._replace(damaged=formats.lacks_end(data))
+
+
+def _is_jpeg(source: Opened) -> bool:
+    return isinstance(source.image, JpegImagePlugin.JpegImageFile)
+
+
+def _grey(source: Opened) -> Image.Image:
     """The whole photo as upright grayscale, mode L. For a JPEG, chroma is not decoded."""
-    with _opened(data) as image:
-        if isinstance(image, JpegImagePlugin.JpegImageFile):
-            image.draft("L", image.size)
-            image.load()
-            return _upright(image if image.mode == "L" else image.convert("L"))
-        return _decoded(image, None).convert("L")
+    if not _is_jpeg(source):
+        return _decoded(source, None).convert("L")
+    image = source.image
+    image.draft("L", image.size)
+    image.load()
+    return _upright(image if image.mode == "L" else image.convert("L"), source.orientation)
 
 
-def _decoded(image: Image.Image, min_side: int | None) -> Image.Image:
+def _decoded(source: Opened, min_side: int | None) -> Image.Image:
+    image = source.image
     if min_side:
         _draft(image, min_side)
     image.load()
+    if source.is_float_rgb:
+        image = pages.joined(image)
+    notes = _exif_of(image) if source.notes is None else source.notes
     if not min_side:
-        return _to_srgb(_upright(image))
-    return _reduced(_to_srgb(_upright(_reduced(image, min_side))), min_side)
+        return colors.to_srgb(_upright(image, source.orientation), notes)
+    return _reduced(colors.to_srgb(_upright(_reduced(image, min_side), source.orientation), notes), min_side)
 
 
-def _opened(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
-    _check_pixels(image)
-    return image
-
-
-@contextmanager
-def _only_unreadable() -> Iterator[None]:
-    """Convert any exception raised inside to `UnreadablePhoto`."""
-    try:
-        yield
-    except UnreadablePhoto:
-        raise
-    except MemoryError as error:
-        raise UnreadablePhoto("there is not enough memory to decode it", lasting=False) from error
-    # Pillow's plugins raise anything: OSError, ValueError, SyntaxError, EOFError, NotImplementedError, struct.error,
-    # IndexError, TypeError, DecompressionBombError … A closed list would only hold the crashes found so far.
-    except Exception as error:
-        raise UnreadablePhoto(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return f"it is not an image in a known format ({', '.join(FORMATS)})"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"it claims more than {MAX_PIXELS // 1_000_000} megapixels"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"it can't be decoded: {text[:200]}"
-
-
-def _check_pixels(image: Image.Image) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise UnreadablePhoto(f"it has no pixels ({width} × {height})")
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise UnreadablePhoto(
-            f"it claims {width} × {height} pixels; the limits are {MAX_PIXELS // 1_000_000} MP and {MAX_SIDE:,} pixels "
-            "per side"
-        )
+def _exif_of(image: Image.Image) -> Image.Exif | None:
+    with suppress(Exception):  # as in `only_unreadable`; broken metadata doesn't affect the pixels
+        return image.getexif()
+    return None
 
 
 def _draft(image: Image.Image, min_side: int) -> None:
@@ -172,127 +170,13 @@ def _reduced(image: Image.Image, min_side: int) -> Image.Image:
     return reduced
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    # In place: a copy of the largest photo takes a gigabyte. Broken EXIF (any error, see `_only_unreadable`) doesn't
+def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
+    """`orientation` by EXIF; None for that of the image."""
+    # In place: a copy of the largest photo takes a gigabyte. Broken EXIF (any error, see `only_unreadable`) doesn't
     # affect the pixels.
+    if orientation is not None:
+        turn = _TURNS.get(orientation)
+        return image if turn is None else image.transpose(turn)
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
     return image
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    image = _eight_bit(image)
-    if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-        image = Image.new("RGB", rgba.size, _BACKGROUND)
-        image.paste(rgba, mask=rgba)
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        image = _apply_profile(image, profile)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Convert 16-bit grays by their high byte (Pillow's own convert clips them), and floats from 0 … 1."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return image.convert("I").point(lambda value: value / 256).convert("L")
-    if image.mode == "F":
-        return image.point(lambda value: value * 255).convert("L")
-    return image
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # the pixels are fine without an unusable profile
-    return image if converted is None else converted
-
-
-def preview(data: bytes, max_side: int) -> bytes:
-    """An upright sRGB JPEG whose longer side is at most `max_side` pixels. Raises `UnreadablePhoto`."""
-    image = decode(data, max_side)
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    return as_jpeg(image)
-
-
-def exposure(data: bytes) -> dict[str, str]:
-    """Camera metadata for display: camera, lens, shutter, aperture, ISO, focal length, time; may be empty."""
-    try:
-        with _opened(data) as image:
-            exif = image.getexif()
-            details = exif.get_ifd(ExifTags.IFD.Exif)
-            facts = (
-                exif.get(ExifTags.Base.Model),
-                details.get(ExifTags.Base.LensModel),
-                _shutter(details.get(ExifTags.Base.ExposureTime)),
-                _measure("f/{:g}", details.get(ExifTags.Base.FNumber)),
-                details.get(ExifTags.Base.ISOSpeedRatings),
-                _measure("{:g} mm", details.get(ExifTags.Base.FocalLength)),
-                details.get(ExifTags.Base.DateTimeOriginal),
-            )
-            texts = [" ".join(str(fact or "").split())[:60] for fact in facts]
-    except Exception:  # noqa: BLE001 - as in decode; broken metadata counts as missing
-        return {}
-    return {name: text for name, text in zip(FACTS, texts, strict=True) if text}
-
-
-class Moment(NamedTuple):
-    """Capture time and exposure compensation, NaN where the camera recorded none.
-
-    `taken`: seconds with fractions by the camera's clock. The time zone is unknown; only differences are meaningful.
-    `compensation`: exposure compensation in EV.
-    """
-
-    taken: float
-    compensation: float
-
-
-UNKNOWN = Moment(math.nan, math.nan)
-
-
-def moment(data: bytes) -> Moment:
-    """Read DateTimeOriginal, SubSecTimeOriginal and ExposureBiasValue; `UNKNOWN` if the metadata is unreadable."""
-    try:
-        with _opened(data) as image:
-            details = image.getexif().get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # noqa: BLE001 - as in decode; broken metadata counts as missing
-        return UNKNOWN
-    text = f"{details.get(ExifTags.Base.DateTimeOriginal)}"
-    fraction = f"{details.get(ExifTags.Base.SubsecTimeOriginal)}".strip(" \0")
-    return Moment(_seconds(text, fraction), _finite(details.get(ExifTags.Base.ExposureBiasValue)))
-
-
-def _seconds(text: str, fraction: str) -> float:
-    """`2024:05:01 12:30:05` and `42` → seconds; NaN if invalid."""
-    try:
-        whole = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return math.nan
-    return whole + (float(f"0.{fraction}") if fraction.isascii() and fraction.isdigit() else 0.0)
-
-
-def _finite(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _shutter(seconds: Any) -> str | None:
-    if not seconds or float(seconds) <= 0:
-        return None
-    return f"1/{1 / float(seconds):.0f} s" if float(seconds) < 0.4 else f"{float(seconds):g} s"
-
-
-def _measure(form: str, number: Any) -> str | None:
-    return form.format(round(float(number), 1)) if number else None
-
-
-def as_jpeg(image: Image.Image) -> bytes:
-    """Encode an RGB image as a preview JPEG, without metadata."""
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=88, comment=b"")  # by default Pillow copies the photo's comment
-    return file.getvalue()

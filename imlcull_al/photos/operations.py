@@ -28,7 +28,7 @@ _JPEG_PIXEL = 4  # bytes at most; noise takes two
 
 
 class Decoded(NamedTuple):
-    """An upright photo, when it was taken, and its tiles if they were asked for."""
+    """An upright photo, when and how it was taken, and its tiles if they were asked for."""
 
     image: Image.Image
     moment: Moment
@@ -188,13 +188,16 @@ def _size(header: Header, most: int) -> tuple[int, int]:
     return width, height
 
 
-def _without_nan(moment: Moment) -> list[float | None]:
+def _without_nan(moment: Moment) -> list[float | bool | None]:
     """JSON has no NaN."""
     return [None if math.isnan(number) else number for number in moment]
 
 
 def _moment(header: Header) -> Moment:
-    taken, compensation = (math.nan if number is None else number for number in header["moment"])
+    taken, compensation, camera, damaged = header["moment"]
+    taken, compensation = (math.nan if number is None else number for number in (taken, compensation))
     if type(taken) is not float or type(compensation) is not float or math.isinf(taken) or math.isinf(compensation):
-        raise ValueError("a moment is two finite numbers or nulls")
-    return Moment(taken, compensation)
+        raise ValueError("a moment begins with two finite numbers or nulls")
+    if type(camera) is not int or not 0 <= camera < 1 << 32 or type(damaged) is not bool:
+        raise ValueError("a moment ends with a number for the camera, and whether the file is damaged")
+    return Moment(taken, compensation, camera, damaged)

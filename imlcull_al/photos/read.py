@@ -98,7 +98,7 @@ def preview_of(data: bytes, max_side: int) -> bytes:
 
 
 def exposure(path: str | Path) -> dict[str, str]:
-    """Camera settings as text: camera, lens, shutter, aperture, ISO, focal length, time. Empty if none are recorded."""
+    """Texts for display: camera, lens, shutter, aperture, ISO, focal length, time, what is shown of a raw, damage."""
     try:
         return pool.shared().do(operations.EXPOSURE, _now(path))
     except UnreadablePhoto:
@@ -106,7 +106,7 @@ def exposure(path: str | Path) -> dict[str, str]:
 
 
 def moment(path: str | Path) -> Moment:
-    """Capture time and exposure compensation; `UNKNOWN` if the camera recorded neither."""
+    """When and how the photo was taken, and whether its end is missing; `UNKNOWN` if it can't be read."""
     try:
         return pool.shared().do(operations.MOMENT, _now(path))
     except UnreadablePhoto:

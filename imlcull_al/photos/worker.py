@@ -10,22 +10,23 @@ Both use the same frame, with big-endian numbers:
     payload     bytes
 
     request header                               payload     reply header                          payload
-                                                             {"decoder": "Pillow 12.3.0"}, once, when ready
+                                                             {"decoder": "Pillow 12.3.0, …"}, once, when ready
     {"do": "decode", "limit": 224}               the photo   {"size": [width, height], "moment": …}  8-bit RGB by rows
     {"do": "decode_with_tiles", "limit": 224}    the photo   {"size": …, "moment": …, "tiles": 4}    both, tiles gray
     {"do": "lattice", "limit": 12}               the photo   {"size": …, "places": [[left, top, detail], …]}  grays
     {"do": "preview", "limit": 1600}             the photo   {}                                      a JPEG
     {"do": "exposure"}                           the photo   {"exposure": {"camera": …}}
-    {"do": "moment"}                             the photo   {"moment": [taken, compensation]}
+    {"do": "moment"}                             the photo   {"moment": [taken, compensation, camera, damaged]}
     any                                                      {"error": reason, "lasting": true}
 
 `operations` defines the requests and replies. With `"state": [size, mtime, inode]`, the payload is the path of the
-photo, and the file is read only if it is still in that state. Either number of a moment may be null. Replies contain no
-code, and the app validates them: a malicious photo may control this process.
+photo, and the file is read only if it is still in that state. The first two numbers of a moment may be null. Replies
+contain no code, and the app validates them: a malicious photo may control this process.
 
 The process ends when its standard input closes. Where the system supports it, it limits itself: `MEMORY` bytes of
-address space, `SECONDS` of CPU time per photo, no file writes, no core dump. It ignores Ctrl-C. It imports only Pillow,
-blake3 and the standard library, so it starts in a tenth of a second.
+address space, `SECONDS` of CPU time per photo, no file writes, no core dump. It ignores Ctrl-C. At its
+start it imports only Pillow, blake3 and the standard library, which takes a tenth of a second; rawpy, pi_heif and
+pylibjxl come with the first photo that needs them.
 """
 
 import json

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ..culling.plan import Linked
 from ..encoding.cache import Content, ContentIds
-from ..encoding.ids import as_hex
 from ..project.listing import Listing
 from ..project.originals import State, stat_of
 from ..project.stages import Stage
@@ -45,7 +44,6 @@ class KnownContents:
     @cached_property
     def _embedded(self) -> dict[str, tuple[State, Content]]:
         states = list(map(stat_of, self._paths))
-        is_known, (ids, taken, compensation) = ContentIds(self._cache_dir).look_up(self._paths)
-        contents = map(Content, as_hex(ids), taken.tolist(), compensation.tolist())
-        found = zip(self._paths, states, contents, is_known, strict=True)
+        is_known, contents = ContentIds(self._cache_dir).look_up(self._paths)
+        found = zip(self._paths, states, contents.contents(), is_known, strict=True)
         return {path: (state, content) for path, state, content, known in found if known}

@@ -436,7 +436,7 @@ class Session:
         return similar(self.standing(wait=False), key, count)
 
     def exposure(self, key: str) -> dict[str, str]:
-        """Camera settings of a photo as text; empty if none are recorded, and for links out of the stage."""
+        """Camera settings, what is shown of a raw, and damage, as text; empty for links out of the stage."""
         key = self.check(key)
         path = self.stage.path(key)
         return photos.exposure(path) if path.resolve().is_relative_to(self.stage.folder.resolve()) else {}
@@ -534,6 +534,10 @@ class Session:
     def moments(self) -> dict[str, tuple[int, float]]:
         """Photo with an embedding → (burst number, chronological; capture time in seconds, NaN if unknown)."""
         return self.standing(wait=False).moments()
+
+    def damaged(self) -> tuple[str, ...]:
+        """Photos with an embedding whose file lacks its end: shown and scored as far as they go."""
+        return self.standing(wait=False).damaged()
 
     def brackets(self) -> list[int]:
         """Numbers of the bursts that are exposure brackets, whose frames belong together."""

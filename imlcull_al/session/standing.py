@@ -209,6 +209,15 @@ class Standing:
         bursts, taken = ranker.bursts.tolist(), ranker.seen.taken.tolist()
         return dict(zip(ranker.seen.keys, zip(bursts, taken, strict=True), strict=True))
 
+    def damaged(self) -> tuple[str, ...]:
+        """Photos with an embedding whose file lacks its end: shown and scored as far as they go."""
+        ranker = self.ranking.ranker
+        return (
+            tuple(key for key, is_it in zip(ranker.seen.keys, ranker.seen.damaged, strict=True) if is_it)
+            if ranker
+            else ()
+        )
+
     def brackets(self) -> list[int]:
         """Numbers of the bursts that are exposure brackets, whose frames belong together."""
         return list(self.ranking.ranker.brackets) if self.ranking.ranker else []

@@ -32,14 +32,16 @@ class Examples:
     """The readable labeled photos.
 
     `keys` (n), sorted; `pixels` (n, 3, H, W) uint8; `targets` (n, K), see `Task.targets`; `taken` (n,) capture time in
-    seconds by the camera's clock, NaN if unknown; `beside` (n, E) float32, frozen embeddings that are concatenated to
-    the trained ones, E = 0 for none. `unreadable`: key → reason, for the labeled photos that can't be read.
+    seconds by the camera's clock, NaN if unknown; `camera` (n,), 0 if unknown; `beside` (n, E) float32, frozen
+    embeddings that are concatenated to the trained ones, E = 0 for none. `unreadable`: key → reason, for the labeled
+    photos that can't be read.
     """
 
     keys: tuple[str, ...]
     pixels: "Tensor"
     targets: np.ndarray
     taken: np.ndarray
+    camera: np.ndarray
     beside: np.ndarray
     unreadable: dict[str, str]
 
@@ -51,13 +53,14 @@ class Examples:
         if burst_of is not None:
             return np.array([burst_of.get(key, alone) for key, alone in zip(self.keys, groups.tolist(), strict=True)])
         finite = np.isfinite(rows).all(axis=1)
-        groups[finite] = bursts.groups(self.taken[finite], rows[finite])
+        groups[finite] = bursts.groups(self.taken[finite], rows[finite], self.camera[finite])
         return groups
 
 
 class _Read(NamedTuple):
     pixels: np.ndarray
     taken: float
+    camera: int
     beside: np.ndarray
 
 
@@ -82,7 +85,7 @@ def read(
             beside = encode_each(parts.beside, [image], [tiles])[0] if parts.beside and tiles else nothing
             if isinstance(beside, str):
                 return beside
-            return _Read(parts.trained.architecture.preprocessing.bytes(image), moment.taken, beside)
+            return _Read(parts.trained.architecture.preprocessing.bytes(image), moment.taken, moment.camera, beside)
         except UnreadablePhoto as error:
             return str(error)
         except ImlcullError:
@@ -108,6 +111,7 @@ def read(
         torch.stack(pixels) if pixels else torch.empty(0, dtype=torch.uint8),
         task.targets([labels[key] for key in readable]),
         np.array([each.taken for each in readable.values()], np.float64),
+        np.array([each.camera for each in readable.values()], np.uint32),
         np.stack([each.beside for each in readable.values()]) if readable else np.empty((0, 0), np.float32),
         {key: each for key, each in by_key.items() if isinstance(each, str)},
     )

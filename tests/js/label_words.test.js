@@ -31,7 +31,7 @@ test('the answer, a spot check, a disagreement', () => {
   assert.equal(said({ queue, label: 'keep' }), 'Your answer: keep');
 });
 
-test('exposure in two lines, of what is known', () => {
+test('exposure, and what is shown, of what is known', () => {
   const facts = {
     shutter: '1/250 s', aperture: 'f/2.8', ISO: 400, 'focal length': '50 mm',
     camera: 'Nikon Z 6', lens: '50 mm', taken: '2025:05:17 09:30:12',
@@ -39,6 +39,10 @@ test('exposure in two lines, of what is known', () => {
   assert.equal(spokenExposure(facts), '1/250 s · f/2.8 · ISO 400 · 50 mm\nNikon Z 6 · 50 mm · 2025-05-17 09:30');
   assert.equal(spokenExposure({ camera: 'Nikon Z 6', taken: 'yesterday' }), 'Nikon Z 6');
   assert.equal(spokenExposure({}), '');
+  assert.equal(
+    spokenExposure({ camera: 'Z 6', shown: 'embedded JPEG, 6048 × 4024', damaged: 'its end is missing' }),
+    'Z 6\nShown: embedded JPEG, 6048 × 4024 · Damaged: its end is missing',
+  );
 });
 
 test('a similar photo', () => {

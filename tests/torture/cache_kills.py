@@ -124,8 +124,8 @@ class Files:
 
     def found(self, folder: Path) -> tuple[set[int], int]:
         """The numbers stored entirely correctly, and the number of wrong entries."""
-        path_ids, stats, ids, taken, compensation = self.open(folder)._known
-        entries = zip(path_ids, stats.tolist(), as_hex(ids), taken.tolist(), compensation.tolist(), strict=True)
+        path_ids, stats, ids, *notes = self.open(folder)._known
+        entries = zip(path_ids, stats.tolist(), as_hex(ids), *(column.tolist() for column in notes), strict=True)
         right = [
             stat[0]
             for name, stat, *content in entries
@@ -135,7 +135,7 @@ class Files:
         return set(right), len(path_ids) - len(right)
 
     def content(self, number: int) -> Content:
-        return Content(id_of(number), number / 8, number % 999 / 4)
+        return Content(id_of(number), number / 8, number % 999 / 4, number % 7, number % 3 == 0)
 
     def __str__(self) -> str:
         return "content ids"

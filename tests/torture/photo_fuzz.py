@@ -25,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pylibjxl
 from PIL import Image, ImageCms
 
 from imlcull_al.errors import UnreadablePhoto
@@ -32,7 +34,9 @@ from imlcull_al.parallel import in_order
 from imlcull_al.photos import decode, worker
 from imlcull_al.photos import read as photos
 from imlcull_al.terminal import progress_bar
+from tests.raws import raw
 
+HEIC = Path(__file__).parents[1] / "heic"
 SIDE, SCREEN, LATTICE = 224, 1600, 16
 MEMORY = 500  # peak megabytes of this process, whatever the photos contain
 LARGEST = 4 << 20  # bytes of a file of `--photos`; larger ones would dominate the run time
@@ -310,7 +314,7 @@ def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def whole_images() -> dict[str, bytes]:
-    """Undamaged images of every supported format, in many modes."""
+    """Undamaged images of every supported format, in many modes; raw and HEIC among them."""
     colours = Image.merge("RGB", [Image.radial_gradient("L").rotate(angle).resize((90, 70)) for angle in (0, 90, 180)])
     seen_through = colours.copy()
     seen_through.putalpha(Image.linear_gradient("L").resize(colours.size))
@@ -362,7 +366,14 @@ def whole_images() -> dict[str, bytes]:
     images = {}
     for number, (kind, image, options) in enumerate(made):
         images[f"{number:02} {kind} {image.mode}"] = _saved(image, kind, **options)
-    return images
+    kinds = {
+        "mosaic": {"preview": None},
+        "JPEG": {"preview": (1000, 20)},
+        "no DNG": {"preview": (1000, 20), "dng": False},
+    }
+    images |= {f"RAW {name}": raw(**options) for name, options in kinds.items()}
+    images["JXL"] = pylibjxl.encode(np.asarray(colours), exif=exif.tobytes())
+    return images | {f"HEIC {path.stem}": path.read_bytes() for path in HEIC.glob("*.heic")}
 
 
 if __name__ == "__main__":

@@ -21,12 +21,13 @@ export function spokenAnswer(photo) {
   return `You said ${photo.label}. ${yes} confirms it, ${no} changes it.`;
 }
 
-// Two lines: settings, then camera, lens and time.
+// Three lines: settings; camera, lens and time; what is shown of a raw, and damage.
 export function spokenExposure(facts) {
   const taken = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d)/.exec(facts.taken || '');
   const settings = [facts.shutter, facts.aperture, facts.ISO && `ISO ${facts.ISO}`, facts['focal length']];
   const rest = [facts.camera, facts.lens, taken && `${taken[1]}-${taken[2]}-${taken[3]} ${taken[4]}`];
-  return [settings, rest].map((line) => line.filter(Boolean).join(' · ')).filter(Boolean).join('\n');
+  const state = [facts.shown && `Shown: ${facts.shown}`, facts.damaged && `Damaged: ${facts.damaged}`];
+  return [settings, rest, state].map((line) => line.filter(Boolean).join(' · ')).filter(Boolean).join('\n');
 }
 
 export function spokenLikeness({ key, label, similarity }) {
