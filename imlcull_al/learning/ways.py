@@ -10,6 +10,7 @@ is wrong with a probability of at most δ at all looks together (a fixed sequenc
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +26,16 @@ LOOKED_AT = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.0)
 """Shares of the photos below the threshold that may be looked at, those with the highest scores; 1 for all."""
 
 
+AS_CHECKS = 5
+"""How many checks the scores weigh as in an estimate."""
+
+
 class Way(NamedTuple):
     """One way to a promise.
 
     `threshold`: photos that score lower are culled unseen; `culls`: how many. `looks`: unanswered photos from there to
-    the threshold of the cull. `checks`: estimate of the sheet photos still to be checked, 0 if the promise is met.
+    the threshold of the cull. `checks`: estimate of the sheet photos to check after that; with none of either left, the
+    promise is met.
     """
 
     threshold: float
@@ -41,6 +47,11 @@ class Way(NamedTuple):
     def seconds(self) -> float:
         """Of a person, for the looks and the checks."""
         return SECONDS * (self.looks + self.checks)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the promise is met."""
+        return not (self.looks or self.checks)
 
     def summary(self, max_keepers_lost: float, confidence: float) -> str:
         """One sentence for people: what to do for which promise."""
@@ -75,7 +86,11 @@ def cheapest(
     sample, kept = Sample(ranker, ranking), ~ranking.below(threshold)
     lows = limits(p_keep, threshold)
     piles = [ranking.below(low) for low in lows]
-    needed = [missing(sample.certificate(pile, kept, confidence), max_keepers_lost) for pile in piles]
+    needed = []
+    for pile in piles:
+        certificate = sample.certificate(pile, kept, confidence)
+        looked_at = expected(sample, ~pile & ~kept, p_keep)
+        needed.append(missing(replace(certificate, known=certificate.known + looked_at), max_keepers_lost))
     return least(lows, [int(sample.is_unseen[pile].sum()) for pile in piles], needed)
 
 
@@ -90,6 +105,18 @@ def least(lows: Sequence[float], unseen: Sequence[int], needed: Sequence[float])
         if np.isfinite(count)
     ]
     return min(ways, key=lambda way: (way.seconds, -way.threshold))
+
+
+def expected(sample: Sample, side: np.ndarray, p_keep: np.ndarray) -> int:
+    """Estimate of the keepers without an answer on a `side` (N,) bool, which are known once they are looked at: by the
+    checks there, and for `AS_CHECKS` more by the scores.
+    """
+    unseen = side & sample.is_unseen
+    checked, scored = sample.within(side), p_keep[side[: len(p_keep)].nonzero()[0]]
+    if not unseen.any() or not len(scored):
+        return 0
+    found = float(sample.keepers(checked).sum()) + AS_CHECKS * float(scored.mean())
+    return int(unseen.sum() * found / (len(checked) + AS_CHECKS))
 
 
 def limits(p_keep: np.ndarray, threshold: float) -> list[float]:
