@@ -1,5 +1,6 @@
 """Was the cache really hit? The toy encoder counts, and so do the reads."""
 
+import io
 import shutil
 import threading
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import COLD, WARM, MeanColour, fill_stage, save_photo
+from PIL import Image
 
 from imlcull_al.encoding import embeddings
 from imlcull_al.encoding.embeddings import ensure, fill
@@ -407,3 +409,20 @@ class TestParts:
         assert {"cold_00.jpg", "cold_06.jpg"} <= set(parts[1].keys)
         rows = dict(zip(parts[1].keys, parts[1].rows.tolist(), strict=True))
         assert rows["cold_00.jpg"] == rows["cold_06.jpg"]
+
+
+def test_cameras_and_damage_are_noted_and_kept_in_the_cache(tmp_path):
+    exif = Image.Exif()
+    exif.update({0x110: "Z 6"})
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(file, "JPEG", exif=exif)
+    (tmp_path / "cut.jpg").write_bytes(file.getvalue()[:-2])
+    Image.new("RGB", (64, 64)).save(tmp_path / "whole.jpg")
+    paths = {name: tmp_path / name for name in ("cut.jpg", "whole.jpg")}
+    for _ in range(2):  # computed, then from the cache
+        seen = ensure(paths, MeanColour(), tmp_path / "cache")
+        assert seen.damaged.tolist() == [True, False]
+        assert seen.camera.tolist() == [photos.moment(paths["cut.jpg"]).camera, 0]
+        assert seen.camera[0] != 0
+        assert seen.at(["whole.jpg", "gone.jpg", "cut.jpg"]).damaged.tolist() == [False, False, True]
+        assert seen.among({"cut.jpg"}).damaged.tolist() == [True]

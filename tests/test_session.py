@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import raws
 from conftest import OUT_OF_REACH, fill_stage, label_of, save_photo
 
 from imlcull_al import open_session
@@ -593,3 +594,14 @@ def test_an_unprepared_standing_says_so(project, cache_dir, tiny_model):
         standing.scores()
     with pytest.raises(StageError, match="not analyzed yet"):
         standing.threshold_for(0.05)
+
+
+def test_raws_and_damaged_photos_are_photos_like_others(project, tiny_model, cache_dir):
+    (project / "stage_1" / "DSC_1.NEF").write_bytes(raws.raw())
+    cut = (project / "stage_1" / "cold_00.jpg").read_bytes()[:-2]
+    (project / "stage_1" / "cut.jpg").write_bytes(cut)
+    session = open_session(project, model=str(tiny_model), cache_dir=cache_dir)
+    session.prepare()
+    assert session.unreadable() == {}
+    assert session.damaged() == ("cut.jpg",)
+    assert session.exposure("DSC_1.NEF")["shown"] == "embedded JPEG, 1200 × 900"

@@ -261,7 +261,7 @@ class TestUpload:
             ("a.zip", b"no zip", "damaged"),
             ("a.jpg", bytes(100_001), "larger than"),
             ("a.jpg", b"x", "Nothing here can be shown: a.jpg: "),
-            ("a.NEF", b"a RAW file, say", "Nothing here can be shown yet"),
+            ("a.NEF", b"a RAW file, say", "Nothing here can be shown: a.NEF: "),
             ("a.xmp", b"<x/>", "Nothing here can be shown yet"),
             ("a.zip", zipped({"a.jpg": b"x", "b.NEF": b"x"}), "Nothing here can be shown: a.jpg: "),
             ("a.zip", bytes(1_000_001), "larger than"),

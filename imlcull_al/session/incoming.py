@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import UnreadablePhoto, UploadRefused
 from ..photos import read as photos
-from ..project.companions import DECODABLE_SUFFIXES, photo_suffix
+from ..project.companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from ..project.files import temporary_sibling, unwritable
 
 AT_ONCE = 24
@@ -109,7 +109,7 @@ def check_readable(folder: Path) -> None:
     """Raise `UploadRefused` unless some photo below `folder` can be decoded."""
     until, reasons = time.monotonic() + _LONGEST_LOOK, []
     for path in sorted(folder.rglob("*")):
-        if photo_suffix(path.name) not in DECODABLE_SUFFIXES or not path.is_file():
+        if photo_suffix(path.name) not in DECODABLE_SUFFIXES | RAW_SUFFIXES or not path.is_file():
             continue
         if time.monotonic() > until:
             break
@@ -120,5 +120,5 @@ def check_readable(folder: Path) -> None:
             reasons.append(f"{path.name}: {error}")
     why = f": {reasons[0][:200]}" if reasons else " yet"
     raise UploadRefused(
-        f"Nothing here can be shown{why}. Send a JPEG, PNG, WebP or TIFF photo first; RAW and XMP files go beside it."
+        f"Nothing here can be shown{why}. Send a photo first; XMP files and other companions go beside it."
     )

@@ -53,7 +53,7 @@ def build(workspaces: Workspaces) -> None:
     """Add the screen to the page."""
     limits = workspaces.limits
     words = (
-        f"JPEG, PNG, WebP, TIFF and similar, with their RAW and XMP files, or zip archives of these. "
+        "JPEG, HEIC, raw, PNG, WebP, TIFF and similar, with their XMP files, or zip archives of these. "
         f"Up to {limits.files:,} files and {megabytes(limits.total)} in total, {megabytes(limits.photo)} each. "
         f"Nobody else can see them. They are deleted {SECONDS / 3600:.0f} hours after your last visit, "
         "or sooner when the server is busy."

@@ -41,7 +41,7 @@ test('exposure, and what is shown, of what is known', () => {
   assert.equal(spokenExposure({}), '');
   assert.equal(
     spokenExposure({ camera: 'Z 6', shown: 'embedded JPEG, 6048 × 4024', damaged: 'its end is missing' }),
-    'Z 6\nShown: embedded JPEG, 6048 × 4024 · Damaged: its end is missing',
+    'Z 6\nDamaged: its end is missing · Shown: embedded JPEG, 6048 × 4024',
   );
 });
 

@@ -21,12 +21,12 @@ export function spokenAnswer(photo) {
   return `You said ${photo.label}. ${yes} confirms it, ${no} changes it.`;
 }
 
-// Three lines: settings; camera, lens and time; what is shown of a raw, and damage.
+// Three lines: settings; camera, lens and time; damage, and what is shown of a raw.
 export function spokenExposure(facts) {
   const taken = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d)/.exec(facts.taken || '');
   const settings = [facts.shutter, facts.aperture, facts.ISO && `ISO ${facts.ISO}`, facts['focal length']];
   const rest = [facts.camera, facts.lens, taken && `${taken[1]}-${taken[2]}-${taken[3]} ${taken[4]}`];
-  const state = [facts.shown && `Shown: ${facts.shown}`, facts.damaged && `Damaged: ${facts.damaged}`];
+  const state = [facts.damaged && `Damaged: ${facts.damaged}`, facts.shown && `Shown: ${facts.shown}`];
   return [settings, rest, state].map((line) => line.filter(Boolean).join(' · ')).filter(Boolean).join('\n');
 }
 
