@@ -42,7 +42,7 @@ def test_every_command_has_help_with_its_defaults(command, capsys):
 
 
 def test_a_wrong_command_line_is_exit_code_2(capsys):
-    for arguments in ([], ["frobnicate"], ["embed"], ["order", "--project", "x", "-n", "0"]):
+    for arguments in (["frobnicate"], ["import"], ["embed"], ["order", "--project", "x", "-n", "0"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2

@@ -24,6 +24,8 @@ ONE_PHOTO = {
     "Capture One": "a/D.JPG: a/CaptureOne/Settings131/D.JPG.cos, a/CaptureOne/Cache/Proxies50/D.JPG.cop"
     ", a/CaptureOne/Cache/Thumbnails/D.JPG.101.cot",
     "RawTherapee": "D.JPG: pp3/D.JPG.pp3, D.NEF, pp3/D.NEF.pp3",
+    "sidecars in a folder of their own": "day/D.JPG: day/xmp/D.xmp, day/Sidecars/D.JPG.dop",
+    "photos in a folder that is called like one of edits": "Cos/A.JPG: Cos/A.ARW, Cos/A.xmp, Cos/xmp/A.JPG.xmp",
     "raw in a folder beside": "JPG/A.JPG: RAW/A.ARW, RAW/A.xmp, RAW/A.ARW.xmp",
     "raw in a folder below": "day/A.JPG: day/RAW/A.ARW",
     "JPEG in a folder below": "day/jpegs/A.JPG: day/A.ARW, day/A.xmp",
@@ -69,6 +71,7 @@ TWO_PHOTOS = {
     "a raw of another folder": "JPG/A.JPG, other/A.ARW",
     "a raw of another day": "JPG/day 1/A.JPG, RAW/day 2/A.ARW",
     "a folder whose name only contains a format": "drawings/A.JPG, A.ARW",
+    "an island that is called like a sidecar": "Cos/A.JPG, A.ARW",
     "a number that Google Takeout would give": "IMG_1.jpg, IMG_1(1).dng",
     "two presses of a Pixel": "PXL_20240407_152207242.RAW-01.COVER.jpg, PXL_20240407_152207999.RAW-02.ORIGINAL.dng",
     "two portraits of a Pixel": "PXL_20240407_152207242.PORTRAIT-01.COVER.jpg, "

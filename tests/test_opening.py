@@ -245,6 +245,12 @@ class TestCommandLine:
         assert main([str(beside)]) == 0
         assert opened[4:] == [tmp_path / "mine", project, beside]
 
+    def test_without_a_folder_one_is_chosen_on_the_page(self, wedding, opened, monkeypatch, project):
+        monkeypatch.setattr(imlcull_al.ui, "choose_project", lambda *given: wedding.with_name("chosen"))
+        assert main([]) == main(["open", "--port", "5001"]) == 0
+        assert main(["open", "--project", str(project)]) == 0
+        assert opened == [wedding.with_name("chosen"), wedding.with_name("chosen"), project]
+
     def test_what_is_neither_folder_nor_command_is_refused(self, opened, capsys, tmp_path):
         with pytest.raises(SystemExit) as caught:
             main(["Weding"])

@@ -66,17 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
-    first = arguments[0] if arguments else "-"
+    if not arguments:
+        return True
+    first = arguments[0]
     if first[:1] == "-" or first in COMMANDS:
         return False
     return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
 
 
 def open_folder(options: argparse.Namespace) -> None:
-    """Open the app on a folder of photos, or on a project."""
+    """Open the app on a folder of photos, or on a project; without either, on a screen to choose one."""
     from ..project.opening import project_of
 
-    options.project = project_of(options.folder, options.project)
+    if options.folder is None and options.project is None:
+        from ..ui import choose_project
+
+        options.project = choose_project(options.model, options.cache_dir, options.host, options.port, options.auth)
+    elif options.folder is not None:
+        options.project = project_of(options.folder, options.project)
     label(options)
 
 

@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     sub = command("open", "open the app on a folder of photos, which stays as it is, or on a project")
-    _add_folder(sub, "folder of photos, or project")
+    _add_folder(sub, "folder of photos, or project (default: choose one on the page)", nargs="?")
     sub.add_argument("--stage", type=int, default=argparse.SUPPRESS, help="stage number (default: the latest)")
     sub.set_defaults(stage=None)
     _add_page(sub)
@@ -157,8 +157,8 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_folder(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help=what)
+def _add_folder(parser: argparse.ArgumentParser, what: str, nargs: str | None = None) -> None:
+    parser.add_argument("folder", metavar="FOLDER", type=Path, nargs=nargs, help=what)
     parser.add_argument(
         "--project",
         type=Path,

@@ -114,37 +114,30 @@ def photo_suffix(key: str) -> str:
     return _suffix(key.rstrip()).lower()  # the name of a photo may end in a space
 
 
-class _Place(NamedTuple):
-    """A folder, as it counts for names. `home`: without folders of edits; `near`: also without those of formats."""
-
-    home: str
-    near: str
-
-
 class _Owners:
     """Photos by the names that their companions may have."""
 
     def __init__(self, photos: Iterable[str]) -> None:
         self._full: dict[str, list[str]] = {}
         self._stems: dict[str, list[str]] = {}
-        self._places: dict[str, _Place] = {"": _Place("", "")}
+        self._near = {"": ""}
         self._cut: dict[str, list[str]] | None = None
         self.add(photos)
 
     def add(self, photos: Iterable[str]) -> None:
         full, stems = self._full, self._stems
         for key in photos:
-            place, name = self._split(key)
+            near, name = self._placed(*_split(key))
             dot = name.rfind(".")
-            full.setdefault(place.near + name, []).append(key)
+            full.setdefault(near + name, []).append(key)
             stem = name[:dot] if dot > 0 else name
-            stems.setdefault(place.near + stem, []).append(key)
+            stems.setdefault(near + stem, []).append(key)
             if "." in stem and (press := _press(stem)) != stem:
-                stems.setdefault(place.near + press, []).append(key)
+                stems.setdefault(near + press, []).append(key)
 
     def of_raw(self, key: str) -> list[str]:
         """The rendered pictures of a raw."""
-        (_, near), name = self._split(key)
+        near, name = self._placed(*_split(key))
         stem = name[: name.rfind(".")]
         found = self._stems.get(near + stem) or self._stems.get(near + name)
         if not found and "." in stem:
@@ -153,11 +146,10 @@ class _Owners:
 
     def of_other(self, key: str) -> list[str]:
         """The photos that a file belongs to; of these in several folders, those in its own."""
-        place, name = self._split(key)
-        for owners in self._claims(place.near, name):
-            if len(owners) > 1:
-                return [owner for owner in owners if self._split(owner)[0].home == place.home] or owners
-            return owners
+        folder, name = _split(key)
+        for home in _homes(folder):
+            for owners in self._claims(*self._placed(home, name)):
+                return owners if len(owners) == 1 else [one for one in owners if _split(one)[0] == home] or owners
         return []
 
     def _claims(self, near: str, name: str) -> Iterator[list[str]]:
@@ -185,31 +177,40 @@ class _Owners:
             self._cut = {}
             for photos in self._full.values():
                 for key in photos:
-                    (_, near), name = self._split(key)
+                    near, name = self._placed(*_split(key))
                     stem, number = _numbered(name[: -len(_suffix(name))])
                     whole = stem + _suffix(name)
                     if len(whole) >= _LONGEST:
                         self._cut.setdefault(near + whole[:_LONGEST] + number, []).append(key)
         return self._cut
 
-    def _split(self, key: str) -> tuple[_Place, str]:
-        """Folder and name of a file, without case."""
-        low = key.rstrip().casefold()
-        slash = low.rfind("/") + 1
-        folder = low[:slash]
-        place = self._places.get(folder)
-        if place is None:
-            place = self._places[folder] = _place(folder)
-        return place, low[slash:]
+    def _placed(self, folder: str, name: str) -> tuple[str, str]:
+        """A file's folder without those of formats, and its name."""
+        near = self._near.get(folder)
+        if near is None:
+            parts = (_FORMAT.sub("", part).strip(" _-") if _FORMAT.search(part) else part for part in folder.split("/"))
+            near = self._near[folder] = "".join(f"{part}/" for part in parts if part)
+        return near, name
 
 
-def _place(folder: str) -> _Place:
-    parts = folder.split("/")[:-1]
-    if _CAPTURE_ONE in parts:
-        parts = parts[: parts.index(_CAPTURE_ONE)]
-    home = [part for part in parts if part not in _EDITS]
-    near = [_FORMAT.sub("", part).strip(" _-") if _FORMAT.search(part) else part for part in home]
-    return _Place("".join(f"{part}/" for part in home), "".join(f"{part}/" for part in near if part))
+def _split(key: str) -> tuple[str, str]:
+    """Folder, with its final `/`, and name of a file, without case."""
+    low = key.rstrip().casefold()
+    slash = low.rfind("/") + 1
+    return low[:slash], low[slash:]
+
+
+def _homes(folder: str) -> Iterator[str]:
+    """Folders of the photos that a file in `folder` may belong to: itself, and what is above folders of edits."""
+    yield folder
+    if _CAPTURE_ONE in folder and _CAPTURE_ONE in (parts := folder.split("/")):
+        yield "".join(f"{part}/" for part in parts[: parts.index(_CAPTURE_ONE)])
+    while folder:
+        above, _, name = folder[:-1].rpartition("/")
+        if name not in _EDITS:
+            return
+        folder = f"{above}/" if above else ""
+        yield folder
 
 
 def _bases(stem: str, suffix: str) -> tuple[list[str], list[str]]:

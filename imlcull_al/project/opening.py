@@ -14,7 +14,18 @@ from ..errors import StageError
 from .document import writing
 from .files import unwritable
 from .listing import has_photos
-from .stages import FIRST_STAGE, Stage, absolute, beside, first_stage, gone, is_same, lies_in_a_stage, stage_numbers
+from .stages import (
+    FIRST_STAGE,
+    Stage,
+    absolute,
+    beside,
+    first_stage,
+    gone,
+    is_same,
+    lies_in_a_stage,
+    open_stage,
+    stage_numbers,
+)
 
 
 def project_of(folder: str | Path, project: str | Path | None = None) -> Path:
@@ -50,6 +61,17 @@ def project_of(folder: str | Path, project: str | Path | None = None) -> Path:
     with writing(place) as document:
         document[FIRST_STAGE] = _written(photos, place)
     return place
+
+
+def stage_of(folder: str | Path) -> Stage:
+    """The stage that opening a folder shows, its project in the default place; nothing is made. Raises `StageError`."""
+    photos = absolute(folder)
+    place = beside(photos)
+    if photos.exists() and not stage_numbers(photos) and first_stage(photos) is None:
+        if place.is_dir() and stage_numbers(place):
+            return open_stage(place)
+        return Stage(place, 1, elsewhere=photos)
+    return open_stage(photos)
 
 
 def check_place(project: Path, photos: Path) -> None:

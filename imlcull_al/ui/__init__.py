@@ -1,5 +1,6 @@
 """The web page: one tab per screen, the status line above them, and the server.
 
+    first.py       choose a folder, where none was named
     visitors.py    public page: upload photos, download the result
     presses.py     answers from all screens, applied exactly once
     label.py       one large photo at a time
@@ -35,6 +36,7 @@ Cookies map a request to its desk; locally there is one desk for everybody.
 import errno
 import importlib.util
 import os
+import queue
 import socket
 import threading
 from collections.abc import Sequence
@@ -43,23 +45,26 @@ from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from ..encoding.load import Model
 from ..errors import ServerError
-from ..installation import pip_install
+from ..installation import DEFAULT_CACHE_DIR, pip_install
 from ..learning.scores import AUTO
+from ..project.stages import absolute
 from ..project.task import CULL_TASK
 from ..session.desk import EMBEDDING, Desk
+from ..session.recent import remember
 from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
 from ..training.options import TRAIN_EVERY
-from . import api, cull, label, presses, promise, review, scripts, strict, tasks, train, visitors
+from . import api, cull, first, label, presses, promise, review, scripts, strict, tasks, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
 from .fairly import Whose
-from .guard import AUTH_VARIABLE, LOOPBACK, check_auth, guards
+from .guard import AUTH_VARIABLE, LOOPBACK, Known, check_auth, guards
 from .look import CSS, THEME, heading, on_press, sentence, status
 from .senders import is_proxied, sender_of
 from .serving import Find, routes
@@ -106,6 +111,7 @@ def launch(
     _check_port(host, port)
     asked: dict[str, Any] = {"task": task, "classes": classes, "tags": tags, "start": start, "scores": scores}
     session = open_session(project, stage, model, cache_dir, **asked, prepare=False)
+    remember(session.stage.project, _cache(cache_dir))
     desk = Desk(session, train_every=train_every)
     desk.embed()
     page = serve(desk, host, port, auth, mcp=mcp)
@@ -118,6 +124,31 @@ def launch(
         desk.jobs.close()
         page.close(verbose=False)
         desk.jobs.wait(_SECONDS_TO_STOP)
+
+
+def choose_project(
+    model: Model = None,
+    cache_dir: str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    auth: str | None = None,
+) -> Path:
+    """Serve the first screen until a folder is chosen there; return its project. Raises `ImlcullError`.
+
+    Whoever reaches this screen may look into any folder: on another address than this machine's it needs a password.
+    """
+    auth, host = _checked_auth(auth), bare(host)
+    if host not in LOOPBACK and auth is None:
+        raise ServerError(f"Choosing a folder on {host} needs a password (--auth user:password). Or name the folder.")
+    _check_port(host, port)
+    chosen: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    page = first.build(model, _cache(cache_dir), chosen.put)
+    _serve(page, host, port, auth, scripts.routes())
+    say(f"Choose a folder on {reached_at(host, port)}, or name one: imlcull FOLDER. Stop with Ctrl-C.")
+    try:
+        return chosen.get()
+    finally:
+        page.close(verbose=False)
 
 
 def launch_public(
@@ -160,6 +191,33 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
         paths = (*visitors.PATHS, *paths)
         modules = [visitors.SCRIPT, *modules]
+    _serve(
+        page,
+        host,
+        port,
+        auth,
+        routes(find, SCREENS, whose) + scripts.routes() + own,
+        paths=paths,
+        known=known,
+        head=scripts.preloads(*modules),
+        mcp=mcp,
+    )
+    return page
+
+
+def _serve(
+    page: gr.Blocks,
+    host: str,
+    port: int,
+    auth: str | None,
+    own: Sequence[Route],
+    *,
+    paths: Sequence[str] = (),
+    known: Known | None = None,
+    head: str = "",
+    mcp: bool = False,
+) -> None:
+    """Start the server of a page in the background. `own`: routes that take precedence over Gradio's."""
     page.queue(max_size=CALLS_IN_ALL)
     page._queue.sleep_when_free = _SECONDS_BETWEEN_CALLS
     # By default uvicorn trusts X-Forwarded-For from local processes; see `senders`.
@@ -168,9 +226,8 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         server_name=in_url(host),
         server_port=port,
         prevent_thread_lock=True,
-        # These routes take precedence over Gradio's own.
         app_kwargs={
-            "routes": routes(find, SCREENS, whose) + scripts.routes() + own,
+            "routes": own,
             "middleware": [
                 *guards(host, page._queue, auth, paths, visitors.UPLOADS, known),
                 Middleware(strict.StrictJSON),
@@ -180,7 +237,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         state_session_capacity=SESSIONS,
         theme=THEME,
         css=CSS,
-        head=scripts.preloads(*modules),
+        head=head,
         share=False,
         quiet=True,
         footer_links=[],
@@ -192,7 +249,6 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         _frontend=False,  # only skips Gradio's check that the page loads within 3 s, which fails on a busy machine
     )
     bound(page.server.config, is_proxied())
-    return page
 
 
 def build(place: Desk | Workspaces) -> gr.Blocks:
@@ -262,6 +318,10 @@ def _line(desk: Desk) -> str:
     # Embedding has no screen of its own, so its error is shown here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
     return heading(f"{stage.project.name} / {stage.name}{tasks.title(desk.session.task)}", words)
+
+
+def _cache(cache_dir: str | Path | None) -> Path:
+    return absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
 
 
 def _checked_auth(auth: str | None) -> str | None:
