@@ -4,13 +4,13 @@ import builtins
 import io
 
 import numpy as np
-import pylibjxl
 import pytest
 from PIL import Image
 
 from imlcull_al.errors import UnreadablePhoto
 from imlcull_al.photos import colors, decode
 
+pylibjxl = pytest.importorskip("pylibjxl", reason="it has no wheel for this platform")
 RED_BLUE = np.repeat(np.array([[[230, 20, 20], [20, 20, 230]]], np.uint8), 24, 1).repeat(32, 0)  # 48 × 32
 
 

@@ -301,8 +301,17 @@ def direct(port: int) -> Call:
     session, last = uuid.uuid4().hex, time.monotonic()
     # Direct calls pass arguments by position.
     order = {"next_batch": ("count", "queue"), "label": ("key", "label", "queue"), "status": ()}
-    order["train"] = ("epochs", "batch_size", "learning_rate", "patience", "validation_split", "seed", "train_blocks")
-    usual = {"count": 1, "queue": None, "train_blocks": None}
+    order["train"] = (
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "patience",
+        "validation_split",
+        "seed",
+        "train_blocks",
+        "gentle",
+    )
+    usual = {"count": 1, "queue": None, "train_blocks": None, "gentle": False}
 
     def call(name: str, **arguments: Any) -> Any:
         nonlocal last

@@ -1,0 +1,117 @@
+"""A person's minutes from opening a stage to a cull that is known to lose few keepers, by the clock of a replay.
+
+    python -m benchmarks.minutes --photos ../shared/photos --model ../shared/models/vit-tiny-patch16-224
+        [--seeds 5] [--out DIR] [--results benchmarks/RESULTS.md]
+
+A photographer with known answers answers 100 photos one by one, then sheets of checks, and looks at what the cheapest
+way says (`imlcull_al.simulate.minutes`): garments of `clothing_cc0`, and a shoot simulated from full-size photos.
+Beside it: looking at everything, singly and on sheets, and 100 answers without any check.
+"""
+
+import argparse
+import csv
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; small matrices gain nothing from more
+
+import numpy as np
+
+from benchmarks.results import RESULTS, table, write_part
+from benchmarks.shoots import make_shoot, whims
+from imlcull_al.learning.promise import MAX_KEEPERS_LOST
+from imlcull_al.project.journal import Journal, audit_event
+from imlcull_al.project.stages import Stage
+from imlcull_al.project.task import CULL, CULL_TASK, KEEP
+from imlcull_al.session.session import Session
+from imlcull_al.simulate.minutes import Minutes, Pace, play
+from imlcull_al.terminal import progress_bar, say
+from imlcull_al.training.evaluation import mean_interval
+
+PART = "benchmarks.minutes"
+GARMENTS = {
+    "T-shirts": ("T-Shirt",),
+    "shoes": ("Shoes",),
+    "five classes": ("Dress", "Skirt", "Shoes", "Hat", "Outwear"),
+}
+Truth = dict[str, str]
+
+
+def main() -> None:
+    """Play every stage and seed, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True, help="with clothing_cc0, fullsize_cc0, camera_exif_free")
+    parser.add_argument("--model", required=True, help="Hugging Face id or local folder of a vision transformer")
+    parser.add_argument("--seeds", type=int, default=5, help="how many (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("cache/bench-labels"), help="default: %(default)s")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="default: %(default)s")
+    options = parser.parse_args()
+    rows = []
+    for name, (folder, truth_of) in stages(options.photos, options.out).items():
+        played = []
+        for seed in range(options.seeds):
+            truth = truth_of(seed)
+            played.append(minutes(folder, truth, options.model, options.out / "sessions", seed))
+            say(f"{name}, seed {seed}: {played[-1]}")
+        rows.append(row(name, truth, played))
+    heads = (
+        "stage", "photos", "keepers", "all, singly", "all, on sheets", "ours, certified", "ours, in truth", "lost (%)",
+        "checks", "looks", "lost after 100 answers (%)",
+    )  # fmt: skip
+    heading = f"### Minutes to a cull that loses at most {MAX_KEEPERS_LOST:.0%}, mean ± 95 % of {options.seeds} seeds"
+    write_part(options.results, PART, f"{heading}\n\n{table(list(heads), rows)}")
+
+
+def stages(photos: Path, out: Path) -> dict[str, tuple[Path, Callable[[int], Truth]]]:
+    """Name → folder of photos, and the answers by seed."""
+    folder = photos / "clothing_cc0"
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
+        label = {line["file"]: line["label"] for line in csv.DictReader(file) if (folder / line["file"]).exists()}
+
+    def garment(names: tuple[str, ...]) -> Callable[[int], Truth]:
+        return lambda seed: {key: KEEP if each in names else CULL for key, each in label.items()}
+
+    sources = [path for name in ("fullsize_cc0", "camera_exif_free") for path in sorted((photos / name).glob("*.jpg"))]
+    with progress_bar() as progress:
+        frames = make_shoot(out / "shoot", sources, progress)
+
+    def shoot(seed: int) -> Truth:
+        kept = whims(frames, seed)
+        return {frame.key: KEEP if keep else CULL for frame, keep in zip(frames, kept, strict=True)}
+
+    return {name: (folder, garment(names)) for name, names in GARMENTS.items()} | {"shoot": (out / "shoot", shoot)}
+
+
+def minutes(folder: Path, truth: Truth, model: str, cache: Path, seed: int) -> Minutes:
+    """One replay, in a project that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = Stage(Path(temporary), 1, elsewhere=folder.resolve())
+        Journal(stage.journal, CULL_TASK).append([audit_event(np.random.default_rng([seed, 1]).bytes(16).hex())])
+        session = Session(stage, model, cache.resolve())
+        session.prepare()
+        known = {key: truth.get(key, CULL) for key in session.listing.keys}
+        return play(session, known)
+
+
+def row(name: str, truth: Truth, played: list[Minutes]) -> list[str]:
+    """One line of the table."""
+    pace, keepers = Pace(), sum(label == KEEP for label in truth.values())
+    everything = [f"{seconds * len(truth) / 60:.1f}" for seconds in (pace.single, pace.sheet)]
+    return [
+        name, f"{len(truth):,}", str(keepers), *everything,
+        said([each.certified for each in played]), said([each.in_truth for each in played]),
+        said([100 * each.lost for each in played]), said([each.checks for each in played], 0),
+        said([each.looks for each in played], 0), said([100 * each.unchecked for each in played]),
+    ]  # fmt: skip
+
+
+def said(values: list[float], digits: int = 1) -> str:
+    """Mean and half of its 95 % interval."""
+    mean, half = mean_interval(np.array(values, float))
+    return f"{mean:.{digits}f} ± {half:.{digits}f}" if np.isfinite(half) else f"{mean:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
