@@ -10,15 +10,16 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
 from ..errors import ImlcullError
+from ..installation import started_as
 from ..project import tables
-from ..project.task import CULL_TASK
+from ..project.task import CULL_TASK, LABELS
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
 from ..training.options import Epoch, Options, options_of
@@ -240,6 +241,32 @@ def undo_cull(options: argparse.Namespace) -> None:
     print(f"Moved {made.folder} to {aside.name}; {made.previous.name} is the latest stage again.")
 
 
+def import_ratings(options: argparse.Namespace) -> None:
+    """Turn ratings of other programs into answers, after a preview."""
+    from ..exchange.ratings import rules_for
+    from ..session import ratings
+
+    session = _opened(options, prepare=False)
+    if options.undo:
+        undone = ratings.take_back(session)
+        print(f"Took back {len(undone):,} answers that came from ratings.")
+        return
+    named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
+    rules = rules_for(session.task, {**named, **dict(options.rules)})
+    say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
+    with progress_bar() as progress:
+        found = ratings.look(session, rules, overwrite=options.overwrite, progress=progress)
+    _say_names("Not read, and left as it is", found.refused)
+    _say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
+    print(found.summary)
+    if found.own:
+        what = "are overwritten" if options.overwrite else "stay; --overwrite replaces them"
+        print(f"{len(found.own):,} answers of your own differ from the ratings: they {what}.")
+    if found.labels and _goes_on(options, f"Take over {len(found.labels):,} answers?"):
+        ratings.take(session, found)
+        print(f"Took over {len(found.labels):,} answers. To take them back: {started_as()} import ratings --undo")
+
+
 def replay(options: argparse.Namespace) -> None:
     """Simulate labeling with known answers."""
     from ..simulate.replay import replay as play
@@ -290,6 +317,30 @@ def _opened(options: argparse.Namespace, **named: Any) -> "Session":
     return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
 
 
+def _goes_on(options: argparse.Namespace, question: str) -> bool:
+    """Whether to go on after a preview: `--yes`, or a person who says so; never `--dry-run`."""
+    if options.dry_run or options.yes:
+        if options.dry_run:
+            print("Dry run: nothing was written.")
+        return not options.dry_run
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        print("Nothing was written. Run it again with --yes to go on.")
+        return False
+    say(f"{question} [y/N]")
+    if sys.stdin.readline().strip().casefold() in ("y", "yes"):
+        return True
+    print("Nothing was written.")
+    return False
+
+
+def _say_names(what: str, reasons: Mapping[str, str]) -> None:
+    """A line for each name and its reason, cut where there are many."""
+    for key, reason in islice(reasons.items(), MOST_NAMES):
+        say(f"{what}: {key!r}: {reason}")
+    if len(reasons) > MOST_NAMES:
+        say(f"{what}: {len(reasons) - MOST_NAMES} more")
+
+
 def _by_class(session: "Session", probability: Sequence[float] | None) -> dict[str, object]:
     """Class → probability; None where there is none."""
     scores = probability or [math.nan] * len(session.task.classes)
@@ -319,5 +370,5 @@ def _rounded(p_keep: float | None) -> float | None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     run.__name__.replace("_", "-"): run
-    for run in (label, embed, order, train, score, audit, cull, undo_cull, replay, demo)
+    for run in (label, embed, order, train, score, audit, cull, undo_cull, import_ratings, replay, demo)
 }
