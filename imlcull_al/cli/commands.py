@@ -13,12 +13,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
-from ..errors import ImlcullError
+from ..errors import ImlcullError, RatingsRefused
+from ..exchange.profiles import PROFILES
 from ..installation import started_as
 from ..project import tables
+from ..project.files import replace_text
+from ..project.stages import lies_in_a_stage
 from ..project.task import CULL_TASK, LABELS
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
@@ -26,6 +30,7 @@ from ..training.options import Epoch, Options, options_of
 from .parser import build_parser
 
 if TYPE_CHECKING:
+    from ..project.stages import Stage
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
@@ -264,7 +269,53 @@ def import_ratings(options: argparse.Namespace) -> None:
         print(f"{len(found.own):,} answers of your own differ from the ratings: they {what}.")
     if found.labels and _goes_on(options, f"Take over {len(found.labels):,} answers?"):
         ratings.take(session, found)
-        print(f"Took over {len(found.labels):,} answers. To take them back: {started_as()} import ratings --undo")
+        way_back = f"{started_as()} import ratings --undo --project {options.project}"
+        print(f"Took over {len(found.labels):,} answers. To take them back: {way_back}")
+
+
+def export_ratings(options: argparse.Namespace) -> None:
+    """Write decisions into sidecars, after a preview, or take the last export back."""
+    from ..exchange import step
+    from ..exchange.profiles import BEST, KEPT, Wish, profile_of
+    from ..project.stages import open_stage
+    from ..session import ratings
+
+    if options.undo:
+        undone = step.undo(open_stage(options.project, options.stage))
+        _say_names("Left as it is", undone.left)
+        print(f"Restored {undone.sidecars:,} sidecars. What the export wrote is listed in {undone.backup.name}.")
+        return
+    if not options.program:
+        raise RatingsRefused(f"Say which program will read the sidecars: --for {', '.join(PROFILES)}.")
+    session, profile = _prepared(options), profile_of(options.program)
+    wish = Wish(profile, options.stars, not options.no_colors)
+    with progress_bar() as progress:
+        export = ratings.plan_export(session, wish, options.threshold, options.unsure, progress=progress)
+    if not options.dry_run:
+        _write_beside(session.stage, options.list, export.names((BEST, KEPT)))
+        _write_beside(session.stage, options.csv, export.table())
+    writing = export.writing
+    say(profile.truth)
+    _say_names("Left as it is", writing.refused)
+    print(f"{export.summary}\n{writing.summary}")
+    if writing.out_of_reach:
+        print(f"{len(writing.out_of_reach):,} photos hold their metadata inside, where {profile.name} looks for it.")
+    if writing.changes and _goes_on(options, f"Write {len(writing.changes):,} sidecars beside the photos?"):
+        with progress_bar() as progress:
+            written = step.write(writing, progress=progress)
+        _say_names("Left as it is", written.left)
+        way_back = f"{started_as()} export ratings --undo --project {options.project}"
+        print(f"Wrote {written.sidecars:,} sidecars. To take them back: {way_back}")
+
+
+def _write_beside(stage: "Stage", path: Path | None, text: str) -> None:
+    """Write a list or table to a file that was asked for, outside the stages."""
+    if path is None:
+        return
+    if lies_in_a_stage(path.absolute().parent, stage):
+        raise RatingsRefused(f"{path} lies among the photos, where only sidecars are written. Choose another folder.")
+    replace_text(path.absolute(), text)
+    say(f"Wrote {path}.")
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -370,5 +421,5 @@ def _rounded(p_keep: float | None) -> float | None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     run.__name__.replace("_", "-"): run
-    for run in (label, embed, order, train, score, audit, cull, undo_cull, import_ratings, replay, demo)
+    for run in (label, embed, order, train, score, audit, cull, undo_cull, import_ratings, export_ratings, replay, demo)
 }

@@ -9,6 +9,7 @@ from typing import Any
 from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
 from ..encoding.load import DEFAULT_MODEL
+from ..exchange.profiles import MARGIN, PROFILES
 from ..exchange.ratings import CULL_RULE, KEEP_RULE
 from ..installation import DEFAULT_CACHE_DIR, started_as
 from ..learning.choice import SCORES
@@ -119,6 +120,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_task(sub)
     _add_encoder(sub)
     _add_import(sub)
+
+    kinds = command("export", "tell other programs what was decided").add_subparsers(required=True, metavar="what")
+    sub = kind_of(kinds, "export", "ratings", "write decisions into XMP sidecars, beside the photos")
+    _add_project(sub)
+    _add_encoder(sub)
+    _add_scores(sub)
+    _add_export(sub)
 
     sub = command("replay", "simulate labeling with known answers, to measure how many labels a strategy needs")
     _add_project(sub)
@@ -265,6 +273,29 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
     parser.add_argument("--undo", action="store_true", help="take back all answers that came from ratings")
     parser.set_defaults(rules=(), keep=None, cull=None)
+    add_asking(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--for", dest="program", choices=tuple(PROFILES), default=argparse.SUPPRESS, help="program that will read them"
+    )
+    parser.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    parser.add_argument(
+        "--unsure", type=float, default=MARGIN, metavar="MARGIN", help="scores nearer to the threshold are unsure"
+    )
+    parser.add_argument(
+        "--stars", action="store_true", help="also set stars: 5 for the best of a burst, 3 for kept, 1 for unsure"
+    )
+    parser.add_argument("--no-colors", action="store_true", help="leave color labels alone")
+    parser.add_argument(
+        "--list", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write the names of kept photos to a file"
+    )
+    parser.add_argument(
+        "--csv", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write all decisions to a table"
+    )
+    parser.add_argument("--undo", action="store_true", help="give sidecars the bytes they had before the last export")
+    parser.set_defaults(program=None, list=None, csv=None)
     add_asking(parser)
 
 

@@ -5,13 +5,21 @@ print(found.summary)
 take(session, found)
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from ..culling.plan import Decision
+from ..errors import NotEnoughLabels, RatingsRefused
+from ..exchange import sidecars
+from ..exchange.beside import files_of
+from ..exchange.profiles import COLORS, MARGIN, MARKS, STARS, Wish, marks_of
 from ..exchange.ratings import SOURCE, counted, judge, read_ratings
 from ..exchange.rules import Rule
 from ..photos import read as photos
 from ..progress import Progress, Stop, never, silent
+from ..project import tables
 from ..project.journal import Answer
 from ..project.task import Task
 from .session import Session
@@ -64,6 +72,7 @@ def look(
     Raises `Cancelled`.
     """
     session.check_folder()
+    session.follow_photos()  # sidecars come and go without a photo that does
     ratings = read_ratings(session.stage, session.listing, photos.xmp, progress=progress, stop=stop)
     verdict = judge(session.task, rules, ratings.values)
     answers, sources = session.labels(), session.sources()
@@ -83,3 +92,82 @@ def take(session: Session, found: Found) -> None:
 def take_back(session: Session) -> list[Answer]:
     """Undo all answers that came from ratings and that nobody changed since."""
     return session.take_back(SOURCE)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is decided of a stage, and the sidecars that would say so. `marks`: photo → best of burst, kept, unsure or
+    culled; without scores only of answered photos.
+    """
+
+    decisions: tuple[Decision, ...]
+    marks: dict[str, str]
+    writing: sidecars.Writing
+    companions: Mapping[str, tuple[str, ...]]
+
+    @property
+    def summary(self) -> str:
+        """How many photos are what: `80 best of burst, 332 kept, 100 unsure, 2,488 culled`."""
+        counts = Counter(self.marks.values())
+        return ", ".join(f"{counts[mark]:,} {mark}" for mark in MARKS)
+
+    def names(self, marks: Collection[str]) -> str:
+        """File names of the photos with these marks, with their raws, as Lightroom's Text filter takes them."""
+        keys = [key for key, mark in self.marks.items() if mark in marks]
+        files = [name for key in keys for name in files_of(key, self.companions.get(key, ()))]
+        return ", ".join(dict.fromkeys(name.rpartition("/")[2] for name in files)) + "\n"
+
+    def table(self) -> str:
+        """image_name,mark,stars,color,p_keep,reason as CSV, a row for each photo."""
+        columns = ("image_name", "mark", "stars", "color", "p_keep", "reason")
+        rows = [
+            {
+                "image_name": tables.as_name(each.key),
+                "mark": self.marks[each.key],
+                "stars": STARS.get(self.marks[each.key], ""),
+                "color": COLORS[self.marks[each.key]],
+                "p_keep": "" if each.p_keep is None else f"{each.p_keep:.4f}",
+                "reason": each.reason,
+            }
+            for each in self.decisions
+        ]
+        return tables.render(columns, rows)
+
+
+def plan_export(
+    session: Session,
+    wish: Wish,
+    threshold: float = 0.5,
+    margin: float = MARGIN,
+    *,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Export:
+    """See what an export would write. An answer beats a score; scores decide as a cull at `threshold` would.
+
+    Writes nothing. Raises `StageError` for a task other than keep or cull, `RatingsRefused`, `Cancelled`.
+    """
+    session.check_folder()
+    session.standing(wait=False).only_culls()
+    if not 0 <= threshold <= 1 or not 0 <= margin <= 1:
+        raise RatingsRefused("A threshold and the margin of unsure scores are numbers from 0 to 1. Choose such ones.")
+    session.follow_photos()
+    if not session.prepared:
+        session.prepare(progress=progress, stop=stop)
+    decisions = _decisions(session, threshold)
+    bursts = {key: burst for key, (burst, _) in session.moments().items()}
+    marks, now = marks_of(decisions, bursts, threshold, margin), datetime.now().astimezone()
+    listing = session.listing
+    writing = sidecars.plan(
+        session.stage, listing, marks, wish, now.isoformat(timespec="seconds"), progress=progress, stop=stop
+    )
+    return Export(tuple(decisions), marks, writing, listing.companions)
+
+
+def _decisions(session: Session, threshold: float) -> list[Decision]:
+    """Decisions on all photos, or only on the answered ones while there are no scores."""
+    try:
+        return session.scores(threshold)
+    except NotEnoughLabels:
+        labels = session.labels()
+        return [Decision(key, labels[key], "label", None) for key in session.listing.keys if key in labels]
