@@ -417,7 +417,7 @@ def test_the_command_says_what_lightroom_does_not_read_and_refuses_odd_places(ru
     project = session.stage.project
     code, out, err = run("export", "ratings", "--project", project, "--for", "lightroom")
     assert code == 0
-    assert "12 photos hold their metadata inside, where lightroom looks for it." in out
+    assert "Photos that hold their metadata inside, where lightroom looks for it: 12." in out
     assert "keeps flags in its catalog" in err
     code, _, err = run(
         "export", "ratings", "--project", project, "--for", "all", "--csv", session.stage.folder / "all.csv"

@@ -20,6 +20,7 @@ from ..encoding.device import choose
 from ..errors import ImlcullError, RatingsRefused
 from ..exchange.profiles import PROFILES
 from ..installation import started_as
+from ..progress import amount
 from ..project import tables
 from ..project.files import replace_text
 from ..project.stages import lies_in_a_stage
@@ -254,7 +255,7 @@ def import_ratings(options: argparse.Namespace) -> None:
     session = _opened(options, prepare=False)
     if options.undo:
         undone = ratings.take_back(session)
-        print(f"Took back {len(undone):,} answers that came from ratings.")
+        print(f"Took back {amount(len(undone), 'answer')} that came from ratings.")
         return
     named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
     rules = rules_for(session.task, {**named, **dict(options.rules)})
@@ -265,25 +266,27 @@ def import_ratings(options: argparse.Namespace) -> None:
     _say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
     print(found.summary)
     if found.own:
-        what = "are overwritten" if options.overwrite else "stay; --overwrite replaces them"
-        print(f"{len(found.own):,} answers of your own differ from the ratings: they {what}.")
-    if found.labels and _goes_on(options, f"Take over {len(found.labels):,} answers?"):
-        ratings.take(session, found)
+        what = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
+        print(f"Answers of your own that differ from the ratings, and {what}: {len(found.own):,}.")
+    if found.labels and _goes_on(options, f"Take over {amount(len(found.labels), 'answer')}?"):
+        count = ratings.take(session, found)
         way_back = f"{started_as()} import ratings --undo --project {options.project}"
-        print(f"Took over {len(found.labels):,} answers. To take them back: {way_back}")
+        print(f"Took over {amount(count, 'answer')}. To take them back: {way_back}")
 
 
 def export_ratings(options: argparse.Namespace) -> None:
     """Write decisions into sidecars, after a preview, or take the last export back."""
     from ..exchange import step
-    from ..exchange.profiles import BEST, KEPT, Wish, profile_of
+    from ..exchange.profiles import Wish, profile_of
     from ..project.stages import open_stage
     from ..session import ratings
 
     if options.undo:
         undone = step.undo(open_stage(options.project, options.stage))
         _say_names("Left as it is", undone.left)
-        print(f"Restored {undone.sidecars:,} sidecars. What the export wrote is listed in {undone.backup.name}.")
+        print(
+            f"Restored {amount(undone.sidecars, 'sidecar')}. What the export wrote is listed in {undone.backup.name}."
+        )
         return
     if not options.program:
         raise RatingsRefused(f"Say which program will read the sidecars: --for {', '.join(PROFILES)}.")
@@ -292,20 +295,23 @@ def export_ratings(options: argparse.Namespace) -> None:
     with progress_bar() as progress:
         export = ratings.plan_export(session, wish, options.threshold, options.unsure, progress=progress)
     if not options.dry_run:
-        _write_beside(session.stage, options.list, export.names((BEST, KEPT)))
+        _write_beside(session.stage, options.list, export.names(ratings.KEEPERS))
         _write_beside(session.stage, options.csv, export.table())
     writing = export.writing
     say(profile.truth)
     _say_names("Left as it is", writing.refused)
     print(f"{export.summary}\n{writing.summary}")
     if writing.out_of_reach:
-        print(f"{len(writing.out_of_reach):,} photos hold their metadata inside, where {profile.name} looks for it.")
-    if writing.changes and _goes_on(options, f"Write {len(writing.changes):,} sidecars beside the photos?"):
+        print(
+            f"Photos that hold their metadata inside, where {profile.name} looks for it: "
+            f"{len(writing.out_of_reach):,}. --list FILE writes the names of those that are kept."
+        )
+    if writing.changes and _goes_on(options, f"Write {amount(len(writing.changes), 'sidecar')} beside the photos?"):
         with progress_bar() as progress:
-            written = step.write(writing, progress=progress)
+            written = ratings.write(session, export, progress=progress)
         _say_names("Left as it is", written.left)
         way_back = f"{started_as()} export ratings --undo --project {options.project}"
-        print(f"Wrote {written.sidecars:,} sidecars. To take them back: {way_back}")
+        print(f"Wrote {amount(written.sidecars, 'sidecar')}. To take them back: {way_back}")
 
 
 def _write_beside(stage: "Stage", path: Path | None, text: str) -> None:

@@ -59,9 +59,9 @@ PROFILES = {
             "lightroom",
             ("xmp:Label", "photoshop:LabelColor", "xmpDM:pick"),
             "Lightroom Classic keeps flags in its catalog, and reads sidecars of proprietary raw files only: metadata "
-            "of JPEG, TIFF and DNG is inside the file, which is never written here. For these, --list writes names for "
-            "its Text filter. First save metadata to files in Lightroom, then export, then read metadata from files: "
-            "reading replaces what the catalog knows.",
+            "of JPEG, TIFF and DNG is inside the file, which is never written here. For these, paste the list of kept "
+            "file names into its Text filter. First save metadata to files in Lightroom, then export, then read "
+            "metadata from files: reading replaces what the catalog knows.",
             rejects=True,
             by_stem=True,
             only_raws=True,

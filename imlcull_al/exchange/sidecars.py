@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import Cancelled, UnreadableXmp
-from ..progress import Progress, Stop, never, silent
+from ..progress import Progress, Stop, amount, never, silent
 from ..project.files import is_link
 from ..project.listing import Listing
 from ..project.originals import content_id, open_inside
@@ -51,7 +51,7 @@ class Writing:
     def summary(self) -> str:
         """The preview as one line: `12 sidecars to change, 400 to create`."""
         same = f", {self.same:,} say so already" if self.same else ""
-        return f"{len(self.changes) - self.created:,} sidecars to change, {self.created:,} to create{same}"
+        return f"{amount(len(self.changes) - self.created, 'sidecar')} to change, {self.created:,} to create{same}"
 
 
 def plan(

@@ -108,6 +108,11 @@ def undo(stage: Stage) -> Written:
         return Written(count, left, aside)
 
 
+def can_undo(stage: Stage) -> bool:
+    """Whether there is an export to undo."""
+    return bool(_numbers(stage))
+
+
 def _seen(stage: Stage, change: Change, left: dict[str, str]) -> bytes | None:
     """The bytes of a sidecar; `_OTHER`, with the reason in `left`, if they are not those that the preview saw."""
     try:

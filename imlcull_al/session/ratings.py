@@ -12,9 +12,9 @@ from datetime import datetime
 
 from ..culling.plan import Decision
 from ..errors import NotEnoughLabels, RatingsRefused
-from ..exchange import sidecars
+from ..exchange import sidecars, step
 from ..exchange.beside import files_of
-from ..exchange.profiles import COLORS, MARGIN, MARKS, STARS, Wish, marks_of
+from ..exchange.profiles import BEST, COLORS, KEPT, MARGIN, MARKS, STARS, Wish, marks_of
 from ..exchange.ratings import SOURCE, counted, judge, read_ratings
 from ..exchange.rules import Rule
 from ..photos import read as photos
@@ -24,6 +24,9 @@ from ..project.journal import Answer
 from ..project.task import Task
 from .session import Session
 
+KEEPERS = (BEST, KEPT)
+"""Marks of the photos that are kept for sure."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -31,7 +34,7 @@ class Found:
 
     `own`: photos that a person answered otherwise; they are among `labels` only if that is to be overwritten. `same`:
     number of photos that have their answer already. `both`: photos that match the rules of two classes. `refused`: key
-    → why its ratings can't be read. `photos`: number of photos in the stage.
+    → why its ratings can't be read. `photos`: number of photos in the stage. `answers`: those before the import.
     """
 
     task: Task
@@ -42,6 +45,7 @@ class Found:
     both: tuple[str, ...]
     refused: dict[str, str]
     photos: int
+    answers: Mapping[str, str]
 
     @property
     def unrated(self) -> int:
@@ -79,14 +83,27 @@ def look(
     new = {key: label for key, label in verdict.labels.items() if answers.get(key) != label}
     own = tuple(key for key in new if key in answers and sources.get(key) != SOURCE)
     labels = new if overwrite else {key: label for key, label in new.items() if key not in set(own)}
-    same = len(verdict.labels) - len(new)
-    return Found(session.task, rules, labels, own, same, verdict.both, ratings.refused, len(session.listing.keys))
+    return Found(
+        session.task,
+        rules,
+        labels,
+        own,
+        len(verdict.labels) - len(new),
+        verdict.both,
+        ratings.refused,
+        len(session.listing.keys),
+        answers,
+    )
 
 
-def take(session: Session, found: Found) -> None:
-    """Give the answers of a preview, in one write."""
-    if found.labels:
-        session.answer_each(found.labels, source=SOURCE)
+def take(session: Session, found: Found) -> int:
+    """Give the answers of a preview, in one write; how many. Photos answered since then keep that answer."""
+    session.sources()  # answers of other programs
+    now, before = session.labels(), found.answers
+    labels = {key: label for key, label in found.labels.items() if now.get(key) == before.get(key)}
+    if labels:
+        session.answer_each(labels, source=SOURCE)
+    return len(labels)
 
 
 def take_back(session: Session) -> list[Answer]:
@@ -97,13 +114,14 @@ def take_back(session: Session) -> list[Answer]:
 @dataclass(frozen=True)
 class Export:
     """What is decided of a stage, and the sidecars that would say so. `marks`: photo → best of burst, kept, unsure or
-    culled; without scores only of answered photos.
+    culled; without scores only of answered photos. `answers`: those that it goes by.
     """
 
     decisions: tuple[Decision, ...]
     marks: dict[str, str]
     writing: sidecars.Writing
     companions: Mapping[str, tuple[str, ...]]
+    answers: Mapping[str, str]
 
     @property
     def summary(self) -> str:
@@ -154,14 +172,27 @@ def plan_export(
     session.follow_photos()
     if not session.prepared:
         session.prepare(progress=progress, stop=stop)
-    decisions = _decisions(session, threshold)
+    answers, decisions = session.labels(), _decisions(session, threshold)
     bursts = {key: burst for key, (burst, _) in session.moments().items()}
     marks, now = marks_of(decisions, bursts, threshold, margin), datetime.now().astimezone()
     listing = session.listing
     writing = sidecars.plan(
         session.stage, listing, marks, wish, now.isoformat(timespec="seconds"), progress=progress, stop=stop
     )
-    return Export(tuple(decisions), marks, writing, listing.companions)
+    return Export(tuple(decisions), marks, writing, listing.companions, answers)
+
+
+def write(session: Session, export: Export, *, progress: Progress = silent) -> step.Written:
+    """Write the sidecars of a preview. Raises `RatingsRefused` if answers changed since, `StorageError`."""
+    session.sources()  # answers of other programs
+    if session.labels() != export.answers:
+        raise RatingsRefused("Answers changed since the preview; no sidecar was written. Preview the export again.")
+    return step.write(export.writing, progress=progress)
+
+
+def undo(session: Session) -> step.Written:
+    """Take the last export of the stage back. Raises `RatingsRefused` if there is none."""
+    return step.undo(session.stage)
 
 
 def _decisions(session: Session, threshold: float) -> list[Decision]:
