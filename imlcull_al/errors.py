@@ -75,6 +75,14 @@ class UnreadablePhoto(ImlcullError):
         self.lasting = lasting
 
 
+class UnreadableXmp(ImlcullError):
+    """A packet of metadata can't be read, or not changed without risk; the text is the reason shown beside it."""
+
+
+class RatingsRefused(ImlcullError):
+    """Ratings can't be read or written in this way; nothing was changed."""
+
+
 class LabelsError(ImlcullError):
     """The labels file or its journal can't be interpreted safely."""
 

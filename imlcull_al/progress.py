@@ -31,6 +31,11 @@ def how_far(what: str, done: int, total: int, left: float | None) -> str:
     return f"{what.capitalize()} · {done} of {total}{rest}"
 
 
+def amount(count: int, what: str) -> str:
+    """`1 sidecar`, `2,550 sidecars`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def minutes(seconds: float) -> str:
     """`0:40`, `12:05` or `1:02:05`."""
     whole, second = divmod(round(seconds), 60)

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -167,6 +168,8 @@ TESTS = str(Path(__file__).parent) + os.sep
 PACKAGE = str(Path(__file__).parents[1] / "imlcull_al") + os.sep
 MAKERS = {"sample.py", "workspaces.py", "archives.py"}
 """Modules that may write into a stage of their own: the sample, and a visitor's workspace."""
+EXPORT = str(Path(PACKAGE, "exchange", "step.py"))
+"""The module that may write sidecars into any stage, and nothing else."""
 _touched: list[str] = []
 
 
@@ -184,10 +187,19 @@ def _notice_changes(event: str, arguments: tuple[Any, ...]) -> None:
     paths = [path for path in paths if not any(part.startswith(".imlcull-") for part in path.parts)]  # temporary
     if any(re.fullmatch(r"stage_\d+", parent.name) for path in paths for parent in path.parents):
         frame = sys._getframe(1)
+        if all(path.suffix.casefold() == ".xmp" for path in paths) and _is_below(frame, EXPORT):
+            return
         while frame and not frame.f_code.co_filename.startswith((PACKAGE, TESTS)):
             frame = frame.f_back
         if frame and frame.f_code.co_filename.startswith(PACKAGE) and Path(frame.f_code.co_filename).name not in MAKERS:
             _touched.append(f"{event} {paths} in {frame.f_code.co_filename}, line {frame.f_lineno}")
+
+
+def _is_below(frame: FrameType | None, file: str) -> bool:
+    """Whether a call came, at some remove, from a function of this file."""
+    while frame and frame.f_code.co_filename != file:
+        frame = frame.f_back
+    return frame is not None
 
 
 sys.addaudithook(_notice_changes)

@@ -69,12 +69,29 @@ def test_the_journal_is_as_written_down(stage):
     ]
 
 
+def test_answers_of_one_source_are_taken_back_where_they_still_stand(stage):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep", source="page")
+    labels.answer_each({"a.jpg": "cull", "b.jpg": "keep", "c.jpg": "cull"}, source="import:xmp")
+    labels.answer("b.jpg", "cull", source="page")
+    assert labels.sources() == {"a.jpg": "import:xmp", "b.jpg": "page", "c.jpg": "import:xmp"}
+    again = Labels(stage)
+    assert again.take_back("import:xmp") == [
+        Answer("a.jpg", "cull", "keep", "page"), Answer("c.jpg", "cull", None, None)
+    ]  # fmt: skip
+    assert again.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
+    assert again.sources() == {"a.jpg": "page", "b.jpg": "page"}
+    assert (again.take_back("import:xmp"), Labels(stage).sources()) == ([], again.sources())
+    again.undo("b.jpg")
+    assert again.sources() == {"a.jpg": "page", "b.jpg": "import:xmp"}
+
+
 def test_undo_goes_back_to_the_first_answer_even_in_another_process(stage):
     labels = Labels(stage)
     for key, label in (("a.jpg", "keep"), ("b.jpg", "cull"), ("a.jpg", "cull")):
         labels.answer(key, label)
     again = Labels(stage)
-    assert again.undo() == Answer("a.jpg", "cull", "keep")
+    assert again.undo() == Answer("a.jpg", "cull", "keep", "api")
     assert again.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
     assert again.undo() == Answer("b.jpg", "cull", None)
     assert again.undo() == Answer("a.jpg", "keep", None)

@@ -10,23 +10,29 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
-from ..errors import ImlcullError
+from ..errors import ImlcullError, RatingsRefused
+from ..exchange.profiles import PROFILES
+from ..installation import started_as
+from ..progress import amount
 from ..project import tables
+from ..project.files import replace_text
 from ..project.left_out import told
-from ..project.stages import absolute
-from ..project.task import CULL_TASK
+from ..project.stages import absolute, lies_in_a_stage
+from ..project.task import CULL_TASK, LABELS
 from ..simulate.replay import Rules
 from ..terminal import plain, progress_bar, say, show_log
 from ..training.options import Epoch, Options, options_of
 from .parser import build_parser
 
 if TYPE_CHECKING:
+    from ..project.stages import Stage
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
@@ -41,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8 everywhere; a folder name can be any bytes
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     typed = sys.argv[1:] if arguments is None else list(arguments)
-    options = build_parser().parse_args(["open", *typed] if _begins_with_a_folder(typed) else typed)
+    options = build_parser().parse_args(_spelled_out(typed))
     options.arguments = typed
     try:
         if getattr(options, "device", None):
@@ -64,12 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _spelled_out(arguments: list[str]) -> list[str]:
+    """The command line with the words that may be left out: `open`, and `folder` after `import`."""
+    if _begins_with_a_folder(arguments):
+        return ["open", *arguments]
+    if arguments[:1] == ["import"] and arguments[1:2] not in ([], ["folder"], ["ratings"]) and arguments[1][:1] != "-":
+        return ["import", "folder", *arguments[1:]]
+    return arguments
+
+
 def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
     if not arguments:
         return True
     first = arguments[0]
-    if first[:1] == "-" or first in COMMANDS:
+    if first[:1] == "-" or first in (*COMMANDS, "import", "export"):
         return False
     return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
 
@@ -295,6 +310,83 @@ def import_folder(options: argparse.Namespace) -> None:
     )
 
 
+def import_ratings(options: argparse.Namespace) -> None:
+    """Turn ratings of other programs into answers, after a preview."""
+    from ..exchange.ratings import rules_for
+    from ..session import ratings
+
+    session = _opened(options, prepare=False)
+    if options.undo:
+        undone = ratings.take_back(session)
+        print(f"Took back {amount(len(undone), 'answer')} that came from ratings.")
+        return
+    named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
+    rules = rules_for(session.task, {**named, **dict(options.rules)})
+    say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
+    with progress_bar() as progress:
+        found = ratings.look(session, rules, overwrite=options.overwrite, progress=progress)
+    _say_names("Not read, and left as it is", found.refused)
+    _say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
+    print(found.summary)
+    if found.own:
+        what = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
+        print(f"Answers of your own that differ from the ratings, and {what}: {len(found.own):,}.")
+    if found.labels and _goes_on(options, f"Take over {amount(len(found.labels), 'answer')}?"):
+        count = ratings.take(session, found)
+        way_back = f"{started_as()} import ratings --undo --project {options.project}"
+        print(f"Took over {amount(count, 'answer')}. To take them back: {way_back}")
+
+
+def export_ratings(options: argparse.Namespace) -> None:
+    """Write decisions into sidecars, after a preview, or take the last export back."""
+    from ..exchange import step
+    from ..exchange.profiles import Wish, profile_of
+    from ..project.stages import open_stage
+    from ..session import ratings
+
+    if options.undo:
+        undone = step.undo(open_stage(options.project, options.stage))
+        _say_names("Left as it is", undone.left)
+        print(
+            f"Restored {amount(undone.sidecars, 'sidecar')}. What the export wrote is listed in {undone.backup.name}."
+        )
+        return
+    if not options.program:
+        raise RatingsRefused(f"Say which program will read the sidecars: --for {', '.join(PROFILES)}.")
+    session, profile = _prepared(options), profile_of(options.program)
+    wish = Wish(profile, options.stars, not options.no_colors)
+    with progress_bar() as progress:
+        export = ratings.plan_export(session, wish, options.threshold, options.unsure, progress=progress)
+    if not options.dry_run:
+        _write_beside(session.stage, options.list, export.names(ratings.KEEPERS))
+        _write_beside(session.stage, options.csv, export.table())
+    writing = export.writing
+    say(profile.truth)
+    _say_names("Left as it is", writing.refused)
+    print(f"{export.summary}\n{writing.summary}")
+    if writing.out_of_reach:
+        print(
+            f"Photos that hold their metadata inside, where {profile.name} looks for it: "
+            f"{len(writing.out_of_reach):,}. --list FILE writes the names of those that are kept."
+        )
+    if writing.changes and _goes_on(options, f"Write {amount(len(writing.changes), 'sidecar')} beside the photos?"):
+        with progress_bar() as progress:
+            written = ratings.write(session, export, progress=progress)
+        _say_names("Left as it is", written.left)
+        way_back = f"{started_as()} export ratings --undo --project {options.project}"
+        print(f"Wrote {amount(written.sidecars, 'sidecar')}. To take them back: {way_back}")
+
+
+def _write_beside(stage: "Stage", path: Path | None, text: str) -> None:
+    """Write a list or table to a file that was asked for, outside the stages."""
+    if path is None:
+        return
+    if lies_in_a_stage(path.absolute().parent, stage):
+        raise RatingsRefused(f"{path} lies among the photos, where only sidecars are written. Choose another folder.")
+    replace_text(path.absolute(), text)
+    say(f"Wrote {path}.")
+
+
 def replay(options: argparse.Namespace) -> None:
     """Simulate labeling with known answers."""
     from ..simulate.replay import replay as play
@@ -345,6 +437,30 @@ def _opened(options: argparse.Namespace, **named: Any) -> "Session":
     return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
 
 
+def _goes_on(options: argparse.Namespace, question: str) -> bool:
+    """Whether to go on after a preview: `--yes`, or a person who says so; never `--dry-run`."""
+    if options.dry_run or options.yes:
+        if options.dry_run:
+            print("Dry run: nothing was written.")
+        return not options.dry_run
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        print("Nothing was written. Run it again with --yes to go on.")
+        return False
+    say(f"{question} [y/N]")
+    if sys.stdin.readline().strip().casefold() in ("y", "yes"):
+        return True
+    print("Nothing was written.")
+    return False
+
+
+def _say_names(what: str, reasons: Mapping[str, str]) -> None:
+    """A line for each name and its reason, cut where there are many."""
+    for key, reason in islice(reasons.items(), MOST_NAMES):
+        say(f"{what}: {key!r}: {reason}")
+    if len(reasons) > MOST_NAMES:
+        say(f"{what}: {len(reasons) - MOST_NAMES} more")
+
+
 def _by_class(session: "Session", probability: Sequence[float] | None) -> dict[str, object]:
     """Class → probability; None where there is none."""
     scores = probability or [math.nan] * len(session.task.classes)
@@ -374,9 +490,11 @@ def _rounded(p_keep: float | None) -> float | None:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "open": open_folder,
-    "import": import_folder,
     **{
         run.__name__.replace("_", "-"): run
-        for run in (label, embed, order, train, score, check, cull, undo_cull, replay, demo)
+        for run in (
+            *(label, embed, order, train, score, check, cull, undo_cull),
+            *(import_folder, import_ratings, export_ratings, replay, demo),
+        )
     },
 }

@@ -5,15 +5,18 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
 from ..encoding.load import DEFAULT_MODEL
+from ..exchange.profiles import MARGIN, PROFILES
+from ..exchange.ratings import CULL_RULE, KEEP_RULE
 from ..installation import DEFAULT_CACHE_DIR, started_as
 from ..learning.choice import SCORES
 from ..learning.scores import AUTO
 from ..project.stages import PROJECT_SUFFIX
-from ..project.task import CULL_TASK
+from ..project.task import CULL, CULL_TASK, KEEP
 from ..simulate.replay import STRATEGIES, Rules
 from ..training.options import GENTLE, MEANINGS, TRAIN_EVERY, Options
 
@@ -41,10 +44,6 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("label", "open the app on a project")
     _add_project(sub)
     _add_page(sub)
-
-    sub = command("import", "make stage_1 of a new project from the photos of a folder, which stays as it is")
-    _add_folder(sub, "folder of photos")
-    sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="copy method")
 
     sub = command("embed", "fill the embedding cache")
     _add_project(sub)
@@ -112,6 +111,27 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("undo-cull", "move the latest stage aside if it is unchanged since the cull that made it")
     _add_project(sub)
 
+    kinds = command("import", "take over photos, or what other programs know").add_subparsers(
+        required=True, metavar="folder|ratings"
+    )
+    sub = kind_of(
+        kinds, "import", "folder", "make stage_1 of a new project from the photos of a folder, which stays as it is"
+    )
+    _add_folder(sub, "folder of photos")
+    sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="copy method")
+    sub = kind_of(kinds, "import", "ratings", "turn ratings, flags and colors of sidecars and photos into answers")
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_import(sub)
+
+    kinds = command("export", "tell other programs what was decided").add_subparsers(required=True, metavar="ratings")
+    sub = kind_of(kinds, "export", "ratings", "write decisions into XMP sidecars, beside the photos")
+    _add_project(sub)
+    _add_encoder(sub)
+    _add_scores(sub)
+    _add_export(sub)
+
     sub = command("replay", "simulate labeling with known answers, to measure how many labels a strategy needs")
     _add_project(sub)
     sub.add_argument("--task", default=CULL_TASK.name, metavar="NAME", help="one of the project's tasks")
@@ -127,6 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--answers", type=_positive, default=80, help="number of answers of the scripted photographer")
     sub.add_argument("--port", type=int, default=7860, help="port to listen on")
     return parser
+
+
+def kind_of(kinds: Any, command: str, name: str, summary: str) -> argparse.ArgumentParser:
+    """The parser of `import NAME` or `export NAME`; its results carry `import-NAME` as `command`."""
+    sub: argparse.ArgumentParser = kinds.add_parser(name, help=summary, description=summary, formatter_class=Help)
+    sub.set_defaults(command=f"{command}-{name}")
+    return sub
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -259,6 +286,55 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=_positive, default=1, metavar="N", help="number of training processes on this machine"
     )
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    for name, rule in ((KEEP, KEEP_RULE), (CULL, CULL_RULE)):
+        parser.add_argument(
+            f"--{name}", default=argparse.SUPPRESS, metavar="RULE", help=f"photos to {name} (default: {rule})"
+        )
+    parser.add_argument(
+        "--class",
+        dest="rules",
+        nargs=2,
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar=("NAME", "RULE"),
+        help='for another task: a class or tag, and its photos, such as shirt "label==Red"; may be given several times',
+    )
+    parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
+    parser.add_argument("--undo", action="store_true", help="take back all answers that came from ratings")
+    parser.set_defaults(rules=(), keep=None, cull=None)
+    add_asking(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--for", dest="program", choices=tuple(PROFILES), default=argparse.SUPPRESS, help="program that will read them"
+    )
+    parser.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    parser.add_argument(
+        "--unsure", type=float, default=MARGIN, metavar="MARGIN", help="scores nearer to the threshold are unsure"
+    )
+    parser.add_argument(
+        "--stars", action="store_true", help="also set stars: 5 for the best of a burst, 3 for kept, 1 for unsure"
+    )
+    parser.add_argument("--no-colors", action="store_true", help="leave color labels alone")
+    parser.add_argument(
+        "--list", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write the names of kept photos to a file"
+    )
+    parser.add_argument(
+        "--csv", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="write all decisions to a table"
+    )
+    parser.add_argument("--undo", action="store_true", help="give sidecars the bytes they had before the last export")
+    parser.set_defaults(program=None, list=None, csv=None)
+    add_asking(parser)
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that shows a preview and asks before it goes on."""
+    parser.add_argument("--dry-run", action="store_true", help="print the preview and change nothing")
+    parser.add_argument("--yes", action="store_true", help="go on without asking")
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from PIL import Image
 
-from . import decode, tiles
+from . import decode, packet, tiles
 from .decode import Moment
 from .tiles import Place
 
@@ -122,6 +122,12 @@ def _check_exposure(header: Header, payload: bytes, limit: None) -> dict[str, st
     return dict(facts)
 
 
+def _check_packet(header: Header, payload: bytes, limit: None) -> bytes:
+    if header:
+        raise ValueError("the reply is not a packet")
+    return payload
+
+
 def _no_payload(limit: None) -> int:
     return 0
 
@@ -168,8 +174,12 @@ MOMENT: Operation[Moment] = Operation(
     _no_payload,
 )
 """`decode.moment`."""
+XMP: Operation[bytes] = Operation(
+    "xmp", lambda data, _: packet.packet(data), lambda found: ({}, found), _check_packet, lambda _: packet.MAX_BYTES
+)
+"""`packet.packet`."""
 OPERATIONS: dict[str, Operation[Any]] = {
-    each.name: each for each in (DECODE, DECODE_WITH_TILES, LATTICE, PREVIEW, EXPOSURE, MOMENT)
+    each.name: each for each in (DECODE, DECODE_WITH_TILES, LATTICE, PREVIEW, EXPOSURE, MOMENT, XMP)
 }
 
 

@@ -28,7 +28,7 @@ from .operations import Decoded, Lattice
 __all__ = [
     "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "Views", "as_jpeg", "content_id", "content_id_of", "decode",
     "decode_file", "decode_with_tiles", "exposure", "identify", "is_content_of", "lattice", "load", "moment", "preview",
-    "preview_of", "stat_of",
+    "preview_of", "stat_of", "xmp",
 ]  # fmt: skip
 
 
@@ -111,6 +111,11 @@ def moment(path: str | Path) -> Moment:
         return pool.shared().do(operations.MOMENT, _now(path))
     except UnreadablePhoto:
         return UNKNOWN
+
+
+def xmp(path: str | Path) -> bytes:
+    """The XMP packet inside a photo; empty if it has none. Raises `UnreadablePhoto`."""
+    return pool.shared().do(operations.XMP, _now(path))
 
 
 def _now(path: str | Path) -> Original:

@@ -53,11 +53,12 @@ _ACTIONS = ("answer", "skip", "undo", "edit", "audit", "photos")
 
 
 class Answer(NamedTuple):
-    """An answer or skip that can be undone. `label` is None for a skip."""
+    """An answer or skip that can be undone. `label` is None for a skip; `earlier`: who gave the answer `before`."""
 
     key: str
     label: str | None
     before: str | None
+    earlier: str | None = None
 
 
 class Waiting(NamedTuple):
@@ -76,8 +77,8 @@ class State:
     `first_shown`: key → queue of the first answer or skip, None if unknown; kept on undo, so that a check can never
     become a training answer. `contents`: key → content id, of the answers bound to bytes. `answered`: key → time of the
     latest answer. `again`: key → its answer on a sheet, and the one when it was asked again. `waiting`: content id →
-    answer that waits for its bytes. `first_names`: key → key at the first answer, of renamed photos. `seed`: of the
-    audit. `table`: of the last line, empty if it has none.
+    answer that waits for its bytes. `first_names`: key → key at the first answer, of renamed photos. `sources`: key →
+    who gave its answer. `seed`: of the audit. `table`: of the last line, empty if it has none.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class State:
     again: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     first_names: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str | None] = field(default_factory=dict)
     seed: str = ""
     table: Sequence[int] | None = ()
 
@@ -104,11 +106,11 @@ class State:
             self._settle(event)
             return
         if do in ("answer", "skip"):
-            self.undoable.append(Answer(key, label, self.labels.get(key)))
-        elif do == "undo":
-            self._take_back(key)
+            self.undoable.append(Answer(key, label, self.labels.get(key), self.sources.get(key)))
+        source = self._take_back(key) if do == "undo" else event.get("source")
+        if do == "undo":
             self.again.pop(key, None)
-        if do == "answer" and event.get("queue") == AGAIN:
+        elif do == "answer" and event.get("queue") == AGAIN:
             self.again[key] = self.labels.get(key), label
         self._confirm(event)
         self.skipped.pop(key, None)
@@ -118,8 +120,9 @@ class State:
             self._bind(event)
         elif label is None:
             self.labels.pop(key, None)
+            self.sources.pop(key, None)
         else:
-            self.labels[key] = label
+            self.labels[key], self.sources[key] = label, source
             self.first_shown.setdefault(key, event.get("queue"))
             self._bind(event)
 
@@ -127,12 +130,15 @@ class State:
         """The photo's latest answer or skip that is not undone."""
         return next((each for each in reversed(self.undoable) if each.key == key), None)
 
-    def _take_back(self, key: str) -> None:
-        """Drop the photo's latest undoable entry, not necessarily the last: another process may have answered since."""
+    def _take_back(self, key: str) -> str | None:
+        """Drop the photo's latest undoable entry, not necessarily the last: another process may have answered since.
+
+        Returns who gave the answer before it.
+        """
         for place in range(len(self.undoable) - 1, -1, -1):
             if self.undoable[place].key == key:
-                del self.undoable[place]
-                return
+                return self.undoable.pop(place).earlier
+        return None
 
     def _bind(self, event: Mapping[str, Any]) -> None:
         """Bind an answer to the bytes that the person saw. Which ones an edited CSV means is found out later."""
@@ -159,7 +165,7 @@ class State:
         self.labels, self.skipped = _renamed(self.labels, names), _renamed(self.skipped, names)
         self.first_shown, self.answered = _renamed(self.first_shown, names), _renamed(self.answered, names)
         self.confirmed = set(_renamed(dict.fromkeys(self.confirmed), names))
-        self.again = _renamed(self.again, names)
+        self.again, self.sources = _renamed(self.again, names), _renamed(self.sources, names)
         self.undoable = [
             each._replace(key=new) for each in self.undoable for new in names.get(each.key, [each.key])[:1]
         ]

@@ -188,14 +188,14 @@ class Labels:
         source: str = "api",
         contents: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Record an answer of its own for every photo, as `answer_all` does: key → label."""
+        """Record answers to many photos, `labels`: key → label, in one write. Raises as `answer` does."""
         with self._writing():
             self._refresh()
-            parsed = {key: self.task.parse(clean(label)) for key, label in labels.items()}
+            parsed = {label: self.task.parse(clean(label)) for label in set(labels.values())}
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [
-                event("answer", key, label, self._labels.get(key), queue, source, contents.get(key) or None)
-                for key, label in parsed.items()
+                event("answer", key, parsed[label], self._labels.get(key), queue, source, contents.get(key) or None)
+                for key, label in labels.items()
             ]
             self._append([*drawn, *answers])
             self._write_csv()
@@ -231,6 +231,23 @@ class Labels:
                 self._append([event("undo", each.key, each.before, each.label) for each in last])
                 self._write_csv()
             return last
+
+    def take_back(self, source: str) -> list[Answer]:
+        """Undo the answers that came from `source` and still stand, in one write, whatever was answered since."""
+        with self._writing():
+            self._refresh()
+            state = self._journal.state
+            theirs = {key for key, who in state.sources.items() if who == source}
+            latest = {each.key: each for each in state.undoable if each.key in theirs}
+            if latest:
+                self._append([event("undo", each.key, each.before, each.label) for each in latest.values()])
+                self._write_csv()
+            return list(latest.values())
+
+    def sources(self) -> dict[str, str | None]:
+        """Key → who gave its answer, None if unknown."""
+        with self._lock:
+            return dict(self._journal.state.sources)
 
     def answered(self) -> dict[str, str]:
         """Key → content id, empty if unknown, of all photos that were answered or skipped, undone ones included."""

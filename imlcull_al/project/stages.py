@@ -9,6 +9,7 @@
       stage_1_cull_epoch_log.csv        epoch,train_loss,val_loss,val_accuracy
       stage_1_cull_report/              plots and tables of the last training
       stage_1_cull_unfinished.json      exists while a training runs
+      stage_1_cull_sidecars_1.zip       the sidecars before the first export of ratings
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
       stage_1_<task>_…                  the same for any other task
@@ -105,6 +106,10 @@ class Stage:
     def manifest(self) -> Path:
         """The CSV that records where this stage's photos came from."""
         return self._beside("manifest.csv")
+
+    def sidecars(self, number: int) -> Path:
+        """What the sidecars of this stage were before an export of ratings, the first one being 1."""
+        return self._beside(f"sidecars_{number}.zip")
 
     @property
     def lock(self) -> Path:

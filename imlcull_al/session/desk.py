@@ -184,7 +184,7 @@ class Desk:
         options.check()
         session = self.session
         self.jobs.follow_with(EMBEDDING, self._embedding())
-        self._start(TRAINING, lambda progress, stop: self._training(session, options, progress, stop, clock))
+        self.start(TRAINING, lambda progress, stop: self._training(session, options, progress, stop, clock))
 
     def _training(
         self,
@@ -228,7 +228,7 @@ class Desk:
                 session.prepare(progress=progress, stop=stop)
             return session.plan_cull(threshold)
 
-        self._start(DRY_RUN, work)
+        self.start(DRY_RUN, work)
 
     def cull(self, link: str = "copy", plan: Plan | None = None) -> None:
         """Carry out `plan`, by default the last preview. The job's result is a `Made`.
@@ -244,7 +244,7 @@ class Desk:
             plan = _still_true(session, promised)
             return Made(make.make_stage(plan, link, progress=progress, stop=stop), len(plan.kept), plan.companions)
 
-        self._start(CULLING, work)
+        self.start(CULLING, work)
 
     def shown(self, token: str | None) -> Plan:
         """The preview with this `preview_token`. Raises `CullRefused` if it is not the latest."""
@@ -262,7 +262,7 @@ class Desk:
         aside.
         """
         session = self.session
-        self._start(UNDOING, lambda progress, stop: session.undo_cull(progress=progress))
+        self.start(UNDOING, lambda progress, stop: session.undo_cull(progress=progress))
 
     def latest(self, name: str) -> Job | None:
         """The last job of this name on this stage."""
@@ -304,7 +304,8 @@ class Desk:
             raise StageError(f"There is no stage before {self.session.stage.name}.")
         self._turn(old)
 
-    def _start(self, name: str, work: Work) -> None:
+    def start(self, name: str, work: Work) -> None:
+        """Start a job on the present stage."""
         with self._lock:  # the stage can't be switched meanwhile
             self.jobs.start(name, work)
 

@@ -457,11 +457,16 @@ class Session:
 
     def answer_all(self, keys: Sequence[str], label: str, queue: str | None = None, source: str = "api") -> None:
         """Record the same answer for many photos, all or none. Raises like `answer`."""
+        self.answer_each(dict.fromkeys(keys, label), queue, source)
+
+    def answer_each(self, labels: Mapping[str, str], queue: str | None = None, source: str = "api") -> None:
+        """Record answers to many photos, `labels`: key → label, all or none. Raises like `answer`."""
         if queue is not None:
             check_queue(queue, self.task)
         self.check_folder()
-        keys = [self._key(name) for name in keys]
-        self._labels.answer_all(keys, label, queue, source, self._belonging.content_ids(keys))
+        labels = {self._key(name): label for name, label in labels.items()}
+        keys = list(labels)
+        self._labels.answer_each(labels, queue, source, self._belonging.content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
     def sheet(self, visitor: str, threshold: float = 0.5, count: int = SHEET_SIZE) -> list[Photo]:
@@ -519,6 +524,18 @@ class Session:
         undone = self._labels.undo_all(list(map(as_key, keys)))
         self._knowledge.answered()
         return undone
+
+    def take_back(self, source: str) -> list[Answer]:
+        """Undo the answers that came from `source`, see `journal`, and that nobody changed since."""
+        self.check_folder()
+        undone = self._labels.take_back(source)
+        self._knowledge.answered()
+        return undone
+
+    def sources(self) -> dict[str, str | None]:
+        """Key → who gave its answer, see `journal`; None if unknown."""
+        self._knowledge.look()
+        return self._labels.sources()
 
     def order(self, n: int | None = None) -> list[Photo]:
         """The `n` unlabeled photos (default: all) with the least certain scores, least certain first.

@@ -9,6 +9,7 @@
     train.py       options, cost, progress and report
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
+    ratings.py     part of Cull: ratings of other programs in, decisions out
     tasks.py       what the screens need of the task
     api.py         the same actions for scripts
     clock.py       one timer for everything that changes by itself
@@ -279,7 +280,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 train.build(find, clock)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                    cull.build(find, clock)
+                    cull.build(find, clock, has_programs=not is_public)
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()

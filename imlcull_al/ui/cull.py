@@ -13,6 +13,7 @@ from ..project.left_out import told as left_out_told
 from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
 from ..session.session import Session
+from . import ratings
 from .clock import Clock
 from .look import Ended, ended, given, on_press, sentence, table, threshold_slider
 from .serving import SMALL, Find, photo_url
@@ -22,8 +23,8 @@ SHEET = 36
 """Most photos shown of each side."""
 
 
-def build(find: Find, clock: Clock) -> None:
-    """Add the screen to the page."""
+def build(find: Find, clock: Clock, *, has_programs: bool = True) -> None:
+    """Add the screen to the page. `has_programs`: whether other programs read and write beside the photos."""
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
         with gr.Row(equal_height=True):
@@ -37,6 +38,8 @@ def build(find: Find, clock: Clock) -> None:
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
         outcome = gr.HTML()
+        if has_programs:
+            ratings.build(find, clock, threshold)
     seen, then = gr.State((None, -1, None)), clock.until_answers_change(message)
     shown = gr.State()
 

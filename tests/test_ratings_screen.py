@@ -1,0 +1,103 @@
+"""Ratings on the Cull screen: previews first, and what was previewed is what is done."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import MeanColour, fill_stage
+from test_train_cull_screens import finish
+
+from imlcull_al import ui
+from imlcull_al.errors import RatingsRefused
+from imlcull_al.session.desk import Desk
+from imlcull_al.session.session import open_session
+from imlcull_al.session.workspaces import Workspaces
+from imlcull_al.ui import ratings
+
+SIDECARS = Path(__file__).parent / "sidecars"
+TITLE = "Ratings of other programs"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    folder = fill_stage(tmp_path / "project" / "stage_1", warm=2, cold=2)
+    for name, target in (
+        ("IMG_0001.xmp", "cold_00.xmp"),
+        ("IMG_0004.xmp", "warm_00.xmp"),
+        ("IMG_0006.xmp", "warm_01.xmp"),
+    ):
+        shutil.copy(SIDECARS / name, folder / target)
+    desk = Desk(open_session(folder.parent, model=MeanColour(), cache_dir=tmp_path / "cache"))
+    yield desk
+    desk.jobs.close()
+
+
+def html(desk):
+    return ratings.outcome_html(ratings.latest(desk))
+
+
+def test_ratings_are_previewed_taken_over_and_taken_back(desk):
+    assert html(desk) == ""
+    ratings.start_reading(desk)
+    number = finish(desk.jobs, ratings.LOOKING).number
+    assert "1 keep, 1 cull, 2 unrated." in html(desk)
+    assert "Not read: warm_01.xmp: it has a document type" in html(desk)
+    assert desk.session.labels() == {}
+    ratings.start_taking(desk, number)
+    finish(desk.jobs, ratings.TAKING)
+    assert "Took over 2 answers." in html(desk)
+    assert desk.session.labels() == {"cold_00.jpg": "keep", "warm_00.jpg": "cull"}
+    with pytest.raises(RatingsRefused, match="newer preview"):
+        ratings.start_taking(desk, number)
+    ratings.start_taking_back(desk)
+    finish(desk.jobs, ratings.TAKING_BACK)
+    assert ("Took back 2 answers." in html(desk), desk.session.labels()) == (True, {})
+
+
+def test_an_answer_given_after_the_preview_stays(desk):
+    ratings.start_reading(desk)
+    number = finish(desk.jobs, ratings.LOOKING).number
+    desk.session.answer("cold_00.jpg", "cull")
+    ratings.start_taking(desk, number)
+    finish(desk.jobs, ratings.TAKING)
+    assert "Took over 1 answer." in html(desk)
+    assert desk.session.labels() == {"cold_00.jpg": "cull", "warm_00.jpg": "cull"}
+
+
+def test_sidecars_are_previewed_written_and_undone(desk):
+    desk.session.answer("cold_00.jpg", "cull")
+    before = (desk.session.stage.folder / "cold_00.xmp").read_bytes()
+    ratings.start_planning(desk, "lightroom", False, 0.5)
+    number = finish(desk.jobs, ratings.PLANNING).number
+    assert "1 sidecar to change, 0 to create. Nothing was written yet." in html(desk)
+    assert "keeps flags in its catalog" in html(desk)
+    assert (desk.session.stage.folder / "cold_00.xmp").read_bytes() == before
+    ratings.start_writing(desk, number)
+    finish(desk.jobs, ratings.WRITING)
+    assert "Wrote 1 sidecar." in html(desk)
+    assert b'xmp:Rating="-1"' in (desk.session.stage.folder / "cold_00.xmp").read_bytes()
+    ratings.start_undoing(desk)
+    finish(desk.jobs, ratings.UNDOING)
+    assert "Restored 1 sidecar." in html(desk)
+    assert (desk.session.stage.folder / "cold_00.xmp").read_bytes() == before
+
+
+def test_a_preview_of_other_answers_is_not_written(desk):
+    desk.session.answer("cold_00.jpg", "cull")
+    ratings.start_planning(desk, "lightroom", False, 0.5)
+    number = finish(desk.jobs, ratings.PLANNING).number
+    desk.session.answer("cold_00.jpg", "keep")
+    ratings.start_writing(desk, number)
+    finish(desk.jobs, ratings.WRITING)
+    assert "Answers changed since the preview; no sidecar was written." in html(desk)
+    assert not desk.session.stage.sidecars(1).exists()
+
+
+def test_a_public_page_has_no_other_programs(desk, tmp_path):
+    workspaces = Workspaces(tmp_path / "workspaces", "builtin")
+    try:
+        pages = [ui.build(place).get_config_file() for place in (desk, workspaces)]
+    finally:
+        workspaces.close()
+    titles = [[each["props"].get("label") for each in page["components"]] for page in pages]
+    assert [TITLE in each for each in titles] == [True, False]
