@@ -61,3 +61,14 @@ def test_a_page_has_one(project, tmp_path, kind):
     assert targets.count("tick") == 1
     if kind == "public":
         place.close()
+
+
+def test_a_refusal_is_cleared_by_other_answers_but_not_by_a_look_that_began_before_it(monkeypatch):
+    with gr.Blocks(analytics_enabled=False):
+        clock = Clock(lambda request: "the desk")
+        clock.until_answers_change(gr.HTML())
+    monkeypatch.setattr("imlcull_al.ui.clock.answers", lambda desk: ("stage_1", 1, 0))
+    (poll,) = clock._polls
+    assert poll.function("the desk", None) == (("stage_1", 1, 0), gr.skip())
+    assert poll.function("the desk", ("stage_1", 1, 0)) == (gr.skip(), gr.skip())
+    assert poll.function("the desk", ("stage_1", 0, 0)) == (("stage_1", 1, 0), "")

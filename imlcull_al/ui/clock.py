@@ -60,6 +60,8 @@ class Clock:
 
         def look(desk: Desk, known: Any) -> Any:
             now, _ = attempt(lambda: answers(desk))  # None while the labels can't be read
+            if known is None:  # nothing to clear; and a press that this look did not see may have failed meanwhile
+                return now, gr.skip()
             return (gr.skip(), gr.skip()) if now == known else (now, "")
 
         self.every_second(look, then, [then, message])
