@@ -9,6 +9,7 @@ loses too much it would have to certify the smallest one of those first, and tha
 is wrong with a probability of at most δ at all looks together (a fixed sequence of tests, as in `thresholds`).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,26 @@ class Way(NamedTuple):
         """Of a person, for the looks and the checks."""
         return SECONDS * (self.looks + self.checks)
 
+    def summary(self, max_keepers_lost: float, confidence: float) -> str:
+        """One sentence for people: what to do for which promise."""
+        parts = [f"cull {self.culls:,} unseen"] if self.culls else []
+        parts += [f"look at {self.looks:,} ({_minutes(self.looks)})"] if self.looks else []
+        parts += [f"check {self.checks:,} ({_minutes(self.checks)})"] if self.checks else []
+        if not parts:
+            return "No photo would be culled unseen."
+        aim = f"{max_keepers_lost:.1%}".replace(".0%", "%")
+        holds = (
+            f"at most {aim} of your keepers are lost ({confidence:.0%} confidence)" if self.culls else "none is lost"
+        )
+        what = ", ".join(parts)
+        return f"{what[0].upper()}{what[1:]}: then {holds}."
+
+
+def _minutes(photos: int) -> str:
+    """The time that so many photos take on sheets."""
+    seconds = SECONDS * photos
+    return f"{max(round(seconds), 1)} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
+
 
 def cheapest(
     ranking: Ranking, threshold: float = 0.5, max_keepers_lost: float = 0.05, confidence: float = 0.95
@@ -54,13 +75,18 @@ def cheapest(
     sample, kept = Sample(ranker, ranking), ~ranking.below(threshold)
     lows = limits(p_keep, threshold)
     piles = [ranking.below(low) for low in lows]
-    needed = [missing(sample.certificate(pile, kept, confidence), max_keepers_lost) for pile in piles[1:]]
-    unseen = [int(sample.is_unseen[pile].sum()) for pile in piles]
-    checks = [0.0, *in_sequence(needed, unseen[1:])]
-    most = int(sample.is_unseen[~kept].sum())
+    needed = [missing(sample.certificate(pile, kept, confidence), max_keepers_lost) for pile in piles]
+    return least(lows, [int(sample.is_unseen[pile].sum()) for pile in piles], needed)
+
+
+def least(lows: Sequence[float], unseen: Sequence[int], needed: Sequence[float]) -> Way:
+    """The way that takes the least time, of those with one of the thresholds `lows`, ascending, the first of which
+    culls nothing unseen. `unseen`, `needed`: photos without an answer and missing checks of the pile below each.
+    """
+    checks = in_sequence(needed[1:], unseen[1:])
     ways = [
-        Way(low, culls, most - culls, int(np.ceil(count * KEEPS / (KEEPS - 1))))
-        for low, culls, count in zip(lows, unseen, checks, strict=True)
+        Way(low, culls, unseen[-1] - culls, int(np.ceil(count * KEEPS / (KEEPS - 1))))
+        for low, culls, count in zip(lows, unseen, [0.0, *checks], strict=True)
         if np.isfinite(count)
     ]
     return min(ways, key=lambda way: (way.seconds, -way.threshold))
@@ -81,7 +107,7 @@ def missing(certificate: Certificate, max_keepers_lost: float) -> float:
     return np.inf if count is None else float(count)
 
 
-def in_sequence(needed: list[float], unseen: list[int]) -> list[float]:
+def in_sequence(needed: Sequence[float], unseen: Sequence[int]) -> list[float]:
     """Checks that each of several nested piles needs, the smallest first, until it and all smaller ones are certified.
 
     `needed`: checks of each pile alone; `unseen`: photos of each without an answer. Of so many checks of a pile, a

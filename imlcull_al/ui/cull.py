@@ -20,8 +20,8 @@ SHEET = 36
 """Most photos shown of each side."""
 
 
-def build(find: Find, clock: Clock) -> None:
-    """Add the screen to the page."""
+def build(find: Find, clock: Clock) -> gr.Slider:
+    """Add the screen to the page. Returns its threshold."""
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
         with gr.Row(equal_height=True):
@@ -68,6 +68,7 @@ def build(find: Find, clock: Clock) -> None:
     on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)
     outputs = [seen, outcome, make, go_on, take_back, go_back, offer, shown]
     clock.every_second(on_tick, [seen, threshold], outputs, message)
+    return threshold
 
 
 def promised(desk: Desk, plan: Plan | None, threshold: float | None) -> tuple[str, bool]:
