@@ -82,7 +82,8 @@ class Visitors:
         def is_open(key: str) -> bool:
             return key not in changed and self._changed.get(key, 0) <= now.answers.number
 
-        held = (key for key in first if now.ranking.holds(AUDIT, key))
+        # The ranking may still be that of before an undo, which opened photos again.
+        held = (key for key in first if key in now.keys and key not in now.answers.labels)
         ranked = dict.fromkeys(filter(is_open, held))
         others = (key for key in filter(is_open, keys) if key not in ranked)
         with self._lock:

@@ -123,7 +123,9 @@ def plan(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     way = now.cheapest_way(threshold, target) if now.task == CULL_TASK else None
     return {
         "revision": now.revision,
-        **(as_data(way, target) if way else {"plan": first_steps(now), "then": "", "limit": 0.0, "left": {}}),
+        **(
+            as_data(way, threshold, target) if way else {"plan": first_steps(now), "then": "", "limit": 0.0, "left": {}}
+        ),
         "is_ready": way is not None and not way.looks and not way.checks,
         "said": said_html(now, target, threshold),
         "more": more_html(now, target, threshold),
@@ -135,17 +137,22 @@ def curves(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"curves": curves_html(session.standing())}
 
 
-def as_data(way: Way, target: float) -> dict[str, Any]:
-    """A way to the promise for the page: see `plan`."""
+def as_data(way: Way, threshold: float, target: float) -> dict[str, Any]:
+    """A way to the promise for the page: see `plan`.
+
+    Once it is reached, every photo between its own threshold and `threshold` has an answer, so a cull at either makes
+    the same decisions.
+    """
     summary = way.summary(target, CONFIDENCE)
     left = {SHEET: way.checks, LOOK: way.looks}
     if not way.looks and not way.checks:
-        return {"plan": f"Ready. {summary}", "then": "Next: cull.", "limit": way.threshold, "left": left}
+        then = f"Next: preview the cull at threshold {threshold:g}."
+        return {"plan": f"Ready. {summary}", "then": then, "limit": way.threshold, "left": left}
     then = ""
     if not way.checks:
-        then = 'The spot checks are done. Next: "Photos to look at".'
+        then = 'Next: "Photos to look at".'
     elif not way.looks:
-        then = "Spot checks are all it takes."
+        then = 'Next: "Spot checks".'
     return {"plan": summary, "then": then, "limit": way.threshold, "left": left}
 
 

@@ -19,6 +19,7 @@ from ..session.similar import similar
 from ..session.similar import unlike as least_like
 from .assets import asset
 from .presses import keys_in, visitor_of
+from .promise import first_figure
 from .scripts import starting
 from .serving import photo_id
 from .tasks import in_numbers, kinds_missing, newer, page_for
@@ -186,7 +187,7 @@ def promised(now: Standing) -> str:
     promise = now.promise()
     if promise is None or not promise.certificate.cull_pile.checked:
         return ""
-    return promise.summary
+    return first_figure(promise) or promise.summary
 
 
 def nothing(now: Standing, queue: str) -> str:

@@ -41,9 +41,8 @@ def said_html(now: Standing, target: float, threshold: float) -> str:
     promise = now.promise(threshold, target, CONFIDENCE)
     if promise is None:
         return sentence(f"Nothing to report until there are scores. {first_steps(now)}")
-    checked = checks_of(promise)
-    if checked < FEW:
-        return sentence(f"{checked} of {FEW} spot checks until there is a first figure.", "promise numbers")
+    if awaited := first_figure(promise):
+        return sentence(awaited, "promise numbers")
     first, *others = promise.report
     return f'<p class="promise">{escape(first)}</p>' + "".join(sentence(line, "") for line in others)
 
@@ -56,10 +55,13 @@ def more_html(now: Standing, target: float, threshold: float) -> str:
     return (missing_html(promise) if promise else "") + sentence(method(now.task))
 
 
-def checks_of(promise: Promise) -> int:
-    """How many spot checks count, on both sides of the threshold."""
-    kept = promise.certificate.keep_pile
-    return promise.certificate.cull_pile.checked + (kept.checked if kept else 0)
+def first_figure(promise: Promise) -> str:
+    """How many spot checks there are of those that a figure takes, as a sentence; empty with enough, or all."""
+    pile, kept = promise.certificate.cull_pile, promise.certificate.keep_pile
+    checked = pile.checked + (kept.checked if kept else 0)
+    if pile.checked == pile.photos:
+        return ""
+    return f"{checked} of {FEW} spot checks until there is a first figure." if checked < FEW else ""
 
 
 def first_steps(now: Standing) -> str:
@@ -129,7 +131,7 @@ def missing_html(promise: Promise) -> str:
 def curves_html(now: Standing) -> str:
     """The bound by checks and the learning curve. Slow, so computed only when they are shown."""
     promise = now.promise() if now.task.is_binary else None
-    course = course_svg(promise) if promise else ""
+    course = course_svg(promise) if promise and not first_figure(promise) else ""
     return (f'<div class="curves">{course}</div>' if course else "") + curve_html(now.learning_curve())
 
 

@@ -2,8 +2,9 @@
 // and asks check.respond.
 import { makeSheetGrid } from './check_grid.js';
 import { addHands } from './check_hands.js';
-import { drawLarge, prefetch } from './check_large.js';
+import { drawLarge, isDrawn, prefetch } from './check_large.js';
 import { makeReport } from './check_report.js';
+import { addMenu } from './label_hands.js';
 import { makeSheets } from './logic/check_sheets.js';
 import { answerOf, labelsOf, namesOf } from './logic/check_words.js';
 import { readTask } from './logic/task.js';
@@ -35,7 +36,7 @@ function begin(element, watch, trigger) {
     const reply = await act('check', { do: 'look', visitor: outbox.visitor, classes: task.classes.length }).catch(() => null);
     if (reply?.revision) report.follow(reply.revision);
   };
-  target?.addEventListener('change', () => { remember(TARGET, target.value); report.plan(); });
+  if (target) addMenu(target, find('.cells'), () => { remember(TARGET, target.value); report.plan(); });
   threshold?.addEventListener('change', () => { report.plan(); screen.look(); });
   watch('value', () => { if (element.offsetParent) screen.look(); });
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting) screen.look(); }).observe(element);
@@ -50,7 +51,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   let focus = 0, limit = 0;
   let isLooking = false, mustLook = false, retry = 0;
   let trouble = '', complaint = '', nothing = 'Loading';
-  let seen = null, seeing = 0;   // the sheet that has been on screen for a while
+  let seen = null, seeing = 0;   // the sheet, or the photo asked again, that has been on screen for a while
 
   write(find('[data-do=first]'), `${names.first}${task.isCull ? ' (K)' : ''}`);
   write(find('[data-do=other]'), `${names.other}${task.isCull ? ' (C)' : ''}`);
@@ -66,8 +67,8 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
     grid.show(photos(), sheets.next());
     prefetch(sheets.due());
     draw();
-    loaded();
     if (asked && !closer.open) openCloser();
+    loaded();
     if (!asked && closer.open && closer.dataset.asked && !sheets.isAwaited()) closer.close();
   }
 
@@ -76,7 +77,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
     grid.draw({ focus, isMarked: sheets.isMarked, isGone });
     write(find('.what'), sheet ? answerOf(names, sheets.marks(), count) : 'No sheet');
     find('[data-do=answer]').disabled = !sheet;
-    find('.tools [data-do=large]').disabled = !sheet;
+    find('.hands [data-do=large]').disabled = !sheet;
     element.querySelectorAll('[data-queue]').forEach((each) => { each.ariaPressed = String(each.dataset.queue === sheets.queue()); });
     if (closer.open && asked) drawLarge(find, names, asked, { place: null });
     else if (closer.open && photos()[focus]) drawPhoto();
@@ -104,15 +105,20 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
     display();
   }
 
-  // A sheet can be answered once a person may have seen it.
+  // What is on screen can be answered once a person may have seen it.
   function loaded() {
-    const sheet = sheets.sheet(), { loading } = grid.missing();
+    const asked = sheets.asked(), shown = asked ?? sheets.sheet(), isThere = asked ? isDrawn(find, asked) : !grid.missing().loading;
     clearTimeout(seeing);
-    if (sheet && seen !== sheet && !loading) seeing = setTimeout(() => { seen = sheets.sheet() === sheet ? sheet : null; mark(); }, SEEN);
-    mark();
+    if (shown && seen !== shown && isThere) seeing = setTimeout(() => { seen = shown; sayWhetherSeen(); }, SEEN);
+    sayWhetherSeen();
   }
 
-  function mark() { cells.dataset.seen = String(Boolean(seen) && seen === sheets.sheet()); tell(); }
+  function isSeen() { return seen !== null && seen === (sheets.asked() ?? sheets.sheet()); }
+
+  function sayWhetherSeen() {
+    [cells, closer].forEach((place) => { place.dataset.seen = String(isSeen()); });
+    tell();
+  }
 
   function tell() {
     const { error, saved } = outbox.words(), { failed } = sheets.sheet() ? grid.missing() : { failed: 0 };
@@ -173,7 +179,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   function answer() {
     const present = sheets.present();
     if (!sheets.sheet()) return;
-    if (seen !== sheets.sheet()) { complain('Not answered: the sheet was not on screen yet.'); return; }
+    if (!isSeen()) { complain('Not answered: the sheet was not on screen yet.'); return; }
     if (!present.length) sheets.pass();
     else give(present.map(({ key }) => key), present.map(({ key }) => (sheets.isMarked(key) ? labels.first : labels.other)), sheets.queue());
     focus = 0;
@@ -189,6 +195,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   function answerAsked(label) {
     const asked = sheets.asked();
     if (!asked) return;
+    if (!isSeen()) { complain('Not answered: the photo was not on screen yet.'); return; }
     give([asked.key], [label], 'again');
     display();
   }
@@ -225,7 +232,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   }
 
   addHands(element, {
-    find, moveTo, isAsked: () => Boolean(sheets.asked()), focus: () => focus, count: () => photos().length, columns: grid.columns,
+    find, moveTo, choose, isAsked: () => Boolean(sheets.asked()), focus: () => focus, count: () => photos().length, columns: grid.columns,
     toggleAt(position) { moveTo(position); toggle(); },
     does: {
       answer, undo, toggle: () => toggle(), unmark: () => toggle(false), large: openCloser,
@@ -233,9 +240,9 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
       first: () => answerAsked(labels.first), other: () => answerAsked(labels.other), cull: openCull,
     },
   });
+  find('.large').addEventListener('load', loaded);
   closer.addEventListener('cancel', (event) => { event.preventDefault(); closeLarge(); }); // Escape
   closer.addEventListener('close', () => cells.focus({ preventScroll: true }));
-  element.querySelectorAll('[data-queue]').forEach((button) => button.addEventListener('click', () => choose(button.dataset.queue)));
 
   // The Cull tab takes over the threshold.
   function openCull() {

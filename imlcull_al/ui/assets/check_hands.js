@@ -7,7 +7,7 @@ import { hands } from './page.js';
 
 const HOLD = 450; // milliseconds of a long press by touch
 
-export function addHands(element, { find, does, isAsked, moveTo, toggleAt, focus, count, columns }) {
+export function addHands(element, { find, does, choose, isAsked, moveTo, toggleAt, focus, count, columns }) {
   const closer = find('.closer'), cells = find('.cells');
   let clicked = null, isResting = false, holding = 0;
 
@@ -15,11 +15,12 @@ export function addHands(element, { find, does, isAsked, moveTo, toggleAt, focus
   function hold() { return closer.open ? closer : cells; }
 
   element.addEventListener('click', (event) => {
-    const button = event.target.closest('button[data-do]'), cell = event.target.closest('.cell');
+    const button = event.target.closest('button'), cell = event.target.closest('.cell');
     if (button && !button.disabled) {
       if (hands.isSecond() && ['answer', 'first', 'other'].includes(button.dataset.do)) return; // a double click answers once
       if (event.detail) hold().focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photos
-      does[button.dataset.do]();
+      if (button.dataset.queue) choose(button.dataset.queue);
+      else does[button.dataset.do]();
     } else if (cell) {
       if (isResting) { isResting = false; return; }
       if (!hands.isSecond()) clicked = cell;
@@ -49,7 +50,7 @@ export function addHands(element, { find, does, isAsked, moveTo, toggleAt, focus
     if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
     if (!cells.offsetParent && !closer.open) return;
     const isHeld = hands.isHeld();
-    if (isHeld && event.target.closest?.('button[data-do]')) event.preventDefault(); // a held Enter would keep clicking
+    if (isHeld && event.target.closest?.('button')) event.preventDefault(); // a held Enter would keep clicking
     else if (isForPhoto(event, handIsOn(event.target, hold())) && strike(event.key.toLowerCase(), isHeld)) event.preventDefault();
   }
 

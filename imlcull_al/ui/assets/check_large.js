@@ -10,6 +10,12 @@ function addressesOf({ id }) { return [`photos/${id}/${LARGE}`, `photos/${id}/${
 // Load a photo before it is shown large.
 export function prefetch(photo) { if (photo) new Image().src = addressesOf(photo)[0]; }
 
+// Whether a photo is on screen, large.
+export function isDrawn(find, photo) {
+  const image = find('.large');
+  return image.wanted === addressesOf(photo)[0] && image.complete && image.naturalWidth > 0;
+}
+
 // `place`: position of a photo of the sheet, and how many it has; null for a photo that is asked again.
 export function drawLarge(find, names, photo, { isMarked, isGone, place }) {
   const isAsked = place === null;

@@ -24,8 +24,7 @@ export function makeReport(element, ask, planned) {
 
   function draw(reply) {
     known = reply;
-    if (find('.sentence')) write(find('.sentence'), [reply.plan, reply.then].filter(Boolean).join(' '));
-    if (find('.ready')) find('.ready').hidden = !reply.is_ready;
+    if (find('.sentence')) drawPlan(reply);
     element.querySelectorAll('[data-queue] small').forEach((place) => {
       const left = reply.left[place.parentElement.dataset.queue];
       write(place, left ? number(left) : '');
@@ -34,6 +33,12 @@ export function makeReport(element, ask, planned) {
     if (find('.more').innerHTML !== reply.more) find('.more').innerHTML = reply.more;
     planned(reply);
     if (more.open) drawCurves();
+  }
+
+  function drawPlan({ plan: sentence, then, is_ready: isReady }) {
+    write(find('.sentence'), sentence);
+    write(find('.then'), then);
+    if (find('.ready')) find('.ready').hidden = !isReady;
   }
 
   async function drawCurves() {
