@@ -73,7 +73,7 @@ def test_screens(visit, address, size, schemes):
     assert violations(tab, schemes) == [], "with the map"
     signs = {
         "Review": "#review-screen .cell",
-        "Promise": "text=Checks still needed",
+        "Check": "#check-screen .cells[data-seen=true]",
         "Train": "text=Start training",
         "Cull": "text=Copy method",
     }
@@ -81,6 +81,12 @@ def test_screens(visit, address, size, schemes):
         tab.get_by_role("tab", name=name).click()
         tab.locator(sign).first.wait_for()
         assert violations(tab, schemes) == [], name
+        if name == "Check":
+            tab.get_by_text("More", exact=True).locator("visible=true").click()
+            tab.get_by_role("heading", name="Learning curve").wait_for()
+            tab.get_by_role("button", name="Large", exact=True).click()
+            assert violations(tab, schemes) == [], "its large view"
+            tab.keyboard.press("Escape")
         if name == "Train":
             tab.get_by_role("button", name="More").locator("visible=true").click()
             tab.get_by_text("Step size of Adam").first.wait_for()

@@ -199,7 +199,7 @@ class TestFrames:
         cell = tab.locator("#review-screen .cell").first
         cell.click()
         tab.keyboard.press("c")
-        for name in ("Promise", "Train", "Cull"):
+        for name in ("Check", "Train", "Cull"):
             tab.get_by_role("tab", name=name).click()
             tab.locator(".screen:visible").first.wait_for()
         tab.get_by_role("button", name="Preview").click()

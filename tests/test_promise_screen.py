@@ -1,4 +1,4 @@
-"""The Promise screen, its line on Label, and the commands that say the same."""
+"""What the checks say on the page, on Check and in a line on Label, and the commands that say the same."""
 
 import shutil
 
@@ -40,9 +40,9 @@ def check(session, count: int) -> None:
 @pytest.mark.slow
 def test_the_screen_says_what_is_missing_for_each_target(session):
     check(session, 20)
-    html = promise.promise_html(session, 5.0, 0.5)
-    said = session.promise()
-    assert said.summary.split(".")[0] in html
+    said, now = session.promise(), session.standing()
+    assert said.summary.split(".")[0] in promise.said_html(now, 0.05, 0.5)
+    html = promise.more_html(now, 0.05, 0.5)
     assert html.count("<tr>") == 1 + len(promise.TARGETS)
     missing = [said.missing_for(target) for target in promise.TARGETS]
     assert missing == sorted(missing)
@@ -51,7 +51,7 @@ def test_the_screen_says_what_is_missing_for_each_target(session):
 def test_before_scores_it_says_why_there_is_nothing(tmp_path, cache_dir, tiny_model):
     fill_stage(tmp_path / "project" / "stage_1")
     session = open_session(tmp_path / "project", model=str(tiny_model), cache_dir=cache_dir)
-    assert "until there are scores" in promise.promise_html(session, 5.0, 0.5)
+    assert "until there are scores" in promise.said_html(session.standing(), 0.05, 0.5)
     assert promise.curve_html(session.learning_curve()) == ""
 
 
@@ -62,7 +62,7 @@ def test_the_course_ends_where_the_promise_stands(session):
     assert (checks[0], checks[-1]) == (0, said.certificate.cull_pile.checked)
     assert len(checks) <= 40
     assert shares[-1] == pytest.approx(said.certificate.share_lost, abs=1e-9)
-    assert promise.curves_html(session).count("<svg") == 2
+    assert promise.curves_html(session.standing()).count("<svg") == 2
 
 
 def test_a_curve_without_checks_shows_agreement_only():
@@ -74,25 +74,29 @@ def test_a_curve_without_checks_shows_agreement_only():
 
 @pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 390, "height": 844}])
 def test_a_blind_check_changes_the_promise_on_the_page(visit, serve, session, viewport):
-    check(session, 10)
+    while not promise.first_figure(session.promise()).startswith("19 of 20 spot checks"):
+        check(session, 1)
     tab = visit(serve(Desk(session)), viewport=viewport)
     line = tab.locator("#label-screen .promise")
-    line.get_by_text("At most").wait_for()
-    before = line.inner_text()
+    line.get_by_text("19 of 20 spot checks until there is a first figure.").wait_for()
     tab.locator("#label-screen .queue select").select_option("audit")
     tab.get_by_text("Spot check: score hidden").wait_for()
     assert tab.locator("#label-screen .score").inner_text() == ""
     tab.locator("#label-screen .stage[data-shown]").wait_for()
     photo = tab.locator("#label-screen .stage").get_attribute("data-shown")
     tab.keyboard.press("k" if "warm" in photo else "c")
-    tab.wait_for_function("before => document.querySelector('#label-screen .promise').innerText !== before", arg=before)
-    tab.get_by_role("tab", name="Promise").click()
-    tab.get_by_text("Checks still needed").wait_for()
+    line.get_by_text("At most").wait_for()
+    tab.get_by_role("tab", name="Check").click()
+    tab.locator("#check-screen .said").get_by_text("At most").wait_for()
+    tab.get_by_text("More", exact=True).locator("visible=true").click()
+    tab.get_by_text("Checks still needed").first.wait_for()
     tab.get_by_role("heading", name="Learning curve").wait_for()
-    tab.get_by_label("Keepers you can afford to lose (%)").fill("200")
-    tab.get_by_text("choose one between 0 and 100").wait_for()
-    tab.get_by_label("Keepers you can afford to lose (%)").fill("10")
-    tab.get_by_text("choose one between 0 and 100").wait_for(state="hidden")
+    tab.get_by_label("Threshold", exact=True).fill("2")
+    tab.keyboard.press("Tab")
+    tab.get_by_text("There is no threshold. Enter a number between 0 and 1.").first.wait_for()
+    tab.get_by_label("Threshold", exact=True).fill("0.4")
+    tab.keyboard.press("Tab")
+    tab.get_by_text("There is no threshold.").first.wait_for(state="hidden")
 
 
 @pytest.mark.slow

@@ -105,6 +105,14 @@ class TestSheet:
         assert {photo.key for photo in session.sheet("me", count=16)} == set(keys)
         assert not {photo.key for photo in session.sheet("another", count=16)} & set(keys)
 
+    def test_what_is_on_it_is_not_embedded_early_and_an_answer_elsewhere_is_no_check(self, session):
+        (photo,) = session.offer("me", "uncertain", 1)
+        sheet = session.sheet("me")
+        assert session._visitors.awaited() == [photo.key]
+        session.answer(sheet[0].key, "cull")
+        assert json.loads(session.stage.journal.read_text().splitlines()[-1])["queue"] is None
+        assert session.promise().certificate.cull_pile.checked == 0
+
     def test_its_answers_are_one_step_measure_and_never_train(self, session):
         before = {photo.key: photo.p_keep for photo in session.survey()}
         photos = session.sheet("me")

@@ -262,12 +262,14 @@ class TestReview:
 
 class TestPromise:
     def test_accuracy_and_a_table_by_class(self, garment):
-        first = promise.promise_html(garment, 5, 0.5)
+        first = promise.said_html(garment.standing(), 0.05, 0.5)
         assert "Nothing to report until there are scores. Scores start once you have labeled" in first
         answer_some(garment, kind_of)
-        assert "No random checks yet among 8 answers. Answer the spot checks" in promise.promise_html(garment, 5, 0.5)
+        assert "No random checks yet among 8 answers. Answer the spot checks" in promise.said_html(
+            garment.standing(), 0.05, 0.5
+        )
         check_all(garment, kind_of)
-        html = promise.promise_html(garment, None, None)
+        html = promise.said_html(garment.standing(), 0.05, 0.5)
         assert "The likeliest class is right for 100% [79%, 100%] of the photos (95% interval)." in html
         rows = re.findall(r"<tr><td>(\w+)</td><td>(\d+)</td><td>(.*?)</td><td>(.*?)</td></tr>", html)
         assert [(name, int(checks)) for name, checks, _, _ in rows] == [("shirt", 6), ("dress", 5), ("shoe", 5)]
@@ -276,7 +278,7 @@ class TestPromise:
 
     def test_the_learning_curve_of_several_classes(self, garment):
         answer_some(garment, kind_of, 2)
-        assert promise.curves_html(garment).startswith("<h2>Learning curve")
+        assert promise.curves_html(garment.standing()).startswith("<h2>Learning curve")
 
     def test_what_to_do_next_is_about_the_class_that_is_found_least(self, garment):
         answer_some(garment, kind_of)
@@ -291,7 +293,8 @@ class TestPromise:
         session = opened("warmth", tags=["warm"])
         answer_some(session, lambda key: "warm" if "warm" in key else "")
         check_all(session, lambda key: "warm" if "warm" in key else "")
-        html = promise.promise_html(session, 5, 0.5)
+        now = session.standing()
+        html = promise.said_html(now, 0.05, 0.5) + promise.more_html(now, 0.05, 0.5)
         assert "photo with warm is lost" in html or "of the photos with warm are scored below the threshold" in html
         assert "<th>Photos with warm missed at most</th>" in html
         assert "how many photos with warm are scored below the threshold." in html
@@ -384,7 +387,7 @@ def test_numbers_and_buttons_answer_and_the_keys_of_cull_do_not(garment, serve, 
     tab = visit(serve(Desk(garment), alone=True))
     first = shown(tab)
     tab.get_by_role("heading", name="project / stage_1 / garment").wait_for()
-    assert tab.get_by_role("tab").all_inner_texts() == ["Label", "Review", "Promise", "Train"]
+    assert tab.get_by_role("tab").all_inner_texts() == ["Label", "Review", "Check", "Train"]
     for key in ("k", "c", "p", "x", "ArrowLeft", "ArrowRight", "Enter", "4", "9"):
         tab.keyboard.press(key)
     assert shown(tab) == first
@@ -549,11 +552,12 @@ def test_review_shows_a_class_that_another_program_adds(opened, garment, review_
 def test_the_promise_of_two_classes_gives_way_to_measures_of_three(opened, serve, visit):
     session = opened(classes=["shirt", "dress"])
     tab = visit(serve(Desk(session), alone=True))
-    tab.get_by_role("tab", name="Promise").click()
-    slider = tab.get_by_label("you can afford to miss")
-    slider.wait_for()
+    tab.get_by_role("tab", name="Check").click()
+    sheet = tab.get_by_role("listbox", name="Contact sheet")
+    sheet.wait_for()
     opened(classes=["shoe"])
-    slider.wait_for(state="hidden")
+    sheet.wait_for(state="hidden")
+    tab.locator("#check-screen .said").get_by_text("Nothing to report until there are scores.").wait_for()
 
 
 def test_of_many_classes_the_first_letters_are_typed(opened, serve, visit):
@@ -677,7 +681,7 @@ def test_they_are_accessible(opened, serve, visit, kind, size, schemes):
     assert violations(tab, schemes) == []
     for name, sign in {
         "Review": "#review-screen .cell",
-        "Promise": "text=spot check",
+        "Check": "#check-screen .said p",
         "Train": "text=labeled photos",
     }.items():
         tab.get_by_role("tab", name=name).click()

@@ -9,47 +9,49 @@ SECONDS = 120.0
 
 
 class Leases:
-    """Maps key → (visitor, time of last activity). Not thread-safe."""
+    """Maps key → (holder, time of last activity). A holder is a visitor at one place. Not thread-safe."""
 
     def __init__(self) -> None:
         """Starts without leases."""
-        self._held: dict[str, tuple[str, float]] = {}
+        self._held: dict[str, tuple[tuple[str, str], float]] = {}
 
-    def take(self, visitor: str, ranked: Iterable[str], count: int, now: float) -> list[str]:
-        """Lease to `visitor` the first `count` keys of `ranked` that no other visitor holds, until `now` + SECONDS.
+    def take(self, visitor: str, ranked: Iterable[str], count: int, now: float, place: str = "") -> list[str]:
+        """Lease to `visitor` the first `count` keys of `ranked` that nobody else holds, until `now` + SECONDS.
 
-        The visitor's other leases are released.
+        `place`: where the visitor is shown them, such as a sheet. Its other leases there are released; those elsewhere
+        stay, and nothing is leased twice.
         """
         self._drop_old(now)
+        own = visitor, place
         taken: list[str] = []
         for key in ranked:
             if len(taken) == count:
                 break
-            if self._held.get(key, (visitor, 0.0))[0] == visitor:
+            if self._held.get(key, (own, 0.0))[0] == own:
                 taken.append(key)
-        for key in [key for key, (holder, _) in self._held.items() if holder == visitor]:
+        for key in [key for key, (holder, _) in self._held.items() if holder == own]:
             del self._held[key]
-        self._held |= dict.fromkeys(taken, (visitor, now))
+        self._held |= dict.fromkeys(taken, (own, now))
         return taken
 
     def free(self, key: str) -> None:
         """Release the lease of an answered photo."""
         self._held.pop(key, None)
 
-    def held(self, now: float) -> list[str]:
-        """Keys leased to anybody."""
+    def held(self, now: float) -> dict[str, str]:
+        """Keys leased to anybody → the place where they are shown."""
         self._drop_old(now)
-        return list(self._held)
+        return {key: place for key, ((_, place), _) in self._held.items()}
 
     def held_by_others(self, visitor: str, now: float) -> set[str]:
-        """Keys leased to other visitors."""
+        """Keys leased to other visitors, or to this one at another place."""
         self._drop_old(now)
-        return {key for key, (holder, _) in self._held.items() if holder != visitor}
+        return {key for key, (holder, _) in self._held.items() if holder != (visitor, "")}
 
     def visitors(self, now: float) -> int:
         """Number of visitors that hold a lease."""
         self._drop_old(now)
-        return len({visitor for visitor, _ in self._held.values()})
+        return len({visitor for (visitor, _), _ in self._held.values()})
 
     def _drop_old(self, now: float) -> None:
         for key in [key for key, (_, since) in self._held.items() if now - since > SECONDS]:

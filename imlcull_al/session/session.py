@@ -469,27 +469,41 @@ class Session:
         self._labels.answer_each(labels, queue, source, self._belonging.content_ids(keys))
         self._visitors.answered(keys, self._knowledge.answered().number)
 
-    def sheet(self, visitor: str, threshold: float = 0.5, count: int = SHEET_SIZE) -> list[Photo]:
+    def sheet(
+        self, visitor: str, threshold: float = 0.5, count: int = SHEET_SIZE, first: Sequence[str] = ()
+    ) -> list[Photo]:
         """Lease blind checks to answer as a contact sheet, in key order: mostly photos to be culled at `threshold`.
 
-        Their order says nothing of their scores. Answer them with `answer_sheet`.
+        Their order says nothing of their scores. `first`: those already on the visitor's sheets, which stay. Answer
+        them with `answer_sheet`.
         """
         now = self.standing(wait=False)
-        photos = self._visitors.lease(now, f"{visitor} {SHEET}", now.ranking.sheet(threshold), SHEET, count)
+        photos = self._visitors.lease(now, visitor, now.ranking.sheet(threshold), SHEET, count, first)
         return sorted(photos, key=lambda photo: photo.key)
 
-    def looks(self, visitor: str, threshold: float, until: float = 0.5, count: int = SHEET_SIZE) -> list[Photo]:
+    def looks(
+        self,
+        visitor: str,
+        threshold: float,
+        until: float = 0.5,
+        count: int = SHEET_SIZE,
+        first: Sequence[str] = (),
+    ) -> list[Photo]:
         """Lease photos to look at before a cull, those that score from `threshold` to below `until`, likeliest keepers
-        first. Answer them with `answer_sheet`.
+        first. `first`: as for `sheet`. Answer them with `answer_sheet`.
         """
         now = self.standing(wait=False)
-        return self._visitors.lease(now, f"{visitor} {LOOK}", now.ranking.looks(threshold, until), LOOK, count)
+        return self._visitors.lease(now, visitor, now.ranking.looks(threshold, until), LOOK, count, first)
 
     def asked_again(self, visitor: str) -> Photo | None:
         """A photo whose answer on a sheet is to be asked again, in full size; None if there is none."""
         now = self.standing(wait=False)
         keys = now.ranking.asked_again()
-        return next(iter(self._visitors.lease(now, f"{visitor} {AGAIN}", keys, AGAIN, 1)), None)
+        return next(iter(self._visitors.lease(now, visitor, keys, AGAIN, 1)), None)
+
+    def release(self, visitor: str, queue: str) -> None:
+        """End a visitor's leases of sheets, looks, or photos asked again: `queue` is `sheet`, `look` or `again`."""
+        self._visitors.lease(self.standing(wait=False), visitor, (), queue, 0)
 
     def answer_sheet(self, labels: Mapping[str, str], queue: str = SHEET, source: str = "api") -> None:
         """Record the answers of a whole sheet in one step: key → label. `queue`: `sheet`, `look` or `again`.

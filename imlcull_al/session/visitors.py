@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from ..learning.queues import check_queue
-from ..project.labels import AUDIT
+from ..project.labels import AUDIT, BLIND
 from .leases import Leases
 from .standing import Photo, Standing
 
@@ -70,18 +70,25 @@ class Visitors:
             self._asked_in |= shown
         return now.asked(shown)
 
-    def lease(self, now: Standing, visitor: str, keys: Iterable[str], queue: str, count: int) -> list[Photo]:
-        """Lease the first `count` of `keys` that no other visitor is shown and that got no answer since `now`."""
+    def lease(
+        self, now: Standing, visitor: str, keys: Iterable[str], queue: str, count: int, first: Sequence[str] = ()
+    ) -> list[Photo]:
+        """Lease the first `count` of `keys` that nobody else is shown and that got no answer since `now`.
+
+        `first`: keys on a visitor's sheets, which come before all others while they are unanswered.
+        """
         changed = now.changed_since_ranking()
 
         def is_open(key: str) -> bool:
             return key not in changed and self._changed.get(key, 0) <= now.answers.number
 
+        # The ranking may still be that of before an undo, which opened photos again.
+        held = (key for key in first if key in now.keys and key not in now.answers.labels)
+        ranked = dict.fromkeys(filter(is_open, held))
+        others = (key for key in filter(is_open, keys) if key not in ranked)
         with self._lock:
-            taken = self._leases.take(visitor, filter(is_open, keys), max(count, 0), time.monotonic())
-            asked_in = dict.fromkeys(taken, queue)
-            self._asked_in |= asked_in
-        return now.asked(asked_in)
+            taken = self._leases.take(visitor, chain(ranked, others), max(count, 0), time.monotonic(), queue)
+        return now.asked(dict.fromkeys(taken, queue))
 
     def show(self, asked_in: Mapping[str, str]) -> None:
         """Record the queue in which photos are asked, without leasing them."""
@@ -117,7 +124,7 @@ class Visitors:
         """The photos that people are being shown, without the blind checks."""
         with self._lock:
             held = self._leases.held(time.monotonic())
-            return [key for key in held if self._asked_in.get(key) != AUDIT]
+            return [key for key, place in held.items() if place not in BLIND and self._asked_in.get(key) != AUDIT]
 
     def count(self) -> int:
         """Number of people or tabs that are being shown photos."""

@@ -5,7 +5,8 @@
     presses.py     answers from all screens, applied exactly once
     label.py       one large photo at a time
     review.py      all photos in a grid, split by the threshold
-    promise.py     upper bound on the keepers a cull loses
+    check.py       the plan to a promise, and contact sheets of spot checks
+    promise.py     what the checks say, as HTML
     train.py       options, cost, progress and report
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
@@ -60,7 +61,7 @@ from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
 from ..training.options import TRAIN_EVERY
-from . import api, cull, first, label, presses, promise, review, scripts, strict, tasks, train, visitors
+from . import api, check, cull, first, label, presses, review, scripts, strict, tasks, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -73,8 +74,10 @@ from .streams import AT_ONCE, CALLS_IN_ALL, SESSIONS
 
 DEFAULT_PORT = 7860
 _LAST_PORT = 65535
-SCREENS = {"label": label.respond, "review": review.respond, "presses": presses.respond}
-"""Handlers of `/act/{screen}`: two screens, and the outbox they share."""
+SCREENS = {
+    "label": label.respond, "review": review.respond, "check": check.respond, "presses": presses.respond
+}  # fmt: skip
+"""Handlers of `/act/{screen}`: three screens, and the outbox they share."""
 TABS = "tabs.js"
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
@@ -186,7 +189,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    modules = [label.SCRIPT, review.SCRIPT, TABS]
+    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS]
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
@@ -274,13 +277,13 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 label.build(task)
             with gr.Tab("Review", visible=not is_public) as review_tab:
                 review.build(clock, task)
-            with gr.Tab("Promise", visible=not is_public) as promise_tab:
-                promise.build(find, promise_tab, clock, task)
+            with gr.Tab("Check", visible=not is_public) as check_tab:
+                screen = check.build(clock, task)
             with gr.Tab("Train", visible=not is_public) as train_tab:
                 train.build(find, clock)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                    cull.build(find, clock, has_programs=not is_public)
+                    check.carry_on(screen, cull.build(find, clock, has_programs=not is_public))
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
@@ -294,7 +297,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
 
         clock.every_second(on_tick, None, [line, stop, again])
         if is_public:
-            tabs = [label_tab, review_tab, promise_tab, train_tab, cull_tab]
+            tabs = [label_tab, review_tab, check_tab, train_tab, cull_tab]
             seen = gr.State(value=False)
 
             def on_photos(desk: Desk, seen: bool) -> tuple[Any, ...]:

@@ -23,8 +23,11 @@ SHEET = 36
 """Most photos shown of each side."""
 
 
-def build(find: Find, clock: Clock, *, has_programs: bool = True) -> None:
-    """Add the screen to the page. `has_programs`: whether other programs read and write beside the photos."""
+def build(find: Find, clock: Clock, *, has_programs: bool = True) -> gr.Slider:
+    """Add the screen to the page. Returns its threshold.
+
+    `has_programs`: whether other programs read and write beside the photos.
+    """
     with gr.Column(elem_classes="screen"):
         offer = gr.HTML()
         with gr.Row(equal_height=True):
@@ -74,6 +77,7 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> None:
     on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)
     outputs = [seen, outcome, make, go_on, take_back, go_back, offer, shown]
     clock.every_second(on_tick, [seen, threshold], outputs, message)
+    return threshold
 
 
 def promised(desk: Desk, plan: Plan | None, threshold: float | None) -> tuple[str, bool]:

@@ -18,7 +18,8 @@ from ..session.session import Counts, Photo, Session, Standing
 from ..session.similar import similar
 from ..session.similar import unlike as least_like
 from .assets import asset
-from .presses import listed, visitor_of
+from .presses import keys_in, visitor_of
+from .promise import first_figure
 from .scripts import starting
 from .serving import photo_id
 from .tasks import in_numbers, kinds_missing, newer, page_for
@@ -81,7 +82,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     left = given.photos - given.labeled
     # A fair share: when few photos are left, visitors who join later get some too.
     count = min(AHEAD, max(3, left // (session.visitors() + 1)))
-    upcoming = session.offer(visitor, queue, count, _keys(request, "held"), _keys(request, "passed"), now)
+    upcoming = session.offer(visitor, queue, count, keys_in(request, "held"), keys_in(request, "passed"), now)
     current = request.get("current")
     is_gone = isinstance(current, str) and current not in now.keys
     visitors = session.visitors()
@@ -153,8 +154,8 @@ def unlike(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     photo = least_like(now)
     if photo is None:
         raise StageError("No such photo: the photos are still being analyzed, or all are labeled.")
-    held = [photo.key, *_keys(request, "held")]
-    offered = session.offer(visitor, "uncertain", AHEAD, held, _keys(request, "passed"), now)
+    held = [photo.key, *keys_in(request, "held")]
+    offered = session.offer(visitor, "uncertain", AHEAD, held, keys_in(request, "passed"), now)
     return {"photo": _shown(now, offered[0]) if offered else None}
 
 
@@ -186,7 +187,7 @@ def promised(now: Standing) -> str:
     promise = now.promise()
     if promise is None or not promise.certificate.cull_pile.checked:
         return ""
-    return promise.summary
+    return first_figure(promise) or promise.summary
 
 
 def nothing(now: Standing, queue: str) -> str:
@@ -228,7 +229,3 @@ def _shown(now: Standing, photo: Photo) -> dict[str, Any]:
         "queue": photo.queue,
         "number": bisect_left(now.listing.keys, photo.key) + 1,
     }
-
-
-def _keys(request: Mapping[str, Any], name: str) -> list[str]:
-    return [key for key in listed(request.get(name)) if isinstance(key, str)]

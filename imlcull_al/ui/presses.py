@@ -19,9 +19,10 @@ _LONGEST_LIST = 5000
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Apply `presses` of `visitor`, a UUID made by the page. If none was applied, `error` is a sentence.
 
-    Each press: `number`; `do` answer | skip | undo; the photo's `key`, or `keys` for a range, answered atomically;
-    `label` keep | cull; the `queue` it was shown in. An undo with a `key` undoes that photo's last answer, with null
-    the last answer of anybody; with `keys` it calls `Session.undo_all`. `of`: number of the press it undoes, if known.
+    Each press: `number`; `do` answer | sheet | skip | undo; the photo's `key`, or `keys` for a range or a sheet, which
+    are answered atomically; `label` keep | cull, or of a sheet `labels`, one for each of its `keys`; the `queue` it was
+    shown in. An undo with a `key` undoes that photo's last answer, with null the last answer of anybody; with `keys` it
+    calls `Session.undo_all`. `of`: number of the press it undoes, if known.
     Returns `refused` (number, error) and `undone` (number, undone keys). All other presses succeeded.
     """
     taken, error = attempt(lambda: _take(session, visitor_of(request), listed(request.get("presses"))))
@@ -46,6 +47,11 @@ def listed(value: Any) -> list[Any]:
     if not isinstance(value, list) or len(value) > _LONGEST_LIST:
         raise StageError("The request has no valid list of photos. Reload the page.")
     return value
+
+
+def keys_in(request: Mapping[str, Any], name: str) -> list[str]:
+    """The photo keys of a list in a request; empty without one. Raises `StageError` for anything else."""
+    return [key for key in listed(request.get(name)) if isinstance(key, str)]
 
 
 def _take(session: Session, visitor: str, presses: list[Any]) -> dict[str, Any]:
@@ -83,6 +89,8 @@ def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
         session.answer_all(_range(press), label, source="page")
     elif do == "answer":
         session.answer(str(key), label, queue, "page")
+    elif do == "sheet":
+        session.answer_sheet(_sheet(press), str(queue), "page")
     elif do == "skip":
         session.skip(str(key), "page")
     else:
@@ -102,6 +110,14 @@ def _undo(session: Session, press: Mapping[str, Any]) -> list[str]:
     if not taken_back:
         raise StageError("There is nothing to undo.")
     return [each.key for each in taken_back]
+
+
+def _sheet(press: Mapping[str, Any]) -> dict[str, str]:
+    """Key → label of a press. Raises `StageError` unless every photo has one."""
+    keys, labels = _range(press), press.get("labels")
+    if not isinstance(labels, list) or len(labels) != len(keys) or not keys:
+        raise StageError("The request has no answer for every photo. Reload the page.")
+    return dict(zip(keys, map(str, labels), strict=True))
 
 
 def _range(press: Mapping[str, Any]) -> list[str]:

@@ -1,91 +1,76 @@
-"""The Promise screen: upper bound on the keepers lost, accuracy of the scores, and whether more labels help.
+"""What the checks say, as HTML: upper bound on the keepers lost, accuracy of the scores, whether more labels help.
 
 Binary tasks have the bound, in their words; others have the accuracy, and recall and precision of each class.
 """
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
-import gradio as gr
-
-from ..errors import StageError
 from ..learning.measures import Measures, Share
-from ..learning.promise import CONFIDENCE, KEEPERS, MAX_KEEPERS_LOST, Point, Promise, Words, hint, words_of
+from ..learning.promise import CONFIDENCE, KEEPERS, Point, Promise, Words, hint, words_of
 from ..project.task import CULL_TASK, Task, in_words
-from ..session.desk import Desk
-from ..session.session import Session
-from .clock import Clock
+from ..session.session import Standing
 from .curves import Line, chart
-from .look import given, sentence, table, threshold_slider
-from .serving import Find
+from .look import sentence, table
 from .tasks import kinds_missing
-from .telling import attempt
 
 TARGETS = (0.1, 0.05, 0.02, 0.01)
-"""Shares of keepers lost; the table lists the checks still needed for each."""
+"""Shares of keepers lost to choose from; the table lists the checks still needed for each."""
+FEW = 20
+"""Spot checks from which a share is worth a look, of all photos or of one class."""
 _CHECKS = (
-    "After the first answers, one in eight photos on the Label tab is a spot check: drawn at random from the photos "
-    "nobody has looked at, shown without its score, and never used for training."
+    "Spot checks are drawn at random from the photos nobody has looked at, shown without their scores, and never used "
+    "for training. After the first answers, one in eight photos on the Label tab is one, too."
 )
 _HOLDS = "The result holds for this folder and your answers."
 _WHAT = (
     f"{_CHECKS} Your answers estimate how many keepers are among the photos that would be culled unseen. Any keeper "
-    f"found this way is kept. {_HOLDS}"
+    "found this way is kept. A tenth of the answers on sheets is asked again in full size, and keepers overlooked on "
+    f"sheets count as lost, in proportion. {_HOLDS}"
 )
-FEW = 20
-"""Spot checks of one class from which its recall is worth a look."""
 
 
-def build(find: Find, tab: gr.Tab, clock: Clock, task: Task) -> None:
-    """Add the screen to the page, inside `tab`."""
-    words = words_of(task)
-    with gr.Column(elem_classes="screen"):
-        with gr.Row(visible=task.is_binary) as of_two:
-            aim = gr.Number(100 * MAX_KEEPERS_LOST, label=_afford(words), min_width=260)
-            threshold = threshold_slider() if task == CULL_TASK else threshold_slider(f"Threshold: {words.many} score")
-        message = gr.HTML()
-        said = gr.HTML()
-        curve = gr.HTML()
-    seen = gr.State("")
+def said_html(now: Standing, target: float, threshold: float) -> str:
+    """The bound and its evidence; below `FEW` checks only how many there are. For a task that is not binary,
+    `classes_html`. Raises `StageError` for numbers out of range.
 
-    def on_tick(desk: Desk, seen: str, aim: float | None, threshold: float | None) -> tuple[Any, ...]:
-        now = f"{desk.session.revision} {aim} {threshold}"
-        if now == seen:
-            return (gr.skip(),) * 3
-        html, error = attempt(lambda: promise_html(desk.session, aim, threshold))
-        row = gr.Row(visible=desk.session.task.is_binary)  # classes may have been added
-        return now, sentence(error, "failed") if error else html, row
-
-    def on_select(request: gr.Request) -> str:
-        html, error = attempt(lambda: curves_html(find(request).session))
-        return sentence(error, "failed") if error else html or ""
-
-    clock.every_second(on_tick, [seen, aim, threshold], [seen, said, of_two], message)
-    tab.select(on_select, None, curve, show_progress="hidden", api_visibility="private")
-
-
-def promise_html(session: Session, aim: float | None, threshold: float | None) -> str:
-    """The bound, its evidence, and the checks still needed for tighter ones. Raises `StageError` for a bad `aim`, and
-    without a `threshold`. For a task that is not binary, `classes_html`.
-
-    `aim`: percent of keepers lost, between 0 and 100.
+    `target`: share of keepers lost.
     """
-    task = session.task
-    if not task.is_binary:
-        return classes_html(session)
-    if aim is None or not 0 < aim < 100:
-        raise StageError(f"{aim or 0:g} % is not a possible share; choose one between 0 and 100, such as 5.")
-    promise = session.promise(given(threshold), aim / 100, CONFIDENCE)
+    if not now.task.is_binary:
+        return classes_html(now)
+    promise = now.promise(threshold, target, CONFIDENCE)
     if promise is None:
-        return sentence(f"Nothing to report until there are scores. {_first(task)}") + sentence(method(task))
+        return sentence(f"Nothing to report until there are scores. {first_steps(now)}")
+    if awaited := first_figure(promise):
+        return sentence(awaited, "promise numbers")
     first, *others = promise.report
-    return (
-        f'<p class="promise">{escape(first)}</p>'
-        + "".join(sentence(line, "") for line in others)
-        + missing_html(promise)
-        + sentence(method(task))
-    )
+    return f'<p class="promise">{escape(first)}</p>' + "".join(sentence(line, "") for line in others)
+
+
+def more_html(now: Standing, target: float, threshold: float) -> str:
+    """The checks needed for each target, and the method; empty for a task that is not binary."""
+    if not now.task.is_binary:
+        return ""
+    promise = now.promise(threshold, target, CONFIDENCE)
+    return (missing_html(promise) if promise else "") + sentence(method(now.task))
+
+
+def first_figure(promise: Promise) -> str:
+    """How many spot checks there are of those that a figure takes, as a sentence; empty with enough, or all."""
+    pile, kept = promise.certificate.cull_pile, promise.certificate.keep_pile
+    checked = pile.checked + (kept.checked if kept else 0)
+    if pile.checked == pile.photos:
+        return ""
+    return f"{checked} of {FEW} spot checks until there is a first figure." if checked < FEW else ""
+
+
+def first_steps(now: Standing) -> str:
+    """What must be labeled before there are scores; empty once there are."""
+    if now.ranking.probability is not None:
+        return ""
+    if now.task == CULL_TASK:
+        return "First label some photos keep and some cull."
+    return kinds_missing(now.task, [label for key, label in now.answers.labels.items() if key in now.keys])
 
 
 def method(task: Task) -> str:
@@ -96,11 +81,12 @@ def method(task: Task) -> str:
     return f"{_CHECKS} Your answers estimate how many {words.many} are {words.where}. {_HOLDS}"
 
 
-def classes_html(session: Session) -> str:
+def classes_html(now: Standing) -> str:
     """Accuracy, recall and precision of each class with their intervals, and what to do next."""
-    task, measured = session.task, session.standing().class_measures()
+    task, measured = now.task, now.class_measures()
     if measured is None:
-        return sentence(f"Nothing to report until there are scores. {_first(task)}") + sentence(f"{_CHECKS} {_HOLDS}")
+        first = sentence(f"Nothing to report until there are scores. {first_steps(now)}".strip())
+        return first + sentence(f"{_CHECKS} {_HOLDS}")
     if not measured.right.trials:
         how = 'Answer the spot checks: they come with the queue "Most uncertain", or all together as "Audit".'
         return sentence(f"{measured.report[0]} {how}", "promise") + sentence(f"{_CHECKS} {_HOLDS}")
@@ -142,11 +128,10 @@ def missing_html(promise: Promise) -> str:
     return table("Checks still needed", (_most(promise.words), "Checks still needed"), rows)
 
 
-def curves_html(session: Session) -> str:
-    """The bound by checks and the learning curve. Slow, so computed only when the tab is selected."""
-    now = session.standing()
-    promise = now.promise() if session.task.is_binary else None
-    course = course_svg(promise) if promise else ""
+def curves_html(now: Standing) -> str:
+    """The bound by checks and the learning curve. Slow, so computed only when they are shown."""
+    promise = now.promise() if now.task.is_binary else None
+    course = course_svg(promise) if promise and not first_figure(promise) else ""
     return (f'<div class="curves">{course}</div>' if course else "") + curve_html(now.learning_curve())
 
 
@@ -188,15 +173,6 @@ def curve_html(points: Sequence[Point]) -> str:
             x_name="Answers",
         )
     return f'<h2>Learning curve</h2>{sentence(hint(list(points)), "")}<div class="curves">{drawn}</div>'
-
-
-def _first(task: Task) -> str:
-    return "First label some photos keep and some cull." if task == CULL_TASK else kinds_missing(task, ())
-
-
-def _afford(words: Words) -> str:
-    lose = "lose" if words == KEEPERS else "miss"
-    return f"{_capital(words.many)} you can afford to {lose} (%)"
 
 
 def _most(words: Words) -> str:

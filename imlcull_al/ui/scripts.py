@@ -45,9 +45,9 @@ def url(name: str) -> str:
 
 
 def starting(name: str) -> str:
-    """JavaScript for `js_on_load` that calls the module's `start(element, watch)`."""
+    """JavaScript for `js_on_load` that calls the module's `start(element, watch, trigger)`."""
     failed = "element.textContent = 'This screen could not be loaded. Reload the page.'; throw error;"
-    return f"{_imported(name)}.then(({{ start }}) => start(element, watch), (error) => {{ {failed} }});"
+    return f"{_imported(name)}.then(({{ start }}) => start(element, watch, trigger), (error) => {{ {failed} }});"
 
 
 def starting_page(name: str) -> str:

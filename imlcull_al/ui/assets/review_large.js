@@ -26,7 +26,7 @@ export function drawLarge(find, view, kind, selection, address) {
 }
 
 // `small`: placeholder while the large one loads. Returns whether this is another photo than before.
-function drawImage(image, [large, small], name) {
+export function drawImage(image, [large, small], name) {
   image.hidden = !large;
   image.alt = name;
   if (image.wanted === large) return false;
