@@ -202,3 +202,10 @@ def test_a_way_in_words():
         "Cull 10 unseen: then at most 2.5% of your keepers are lost (90% confidence)."
     )
     assert Way(0.5, 0, 0, 0).summary(0.05, 0.95) == "No photo would be culled unseen."
+
+
+def test_some_checks_come_before_any_looks():
+    both, checks, looks = Way(0.2, 10, 30, 50), Way(0.5, 40, 0, 50), Way(0.1, 5, 35, 0)
+    assert [both.next_step(checked) for checked in (0, 47, 48)] == ["sheet", "sheet", "look"]
+    assert (checks.next_step(99), looks.next_step(0), Way(0.5, 9, 0, 0).next_step(0)) == ("sheet", "look", "")
+    assert [each.is_reached for each in (both, checks, looks, Way(0.5, 9, 0, 0))] == [False, False, False, True]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..project.labels import LOOK, SHEET
 from .bounds import Certificate
 from .queues import Ranking
 from .sample import Sample
@@ -26,6 +27,8 @@ LOOKED_AT = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.0)
 """Shares of the photos below the threshold that may be looked at, those with the highest scores; 1 for all."""
 
 
+FIRST_CHECKS = 48
+"""Photos to check before any is looked at."""
 AS_CHECKS = 5
 """How many checks the scores weigh as in an estimate."""
 
@@ -52,6 +55,14 @@ class Way(NamedTuple):
     def is_reached(self) -> bool:
         """Whether the promise is met."""
         return not (self.looks or self.checks)
+
+    def next_step(self, checked: int) -> str:
+        """What to do first: `SHEET` for checks, `LOOK` for looks, empty if the promise is met. `checked`: photos of the
+        cull pile that were; before some were, nobody knows how many keepers are where.
+        """
+        if self.checks and (checked < FIRST_CHECKS or not self.looks):
+            return SHEET
+        return LOOK if self.looks else ""
 
     def summary(self, max_keepers_lost: float, confidence: float) -> str:
         """One sentence for people: what to do for which promise."""

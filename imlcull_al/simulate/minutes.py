@@ -15,8 +15,6 @@ from ..session.session import Session
 WHO = "replay"
 _LOOK_EVERY = 10
 """Single answers between two looks at the truth."""
-_FIRST_CHECKS = 48
-"""Photos to check before any is looked at: before that, nobody knows how many keepers are where."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,8 @@ def play(
     below = threshold
     while (way := session.cheapest_way(threshold, max_keepers_lost)) and not way.is_reached:
         below = way.threshold
-        is_check = way.checks and not (way.looks and checks >= _FIRST_CHECKS)
+        promise = session.promise(threshold, max_keepers_lost)
+        is_check = way.next_step(promise.certificate.cull_pile.checked if promise else 0) == SHEET
         photos = session.sheet(WHO, below) if is_check else session.looks(WHO, below, threshold)
         session.answer_sheet({photo.key: truth[photo.key] for photo in photos}, SHEET if is_check else LOOK)
         checks, looks = (checks + len(photos), looks) if is_check else (checks, looks + len(photos))

@@ -124,9 +124,11 @@ def plan(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "revision": now.revision,
         **(
-            as_data(way, threshold, target) if way else {"plan": first_steps(now), "then": "", "limit": 0.0, "left": {}}
+            as_data(way, threshold, target, _checked(now, threshold))
+            if way
+            else {"plan": first_steps(now), "then": "", "limit": 0.0, "left": {}}
         ),
-        "is_ready": way is not None and not way.looks and not way.checks,
+        "is_ready": way is not None and way.is_reached,
         "said": said_html(now, target, threshold),
         "more": more_html(now, target, threshold),
     }
@@ -137,22 +139,24 @@ def curves(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"curves": curves_html(session.standing())}
 
 
-def as_data(way: Way, threshold: float, target: float) -> dict[str, Any]:
-    """A way to the promise for the page: see `plan`.
+def _checked(now: Standing, threshold: float) -> int:
+    """How many photos of the cull pile were checked."""
+    promise = now.promise(threshold)
+    return promise.certificate.cull_pile.checked if promise else 0
+
+
+def as_data(way: Way, threshold: float, target: float, checked: int) -> dict[str, Any]:
+    """A way to the promise for the page, after so many checks of the cull pile: see `plan`.
 
     Once it is reached, every photo between its own threshold and `threshold` has an answer, so a cull at either makes
     the same decisions.
     """
     summary = way.summary(target, CONFIDENCE)
     left = {SHEET: way.checks, LOOK: way.looks}
-    if not way.looks and not way.checks:
+    if way.is_reached:
         then = f"Next: preview the cull at threshold {threshold:g}."
         return {"plan": f"Ready. {summary}", "then": then, "limit": way.threshold, "left": left}
-    then = ""
-    if not way.checks:
-        then = 'Next: "Photos to look at".'
-    elif not way.looks:
-        then = 'Next: "Spot checks".'
+    then = 'Next: "Spot checks".' if way.next_step(checked) == SHEET else 'Next: "Photos to look at".'
     return {"plan": summary, "then": then, "limit": way.threshold, "left": left}
 
 
