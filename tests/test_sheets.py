@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -157,6 +158,23 @@ class TestSheet:
         session.undo(cold[0])
         assert session.standing().ranking.asked_again() == cold[:1]
         assert session.promise().sheets == Sheets(len(cold) - 1, 0, 0)
+
+    def test_a_ranking_of_before_asks_nothing_again_that_was_taken_back_or_asked(self, session, monkeypatch):
+        monkeypatch.setattr(sheets, "AGAIN", 1)
+        photos = session.sheet("me", count=3)
+        answer(session, photos)
+        before, keys = session.standing(), [photo.key for photo in photos]
+        assert sorted(before.asked_again()) == keys
+        answer(session, [session.asked_again("me")], "again")
+        asked = next(iter(session.standing().answers.again))
+        now = replace(before, answers=session.standing().answers)
+        assert sorted(now.asked_again()) == [key for key in keys if key != asked]
+        session.undo_all(keys)
+        session.undo_all(keys)
+        now = replace(before, answers=session.standing().answers)
+        assert now.asked_again() == []
+        held = session._visitors.lease(now, "me", (), "sheet", 9, keys)
+        assert [photo.key for photo in held] == keys
 
     def test_what_is_looked_at_does_not_train_either(self, session):
         before = {photo.key: photo.p_keep for photo in session.survey()}

@@ -498,8 +498,7 @@ class Session:
     def asked_again(self, visitor: str) -> Photo | None:
         """A photo whose answer on a sheet is to be asked again, in full size; None if there is none."""
         now = self.standing(wait=False)
-        keys = now.ranking.asked_again()
-        return next(iter(self._visitors.lease(now, visitor, keys, AGAIN, 1)), None)
+        return next(iter(self._visitors.lease(now, visitor, now.asked_again(), AGAIN, 1)), None)
 
     def release(self, visitor: str, queue: str) -> None:
         """End a visitor's leases of sheets, looks, or photos asked again: `queue` is `sheet`, `look` or `again`."""

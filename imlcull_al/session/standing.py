@@ -193,6 +193,11 @@ class Standing:
         most = len(self.listing.keys)
         return self.photos(list(islice(self.ranking.most_uncertain(), most if n is None else max(0, min(n, most)))))
 
+    def asked_again(self) -> list[str]:
+        """Photos whose answer on a sheet is to be asked again. The ranking may be older than an undo, or than asking."""
+        labels, again = self.answers.labels, self.answers.again
+        return [key for key in self.ranking.asked_again() if key in labels and key not in again]
+
     def changed_since_ranking(self) -> set[str]:
         """Photos answered or skipped since the ranking was fitted."""
         before, answers = self.ranking.answers, self.answers

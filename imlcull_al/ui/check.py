@@ -93,8 +93,8 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"revision": session.revision, "photos": [], "again": None, "nothing": "", **_newer(now, request)}
     if queue not in (SHEET, LOOK):
         raise StageError("Unknown request. Reload the page.")
+    again = session.asked_again(visitor)  # first, as it gives back one whose sheet was taken back
     photos = _leased(session, visitor, queue, request) if now.ranking.p_keep is not None else []
-    again = session.asked_again(visitor)
     return {
         "revision": now.revision,
         "queue": queue,
