@@ -341,7 +341,7 @@ def test_photos_to_look_at_come_likeliest_first_with_their_scores_until_the_cull
         values = [int(text.removeprefix("score ").removesuffix("%")) for text in scores]
         assert values == sorted(values, reverse=True)
         tab.keyboard.press("Enter")
-        until(tab, lambda before=left: session.cheapest_way().looks < before)  # noqa: B008
+        until(tab, lambda before=left: session.cheapest_way().looks < before)
         tab.wait_for_function("key => !document.querySelector(`#check-screen .cell[title='${key}']`)", arg=keys[0])
     assert {line["queue"] for line in journal(session)[-54:]} == {"look"}
     tab.get_by_text("Ready. No photo would be culled unseen.").wait_for()

@@ -194,7 +194,7 @@ class Standing:
         return self.photos(list(islice(self.ranking.most_uncertain(), most if n is None else max(0, min(n, most)))))
 
     def asked_again(self) -> list[str]:
-        """Photos whose answer on a sheet is to be asked again. The ranking may be older than an undo, or than asking."""
+        """Photos whose answer on a sheet is to be asked again. The ranking may be older than undo and asking."""
         labels, again = self.answers.labels, self.answers.again
         return [key for key in self.ranking.asked_again() if key in labels and key not in again]
 

@@ -15,19 +15,22 @@ FEW = 9
 """Most classes that have a key each. Of more, the first letters are typed."""
 _LISTED = 6
 """Most classes whose counts fit into one line."""
-_PART = re.compile(r"<!-- for ([a-z ]+) -->(.*?)<!-- end -->", re.DOTALL)
+_INNERMOST = re.compile(r"<!-- for ([a-z ]+) -->((?:(?!<!-- for ).)*?)<!-- end -->", re.DOTALL)
 
 
 def page_for(task: Task, name: str) -> str:
     """The HTML of a screen, without the parts `<!-- for cull -->…<!-- end -->` that are for other tasks.
 
-    A part may be for `cull`, `task` (any other), `binary`, `classes`, `tags`, `keys` (few of them) or `letters` (many).
+    Parts may hold parts. One may be for `cull`, `task` (any other), `binary`, `classes`, `tags`, `keys` (few of them)
+    or `letters` (many).
     `<!-- count -->` becomes the number of classes, `<!-- task -->` the task as the scripts read it: percent-encoded,
     since Gradio takes braces, dollar signs and backslashes in a page for its own.
     """
     kinds = {"cull"} if task == CULL_TASK else {"task", _kind(task), "keys" if len(task.classes) <= FEW else "letters"}
     kinds |= {"binary"} if task.is_binary else set()
-    html = _PART.sub(lambda part: part[2] if kinds & set(part[1].split()) else "", asset(name))
+    html, found = asset(name), 1
+    while found:  # parts may hold parts
+        html, found = _INNERMOST.subn(lambda part: part[2] if kinds & set(part[1].split()) else "", html)
     html = html.replace("<!-- count -->", str(len(task.classes)))
     return html.replace("<!-- task -->", quote(json.dumps(as_data(task)), safe=""))
 
