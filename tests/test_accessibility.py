@@ -18,9 +18,10 @@ STILL = "() => document.getAnimations().every((each) => each.playState !== 'runn
 """Nothing fades any more: the contrast of colors half way would be measured."""
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory, embedded):
-    folder = tmp_path_factory.mktemp("accessible")
+@pytest.fixture
+def desk(tmp_path, embedded):
+    """Of its own, as an open page keeps the photos of its sheets."""
+    folder = tmp_path
     fill_stage(folder / "project" / "stage_1")
     (folder / "project" / "stage_1" / "broken.jpg").write_bytes(b"no photo")
     session = open_session(folder / "project", model="builtin", cache_dir=shutil.copytree(embedded, folder / "cache"))
@@ -29,9 +30,9 @@ def desk(tmp_path_factory, embedded):
     return Desk(session)
 
 
-@pytest.fixture(scope="module")
-def address(desk, keep_serving):
-    return keep_serving(desk)
+@pytest.fixture
+def address(desk, serve):
+    return serve(desk)
 
 
 @pytest.fixture(scope="module")
