@@ -23,19 +23,19 @@ def started_as(arguments: Sequence[str] | None = None, typed: Sequence[str] | No
     script = Path(arguments[0])
     if script.suffix != ".py":  # pip's launcher
         return script.name.removesuffix(".exe")
-    return " ".join(map(_quoted, typed[: len(typed) - len(arguments[1:])]))
+    return " ".join(map(quoted, typed[: len(typed) - len(arguments[1:])]))
 
 
 def pip_install(requirement: str) -> str:
     """The command that installs a requirement for this Python."""
-    return f"{_quoted(sys.orig_argv[0])} -m pip install {requirement}"
+    return f"{quoted(sys.orig_argv[0])} -m pip install {requirement}"
 
 
 def pip_install_cluster() -> str:
     """The command that installs Ray and Accelerate."""
     if CHECKOUT is None:
         return pip_install('"imlcull[cluster]"')
-    return pip_install(f"-r {_quoted(str(CHECKOUT / 'requirements-cluster.txt'))}")
+    return pip_install(f"-r {quoted(str(CHECKOUT / 'requirements-cluster.txt'))}")
 
 
 def cache_folder(platform: str, environment: Mapping[str, str], home: Path) -> Path:
@@ -51,7 +51,8 @@ def cache_folder(platform: str, environment: Mapping[str, str], home: Path) -> P
     return earlier if earlier.is_dir() and not folder.is_dir() else folder
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """A word of a command line, in quotes if it needs them."""
     return f'"{word}"' if " " in word else word
 
 

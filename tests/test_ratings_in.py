@@ -193,14 +193,26 @@ def test_the_command_shows_a_preview_and_goes_on_only_if_told(run, stage):
     for extra in ((), ("--dry-run",), ("--dry-run", "--yes")):
         code, out, err = run(*arguments, *extra)
         assert (code, out.splitlines()[0]) == (0, "3 keep, 2 cull, 3 unrated")
-        assert "Nothing was written" in out or "nothing was written" in out
+        assert "othing was changed" in out
         assert "keep where rating>=3 or pick==1; cull where rating==-1 or pick==-1" in err
         assert "Not read, and left as it is: 'IMG_0006.xmp': it has a document type" in err
     assert not stage.journal.exists()
-    assert "Took over 5 answers." in run(*arguments, "--yes")[1]
+    taken = run(*arguments, "--yes")[1]
+    assert "Took over 5 answers. To take them back: " in taken
+    assert f" import ratings --undo --project {stage.project} --cache-dir " in taken
+    assert stage.labels.read_text().count("keep") == 3
+    code, _, err = run(*arguments, "--undo", "--dry-run")
+    said = "Error: --undo has no preview. Leave out --dry-run to undo, or --undo to see a preview.\n"
+    assert (code, err) == (1, said)
     assert stage.labels.read_text().count("keep") == 3
     assert run(*arguments, "--undo")[1] == "Took back 5 answers that came from ratings.\n"
     assert stage.labels.read_text() == "image_name,label\n"
+
+
+def test_the_command_takes_rules_for_classes(run, stage):
+    asked = ("--project", stage.project, "--task", "garment", "--classes", "shirt,dress", "--yes")
+    code, out, _ = run("import", "ratings", *asked, "--class", "shirt", "rating>=3", "--class", "dress", "rating==-1")
+    assert (code, "--task garment" in out) == (0, True)
 
 
 def test_the_command_refuses_a_rule_with_a_sentence(run, stage):

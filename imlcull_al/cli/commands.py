@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..encoding.device import choose
 from ..errors import ImlcullError, RatingsRefused
 from ..exchange.profiles import PROFILES
-from ..installation import started_as
+from ..installation import quoted, started_as
 from ..progress import amount
 from ..project import tables
 from ..project.files import replace_text
@@ -315,13 +315,14 @@ def import_ratings(options: argparse.Namespace) -> None:
     from ..exchange.ratings import rules_for
     from ..session import ratings
 
+    _check_undo(options)
     session = _opened(options, prepare=False)
     if options.undo:
         undone = ratings.take_back(session)
         print(f"Took back {amount(len(undone), 'answer')} that came from ratings.")
         return
     named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
-    rules = rules_for(session.task, {**named, **dict(options.rules)})
+    rules = rules_for(session.task, {**named, **dict(options.rules or ())})
     say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
     with progress_bar() as progress:
         found = ratings.look(session, rules, overwrite=options.overwrite, progress=progress)
@@ -333,8 +334,7 @@ def import_ratings(options: argparse.Namespace) -> None:
         print(f"Answers of your own that differ from the ratings, and {what}: {len(found.own):,}.")
     if found.labels and _goes_on(options, f"Take over {amount(len(found.labels), 'answer')}?"):
         count = ratings.take(session, found)
-        way_back = f"{started_as()} import ratings --undo --project {options.project}"
-        print(f"Took over {amount(count, 'answer')}. To take them back: {way_back}")
+        print(f"Took over {amount(count, 'answer')}. To take them back: {_way_back('import', options)}")
 
 
 def export_ratings(options: argparse.Namespace) -> None:
@@ -344,6 +344,7 @@ def export_ratings(options: argparse.Namespace) -> None:
     from ..project.stages import open_stage
     from ..session import ratings
 
+    _check_undo(options)
     if options.undo:
         undone = step.undo(open_stage(options.project, options.stage))
         _say_names("Left as it is", undone.left)
@@ -373,8 +374,23 @@ def export_ratings(options: argparse.Namespace) -> None:
         with progress_bar() as progress:
             written = ratings.write(session, export, progress=progress)
         _say_names("Left as it is", written.left)
-        way_back = f"{started_as()} export ratings --undo --project {options.project}"
-        print(f"Wrote {amount(written.sidecars, 'sidecar')}. To take them back: {way_back}")
+        print(f"Wrote {amount(written.sidecars, 'sidecar')}. To take them back: {_way_back('export', options)}")
+
+
+def _check_undo(options: argparse.Namespace) -> None:
+    if options.undo and options.dry_run:
+        raise RatingsRefused("--undo has no preview. Leave out --dry-run to undo, or --undo to see a preview.")
+
+
+def _way_back(what: str, options: argparse.Namespace) -> str:
+    """The command that undoes this import or export."""
+    words = [what, "ratings", "--undo", "--project", str(options.project)]
+    for name in ("stage", "cache_dir"):
+        if (value := getattr(options, name, None)) is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    if getattr(options, "task", CULL_TASK.name) != CULL_TASK.name:
+        words += ["--task", options.task]
+    return " ".join([started_as(), *map(quoted, words)])
 
 
 def _write_beside(stage: "Stage", path: Path | None, text: str) -> None:
@@ -441,15 +457,15 @@ def _goes_on(options: argparse.Namespace, question: str) -> bool:
     """Whether to go on after a preview: `--yes`, or a person who says so; never `--dry-run`."""
     if options.dry_run or options.yes:
         if options.dry_run:
-            print("Dry run: nothing was written.")
+            print("Dry run: nothing was changed.")
         return not options.dry_run
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        print("Nothing was written. Run it again with --yes to go on.")
+        print("Nothing was changed. Run it again with --yes to go on.")
         return False
     say(f"{question} [y/N]")
     if sys.stdin.readline().strip().casefold() in ("y", "yes"):
         return True
-    print("Nothing was written.")
+    print("Nothing was changed.")
     return False
 
 

@@ -304,7 +304,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
     parser.add_argument("--undo", action="store_true", help="take back all answers that came from ratings")
-    parser.set_defaults(rules=(), keep=None, cull=None)
+    parser.set_defaults(rules=None, keep=None, cull=None)
     add_asking(parser)
 
 

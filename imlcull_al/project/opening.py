@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from ..errors import StageError
+from ..installation import quoted
 from .document import writing
 from .files import unwritable
 from .listing import has_photos
@@ -82,7 +83,7 @@ def check_place(project: Path, photos: Path) -> None:
             "folder with --project."
         )
     if lies_in_a_stage(photos, Stage(project, 1)):
-        raise StageError(f"{photos} is in a stage of {project}. Open that project: imlcull {project}")
+        raise StageError(f"{photos} is in a stage of {project}. Open that project: imlcull {quoted(str(project))}")
 
 
 def _written(photos: Path, project: Path) -> str:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import StageError
+from ..installation import quoted
 from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from .document import read
 from .files import TEMPORARY_PREFIX
@@ -246,7 +247,9 @@ def stage_numbers(root: Path) -> list[int]:
 
 def _no_stage(root: Path) -> StageError:
     if _holds_photos(root):
-        return StageError(f"There is no stage folder in {root}. To work on its photos where they are: imlcull {root}")
+        return StageError(
+            f"There is no stage folder in {root}. To work on its photos where they are: imlcull {quoted(str(root))}"
+        )
     return StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and put your photos into it.")
 
 
