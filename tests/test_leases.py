@@ -22,12 +22,14 @@ def test_a_visitor_gets_its_own_again_and_frees_the_rest():
 
 def test_a_visitor_has_leases_of_its_own_at_every_place_and_counts_once():
     leases = Leases()
-    assert leases.take("one", RANKED, 2, now=0) == ["a", "b"]
-    assert leases.take("one", RANKED, 2, now=0, place="sheet") == ["c", "d"]
-    assert leases.take("one", RANKED, 1, now=0) == ["a"]
-    assert leases.held(now=1) == {"a": "", "c": "sheet", "d": "sheet"}
-    assert leases.held_by_others("one", now=1) == {"c", "d"}
-    assert leases.visitors(now=1) == 1
+    assert leases.take("one", RANKED, 2, now=0, place="sheet") == ["a", "b"]
+    assert leases.take("one", RANKED, 2, now=0) == ["c", "d"]
+    assert leases.take("one", RANKED, 1, now=0, place="look") == ["c"]  # taken over
+    assert leases.take("one", RANKED, 1, now=0) == ["d"]
+    assert leases.held(now=1) == {"a": "sheet", "b": "sheet", "c": "look", "d": ""}
+    assert leases.held_by_others("one", now=1) == {"a", "b", "c"}
+    assert leases.take("two", RANKED, 9, now=1, place="sheet") == ["e"]
+    assert leases.visitors(now=1) == 2
 
 
 def test_an_answer_and_silence_free_a_photo():

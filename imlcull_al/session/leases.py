@@ -19,15 +19,17 @@ class Leases:
         """Lease to `visitor` the first `count` keys of `ranked` that nobody else holds, until `now` + SECONDS.
 
         `place`: where the visitor is shown them, such as a sheet. Its other leases there are released; those elsewhere
-        stay, and nothing is leased twice.
+        stay, but a place with a name takes over what the one without holds ahead, or the last photos of a sheet would
+        be missing. Nothing is leased twice.
         """
         self._drop_old(now)
         own = visitor, place
+        yielding = (own, (visitor, ""))
         taken: list[str] = []
         for key in ranked:
             if len(taken) == count:
                 break
-            if self._held.get(key, (own, 0.0))[0] == own:
+            if self._held.get(key, (own, 0.0))[0] in yielding:
                 taken.append(key)
         for key in [key for key, (holder, _) in self._held.items() if holder == own]:
             del self._held[key]
