@@ -21,7 +21,9 @@ from imlcull_al.ui.strict import NONSENSE
 
 pytestmark = pytest.mark.slow
 
-ENDPOINTS = ["/next_batch", "/label", "/undo", "/status", "/scores", "/train", "/cancel", "/cull"]
+ENDPOINTS = [
+    "/next_batch", "/label", "/sheet", "/answer_sheet", "/undo", "/status", "/scores", "/train", "/cancel", "/cull",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -144,6 +146,21 @@ def test_a_password_covers_the_api(desk, serve):
     assert known.predict(api_name="/status")["photos"] == 12
 
 
+def test_a_sheet_is_answered_whole_from_a_script(ask, desk):
+    for key in ("warm_00.jpg", "cold_00.jpg"):
+        ask("label", key=key, label=label_of(key))
+    photos = ask("sheet", count=6)
+    keys = [photo["key"] for photo in photos]
+    assert (len(keys), keys) == (6, sorted(keys))
+    assert {(photo["p_keep"], photo["queue"]) for photo in photos} == {(None, "sheet")}
+    assert ask("answer_sheet", labels={key: label_of(key) for key in keys})["labeled"] == 8
+    assert desk.session.standing().answers.sheets == set(keys)
+    assert {photo["key"] for photo in ask("sheet", queue="again")} <= set(keys)
+    looks = ask("sheet", count=4, queue="look", threshold=1.0)
+    assert [photo["queue"] for photo in looks] == ["look"] * 4
+    assert all(photo["p_keep"] is not None for photo in looks)
+
+
 def test_nonsense_gets_a_sentence_and_changes_nothing(ask, desk):
     for name, arguments, says in (
         ("next_batch", {"count": 0}, "count is 0"),
@@ -154,6 +171,14 @@ def test_nonsense_gets_a_sentence_and_changes_nothing(ask, desk):
         ("label", {"key": ["warm_00.jpg"], "label": "keep"}, "There is no photo"),
         ("label", {"key": "warm_00.jpg", "label": "perhaps"}, "neither keep nor cull"),
         ("label", {"key": "warm_00.jpg", "label": "keep", "queue": "x"}, "no queue"),
+        ("sheet", {"count": 1001}, "count is 1001"),
+        ("sheet", {"queue": ["sheet"]}, "no sheets of"),
+        ("sheet", {"threshold": "half"}, "threshold is 'half'"),
+        ("sheet", {"queue": "look", "limit": None}, "limit is None"),
+        ("answer_sheet", {"labels": {}}, "no labels"),
+        ("answer_sheet", {"labels": ["keep"]}, "no labels"),
+        ("answer_sheet", {"labels": {"warm_00.jpg": "keep", "nobody.jpg": "keep"}}, "no photo"),
+        ("answer_sheet", {"labels": {"warm_00.jpg": "keep"}, "queue": "audit"}, "no sheets of 'audit'"),
         ("scores", {"threshold": "half"}, "threshold is 'half'"),
         ("scores", {}, "no labels yet"),
         ("train", {"epochs": 0}, "epochs is 0"),
@@ -176,6 +201,7 @@ def said(reply):
 
 CALLS = {
     "next_batch": ["1", '"uncertain"'], "label": ['"warm_00.jpg"', '"keep"', "null"], "undo": ["null"],
+    "sheet": ["24", '"sheet"', "0.5", "0.0"], "answer_sheet": ['{"warm_00.jpg": "keep"}', '"sheet"'],
     "scores": ["0.5"], "train": ["1", "64", "0.0001", "8", "0.25", "0", "null"], "cull": ["0.5", '"copy"', "true"],
 }  # fmt: skip
 NO_VALUES = ["NaN", "-Infinity", "1e400", "1" + "0" * 30, "1" + "0" * 5000, '"\\ud800"', "[" * 20_000 + "]" * 20_000]

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import StorageError
+from ..errors import StageError, StorageError
 from . import dialects, identity, tables
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
 from .journal import AGAIN, Answer, Journal, State, audit_event, event, photos_event
@@ -52,6 +52,12 @@ BLIND = (AUDIT, SHEET, AGAIN)
 _SAVING = 3.0  # seconds; grace period for editors that truncate before writing
 _TOLD = 10  # names in a notice, at most
 _NEVER_SEEN = (-1, -1, -1)  # sentinel: matches no file; None means that the file is missing
+
+
+def check_sheet(queue: str) -> None:
+    """Raise `StageError` unless `queue` is one of those that are answered as sheets."""
+    if queue not in (SHEET, LOOK, AGAIN):
+        raise StageError(f"There are no sheets of {queue!r}. Choose sheet, look or again.")
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.files import is_locked, sweep
 from ..project.journal import Journal
-from ..project.labels import AGAIN, LOOK, SHEET, Answer, Labels
+from ..project.labels import AGAIN, LOOK, SHEET, Answer, Labels, check_sheet
 from ..project.listing import Listing, has_photos, list_photos
 from ..project.names import known_key
 from ..project.originals import State
@@ -509,8 +509,7 @@ class Session:
 
         Answers of sheets measure and never train; those of looks do neither. Raises like `answer`.
         """
-        if queue not in (SHEET, LOOK, AGAIN):
-            raise StageError(f"There are no sheets of {queue!r}. Choose sheet, look or again.")
+        check_sheet(queue)
         self.check_folder()
         labels = {self._key(name): label for name, label in labels.items()}
         self._labels.answer_each(labels, queue, source, self._belonging.content_ids(list(labels)))

@@ -16,6 +16,7 @@ import gradio as gr
 
 from ..errors import StageError
 from ..photos.previews import SCREEN
+from ..project.labels import LOOK, SHEET, check_sheet
 from ..project.task import CULL_TASK, Task
 from ..session.desk import CULLING, DRY_RUN, Desk
 from ..session.jobs import DONE
@@ -84,8 +85,57 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         """
 
         def work(desk: Desk) -> dict[str, Any]:
-            text = ";".join(map(str, label)) if isinstance(label, list) else str(label)
-            desk.session.answer(str(key), text, None if queue is None else str(queue))
+            desk.session.answer(str(key), _text(label), None if queue is None else str(queue))
+            return _status(desk)
+
+        return tried(request, work)
+
+    def sheet(
+        request: gr.Request, count: int = 24, queue: str = "sheet", threshold: float = 0.5, limit: float = 0.0
+    ) -> list[dict[str, Any]]:
+        """Get photos to answer together, as a contact sheet. None of them is being shown to anybody else.
+
+        Args:
+            count: Number of photos, 1 to 1000.
+            queue: sheet (spot checks, mostly of photos to be culled), look (photos to look at before a cull) or again
+                (one photo whose answer on a sheet is to be asked again in full size).
+            threshold: Score from which photos are kept, 0 to 1.
+            limit: Of look, the score from which photos are looked at, 0 to 1.
+
+        Returns:
+            For each photo what next_batch returns.
+        """
+
+        def work(desk: Desk) -> list[dict[str, Any]]:
+            if not _is_whole(count) or not 1 <= count <= MOST:
+                raise StageError(f"count is {count!r}; choose 1 to {MOST}.")
+            session, visitor, until = desk.session, _visitor(request), _number(threshold, "threshold")
+            if queue == SHEET:
+                photos = session.sheet(visitor, until, count)
+            elif queue == LOOK:
+                photos = session.looks(visitor, _number(limit, "limit"), until, count)
+            else:
+                check_sheet(queue)
+                photos = [photo for photo in [session.asked_again(visitor)] if photo]
+            return [_shown(session, photo) for photo in photos]
+
+        return tried(request, work)
+
+    def answer_sheet(request: gr.Request, labels: dict[str, Any], queue: str = "sheet") -> dict[str, Any]:
+        """Label all photos of a sheet, or none. The answers are on disk when this returns.
+
+        Args:
+            labels: Label by key, each as in label.
+            queue: What sheet was asked for: sheet, look or again.
+
+        Returns:
+            The status.
+        """
+
+        def work(desk: Desk) -> dict[str, Any]:
+            if not isinstance(labels, dict) or not labels:
+                raise StageError("There are no labels. Send an object of labels by key.")
+            desk.session.answer_sheet({key: _text(label) for key, label in labels.items()}, str(queue))
             return _status(desk)
 
         return tried(request, work)
@@ -212,7 +262,7 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
 
         return tried(request, work)
 
-    return [next_batch, label, undo, status, scores, train, cancel, cull]
+    return [next_batch, label, sheet, answer_sheet, undo, status, scores, train, cancel, cull]
 
 
 def _outcome(desk: Desk, name: str) -> Any:
@@ -300,6 +350,11 @@ def _is_mcp(request: gr.Request) -> bool:
 def _visitor(request: gr.Request) -> str:
     """Visitor id: one per API client; all MCP clients share one."""
     return f"api {getattr(request, 'session_hash', None)}"
+
+
+def _text(label: Any) -> str:
+    """A label as text; tags may come as a list."""
+    return ";".join(map(str, label)) if isinstance(label, list) else str(label)
 
 
 def _is_whole(value: Any) -> bool:
