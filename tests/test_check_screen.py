@@ -1,6 +1,7 @@
 """The Check screen: its functions, then whole sheets in a real browser."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from conftest import fill_stage, label_of, until
 
 from imlcull_al import open_session
 from imlcull_al.learning import sheets
+from imlcull_al.project.task import CULL_TASK, Task
 from imlcull_al.session.desk import Desk
 from imlcull_al.ui import check, presses
 
@@ -55,6 +57,19 @@ def journal(session) -> list[dict]:
     return [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
 
 
+def test_each_kind_of_task_has_its_own_parts_and_no_class_is_markup():
+    two, tag, many = Task("a", ("<b>", "${c}")), Task("b", ("{{d}}",), exclusive=False), Task("c", ("e", "f", "g"))
+    parts = ("Contact sheet", "Photos to look at", "Lose at most")
+    assert [[part in check.page(task) for part in parts] for task in (CULL_TASK, two, tag, many)] == [
+        [True, True, True],
+        [True, False, False],
+        [True, False, False],
+        [False, False, False],
+    ]
+    for task in (CULL_TASK, two, tag, many):
+        assert not re.search(r"<!--|<b>|[{}$]", check.page(task))
+
+
 class TestLook:
     def test_a_sheet_is_blind_and_stays_while_the_next_one_comes(self, session):
         first = look(session)
@@ -83,7 +98,8 @@ class TestLook:
 
     def test_a_page_with_a_queue_and_a_sheet_is_one_visitor(self, session):
         session.offer(ME, "uncertain", 4)
-        look(session)
+        assert len(keys_of(look(session, count=68))) == 68
+        assert session.offer(ME, "uncertain", 4) == []
         assert session.visitors() == 1
 
     def test_photos_of_the_other_queue_are_given_back(self, session):
@@ -359,6 +375,19 @@ def test_photos_to_look_at_come_likeliest_first_with_their_scores_until_the_cull
 def test_two_tabs_show_different_photos(check_tab):
     one, other = check_tab(), check_tab()
     assert not set(seen(one)) & set(seen(other))
+
+
+def test_a_hidden_sheet_takes_no_photos_from_the_queue_on_screen(check_tab, session):
+    tab, looks = check_tab(), []
+    tab.get_by_role("tab", name="Label").click()
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    tab.on("request", lambda asked: looks.append(asked.post_data) if asked.url.endswith("/act/check") else None)
+    tab.keyboard.press("k")
+    until(tab, lambda: len(session.labels()) == 13)
+    for _ in range(2):  # the look of Label after the answer, and its next one
+        with tab.expect_response("**/act/label"):
+            pass
+    assert [asked for asked in looks if '"do":"look"' in asked] == []
 
 
 def test_sheets_survive_an_outage(check_tab, session):

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import StageError
-from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, words_of
+from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST
 from ..learning.ways import Way
 from ..project.labels import AGAIN, LOOK, SHEET
 from ..project.task import CULL_TASK, Task
@@ -61,8 +61,7 @@ def page(task: Task) -> str:
         f'<option value="{target}"{" selected" if target == MAX_KEEPERS_LOST else ""}>{target:.0%}</option>'
         for target in TARGETS
     )
-    many = words_of(task).many if task.is_binary else ""
-    return page_for(task, "check.html").replace("<!-- targets -->", options).replace("<!-- many -->", many)
+    return page_for(task, "check.html").replace("<!-- targets -->", options)
 
 
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:

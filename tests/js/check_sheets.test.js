@@ -80,6 +80,20 @@ test('photos are asked again after a sheet, one by one, before the next', () => 
   assert.deepEqual([state(), sheets.isAwaited()], [['cd', '', undefined], false]);
 });
 
+test('a reply from before the answer does not end the asking', () => {
+  receive('ab', 'x');
+  receive('abcd', 'x');
+  sheets.answer(1);
+  sheets.answer(2);
+  receive('cd', 'x', new Set(['x']));
+  assert.deepEqual([state(), sheets.isAwaited()], [['', 'cd', undefined], true]);
+  receive('cd', 'a');
+  assert.deepEqual(state(), ['', 'cd', 'a']);
+  sheets.answer(3);
+  sheets.pass();
+  assert.deepEqual(state(), ['cd', '', undefined]);
+});
+
 test('the last ones are asked again when no sheet is left', () => {
   receive('ab');
   sheets.answer(1);

@@ -53,6 +53,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   let trouble = '', complaint = '', nothing = 'Loading';
   let seen = null, seeing = 0;   // the sheet, or the photo asked again, that has been on screen for a while
 
+  write(find('.how'), `Mark the ${names.many}.`);
   write(find('[data-do=first]'), `${names.first}${task.isCull ? ' (K)' : ''}`);
   write(find('[data-do=other]'), `${names.other}${task.isCull ? ' (C)' : ''}`);
 
@@ -100,7 +101,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
 
   // A photo that is asked again is asked later.
   function closeLarge() {
-    if (sheets.asked()) sheets.pass();
+    if (sheets.asked() || sheets.isAwaited()) sheets.pass();
     closer.close();
     display();
   }
@@ -171,7 +172,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   // Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
   function took(arrived, refused, undone) {
     if (sheets.took(refused, undone)) display();
-    look();
+    if (element.offsetParent) look(); // a hidden sheet takes no photos from the queue on screen
   }
 
   // --- answers

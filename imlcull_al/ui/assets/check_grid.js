@@ -1,6 +1,6 @@
 // A contact sheet on the page: one cell a photo, as large as the field allows. The photos of the next sheet are loaded and
 // decoded ahead, so that it is painted at once.
-import { countFor, layoutOf, sideFor } from './logic/check_layout.js';
+import { countFor, layoutOf, previewFor } from './logic/check_layout.js';
 import { factsOf, scoreOf } from './logic/check_words.js';
 import { describe, write } from './writing.js';
 
@@ -12,10 +12,10 @@ export function makeSheetGrid(cells, names, loaded) {
   const pictures = new Map(); // key → <img>
   let shown = [], layout = layoutOf(cells.clientWidth, cells.clientHeight, 24);
 
-  function address({ id }, width) { return `photos/${id}/${sideFor(width, window.devicePixelRatio || 1)}`; }
+  function address({ id }, side) { return `photos/${id}/${previewFor(side, window.devicePixelRatio || 1)}`; }
 
   function picture(photo) {
-    const known = pictures.get(photo.key), wanted = address(photo, layout.width);
+    const known = pictures.get(photo.key), wanted = address(photo, layout.side);
     if (known && known.wanted === wanted) return known;
     const image = new Image();
     Object.assign(image, { wanted, alt: '', draggable: false, decoding: 'async', state: 'loading' });

@@ -11,15 +11,18 @@ export function countFor(wide, high) {
   return Math.min(Math.max(columns * rows, FEWEST), MOST);
 }
 
-// The layout in which `count` photos are largest: columns, and width of a photo at most.
+// The layout in which `count` photos are largest, upright ones and others alike: columns, rows, and the longer side of a
+// photo at most.
 export function layoutOf(wide, high, count) {
   const choices = Array.from({ length: Math.max(count, 1) }, (_, at) => {
     const columns = at + 1, rows = Math.max(Math.ceil(count / columns), 1);
     const [width, height] = [(wide + GAP) / columns - GAP, (high + GAP) / rows - GAP];
-    return { columns, rows, width: Math.floor(Math.min(width, height * SHAPE)) };
+    const sides = [Math.min(width, height * SHAPE), Math.min(height, width * SHAPE)];
+    return { columns, rows, side: Math.floor(Math.max(...sides)), size: sides[0] + sides[1] };
   });
-  return choices.reduce((best, choice) => (choice.width > best.width ? choice : best));
+  const { columns, rows, side } = choices.reduce((best, choice) => (choice.size > best.size ? choice : best));
+  return { columns, rows, side };
 }
 
-// The preview to load for a photo this wide: 320 or 1600 pixels.
-export function sideFor(width, ratio) { return width * ratio > 340 ? 1600 : 320; }
+// The preview to load for a photo of this longer side: 320 or 1600 pixels.
+export function previewFor(side, ratio) { return side * ratio > 340 ? 1600 : 320; }

@@ -6,7 +6,7 @@ export function makeSheets() {
   let queue = 'sheet', size = 24;
   let sheet = null, next = [];      // the sheet on screen; photos of those that follow
   let asked = null, due = null;     // the photo asked again, and the one to come
-  let isAwaited = false;            // whether the next reply decides what to show
+  let awaited = null;               // key of a photo asked again, whose answer decides what to show once it is there
   const marked = new Set();         // keys
   let mine = [];                    // answers given here: number, and a sheet or a photo asked again
   const undoing = new Map();        // number of an undo → the answer that it takes back
@@ -19,7 +19,7 @@ export function makeSheets() {
 
   // Go on to the next sheet, if nothing else is on screen. `isAfter`: after an answer, when photos are asked again.
   function goOn(isAfter = false) {
-    if (sheet || asked || isAwaited) return;
+    if (sheet || asked || awaited) return;
     if (due && (isAfter || !next.length)) [asked, due] = [due, null];
     else if (next.length) show(next.splice(0, size));
   }
@@ -28,7 +28,7 @@ export function makeSheets() {
   function setAside() {
     if (asked) due = asked;
     if (sheet) next = [...sheet.photos, ...next];
-    [asked, sheet, isAwaited] = [null, null, false];
+    [asked, sheet, awaited] = [null, null, null];
   }
 
   function reopen(answer) {
@@ -47,7 +47,7 @@ export function makeSheets() {
     due: () => due,
     next: () => next.slice(0, size),
     present,
-    isAwaited: () => isAwaited,
+    isAwaited: () => awaited !== null,
     isMarked: (key) => marked.has(key),
     marks: () => present().filter(({ key }) => marked.has(key)).length,
     mark(key, isKeeper) { if (isKeeper) marked.add(key); else marked.delete(key); },
@@ -62,21 +62,20 @@ export function makeSheets() {
     // Take the photos of a reply, and the one to ask again. `underway`: keys with a press that was not acknowledged.
     receive({ queue: of, photos, again }, underway) {
       due = again && !underway.has(again.key) && again.key !== asked?.key ? again : null;
-      const isAfter = isAwaited;
-      isAwaited = false;
+      const isAfter = awaited !== null && !underway.has(awaited);
+      if (isAfter) awaited = null;
       if (of === queue) take(photos.filter(({ key }) => !underway.has(key)), underway);
       goOn(isAfter);
     },
 
     // There was no reply: show what is there.
-    miss() { isAwaited = false; goOn(); },
+    miss() { awaited = null; goOn(); },
 
     // The sheet on screen, or the photo asked again, was answered by press `number`.
     answer(number) {
       if (asked) {
         mine.push({ number, photo: asked });
-        asked = null;
-        isAwaited = true; // more may be asked again
+        [asked, awaited] = [null, asked.key]; // more may be asked again
         return;
       }
       mine.push({ number, sheet: { ...sheet, photos: present() } });
@@ -86,7 +85,7 @@ export function makeSheets() {
 
     // Leave the sheet without photos to answer, or the photo asked again, which will be asked later.
     pass() {
-      [sheet, asked] = [asked ? sheet : null, null];
+      [sheet, asked, awaited] = [asked ? sheet : null, null, null];
       goOn();
     },
 
