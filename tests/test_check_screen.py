@@ -382,10 +382,13 @@ def test_a_hidden_sheet_takes_no_photos_from_the_queue_on_screen(check_tab, sess
     tab.get_by_role("tab", name="Label").click()
     tab.locator("#label-screen .stage[data-shown]").wait_for()
     tab.on("request", lambda asked: looks.append(asked.post_data) if asked.url.endswith("/act/check") else None)
-    tab.keyboard.press("k")
-    until(tab, lambda: len(session.labels()) == 13)
-    for _ in range(2):  # the look of Label after the answer, and its next one
-        with tab.expect_response("**/act/label"):
+    with tab.expect_response("**/act/presses"):
+        tab.keyboard.press("k")
+    assert len(session.labels()) == 13
+    for _ in range(2):  # requests go out one by one: what the answer led to has been asked before the second of these
+        with tab.expect_response(
+            lambda reply: reply.url.endswith("/act/label") and '"do":"look"' in reply.request.post_data
+        ):
             pass
     assert [asked for asked in looks if '"do":"look"' in asked] == []
 
