@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from imlcull_al.errors import LabelsError, StorageError, TableError
-from imlcull_al.project.journal import Answer, Journal
+from imlcull_al.project.journal import Answer, Given, Journal
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage
 
@@ -77,7 +77,7 @@ def test_answers_of_one_source_are_taken_back_where_they_still_stand(stage):
     assert labels.sources() == {"a.jpg": "import:xmp", "b.jpg": "page", "c.jpg": "import:xmp"}
     again = Labels(stage)
     assert again.take_back("import:xmp") == [
-        Answer("a.jpg", "cull", "keep", "page"), Answer("c.jpg", "cull", None, None)
+        Answer("c.jpg", "cull", None), Answer("a.jpg", "cull", "keep", Given("page"))
     ]  # fmt: skip
     assert again.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
     assert again.sources() == {"a.jpg": "page", "b.jpg": "page"}
@@ -86,12 +86,41 @@ def test_answers_of_one_source_are_taken_back_where_they_still_stand(stage):
     assert again.sources() == {"a.jpg": "page", "b.jpg": "import:xmp"}
 
 
+def test_all_answers_of_one_source_to_a_photo_are_taken_back(stage):
+    labels = Labels(stage)
+    for label in ("cull", "keep"):
+        labels.answer("a.jpg", label, source="import:xmp")
+    assert [each.label for each in labels.take_back("import:xmp")] == ["keep", "cull"]
+    assert (labels.as_dict(), Labels(stage).sources()) == ({}, {})
+
+
+def test_what_a_sheet_said_outlives_other_answers_and_is_undone_with_its_own(stage):
+    labels = Labels(stage)
+    for label, queue in (("cull", "sheet"), ("keep", None), ("keep", "again"), ("cull", "files")):
+        labels.answer("a.jpg", label, queue)
+    for _ in range(2):  # with the last answer, and without it
+        assert (labels.now().sheets, labels.now().again) == ({"a.jpg": "cull"}, {"a.jpg": "keep"})
+        assert labels.undo().label
+    assert (labels.now().sheets, labels.now().again) == ({"a.jpg": "cull"}, {})
+    labels.undo()
+    labels.undo()
+    assert (labels.now().sheets, labels.as_dict()) == ({}, {})
+
+
+def test_a_sheet_leaves_an_answer_alone_that_came_meanwhile(stage):
+    labels = Labels(stage)
+    labels.answer("a.jpg", "keep", source="page")
+    labels.answer_each({"a.jpg": "cull", "b.jpg": "cull"}, "sheet", only_new=True)
+    assert labels.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
+    assert labels.now().sheets == {"b.jpg": "cull"}
+
+
 def test_undo_goes_back_to_the_first_answer_even_in_another_process(stage):
     labels = Labels(stage)
     for key, label in (("a.jpg", "keep"), ("b.jpg", "cull"), ("a.jpg", "cull")):
         labels.answer(key, label)
     again = Labels(stage)
-    assert again.undo() == Answer("a.jpg", "cull", "keep", "api")
+    assert again.undo() == Answer("a.jpg", "cull", "keep", Given("api"))
     assert again.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
     assert again.undo() == Answer("b.jpg", "cull", None)
     assert again.undo() == Answer("a.jpg", "keep", None)

@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import fill_stage, label_of
+from conftest import fill_stage, label_of, save_photo
 
 from imlcull_al import open_session
 from imlcull_al.errors import StageError
 from imlcull_al.learning import sheets
 from imlcull_al.learning.bounds import Certificate, Pile
 from imlcull_al.learning.sample import Sheets
-from imlcull_al.learning.ways import Way, in_sequence, limits
+from imlcull_al.learning.ways import Way, in_sequence, least, limits
 
 
 def test_a_sheet_asks_one_of_the_kept_after_seven_to_be_culled_each_in_the_order_of_the_stream():
@@ -107,7 +107,7 @@ class TestSheet:
         assert not {photo.key for photo in session.sheet("another", count=16)} & set(keys)
 
     def test_what_is_on_it_is_not_embedded_early_and_an_answer_elsewhere_is_no_check(self, session):
-        (photo,) = session.offer("me", "uncertain", 1)
+        (photo,) = session.offer("another", "uncertain", 1)
         sheet = session.sheet("me")
         assert session._visitors.awaited() == [photo.key]
         session.answer(sheet[0].key, "cull")
@@ -133,7 +133,7 @@ class TestSheet:
         while photos := session.sheet("me"):
             answer(session, photos)
         assert len(session.labels()) == 80
-        assert session.promise().summary == "No keeper is lost: every photo that would be culled was checked."
+        assert session.promise().summary == "No keeper is lost: every photo that would be culled has an answer."
 
     def test_a_tenth_is_asked_again_and_a_keeper_that_was_overlooked_widens_the_bound(self, session, monkeypatch):
         monkeypatch.setattr(sheets, "AGAIN", 3)
@@ -200,8 +200,39 @@ class TestWay:
 
     def test_it_is_reached_by_looks(self, session):
         answer(session, session.looks("me", 0.0, 0.5, 54), "look")
-        assert session.cheapest_way() == Way(0.5, 0, 0, 0)
+        assert session.cheapest_way() == Way(0.5, 0, 0, 0, 0, True)
         assert session.promise().is_reached
+
+    def test_looks_do_not_stop_the_checks_from_counting(self, session):
+        answer(session, session.looks("me", 0.0, 0.5, 20), "look")
+        sheet = session.sheet("me", count=24)
+        answer(session, sheet)
+        pile = session.promise().certificate.cull_pile
+        assert pile.checked == sum("cold" in photo.key for photo in sheet)
+
+    def test_it_is_not_reached_while_answers_are_to_be_asked_again_nor_if_keepers_were_overlooked(
+        self, session, monkeypatch
+    ):
+        monkeypatch.setattr(sheets, "AGAIN", 2)
+        while photos := session.sheet("me"):
+            answer(session, photos, taste=lambda key: "cull" if "cold" in key else "keep")
+        due = session.standing().asked_again()
+        way = session.cheapest_way()
+        assert (way.again, way.is_reached, way.next_step(99)) == (len(due), False, "again")
+        assert f"answer {len(due)} photos of your sheets again" in way.summary(0.05, 0.95).lower()
+        assert not session.promise().is_reached
+        cold = next(key for key in due if "cold" in key)
+        while photo := session.asked_again("me"):
+            session.answer_sheet({photo.key: "keep" if photo.key == cold else label_of(photo.key)}, "again")
+        way = session.cheapest_way(max_keepers_lost=0.01)
+        assert (way.looks, way.checks, way.again, way.is_reached) == (0, 0, 0, False)
+        assert way.summary(0.01, 0.95).startswith("More keepers were overlooked on sheets than may be lost.")
+        assert "They were overlooked on sheets" in session.promise(0.5, 0.01).summary
+
+    def test_there_is_none_while_photos_have_no_score(self, session):
+        save_photo(session.stage.folder / "new.jpg", (9, 9, 9))
+        assert session.follow_photos()
+        assert session.cheapest_way() is None
 
     def test_the_command_says_it(self, session, run):
         asked = ("--project", session.stage.project, "--model", "builtin", "--cache-dir", session._cache_dir)
@@ -219,11 +250,20 @@ def test_a_way_in_words():
     assert Way(0.5, 10, 0, 0).summary(0.025, 0.9) == (
         "Cull 10 unseen: then at most 2.5% of your keepers are lost (90% confidence)."
     )
-    assert Way(0.5, 0, 0, 0).summary(0.05, 0.95) == "No photo would be culled unseen."
+    assert Way(0.5, 0, 0, 0, 0, True).summary(0.05, 0.95) == "No photo would be culled unseen."
 
 
 def test_some_checks_come_before_any_looks():
     both, checks, looks = Way(0.2, 10, 30, 50), Way(0.5, 40, 0, 50), Way(0.1, 5, 35, 0)
     assert [both.next_step(checked) for checked in (0, 47, 48)] == ["sheet", "sheet", "look"]
     assert (checks.next_step(99), looks.next_step(0), Way(0.5, 9, 0, 0).next_step(0)) == ("sheet", "look", "")
-    assert [each.is_reached for each in (both, checks, looks, Way(0.5, 9, 0, 0))] == [False, False, False, True]
+
+
+def test_a_way_counts_as_reached_only_if_it_and_all_smaller_ones_are_certified_now():
+    """Nothing is left to look at; the forecasts say that no check is missing."""
+    lows, unseen = [0.0, 0.2, 0.5], [0, 40, 40]
+    assert least(lows, unseen, [0, 0, 0], [True, True, True]) == Way(0.5, 40, 0, 0, 0, True)
+    assert least(lows, unseen, [0, 0, 0], [True, True, True], again=2) == Way(0.5, 40, 0, 0, 2, False)
+    assert least(lows, unseen, [0, 0, 0], [True, False, False]) == Way(0.5, 40, 0, 8)
+    assert least(lows, [0, 10, 40], [0, 0, 0], [True, True, False]) == Way(0.5, 40, 0, 8)
+    assert least(lows, [0, 38, 40], [0, 0, np.inf], [True, True, False]) == Way(0.2, 38, 2, 0)

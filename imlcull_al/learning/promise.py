@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..progress import amount
 from ..project.task import CULL_TASK, Task
 from . import head, thresholds
 from .bounds import Certificate, Pile
@@ -63,8 +64,8 @@ class Promise:
 
     `max_keepers_lost`: the target share. `missing`: estimated number of checks until it is reached; 0 if it is, None
     if it would take the whole cull pile. `answers`: all answers, checks included. `unseen`: photos of the cull pile
-    that have no embedding yet. In another task than keep or cull, the keepers are the photos of its first class or with
-    its tag, and `words` say so.
+    that have no embedding yet. `to_ask_again`: answers of sheets that are to be asked again. In another task than keep
+    or cull, the keepers are the photos of its first class or with its tag, and `words` say so.
     """
 
     certificate: Certificate
@@ -75,11 +76,12 @@ class Promise:
     unseen: int = 0
     words: Words = KEEPERS
     sheets: Sheets = NO_SHEETS
+    to_ask_again: int = 0
 
     @property
     def is_reached(self) -> bool:
-        """Whether the bound meets the target share."""
-        return self.missing == 0
+        """Whether the bound meets the target share, and no answer of a sheet is still to be asked again."""
+        return self.missing == 0 and not self.to_ask_again
 
     @property
     def summary(self) -> str:
@@ -87,14 +89,18 @@ class Promise:
         pile, confidence = self.certificate.cull_pile, f"{self.certificate.confidence:.0%} confidence"
         words = self.words
         aim = f"{self.max_keepers_lost:.1%}".replace(".0%", "%")
-        if pile.photos == pile.checked:
-            return f"No {words.one} is lost: every photo that would be {words.low} was checked."
+        if self.certificate.keepers_lost == 0 and pile.photos == pile.checked:
+            return f"No {words.one} is lost: every photo that would be {words.low} has an answer."
         if self.certificate.keepers_kept == 0 and not pile.checked:
             return f"No estimate yet: no {words.one} is known, and no photo {words.where} was checked."
         where = f"{words.where} or not analyzed yet" if self.unseen else words.where
         lost = f"At most {self.certificate.share_lost:.1%} of {words.yours} are {where} ({confidence})."
         if self.is_reached:
             return lost
+        if self.missing == 0:
+            return f"{lost} First, {amount(self.to_ask_again, 'answer')} of sheets are to be asked again."
+        if pile.photos == pile.checked:
+            return f"{lost} They were overlooked on sheets: look at what you culled there."
         if self.missing is None:
             return f"{lost} Bringing it under {aim} takes checks of nearly the whole pile."
         return f"{lost} About {self.missing} more checks bring it under {aim}."
@@ -179,8 +185,10 @@ def promise_of(
     missing = certificate.checks_missing(max_keepers_lost)
     unseen = sum(key not in answers.labels for key in ranker.unseen)
     words = words_of(ranking.task)
-    seen_again = sample.sheets(~is_keep)
-    return Promise(certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen, words, seen_again)
+    seen_again, to_ask = sample.sheets(~is_keep), len(ranking.asked_again())
+    return Promise(
+        certificate, measures, max_keepers_lost, missing, len(answers.labels), unseen, words, seen_again, to_ask
+    )
 
 
 def words_of(task: Task) -> Words:

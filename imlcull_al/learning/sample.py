@@ -36,25 +36,27 @@ class Sample:
         """(N,) bool: which have no answer."""
         self.is_unseen[[place for place, _ in self._answered]] = False
         free = np.ones(len(self._keys), bool)
-        free[[row[key] for key in answers.training if key in row]] = False
+        free[[row[key] for key in answers.labels if key in row and key not in answers.audited]] = False
         self._audited = np.zeros(len(self._keys), bool)
         self._audited[[row[key] for key in answers.audited if key in row]] = True
         stream = ranker.stream(answers)
         self._stream = stream[free[stream]]
 
     def certificate(self, culled: np.ndarray, kept: np.ndarray, confidence: float) -> Certificate:
-        """Of the piles `culled` and `kept`, (N,) bool each, which must not depend on what the checks found."""
+        """Of the piles `culled` and `kept`, (N,) bool each, which must not depend on what the checks found.
+
+        A keeper overlooked on a sheet is culled by its answer, wherever its score lies.
+        """
         cull_pile = self.pile(culled, self.within(culled), self.sheets(culled).overlooked)
-        keep_pile = self.pile(kept, self.within(kept))._replace(overlooked=self.sheets(kept).overlooked)
+        keep_pile = self.pile(kept, self.within(kept))._replace(overlooked=self.sheets(~culled).overlooked)
         return Certificate(cull_pile, self.known(), keep_pile, confidence)
 
     def sheets(self, side: np.ndarray) -> Sheets:
         """What the answers on sheets on one side (N,) bool, asked again, say of the others there."""
-        culled, again = self._doubted(side), self._answers.again
-        here = [again[self._keys[row]] for row in self.within(side) if self._keys[row] in again]
-        asked = [again for sheet, again in here if sheet is not None and not self._is_first(sheet)]
-        missed = sum(map(self._is_first, asked))
-        return Sheets(len(asked), missed, sheets.overlooked(len(culled), len(asked), missed))
+        answers, here = self._answers, [self._keys[row] for row in self.within(side)]
+        asked = [key for key in here if key in answers.again and not self._is_first(answers.sheets.get(key))]
+        missed = sum(self._is_first(answers.again[key]) for key in asked)
+        return Sheets(len(asked), missed, sheets.overlooked(len(self._doubted(side)), len(asked), missed))
 
     def _doubted(self, side: np.ndarray) -> list[int]:
         """Rows of checks that are culled by a sheet alone."""
@@ -64,8 +66,8 @@ class Sample:
             row for row in on_sheets if keys[row] not in answers.again and not self._is_first(self._labels[keys[row]])
         ]
 
-    def _is_first(self, label: str) -> bool:
-        return bool(self._task.targets([label])[0, 0] == 1)
+    def _is_first(self, label: str | None) -> bool:
+        return label is not None and bool(self._task.targets([label])[0, 0] == 1)
 
     def within(self, side: np.ndarray) -> np.ndarray:
         """Rows of the leading run of checked photos, in the stream restricted to `side` (N,) bool."""

@@ -3,10 +3,12 @@
     way = cheapest(ranking, 0.5, max_keepers_lost=0.05)   # Way(threshold=0.21, culls=1720, looks=310, checks=260)
 
 Photos that score from `Way.threshold` to the given threshold are looked at; those below are culled unseen. A planner
-may not peek: where it looks at what the checks found, it must not gain by choosing. So its thresholds are quantiles of
-the scores, which no check moves, and one counts only if all lower ones meet the promise too. To certify any pile that
-loses too much it would have to certify the smallest one of those first, and that is one fixed pile, whose certificate
-is wrong with a probability of at most δ at all looks together (a fixed sequence of tests, as in `thresholds`).
+that sees what the checks found must not gain by choosing. So its thresholds are quantiles of the scores, which no check
+moves, and a pile meets the promise only if all smaller ones do: to certify a pile that loses too much, it has to
+certify the smallest such pile first, and for one pile a certificate is wrong with a probability of at most δ at all
+looks together (a fixed sequence of tests, as in `thresholds`). That smallest pile may change while keepers are found,
+and other scores or another threshold begin another sequence, as they begin another bound: benchmarks/promise.py plays
+the planner. What a way will still take is a forecast; whether it meets the promise never is.
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..project.labels import LOOK, SHEET
+from ..progress import amount
+from ..project.labels import AGAIN, LOOK, SHEET
 from .bounds import Certificate
 from .queues import Ranking
 from .sample import Sample
@@ -25,8 +28,6 @@ SECONDS = 0.5
 """A person's time for one photo of a contact sheet, checked or looked at."""
 LOOKED_AT = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.0)
 """Shares of the photos below the threshold that may be looked at, those with the highest scores; 1 for all."""
-
-
 FIRST_CHECKS = 48
 """Photos to check before any is looked at."""
 AS_CHECKS = 5
@@ -37,38 +38,42 @@ class Way(NamedTuple):
     """One way to a promise.
 
     `threshold`: photos that score lower are culled unseen; `culls`: how many. `looks`: unanswered photos from there to
-    the threshold of the cull. `checks`: estimate of the sheet photos to check after that; with none of either left, the
-    promise is met.
+    the threshold of the cull. `checks`: forecast of the sheet photos to check after that. `again`: answers of sheets to
+    ask again first. `is_reached`: whether the promise is met; it may not be although nothing is left to do, where
+    keepers were overlooked on sheets.
     """
 
     threshold: float
     culls: int
     looks: int
     checks: int
+    again: int = 0
+    is_reached: bool = False
 
     @property
     def seconds(self) -> float:
         """Of a person, for the looks and the checks."""
         return SECONDS * (self.looks + self.checks)
 
-    @property
-    def is_reached(self) -> bool:
-        """Whether the promise is met."""
-        return not (self.looks or self.checks)
-
     def next_step(self, checked: int) -> str:
-        """What to do first: `SHEET` for checks, `LOOK` for looks, empty if the promise is met. `checked`: photos of the
-        cull pile that were; before some were, nobody knows how many keepers are where.
+        """What to do first: `AGAIN` for answers to ask again, `SHEET` for checks, `LOOK` for looks, empty for nothing.
+
+        `checked`: photos of the cull pile that were; before some were, nobody knows how many keepers are where.
         """
+        if self.again:
+            return AGAIN
         if self.checks and (checked < FIRST_CHECKS or not self.looks):
             return SHEET
         return LOOK if self.looks else ""
 
     def summary(self, max_keepers_lost: float, confidence: float) -> str:
         """One sentence for people: what to do for which promise."""
-        parts = [f"cull {self.culls:,} unseen"] if self.culls else []
+        parts = [f"answer {amount(self.again, 'photo')} of your sheets again"] if self.again else []
+        parts += [f"cull {self.culls:,} unseen"] if self.culls else []
         parts += [f"look at {self.looks:,} ({_minutes(self.looks)})"] if self.looks else []
         parts += [f"check {self.checks:,} ({_minutes(self.checks)})"] if self.checks else []
+        if not parts and not self.is_reached:
+            return "More keepers were overlooked on sheets than may be lost. Look at what you culled there, in Review."
         if not parts:
             return "No photo would be culled unseen."
         aim = f"{max_keepers_lost:.1%}".replace(".0%", "%")
@@ -88,33 +93,47 @@ def _minutes(photos: int) -> str:
 def cheapest(
     ranking: Ranking, threshold: float = 0.5, max_keepers_lost: float = 0.05, confidence: float = 0.95
 ) -> Way | None:
-    """The way that takes the least time: at worst, all photos below the threshold are looked at. None without scores,
-    or for a task that is not binary.
+    """The way that takes the least time: at worst, all photos below the threshold are looked at. None before all photos
+    have scores, or for a task that is not binary.
     """
     ranker, p_keep = ranking.ranker, ranking.p_keep
     if ranker is None or p_keep is None or not ranking.task.is_binary:
         return None
     sample, kept = Sample(ranker, ranking), ~ranking.below(threshold)
+    if (sample.is_unseen & ~sample.is_scored).any():
+        return None
     lows = limits(p_keep, threshold)
     piles = [ranking.below(low) for low in lows]
+    certificates = [sample.certificate(pile, kept, confidence) for pile in piles]
+    unseen = [int(sample.is_unseen[pile].sum()) for pile in piles]
     needed = []
-    for pile in piles:
-        certificate = sample.certificate(pile, kept, confidence)
+    for pile, certificate in zip(piles, certificates, strict=True):
         looked_at = expected(sample, ~pile & ~kept, p_keep)
         needed.append(missing(replace(certificate, known=certificate.known + looked_at), max_keepers_lost))
-    return least(lows, [int(sample.is_unseen[pile].sum()) for pile in piles], needed)
+    are_met = np.logical_and.accumulate([certificate.reaches(max_keepers_lost) for certificate in certificates])
+    return least(lows, unseen, needed, are_met.tolist(), len(ranking.asked_again()))
 
 
-def least(lows: Sequence[float], unseen: Sequence[int], needed: Sequence[float]) -> Way:
+def least(
+    lows: Sequence[float], unseen: Sequence[int], needed: Sequence[float], are_met: Sequence[bool], again: int = 0
+) -> Way:
     """The way that takes the least time, of those with one of the thresholds `lows`, ascending, the first of which
-    culls nothing unseen. `unseen`, `needed`: photos without an answer and missing checks of the pile below each.
+    culls nothing unseen.
+
+    `unseen`, `needed`: photos without an answer in the pile below each, and checks that it is expected to miss once the
+    others are looked at. `are_met`: whether it and all smaller ones are certified now. `again`: answers to ask again.
     """
-    checks = in_sequence(needed[1:], unseen[1:])
-    ways = [
-        Way(low, culls, unseen[-1] - culls, int(np.ceil(count * KEEPS / (KEEPS - 1))))
-        for low, culls, count in zip(lows, unseen, [0.0, *checks], strict=True)
-        if np.isfinite(count)
-    ]
+    ways = []
+    for low, culls, count, is_met in zip(
+        lows, unseen, [0.0, *in_sequence(needed[1:], unseen[1:])], are_met, strict=True
+    ):
+        if not np.isfinite(count):
+            continue
+        looks, checks = unseen[-1] - culls, int(np.ceil(count * KEEPS / (KEEPS - 1)))
+        if culls and not looks and not is_met:
+            checks = max(checks, KEEPS)  # the forecast is too bright
+        is_reached = is_met and not (looks or again)
+        ways.append(Way(low, culls, looks, 0 if is_reached else checks, again, is_reached))
     return min(ways, key=lambda way: (way.seconds, -way.threshold))
 
 

@@ -47,25 +47,36 @@ from .task import CULL_TASK, Task
 log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 VERSION = 2
-AGAIN = "again"
-"""The queue in which answers of sheets are asked again."""
+SHEET, AGAIN = "sheet", "again"
+"""The queues of checks on contact sheets, and of their answers that are asked again."""
 _ACTIONS = ("answer", "skip", "undo", "edit", "audit", "photos")
 
 
+class Given(NamedTuple):
+    """How an answer came about: who gave it, None if unknown; the photo's answer on a sheet of checks, and the one when
+    that was asked again, None without.
+    """
+
+    source: str | None = None
+    on_sheet: str | None = None
+    asked_again: str | None = None
+
+
 class Answer(NamedTuple):
-    """An answer or skip that can be undone. `label` is None for a skip; `earlier`: who gave the answer `before`."""
+    """An answer or skip that can be undone. `label` is None for a skip; `earlier`: how `before` came about."""
 
     key: str
     label: str | None
     before: str | None
-    earlier: str | None = None
+    earlier: Given = Given()
 
 
 class Waiting(NamedTuple):
-    """An answer whose photo is nowhere: its label, and the queue in which the photo was first shown."""
+    """An answer whose photo is nowhere: its label, the queue in which the photo was first shown, how it came about."""
 
     label: str
     first_shown: str | None
+    given: Given
 
 
 @dataclass
@@ -76,9 +87,9 @@ class State:
     skips, oldest first. `confirmed`: keys answered as before in the queue of disagreements, which then leave it.
     `first_shown`: key → queue of the first answer or skip, None if unknown; kept on undo, so that a check can never
     become a training answer. `contents`: key → content id, of the answers bound to bytes. `answered`: key → time of the
-    latest answer. `again`: key → its answer on a sheet, and the one when it was asked again. `waiting`: content id →
-    answer that waits for its bytes. `first_names`: key → key at the first answer, of renamed photos. `sources`: key →
-    who gave its answer. `seed`: of the audit. `table`: of the last line, empty if it has none.
+    latest answer. `given`: key → how its answer came about. `waiting`: content id → answer that waits for its bytes.
+    `first_names`: key → key at the first answer, of renamed photos. `seed`: of the audit. `table`: of the last line,
+    empty if it has none.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -88,10 +99,9 @@ class State:
     first_shown: dict[str, str | None] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
-    again: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    given: dict[str, Given] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     first_names: dict[str, str] = field(default_factory=dict)
-    sources: dict[str, str | None] = field(default_factory=dict)
     seed: str = ""
     table: Sequence[int] | None = ()
 
@@ -106,12 +116,8 @@ class State:
             self._settle(event)
             return
         if do in ("answer", "skip"):
-            self.undoable.append(Answer(key, label, self.labels.get(key), self.sources.get(key)))
-        source = self._take_back(key) if do == "undo" else event.get("source")
-        if do == "undo":
-            self.again.pop(key, None)
-        elif do == "answer" and event.get("queue") == AGAIN:
-            self.again[key] = self.labels.get(key), label
+            self.undoable.append(Answer(key, label, self.labels.get(key), self.given.get(key, Given())))
+        given = self._take_back(key) if do == "undo" else self._given(event)
         self._confirm(event)
         self.skipped.pop(key, None)
         if do == "skip":
@@ -120,9 +126,9 @@ class State:
             self._bind(event)
         elif label is None:
             self.labels.pop(key, None)
-            self.sources.pop(key, None)
+            self.given.pop(key, None)
         else:
-            self.labels[key], self.sources[key] = label, source
+            self.labels[key], self.given[key] = label, given
             self.first_shown.setdefault(key, event.get("queue"))
             self._bind(event)
 
@@ -130,15 +136,24 @@ class State:
         """The photo's latest answer or skip that is not undone."""
         return next((each for each in reversed(self.undoable) if each.key == key), None)
 
-    def _take_back(self, key: str) -> str | None:
+    def _given(self, event: Mapping[str, Any]) -> Given:
+        """How the answer of this event came about. What the photo was answered on a sheet stays known."""
+        before, queue = self.given.get(event["key"], Given()), event.get("queue")
+        return Given(
+            event.get("source"),
+            event["label"] if queue == SHEET else before.on_sheet,
+            event["label"] if queue == AGAIN else before.asked_again,
+        )
+
+    def _take_back(self, key: str) -> Given:
         """Drop the photo's latest undoable entry, not necessarily the last: another process may have answered since.
 
-        Returns who gave the answer before it.
+        Returns how the answer before it came about.
         """
         for place in range(len(self.undoable) - 1, -1, -1):
             if self.undoable[place].key == key:
                 return self.undoable.pop(place).earlier
-        return None
+        return Given()
 
     def _bind(self, event: Mapping[str, Any]) -> None:
         """Bind an answer to the bytes that the person saw. Which ones an edited CSV means is found out later."""
@@ -159,13 +174,14 @@ class State:
         for key in event["away"]:
             if key in self.labels and key in self.contents:
                 said.setdefault(self.contents[key], set()).add(self.labels[key])
-                self.waiting[self.contents[key]] = Waiting(self.labels[key], self.first_shown.get(key))
+                waiting = Waiting(self.labels[key], self.first_shown.get(key), self.given.get(key, Given()))
+                self.waiting[self.contents[key]] = waiting
         for content in [content for content, labels in said.items() if len(labels) > 1]:
             del self.waiting[content]  # answered in opposite ways: which one holds is asked again
         self.labels, self.skipped = _renamed(self.labels, names), _renamed(self.skipped, names)
         self.first_shown, self.answered = _renamed(self.first_shown, names), _renamed(self.answered, names)
         self.confirmed = set(_renamed(dict.fromkeys(self.confirmed), names))
-        self.again, self.sources = _renamed(self.again, names), _renamed(self.sources, names)
+        self.given = _renamed(self.given, names)
         self.undoable = [
             each._replace(key=new) for each in self.undoable for new in names.get(each.key, [each.key])[:1]
         ]
@@ -174,7 +190,7 @@ class State:
         self.contents = _renamed(self.contents, names) | event["contents"]
         for content, key in event["back"].items():
             if content in self.waiting:
-                self.labels[key], self.first_shown[key] = self.waiting.pop(content)
+                self.labels[key], self.first_shown[key], self.given[key] = self.waiting.pop(content)
                 self.contents[key], self.answered[key] = content, event["at"]
 
     def _confirm(self, event: Mapping[str, Any]) -> None:

@@ -28,14 +28,14 @@ from typing import Any
 from ..errors import StageError, StorageError
 from . import dialects, identity, tables
 from .files import free_name, locked, replace_text, replacing, set_aside, unwritable
-from .journal import AGAIN, Answer, Journal, State, audit_event, event, photos_event
+from .journal import AGAIN, SHEET, Answer, Journal, audit_event, event, photos_event
 from .listing import keys_of
 from .settings import path_of, tasks_of
 from .stages import Stage
 from .task import CULL, CULL_TASK, KEEP, LABELS, Task, clean, in_words
 
 log = logging.getLogger(__name__)
-__all__ = ["AGAIN", "CULL", "KEEP", "LABELS", "Answer", "Labels"]
+__all__ = ["AGAIN", "CULL", "KEEP", "LABELS", "SHEET", "Answer", "Labels"]
 
 
 class _EditedMeanwhile(Exception):
@@ -44,9 +44,9 @@ class _EditedMeanwhile(Exception):
 
 AUDIT = "audit"
 """The queue of the checks: its answers only measure."""
-SHEET, LOOK = "sheet", "look"
-"""The queues of checks on contact sheets, which only measure too, and of what is looked at before a cull, instead of
-being culled unseen: these answers don't train either, so that the scores stay those of the plan."""
+LOOK = "look"
+"""The queue of what is looked at before a cull, instead of being culled unseen: its answers don't train either, so that
+the scores stay those of the plan."""
 BLIND = (AUDIT, SHEET, AGAIN)
 """The queues whose photos are shown without their scores."""
 _SAVING = 3.0  # seconds; grace period for editors that truncate before writing
@@ -65,8 +65,8 @@ class Answers:
     """Immutable snapshot of all answers.
 
     `labels`: key → label, in the order of the first answers. `audited`: keys whose first answer was a blind check; they
-    only measure and never train. `sheets`: those of them first shown on a sheet. `again`: key → its answer on a sheet,
-    and the one when it was asked again. `looked`: keys first looked at before a cull; they don't train either.
+    only measure and never train. `sheets`: key → its answer on a sheet of checks; `again`: key → the one when that was
+    asked again. `looked`: keys first looked at before a cull; they don't train either.
     `skipped`: in the order they were skipped. `confirmed`: keys that got the same answer again as a disagreement.
     `seed`: seeds the random order of the checks. `number`: increases with every snapshot of the same `Labels`.
     `first_names`: key → key at the first answer, of renamed photos. `task`: whose labels these are.
@@ -80,8 +80,8 @@ class Answers:
     number: int = 0
     first_names: dict[str, str] = field(default_factory=dict)
     task: Task = CULL_TASK
-    sheets: frozenset[str] = frozenset()
-    again: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    sheets: dict[str, str] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
     looked: frozenset[str] = frozenset()
 
     @cached_property
@@ -148,21 +148,23 @@ class Labels:
         with self._lock:
             if self._snapshot is None or self._snapshot_at != self._journal.position:
                 state = self._journal.state
-                first = {queue: frozenset(_first_in(state, queue)) for queue in (AUDIT, SHEET, LOOK)}
+                first: dict[str | None, set[str]] = {}
+                for key in state.labels:
+                    first.setdefault(state.first_shown.get(key), set()).add(key)
                 skipped, confirmed, seed = tuple(state.skipped), frozenset(state.confirmed), state.seed or self._seed
                 self._snapshots, self._snapshot_at = self._snapshots + 1, self._journal.position
                 self._snapshot = Answers(
                     dict(state.labels),
-                    first[AUDIT] | first[SHEET],
+                    frozenset().union(*(first.get(queue, ()) for queue in (AUDIT, SHEET))),
                     skipped,
                     confirmed,
                     seed,
                     self._snapshots,
                     dict(state.first_names),
                     self.task,
-                    first[SHEET],
-                    {key: said for key, said in state.again.items() if key in first[SHEET]},
-                    first[LOOK],
+                    {key: each.on_sheet for key, each in state.given.items() if each.on_sheet is not None},
+                    {key: each.asked_again for key, each in state.given.items() if each.asked_again is not None},
+                    frozenset(first.get(LOOK, ())),
                 )
             return self._snapshot
 
@@ -193,10 +195,17 @@ class Labels:
         queue: str | None = None,
         source: str = "api",
         contents: Mapping[str, str] = MappingProxyType({}),
+        *,
+        only_new: bool = False,
     ) -> None:
-        """Record answers to many photos, `labels`: key → label, in one write. Raises as `answer` does."""
+        """Record answers to many photos, `labels`: key → label, in one write. Raises as `answer` does.
+
+        `only_new`: leave photos alone that got an answer meanwhile.
+        """
         with self._writing():
             self._refresh()
+            if only_new:
+                labels = {key: label for key, label in labels.items() if key not in self._labels}
             parsed = {label: self.task.parse(clean(label)) for label in set(labels.values())}
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [
@@ -243,17 +252,21 @@ class Labels:
         with self._writing():
             self._refresh()
             state = self._journal.state
-            theirs = {key for key, who in state.sources.items() if who == source}
-            latest = {each.key: each for each in state.undoable if each.key in theirs}
-            if latest:
-                self._append([event("undo", each.key, each.before, each.label) for each in latest.values()])
+            standing = {key: given.source for key, given in state.given.items()}
+            undone = []
+            for each in reversed(state.undoable):  # the newest first, as undo takes the latest of a photo
+                if standing.get(each.key) == source:
+                    undone.append(each)
+                    standing[each.key] = each.earlier.source if each.before is not None else None
+            if undone:
+                self._append([event("undo", each.key, each.before, each.label) for each in undone])
                 self._write_csv()
-            return list(latest.values())
+            return undone
 
     def sources(self) -> dict[str, str | None]:
         """Key → who gave its answer, None if unknown."""
         with self._lock:
-            return dict(self._journal.state.sources)
+            return {key: given.source for key, given in self._journal.state.given.items()}
 
     def answered(self) -> dict[str, str]:
         """Key → content id, empty if unknown, of all photos that were answered or skipped, undone ones included."""
@@ -469,10 +482,6 @@ class Labels:
         line = tables.line(dialect.columns, fields, dialect.layout.delimiter)
         self._lines[key, label] = line
         return line
-
-
-def _first_in(state: State, queue: str) -> Iterator[str]:
-    return (key for key in state.labels if state.first_shown.get(key) == queue)
 
 
 def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:

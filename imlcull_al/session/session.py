@@ -507,12 +507,14 @@ class Session:
     def answer_sheet(self, labels: Mapping[str, str], queue: str = SHEET, source: str = "api") -> None:
         """Record the answers of a whole sheet in one step: key → label. `queue`: `sheet`, `look` or `again`.
 
-        Answers of sheets measure and never train; those of looks do neither. Raises like `answer`.
+        Answers of sheets measure and never train; those of looks do neither. A photo of a sheet that got an answer
+        meanwhile keeps it: a mark that is missing on a sheet says less than an answer. Raises like `answer`.
         """
         check_sheet(queue)
         self.check_folder()
         labels = {self._key(name): label for name, label in labels.items()}
-        self._labels.answer_each(labels, queue, source, self._belonging.content_ids(list(labels)))
+        contents = self._belonging.content_ids(list(labels))
+        self._labels.answer_each(labels, queue, source, contents, only_new=queue != AGAIN)
         self._visitors.answered(labels, self._knowledge.answered().number)
 
     def skip(self, key: str, source: str = "api") -> None:

@@ -72,7 +72,9 @@ def play(
         below = way.threshold
         promise = session.promise(threshold, max_keepers_lost)
         is_check = way.next_step(promise.certificate.cull_pile.checked if promise else 0) == SHEET
-        photos = session.sheet(WHO, below) if is_check else session.looks(WHO, below, threshold)
+        photos = session.sheet(WHO, threshold) if is_check else session.looks(WHO, below, threshold)
+        if not photos:
+            break
         session.answer_sheet({photo.key: truth[photo.key] for photo in photos}, SHEET if is_check else LOOK)
         checks, looks = (checks + len(photos), looks) if is_check else (checks, looks + len(photos))
         seconds += pace.sheet * len(photos)

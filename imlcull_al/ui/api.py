@@ -122,7 +122,9 @@ def _functions(find: Find) -> list[Callable[..., Any]]:
         return tried(request, work)
 
     def answer_sheet(request: gr.Request, labels: dict[str, Any], queue: str = "sheet") -> dict[str, Any]:
-        """Label all photos of a sheet, or none. The answers are on disk when this returns.
+        """Label all photos of a sheet, or none; those that got an answer meanwhile keep it.
+
+        The answers are on disk when this returns.
 
         Args:
             labels: Label by key, each as in label.

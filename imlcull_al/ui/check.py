@@ -125,7 +125,7 @@ def plan(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         **(
             as_data(way, threshold, target, _checked(now, threshold))
             if way
-            else {"plan": first_steps(now), "then": "", "limit": 0.0, "left": {}}
+            else {"plan": _no_plan(now), "then": "", "limit": 0.0, "left": {}}
         ),
         "is_ready": way is not None and way.is_reached,
         "said": said_html(now, target, threshold),
@@ -136,6 +136,12 @@ def plan(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 def curves(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the HTML of the bound by checks and the learning curve. Slow, so only asked for when shown."""
     return {"curves": curves_html(session.standing())}
+
+
+def _no_plan(now: Standing) -> str:
+    if now.task == CULL_TASK and now.ranking.p_keep is not None:
+        return "The plan comes once all photos are analyzed."
+    return first_steps(now)
 
 
 def _checked(now: Standing, threshold: float) -> int:
@@ -155,7 +161,12 @@ def as_data(way: Way, threshold: float, target: float, checked: int) -> dict[str
     if way.is_reached:
         then = f"Next: preview the cull at threshold {threshold:g}."
         return {"plan": f"Ready. {summary}", "then": then, "limit": way.threshold, "left": left}
-    then = 'Next: "Spot checks".' if way.next_step(checked) == SHEET else 'Next: "Photos to look at".'
+    steps = {
+        AGAIN: "Next: the photos of your sheets that come again in full size.",
+        SHEET: 'Next: "Spot checks".',
+        LOOK: 'Next: "Photos to look at".',
+    }
+    then = steps.get(way.next_step(checked), "")
     return {"plan": summary, "then": then, "limit": way.threshold, "left": left}
 
 
