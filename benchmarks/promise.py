@@ -2,7 +2,7 @@
 
     python -m benchmarks.promise [--runs 2000] [--seed 0]
 
-Six tables at 95 % confidence: at most 5 % of the runs may break a promise at any look.
+Five tables at 95 % confidence: at most 5 % of the runs may break a promise at any look.
 
 1. One pile: remaining keepers against `bounds.keepers_lost_bound`, compared with the exact fixed-sample bound
    (hypergeometric) at the same looks, and the ratio of their widths.
@@ -11,7 +11,6 @@ Six tables at 95 % confidence: at most 5 % of the runs may break a promise at an
    with the plain counts of table 2 at the same looks.
 4. `thresholds.threshold` and `thresholds.threshold_at_one_look`, evaluated after every checked keeper, or once.
 5. How many photos of a stage of 3,000 must be checked until a certificate reaches a share.
-6. The planner of `learning.ways`, played as the app does: sheets are checked until the cheapest way needs no check.
 
 All labels are simulated. Nothing here measures a person, who may judge the same photo differently on another day.
 """
@@ -23,21 +22,19 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al.learning import bounds, sheets, thresholds, ways
+from imlcull_al.learning import bounds, thresholds
 from imlcull_al.learning.bounds import Certificate, History, Pile
 from imlcull_al.learning.thresholds import Threshold
 
 Bounds = Callable[[int, np.ndarray, np.ndarray, float], np.ndarray]
 Rule = Callable[[np.ndarray, float, float], Threshold]
-CONFIDENCE, SHARE = 0.95, 0.05
+CONFIDENCE = 0.95
 MANY_CHECKS = 600
 DOUBLINGS = {20, 40, 80, 160}
 FIRST = 20  # labels before moving piles are first evaluated
 STOP_AT = 0.45
 SOMETIMES = 10
 WITH_HISTORY = 5
-PLANS = ((0.0, 0.95), (0.002, 0.95), (0.002, 0.85), (0.005, 0.95), (0.005, 0.85), (0.011, 0.95), (0.011, 0.5))
-"""Shares of keepers in the cull pile, the last two too large, and the AUC of the scores within it."""
 NEVER = np.iinfo(np.int64).max
 
 
@@ -54,7 +51,6 @@ def main() -> None:
     with_history(chance, options.runs // 2)
     threshold_table(chance, options.runs)
     costs()
-    plans(chance, options.runs // 20)
 
 
 def one_pile(chance: np.random.Generator, runs: int) -> None:
@@ -350,67 +346,6 @@ def certificate(checks: int, rate: float, both: bool) -> Certificate:
     culls, keeps = round(checks * 2300 / 2900), checks - round(checks * 2300 / 2900)
     cull_pile, keep_pile = Pile(2300, culls, int(rate * culls)), Pile(600, keeps, int(0.7 * keeps))
     return Certificate(cull_pile, 50 + cull_pile.found + keep_pile.found, keep_pile if both else None, CONFIDENCE)
-
-
-def plans(chance: np.random.Generator, runs: int) -> None:
-    """Table 6."""
-    print("\n6. Plans for at most 5 %: 3,000 photos, 500 keepers, 50 known; sheets of 24 until no check is missing")
-    print("   keepers among the culls  AUC | broken           | checks  looks  minutes | no looks: checks  minutes")
-    for share, auc in PLANS:
-        ends = [planned(chance, auc, share) for _ in range(runs)]
-        lost, checks, looks, plain = (np.array(each, float) for each in zip(*ends, strict=True))
-        minutes, without = (checks + looks).mean() * ways.SECONDS / 60, plain.mean() * ways.SECONDS / 60
-        print(
-            f"   {share:23.1%}  {auc:.2f} | {broken(lost > SHARE)} | {checks.mean():6.0f} {looks.mean():6.0f} "
-            f"{minutes:8.1f} | {plain.mean():16.0f} {without:8.1f}"
-        )
-
-
-def planned(chance: np.random.Generator, auc: float, share: float) -> tuple[float, int, int, int]:
-    """One stage: share of the keepers lost, photos checked and looked at, and checked where looks are no choice.
-
-    2,450 photos without an answer score below 0.5, 500 above; `share` of the former are keepers. On each side, scores
-    tell keepers with `auc`, as two normal distributions do.
-    """
-    from scipy.stats import norm
-
-    separation = np.sqrt(2) * norm.ppf(auc)
-    below, above = 2450, 500
-    keeper = np.zeros(below + above, bool)
-    low, high = round(share * below), 450 - round(share * below)
-    keeper[chance.permutation(below)[:low]] = True
-    keeper[below + chance.permutation(above)[:high]] = True
-    rank = chance.normal(size=len(keeper)) + separation * keeper
-    p_keep = np.where(np.arange(len(keeper)) < below, 0.0, 0.5)
-    for side in (slice(0, below), slice(below, None)):
-        p_keep[side] += 0.5 * (rank[side].argsort().argsort() + 0.5) / len(rank[side])
-    order = sheets.in_turn(chance.permutation(len(keeper)), p_keep < 0.5)
-    lows = ways.limits(p_keep, 0.5)
-    ended = plain = 0
-    lost, looks = 0.0, 0
-    for seen in range(8 * 24, len(order) + 24, 24):  # fewer support nothing
-        checked = order[:seen]
-        piles = [pile(p_keep[checked] < each, keeper[checked], int((p_keep < each).sum())) for each in lows]
-        known = 50 + int(keeper[checked].sum())
-        kept = pile(p_keep[checked] >= 0.5, keeper[checked], above)
-        certificates = [Certificate(each, known, kept, CONFIDENCE) for each in piles]
-        if not ended:
-            needed = [ways.missing(each, SHARE) for each in certificates]
-            way = ways.least(lows, [each.photos - each.checked for each in piles], needed)
-            if not way.checks:
-                is_unseen = np.isin(np.arange(len(keeper)), checked, invert=True)
-                ended, looks = len(checked), way.looks
-                lost = float((keeper & is_unseen & (p_keep < way.threshold)).sum()) / 500
-        if not plain and certificates[-1].reaches(SHARE):
-            plain = len(checked)
-        if ended and plain:
-            break
-    return lost, ended, looks, plain
-
-
-def pile(is_in: np.ndarray, keeper: np.ndarray, photos: int) -> Pile:
-    """The counts of a pile of so many photos, of those checked (m,) that are in it."""
-    return Pile(photos, int(is_in.sum()), int((is_in & keeper).sum()))
 
 
 def broken(runs: np.ndarray) -> str:

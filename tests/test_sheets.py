@@ -218,7 +218,7 @@ class TestWay:
             answer(session, photos, taste=lambda key: "cull" if "cold" in key else "keep")
         due = session.standing().asked_again()
         way = session.cheapest_way()
-        assert (way.again, way.is_reached, way.next_step(99)) == (len(due), False, "again")
+        assert (way.again, way.is_reached, way.next_step) == (len(due), False, "again")
         assert f"answer {len(due)} photos of your sheets again" in way.summary(0.05, 0.95).lower()
         assert not session.promise().is_reached
         cold = next(key for key in due if "cold" in key)
@@ -253,10 +253,9 @@ def test_a_way_in_words():
     assert Way(0.5, 0, 0, 0, 0, True).summary(0.05, 0.95) == "No photo would be culled unseen."
 
 
-def test_some_checks_come_before_any_looks():
-    both, checks, looks = Way(0.2, 10, 30, 50), Way(0.5, 40, 0, 50), Way(0.1, 5, 35, 0)
-    assert [both.next_step(checked) for checked in (0, 47, 48)] == ["sheet", "sheet", "look"]
-    assert (checks.next_step(99), looks.next_step(0), Way(0.5, 9, 0, 0).next_step(0)) == ("sheet", "look", "")
+def test_what_is_asked_again_comes_first_then_checks_then_looks():
+    ways = Way(0.2, 10, 30, 50, 2), Way(0.2, 10, 30, 50), Way(0.1, 5, 35, 0), Way(0.5, 9, 0, 0, 0, True)
+    assert [way.next_step for way in ways] == ["again", "sheet", "look", ""]
 
 
 def test_a_way_counts_as_reached_only_if_it_and_all_smaller_ones_are_certified_now():

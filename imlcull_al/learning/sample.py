@@ -29,6 +29,8 @@ class Sample:
         """`ranking`: with scores."""
         answers, row, self._keys, self._task = ranking.answers, ranker.row, ranker.keys, ranking.task
         self._labels, self._answers = answers.labels, answers
+        said = {*self._labels.values(), *answers.sheets.values(), *answers.again.values()}
+        self._firsts = {label for label in said if self._task.targets([label])[0, 0] == 1}
         self._answered = [(row[key], label) for key, label in self._labels.items() if key in row]
         self.is_scored = np.arange(len(self._keys)) < len(ranker.scorer.keys)
         """(N,) bool: which of all photos have an embedding."""
@@ -54,8 +56,8 @@ class Sample:
     def sheets(self, side: np.ndarray) -> Sheets:
         """What the answers on sheets on one side (N,) bool, asked again, say of the others there."""
         answers, here = self._answers, [self._keys[row] for row in self.within(side)]
-        asked = [key for key in here if key in answers.again and not self._is_first(answers.sheets.get(key))]
-        missed = sum(self._is_first(answers.again[key]) for key in asked)
+        asked = [key for key in here if key in answers.again and answers.sheets.get(key) not in self._firsts]
+        missed = sum(answers.again[key] in self._firsts for key in asked)
         return Sheets(len(asked), missed, sheets.overlooked(len(self._doubted(side)), len(asked), missed))
 
     def _doubted(self, side: np.ndarray) -> list[int]:
@@ -63,11 +65,8 @@ class Sample:
         answers, keys = self._answers, self._keys
         on_sheets = [row for row in self.within(side).tolist() if keys[row] in answers.sheets]
         return [
-            row for row in on_sheets if keys[row] not in answers.again and not self._is_first(self._labels[keys[row]])
+            row for row in on_sheets if keys[row] not in answers.again and self._labels[keys[row]] not in self._firsts
         ]
-
-    def _is_first(self, label: str | None) -> bool:
-        return label is not None and bool(self._task.targets([label])[0, 0] == 1)
 
     def within(self, side: np.ndarray) -> np.ndarray:
         """Rows of the leading run of checked photos, in the stream restricted to `side` (N,) bool."""

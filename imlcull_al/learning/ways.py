@@ -28,10 +28,6 @@ SECONDS = 0.5
 """A person's time for one photo of a contact sheet, checked or looked at."""
 LOOKED_AT = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.0)
 """Shares of the photos below the threshold that may be looked at, those with the highest scores; 1 for all."""
-FIRST_CHECKS = 48
-"""Photos to check before any is looked at."""
-AS_CHECKS = 5
-"""How many checks the scores weigh as in an estimate."""
 
 
 class Way(NamedTuple):
@@ -55,16 +51,14 @@ class Way(NamedTuple):
         """Of a person, for the looks and the checks."""
         return SECONDS * (self.looks + self.checks)
 
-    def next_step(self, checked: int) -> str:
+    @property
+    def next_step(self) -> str:
         """What to do first: `AGAIN` for answers to ask again, `SHEET` for checks, `LOOK` for looks, empty for nothing.
 
-        `checked`: photos of the cull pile that were; before some were, nobody knows how many keepers are where.
+        Checks come before looks: they show where the keepers are, and what was checked need not be looked at.
         """
-        if self.again:
-            return AGAIN
-        if self.checks and (checked < FIRST_CHECKS or not self.looks):
-            return SHEET
-        return LOOK if self.looks else ""
+        steps = ((AGAIN, self.again), (SHEET, self.checks), (LOOK, self.looks))
+        return next((step for step, count in steps if count), "")
 
     def summary(self, max_keepers_lost: float, confidence: float) -> str:
         """One sentence for people: what to do for which promise."""
@@ -106,10 +100,7 @@ def cheapest(
     piles = [ranking.below(low) for low in lows]
     certificates = [sample.certificate(pile, kept, confidence) for pile in piles]
     unseen = [int(sample.is_unseen[pile].sum()) for pile in piles]
-    needed = []
-    for pile, certificate in zip(piles, certificates, strict=True):
-        looked_at = expected(sample, ~pile & ~kept, p_keep)
-        needed.append(missing(replace(certificate, known=certificate.known + looked_at), max_keepers_lost))
+    needed = [forecast(certificate, max_keepers_lost) for certificate in certificates]
     are_met = np.logical_and.accumulate([certificate.reaches(max_keepers_lost) for certificate in certificates])
     return least(lows, unseen, needed, are_met.tolist(), len(ranking.asked_again()))
 
@@ -137,18 +128,6 @@ def least(
     return min(ways, key=lambda way: (way.seconds, -way.threshold))
 
 
-def expected(sample: Sample, side: np.ndarray, p_keep: np.ndarray) -> int:
-    """Estimate of the keepers without an answer on a `side` (N,) bool, which are known once they are looked at: by the
-    checks there, and for `AS_CHECKS` more by the scores.
-    """
-    unseen = side & sample.is_unseen
-    checked, scored = sample.within(side), p_keep[side[: len(p_keep)].nonzero()[0]]
-    if not unseen.any() or not len(scored):
-        return 0
-    found = float(sample.keepers(checked).sum()) + AS_CHECKS * float(scored.mean())
-    return int(unseen.sum() * found / (len(checked) + AS_CHECKS))
-
-
 def limits(p_keep: np.ndarray, threshold: float) -> list[float]:
     """Thresholds below which photos may be culled unseen, ascending: 0 for none, and quantiles of the scores below
     `threshold`, which is the last.
@@ -158,9 +137,13 @@ def limits(p_keep: np.ndarray, threshold: float) -> list[float]:
     return [0.0, *np.unique([float(below[place]) for place in places if len(below)]).tolist(), threshold]
 
 
-def missing(certificate: Certificate, max_keepers_lost: float) -> float:
-    """`Certificate.checks_missing`, infinite for None."""
-    count = certificate.checks_missing(max_keepers_lost)
+def forecast(certificate: Certificate, max_keepers_lost: float) -> float:
+    """Checks that the cull pile misses; infinite if sampling is of no use. Keepers that looks may find don't count yet.
+
+    From the counts alone: the exact bound takes fifty times as long, and this one certifies nothing.
+    """
+    plain = replace(certificate, cull_pile=certificate.cull_pile._replace(history=None))
+    count = plain.checks_missing(max_keepers_lost)
     return np.inf if count is None else float(count)
 
 

@@ -70,8 +70,7 @@ def play(
     below = threshold
     while (way := session.cheapest_way(threshold, max_keepers_lost)) and not way.is_reached:
         below = way.threshold
-        promise = session.promise(threshold, max_keepers_lost)
-        is_check = way.next_step(promise.certificate.cull_pile.checked if promise else 0) == SHEET
+        is_check = way.next_step == SHEET
         photos = session.sheet(WHO, threshold) if is_check else session.looks(WHO, below, threshold)
         if not photos:
             break

@@ -122,11 +122,7 @@ def plan(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     way = now.cheapest_way(threshold, target) if now.task == CULL_TASK else None
     return {
         "revision": now.revision,
-        **(
-            as_data(way, threshold, target, _checked(now, threshold))
-            if way
-            else {"plan": _no_plan(now), "then": "", "limit": 0.0, "left": {}}
-        ),
+        **(as_data(way, threshold, target) if way else {"plan": _no_plan(now), "then": "", "limit": 0.0, "left": {}}),
         "is_ready": way is not None and way.is_reached,
         "said": said_html(now, target, threshold),
         "more": more_html(now, target, threshold),
@@ -144,14 +140,8 @@ def _no_plan(now: Standing) -> str:
     return first_steps(now)
 
 
-def _checked(now: Standing, threshold: float) -> int:
-    """How many photos of the cull pile were checked."""
-    promise = now.promise(threshold)
-    return promise.certificate.cull_pile.checked if promise else 0
-
-
-def as_data(way: Way, threshold: float, target: float, checked: int) -> dict[str, Any]:
-    """A way to the promise for the page, after so many checks of the cull pile: see `plan`.
+def as_data(way: Way, threshold: float, target: float) -> dict[str, Any]:
+    """A way to the promise for the page: see `plan`.
 
     Once it is reached, every photo between its own threshold and `threshold` has an answer, so a cull at either makes
     the same decisions.
@@ -166,7 +156,7 @@ def as_data(way: Way, threshold: float, target: float, checked: int) -> dict[str
         SHEET: 'Next: "Spot checks".',
         LOOK: 'Next: "Photos to look at".',
     }
-    then = steps.get(way.next_step(checked), "")
+    then = steps.get(way.next_step, "")
     return {"plan": summary, "then": then, "limit": way.threshold, "left": left}
 
 
