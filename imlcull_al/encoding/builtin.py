@@ -108,6 +108,21 @@ class SideBySide:
         return side_by_side(self.trained.encode(images), self.beside.encode(images, tiles))
 
 
+def severity(encoder: Encoder, embeddings: np.ndarray) -> np.ndarray | None:
+    """Embeddings (N, D) of `encoder`, of any length → (N, 2): how bad the whole view is and how bad its worst tile, 0 …
+    1, and NaN for an unusable embedding. None if the encoder doesn't see that.
+    """
+    tiled = encoder.beside if isinstance(encoder, SideBySide) else encoder
+    if not isinstance(tiled, TiledEncoder):
+        return None
+    own, worst = embeddings[:, -tiled.dim :], QUALITIES.index("severity")
+    content, quality = np.split(own, [tiled.whole.dim - len(QUALITIES)], axis=1)
+    of_view = quality.reshape(len(own), -1, len(QUALITIES))[:, :, worst]  # whole, average of the tiles, each tile
+    length = WEIGHT * np.linalg.norm(content, axis=1, keepdims=True)
+    both = np.stack([of_view[:, 0], of_view[:, 2:].max(axis=1)], axis=1)
+    return np.divide(both, length, out=np.full(both.shape, np.nan), where=length > 0)
+
+
 class Parts(NamedTuple):
     """An encoder as fine-tuning sees it: the transformer it updates, and a frozen encoder beside it, if any."""
 

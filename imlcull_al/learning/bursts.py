@@ -71,6 +71,26 @@ def in_time(times: np.ndarray, group: np.ndarray) -> np.ndarray:
     return number[group]
 
 
+def behind_best(severity: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """(N,) float32: how much worse a row is than the best of its group (N,), in standard deviations; 0 for the best.
+
+    `severity` (N, K): K measures of what is wrong, which count in units of their own standard deviations. A row with
+    NaN counts as a best one.
+    """
+    known = np.isfinite(severity).all(axis=1)
+    best = np.full((int(group.max(initial=-1)) + 1, severity.shape[1]), np.inf)
+    np.minimum.at(best, group[known], severity[known])
+    behind = np.zeros(severity.shape)
+    behind[known] = severity[known] - best[group[known]]
+    total = _in_deviations(behind).sum(axis=1, keepdims=True)
+    return _in_deviations(total)[:, 0].astype(np.float32)
+
+
+def _in_deviations(columns: np.ndarray) -> np.ndarray:
+    deviation = columns.std(axis=0) if len(columns) else np.ones(columns.shape[1])
+    return np.divide(columns, deviation, out=np.zeros(columns.shape), where=deviation > 1e-9)
+
+
 def brackets(times: np.ndarray, group: np.ndarray, compensations: np.ndarray) -> list[int]:
     """Numbers of the groups that are exposure brackets, see `is_bracket`; all arguments (N,)."""
     order = np.lexsort((np.asarray(times, np.float64), group))

@@ -21,6 +21,8 @@ of low variance.
 """
 ENOUGH = 8
 """Labels of the rarer class required before C is chosen."""
+HINT = 0.5
+"""Size of the hint among the features, whose mean squared norm is 1: the larger, the fewer labels it takes."""
 BALANCE = 0.5
 """Exponent of the class weights: 0 keeps the class frequencies, 1 gives both classes equal total weight."""
 _WIDE = 1e3  # variance of the bias
@@ -34,13 +36,15 @@ class Features:
     """Everything precomputed for all photos. The features themselves are computed lazily for the rows in use.
 
     `rows` (N, D) float32: unit-length embeddings, zero where not `usable` (N,), i.e. where an embedding holds NaN or
-    infinity. `centre` (D,): mean of the usable rows; `scale`: root mean squared distance of these from it.
+    infinity. `centre` (D,): mean of the usable rows; `scale`: root mean squared distance of these from it. `hint` (N,):
+    a number that speaks for the target where it is high, never against it; None for none.
     """
 
     rows: np.ndarray
     usable: np.ndarray
     centre: np.ndarray
     scale: float
+    hint: np.ndarray | None = None
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """Features (n, D) float32 of the rows `positions` (n,), centered and scaled, zero where not usable."""
@@ -51,16 +55,22 @@ class Features:
     def logits(self, head: "Head | Heads") -> np.ndarray:
         """(N,) float64 log-odds of the target, or (N, K) logits of `Heads`; 0 where not usable."""
         logits: np.ndarray = (self.rows @ head.weights).astype(np.float64) + head.bias
+        if isinstance(head, Head) and self.hint is not None:
+            logits += head.hint * self.hint
         logits[~self.usable] = 0
         return logits
 
 
 @dataclass(frozen=True)
 class Head:
-    """An affine function of the unit-length embedding: logit = unit(x) · weights + bias."""
+    """An affine function of the unit-length embedding: logit = unit(x) · weights + bias.
+
+    `hint`: weight of the hint, at least 0; photos outside of the features it was fitted to have none.
+    """
 
     weights: np.ndarray
     bias: float
+    hint: float = 0.0
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N,) log-odds of the target."""
@@ -84,8 +94,8 @@ class Heads:
         return logits
 
 
-def features(embeddings: np.ndarray) -> Features:
-    """(N, D) embeddings → the features for `fit`.
+def features(embeddings: np.ndarray, hint: np.ndarray | None = None) -> Features:
+    """(N, D) embeddings → the features for `fit`. `hint` (N,): see `Features`, in standard deviations.
 
     A float32 array is normalized in place: for a million photos a copy would fill the memory.
     """
@@ -99,7 +109,7 @@ def features(embeddings: np.ndarray) -> Features:
     )
     centre = (total / count).astype(np.float32)
     spread = sum(_squares(block[fine] - centre) for block, fine in _blocks(rows, usable))
-    return Features(rows, usable, centre, max(float(np.sqrt(spread / count)), 1e-9))
+    return Features(rows, usable, centre, max(float(np.sqrt(spread / count)), 1e-9), hint)
 
 
 def _blocks(rows: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -129,10 +139,14 @@ def fit(
     rows = known.at(labeled)
     if c is None:
         c = chosen_regularisation(rows, target) if offset is None else REGULARISATION
+    hint = np.zeros(len(rows)) if known.hint is None else HINT * known.hint[labeled]
+    before = np.zeros(len(target)) if offset is None else offset
     with _one_thread():
-        weights, bias = _minimise(rows, target, np.zeros(len(target)) if offset is None else offset, c)
-    weights = weights / known.scale
-    return Head(weights.astype(np.float32), float(bias - known.centre @ weights))
+        weights, bias = _minimise(np.column_stack([rows, hint]), target, before, c)
+        if weights[-1] < 0:
+            weights, bias = _minimise(np.column_stack([rows, 0 * hint]), target, before, c)
+    weights, by_hint = weights[:-1] / known.scale, HINT * float(weights[-1])
+    return Head(weights.astype(np.float32), float(bias - known.centre @ weights), by_hint)
 
 
 def fit_classes(

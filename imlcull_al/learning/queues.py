@@ -56,7 +56,7 @@ class Ranker:
             self.keys = (*scorer.keys, *self.unseen)
             self.row = {key: row for row, key in enumerate(self.keys)}
         self._stream: tuple[str, Mapping[str, str], np.ndarray] | None = None
-        self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows, seen.camera))
+        self.bursts = bursts.in_time(seen.taken, scorer.bursts)
 
     @cached_property
     def others(self) -> np.ndarray:

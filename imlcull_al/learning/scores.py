@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..encoding import builtin
 from ..encoding.embeddings import Embeddings
 from ..encoding.encoder import Encoder
 from ..encoding.load import Model, load_encoder
 from ..errors import EncoderError, NotEnoughLabels, StageError
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
-from . import head
+from . import bursts, head
 from .choice import AVERAGE, HEAD, MODEL, SCORES
 from .orders import two_classes
 
@@ -193,10 +194,17 @@ class Scorer:
         )
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
-        self.features = head.features(seen.rows)
+        self.bursts = bursts.groups(seen.taken, seen.rows, seen.camera)
+        """(N,) number of the burst of each photo."""
+        self.features = head.features(seen.rows, self._hint(seen.rows))
         self._logits = self._known(source.model.head) if source.model else None
         self._prior = self._known(source.prior.head) if source.prior and source.model is None else None
         self._chosen: dict[int, tuple[list[tuple[str, str]], float]] = {}
+
+    def _hint(self, embeddings: np.ndarray) -> np.ndarray | None:
+        """(N,) what speaks for keeping whatever a person's taste: to be no worse than the best frame of its burst."""
+        severity = builtin.severity(self.source.encoder, embeddings) if self.task == CULL_TASK else None
+        return None if severity is None else -bursts.behind_best(severity, self.bursts)
 
     def _known(self, known: head.Head | head.Heads) -> np.ndarray:
         """What a model or prior says of all photos, which may lack the latest classes of the task."""
