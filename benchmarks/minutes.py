@@ -4,7 +4,8 @@
         [--seeds 5] [--out DIR] [--results benchmarks/RESULTS.md]
 
 A photographer with known answers answers 100 photos one by one, then sheets of checks, and looks at what the cheapest
-way says (`imlcull_al.simulate.minutes`): garments of `clothing_cc0`, and a shoot simulated from full-size photos.
+way says (`imlcull_al.simulate.minutes`): garments of `clothing_cc0`, and two shoots simulated from full-size photos.
+The encoder is the model beside the built-in one, as in the app.
 Beside it: looking at everything, singly and on sheets, and 100 answers without any check.
 """
 
@@ -20,7 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; small matrices ga
 import numpy as np
 
 from benchmarks.results import RESULTS, table, write_part
-from benchmarks.shoots import make_shoot, whims
+from benchmarks.shoots import Frame, make_shoot, whims
+from imlcull_al.encoding.load import BESIDE
 from imlcull_al.learning.promise import MAX_KEEPERS_LOST
 from imlcull_al.project.journal import Journal, audit_event
 from imlcull_al.project.stages import Stage
@@ -53,7 +55,7 @@ def main() -> None:
         played = []
         for seed in range(options.seeds):
             truth = truth_of(seed)
-            played.append(minutes(folder, truth, options.model, options.out / "sessions", seed))
+            played.append(minutes(folder, truth, options.model + BESIDE, options.out / "sessions", seed))
             say(f"{name}, seed {seed}: {played[-1]}")
         rows.append(row(name, truth, played))
     heads = (
@@ -75,13 +77,18 @@ def stages(photos: Path, out: Path) -> dict[str, tuple[Path, Callable[[int], Tru
 
     sources = [path for name in ("fullsize_cc0", "camera_exif_free") for path in sorted((photos / name).glob("*.jpg"))]
     with progress_bar() as progress:
-        frames = make_shoot(out / "shoot", sources, progress)
+        shoots = {
+            "shoot": make_shoot(out / "shoot", sources, progress),
+            "long shoot": make_shoot(out / "long shoot", sources, progress, bursts=9, is_long=True),
+        }
 
-    def shoot(seed: int) -> Truth:
-        kept = whims(frames, seed)
-        return {frame.key: KEEP if keep else CULL for frame, keep in zip(frames, kept, strict=True)}
+    def shoot(frames: list[Frame]) -> Callable[[int], Truth]:
+        return lambda seed: {
+            frame.key: KEEP if keep else CULL for frame, keep in zip(frames, whims(frames, seed), strict=True)
+        }
 
-    return {name: (folder, garment(names)) for name, names in GARMENTS.items()} | {"shoot": (out / "shoot", shoot)}
+    garments = {name: (folder, garment(names)) for name, names in GARMENTS.items()}
+    return garments | {name: (out / name, shoot(frames)) for name, frames in shoots.items()}
 
 
 def minutes(folder: Path, truth: Truth, model: str, cache: Path, seed: int) -> Minutes:

@@ -3,9 +3,12 @@
 Several bursts of 3 to 8 frames are cropped from each source photo. Three bursts in five have one or two keepers. The
 other frames are out of focus, motion-blurred, badly exposed, partly covered, or cropped off the subject; some are
 technically sound and rejected for no visible reason. EXIF holds the capture time, with sub-seconds.
+
+A long shoot has bursts of 1 to 20 frames, half of them without a keeper, and about a fifth of its frames are kept; some
+of these are a little soft or dark themselves, as are whole bursts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +37,10 @@ class Frame(NamedTuple):
     kind: str
 
 
-def make_shoot(folder: Path, sources: list[Path], progress: Progress, bursts: int = 5, seed: int = 7) -> list[Frame]:
-    """Make the frames of a shoot in `folder`; existing files are kept."""
+def make_shoot(
+    folder: Path, sources: list[Path], progress: Progress, bursts: int = 5, seed: int = 7, is_long: bool = False
+) -> list[Frame]:
+    """Make the frames of a shoot in `folder`, so many bursts from each of the `sources`; existing files are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     frames: list[Frame] = []
     time = datetime(2025, 5, 17, 9)
@@ -47,7 +52,7 @@ def make_shoot(folder: Path, sources: list[Path], progress: Progress, bursts: in
         photo.thumbnail((1400, 1400))
         for _ in range(bursts):
             burst = frames[-1].burst + 1 if frames else 0
-            for shot, (image, kind) in enumerate(_burst(photo, chance)):
+            for shot, (image, kind) in enumerate(_burst(photo, chance, _long if is_long else _short)):
                 frames.append(Frame(f"{number:03}_{burst:04}_{shot}.jpg", number, burst, kind))
                 if not (folder / frames[-1].key).exists():
                     image.save(folder / frames[-1].key, quality=88, exif=_taken(time))
@@ -70,19 +75,35 @@ def whims(frames: list[Frame], seed: int) -> np.ndarray:
     return kept
 
 
-def _burst(photo: Image.Image, chance: Generator) -> Iterator[tuple[Image.Image, str]]:
+def _short(chance: Generator) -> tuple[int, int, float]:
+    """Keepers and other frames of a burst, and the share of its sound frames that are slightly spoiled."""
+    keepers = int(chance.integers(1, 3)) if chance.random() < 0.6 else 0
+    return keepers, int(chance.integers(3, 9)) - keepers, 0.0
+
+
+def _long(chance: Generator) -> tuple[int, int, float]:
+    """The same for a long shoot."""
+    frames = min(int(chance.geometric(1 / 7)), 20)
+    keepers = max(round(frames * chance.uniform(0.2, 0.6)), 1) if chance.random() < 0.5 else 0
+    return keepers, frames - keepers, float(chance.choice([0.1, 0.8], p=[0.8, 0.2]))
+
+
+def _burst(
+    photo: Image.Image, chance: Generator, plan: Callable[[Generator], tuple[int, int, float]]
+) -> Iterator[tuple[Image.Image, str]]:
     side = chance.uniform(0.5, 0.85)
     corner = chance.uniform(0, 1 - side, 2)
-    keepers = int(chance.integers(1, 3)) if chance.random() < 0.6 else 0
-    others = [
-        "whim" if chance.random() < WHIM else str(chance.choice(DEFECTS))
-        for _ in range(chance.integers(3, 9) - keepers)
-    ]
+    keepers, rest, slightly = plan(chance)
+    others = ["whim" if chance.random() < WHIM else str(chance.choice(DEFECTS)) for _ in range(rest)]
     for kind in chance.permutation(["keep"] * keepers + others).tolist():
         zoomed = side * chance.uniform(0.97, 1.03)
         left, top = np.clip(corner + chance.normal(0, 0.012, 2), 0, max(0, 1 - zoomed))
         image = _crop(photo, left, top, min(zoomed, 1))
-        yield (image if kind in SOUND else _spoiled(image, kind, chance)), kind
+        if kind not in SOUND:
+            image = _spoiled(image, kind, chance)
+        elif slightly and chance.random() < slightly:
+            image = sample.defocus(sample.exposure(image, chance.uniform(-0.8, 0.4)), chance.uniform(0.5, 1.5))
+        yield image, kind
 
 
 def _crop(image: Image.Image, left: float, top: float, side: float) -> Image.Image:

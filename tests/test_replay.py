@@ -17,6 +17,7 @@ from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage
 from imlcull_al.session.session import Session
 from imlcull_al.simulate import replay as module
+from imlcull_al.simulate.minutes import Pace
 from imlcull_al.simulate.replay import Measured, Rules, replay
 
 pytestmark = pytest.mark.slow
@@ -223,6 +224,23 @@ def test_the_command_prints_the_summary(shoot, embedded, tiny_model, tmp_path, c
     assert out.exists()
     assert main([str(word) for word in [*words[:3], "--truth", out, *more]]) == 1
     assert capsys.readouterr().err.startswith(f"Error: {out} has no column 'image_name'")
+
+
+def test_a_person_is_timed_beside_the_labels(play):
+    text = play(Rules(budget=4, step=4, seeds=1, pace=Pace(3, 1, answers=12))).by_clock
+    assert "at most 5% of the keepers, at 3 s a photo and 1 s on a sheet" in text
+    assert "looking at all   2.4 one by one, 0.8 on sheets" in text
+    in_truth, certified = map(float, re.search(r"as the app asks  (\S+) in truth, (\S+) until", text).groups())
+    assert 0.5 <= in_truth <= certified <= 2.4
+    assert play(Rules(budget=4, step=4, seeds=1)).by_clock == ""
+
+
+def test_a_person_is_timed_only_where_all_answers_are_known(play):
+    some = "image_name,keep\n" + "".join(
+        f"{number:02}_{'warm' if number % 12 < 5 else 'cold'}.jpg,{int(number % 12 < 5)}\n" for number in range(40)
+    )
+    with pytest.raises(ReplayRefused, match="8 photos without a known answer"):
+        play(Rules(budget=4, step=4, seeds=1, pace=Pace()), some)
 
 
 def test_a_labels_file_is_a_truth_too(shoot, embedded, tiny_model, tmp_path):

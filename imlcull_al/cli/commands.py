@@ -405,8 +405,10 @@ def _write_beside(stage: "Stage", path: Path | None, text: str) -> None:
 
 def replay(options: argparse.Namespace) -> None:
     """Simulate labeling with known answers."""
+    from ..simulate.minutes import Pace
     from ..simulate.replay import replay as play
 
+    options.pace = Pace(options.seconds, options.sheet_seconds) if options.clock else None
     rules = Rules(**{field.name: getattr(options, field.name) for field in fields(Rules)})
     with progress_bar() as progress:
         outcome = play(
@@ -421,7 +423,10 @@ def replay(options: argparse.Namespace) -> None:
             progress=progress,
             say=say,
         )
-    print(f"{outcome.summary}\nTable: {outcome.table}\nPlot:  {outcome.plot}")
+    print(outcome.summary)
+    if outcome.by_clock:
+        print(outcome.by_clock)
+    print(f"Table: {outcome.table}\nPlot:  {outcome.plot}")
 
 
 def demo(options: argparse.Namespace) -> None:

@@ -357,6 +357,9 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         help="column of groups held out together (default: burst if present, otherwise the detected bursts)",
     )
     parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of photos held out for measuring")
+    parser.add_argument("--clock", action="store_true", help="also time a person from opening to a certified cull")
+    parser.add_argument("--seconds", type=float, default=1.5, help="a person's time for one photo")
+    parser.add_argument("--sheet-seconds", type=float, default=0.5, help="a person's time for one photo of a sheet")
     parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot goes to a .png next to it")
     parser.set_defaults(group_column=rules.group_column)
 

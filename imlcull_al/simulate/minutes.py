@@ -4,13 +4,16 @@ A photographer with known answers first answers single photos, then contact shee
 what the cheapest way says. Answers count as if they were certain. Nothing is fine-tuned, and waiting isn't counted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..learning.ways import SECONDS
 from ..project.labels import AGAIN, LOOK, SHEET
 from ..project.task import KEEP
 from ..session.session import Session
+from ..training.evaluation import mean_interval
 
 WHO = "replay"
 _LOOK_EVERY = 10
@@ -83,6 +86,26 @@ def play(
         note(below)
     share = note(way.threshold if way else below)
     return Minutes(in_truth, seconds / 60, share, unchecked, singles, checks, looks)
+
+
+def summary(played: Sequence[Minutes], photos: int, pace: Pace, max_keepers_lost: float = 0.05) -> str:
+    """Lines for people: minutes for a stage of so many photos, beside those of looking at all of them."""
+    alone, on_sheets = (f"{seconds * photos / 60:.1f}" for seconds in (pace.single, pace.sheet))
+    in_truth = [each.in_truth for each in played]
+    never = in_truth.count(float("inf"))
+    return (
+        f"Minutes of a person until a cull loses at most {max_keepers_lost:.0%} of the keepers, at {pace.single:g} s a "
+        f"photo and {pace.sheet:g} s on a sheet (mean over the seeds ± half of its 95 % interval):\n"
+        f"  looking at all   {alone} one by one, {on_sheets} on sheets\n"
+        f"  as the app asks  {f'never in {never} of {len(played)} seeds' if never else _said(in_truth)} in truth, "
+        f"{_said([each.certified for each in played])} until that is certified\n"
+        f"  without checks   {_said([100 * each.unchecked for each in played])} % are lost after {pace.answers} answers"
+    )
+
+
+def _said(values: Sequence[float]) -> str:
+    mean, half = mean_interval(np.array(values, float))
+    return f"{mean:.1f} ± {half:.1f}" if np.isfinite(half) else f"{mean:.1f}"
 
 
 def lost(session: Session, truth: Mapping[str, str], threshold: float) -> float:

@@ -6,7 +6,8 @@ by one, and every few labels the scores of the held-out photos are measured. Eac
 seeds, next to random sampling as the baseline. Labels go to a temporary folder.
 
 `curve.csv`: one row per strategy, seed and number of labels; columns as in `Measured`. `curve.png` is its plot. All
-scores come from the light head; nothing is fine-tuned.
+scores come from the light head; nothing is fine-tuned. By the clock, each seed is also played to a certified cull of
+all photos; see `minutes`.
 """
 
 import os
@@ -25,7 +26,7 @@ from ..errors import ReplayRefused, StageError
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning import orders
 from ..learning.scores import choose_source
-from ..progress import Progress, logged, silent
+from ..progress import Progress, amount, logged, silent
 from ..project import tables
 from ..project.files import replacing
 from ..project.journal import Journal, audit_event
@@ -35,6 +36,7 @@ from ..project.task import CULL_TASK, KEEP, in_words
 from ..session.session import Session
 from ..training import figures
 from ..training.evaluation import Quality, Reached, labels_to_reach, mean_interval, quality_by_class
+from . import minutes
 from .truth import Truth, hold_out, in_one_group, read_truth
 
 BASELINE = "random"
@@ -61,6 +63,8 @@ class Rules:
     seeds: int = 10
     group_column: str | None = None
     held_out: float = 0.3
+    pace: minutes.Pace | None = None
+    """Of the person who is timed; None for no clock."""
 
 
 class Measured(NamedTuple):
@@ -77,12 +81,15 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Results of a replay, for display. `about`: describes the photos. `plot` lies next to `table`."""
+    """Results of a replay, for display. `about`: describes the photos. `plot` lies next to `table`. `by_clock`: what a
+    person's minutes come to, empty without a clock.
+    """
 
     about: str
     rows: Sequence[Measured]
     table: Path
     plot: Path
+    by_clock: str = ""
 
     @property
     def strategies(self) -> list[str]:
@@ -200,7 +207,16 @@ def replay(
                 rows += [measured] if measured else []
             if name == names[-1]:
                 outcome = _write(rows, out, cast.about, cast.caption(seed + 1))
-    return outcome
+        if rules.pace is None:
+            return outcome
+        played = []
+        for seed in range(rules.seeds):
+            progress("timing a person", seed, rules.seeds)
+            timed = session("timed", seed)
+            timed.prepare()
+            played.append(minutes.play(timed, cast.labels, pace=rules.pace))
+        progress("timing a person", rules.seeds, rules.seeds)
+    return replace(outcome, by_clock=minutes.summary(played, len(cast.photos), rules.pace))
 
 
 class _Cast:
@@ -319,6 +335,11 @@ class _Cast:
         for what, count in counts.items():
             if count:
                 say(f"Note: {count} {what}.")
+        if self.rules.pace and len(self.keys) < len(self.photos):
+            raise ReplayRefused(
+                f"{amount(len(self.photos) - len(self.keys), 'photo')} without a known answer: a person can only be "
+                "timed where all have one. Complete the table, or leave --clock out."
+            )
         if room < self.rules.budget:
             say(f"Note: the budget is {room}, not {self.rules.budget}: the other photos are held out.")
 
@@ -382,6 +403,10 @@ def _check(rules: Rules, out: Path, stage: Stage) -> None:
             f"Held out {rules.held_out:g}, budget {rules.budget}, step {rules.step}, {rules.seeds} seeds can't be "
             "played. Choose a share between 0 and 1, and counts of 1 or more."
         )
+    if rules.pace and stage.task != CULL_TASK.name:
+        raise ReplayRefused(f"The task {stage.task} culls nothing, so there is no cull to time. Leave --clock out.")
+    if rules.pace and not (rules.pace.single > 0 and rules.pace.sheet > 0):
+        raise ReplayRefused("A photo takes a person more than 0 seconds. Choose other --seconds and --sheet-seconds.")
     if out.suffix.lower() != ".csv" or not out.parent.is_dir():
         raise ReplayRefused(f"The curve can't be written to {out}. Name a .csv file in a folder that exists.")
     if out.resolve().is_relative_to(stage.folder.resolve()):
