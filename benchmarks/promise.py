@@ -2,15 +2,14 @@
 
     python -m benchmarks.promise [--runs 2000] [--seed 0]
 
-Five tables at 95 % confidence: at most 5 % of the runs may break a promise at any look.
+Four tables at 95 % confidence: at most 5 % of the runs may break a promise at any look.
 
 1. One pile: remaining keepers against `bounds.keepers_lost_bound`, compared with the exact fixed-sample bound
    (hypergeometric) at the same looks, and the ratio of their widths.
 2. Moving piles: a ridge classifier is refitted after every queried label; every other label is a spot check.
 3. The same piles with `bounds.History`, as in the app, which accounts for photos labeled between the checks; compared
    with the plain counts of table 2 at the same looks.
-4. `thresholds.threshold` and `thresholds.threshold_at_one_look`, evaluated after every checked keeper, or once.
-5. How many photos of a stage of 3,000 must be checked until a certificate reaches a share.
+4. How many photos of a stage of 3,000 must be checked until a certificate reaches a share.
 
 All labels are simulated. Nothing here measures a person, who may judge the same photo differently on another day.
 """
@@ -22,12 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from imlcull_al.learning import bounds, thresholds
+from imlcull_al.learning import bounds
 from imlcull_al.learning.bounds import Certificate, History, Pile
-from imlcull_al.learning.thresholds import Threshold
 
 Bounds = Callable[[int, np.ndarray, np.ndarray, float], np.ndarray]
-Rule = Callable[[np.ndarray, float, float], Threshold]
 CONFIDENCE = 0.95
 MANY_CHECKS = 600
 DOUBLINGS = {20, 40, 80, 160}
@@ -49,7 +46,6 @@ def main() -> None:
     one_pile(chance, options.runs)
     moving_piles(chance, options.runs)
     with_history(chance, options.runs // 2)
-    threshold_table(chance, options.runs)
     costs()
 
 
@@ -292,40 +288,10 @@ def shoots(
         yield Look(pile, keeper, trained, audited, passed, side, turn)
 
 
-def threshold_table(chance: np.random.Generator, runs: int) -> None:
-    """Table 4."""
-    print("4. Threshold: runs in which it ever loses more than the share, looked at after each audited keeper")
-    print("   keepers  share | any looks      one look, at the last  one look, at each | keepers lost at the last")
-    for keepers, share in ((60, 0.1), (200, 0.1), (1000, 0.1), (200, 0.05), (1000, 0.05), (1000, 0.02)):
-        seen = min(keepers * 3 // 4, 400)
-        order = chance.random((runs, keepers)).argsort(axis=1)[:, :seen]
-        under = np.cumsum(
-            order <= int(share * keepers + 1e-9), axis=1
-        )  # below the lowest threshold that loses too many
-        cells, lost = [], []
-        for rule in (thresholds.threshold, thresholds.threshold_at_one_look):
-            allowed = np.array([below(rule, n, share) for n in range(1, seen + 1)])
-            cells.append((under <= allowed).any(axis=1))
-            cells.append(under[:, -1] <= allowed[-1])
-            sorted_ranks = np.sort(order, axis=1)
-            lost.append(f"{sorted_ranks[:, allowed[-1]].mean() / keepers if allowed[-1] >= 0 else 0:.1%}")
-        print(
-            f"   {keepers:7d}  {share:5.0%} | {broken(cells[0])}  {broken(cells[3])}          {broken(cells[2])}     | "
-            f"any looks {lost[0]}, one look {lost[1]}, of {seen} seen"
-        )
-    print()
-
-
-def below(rule: Rule, keepers: int, share: float) -> int:
-    """How many of `keepers` checked keepers may score below the threshold; −1 for no threshold."""
-    found = rule(np.linspace(0, 1, keepers), share, CONFIDENCE)
-    return found.below if found.value is not None else -1
-
-
 def costs() -> None:
-    """Table 5."""
+    """Table 4."""
     print(
-        "5. Checks in a stage of 3,000: 100 queries found 50 keepers; 2,300 predicted culls, 600 predicted keeps (70 %)"
+        "4. Checks in a stage of 3,000: 100 queries found 50 keepers; 2,300 predicted culls, 600 predicted keeps (70 %)"
     )
     print(
         "   keepers among the culls | at most 10 %   5 %   2 % lost   (where only known keepers count: 10 %  5 %  2 %)"

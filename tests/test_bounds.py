@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imlcull_al.learning import blind, bounds, measures, thresholds
+from imlcull_al.learning import blind, bounds, measures
 from imlcull_al.learning.bounds import Certificate, Pile, keepers_lost_bound, keepers_lost_bounds
-from imlcull_al.learning.thresholds import threshold
 
 KEYS = [f"{number}.jpg" for number in range(400)]
 SLACK = 3  # standard errors that a simulated rate may be above the promised one
@@ -188,68 +187,6 @@ def test_piles_remade_share_the_risk():
     assert risks[0] == pytest.approx(0.025) and 0.0499 < sum(risks) < 0.05
     with pytest.raises(ValueError, match="not a certificate"):
         Certificate(Pile(10, 5, 2), known=1)
-
-
-def test_a_threshold_by_eye():
-    p_keep = np.linspace(0.01, 1, 100)
-    # BetaInv(0.95; 2, 99) = 0.0466, BetaInv(0.95; 3, 98) = 0.0616
-    once = thresholds.threshold_at_one_look(p_keep, 0.05)
-    assert (once.value, once.keepers, once.below, once.missing) == (0.02, 100, 1, 0)
-    assert threshold(p_keep, 0.05).value == 0.01
-    assert threshold(np.full(100, 0.7), 0.05) == thresholds.Threshold(0.7, 100, 0, 0)
-
-
-@pytest.mark.parametrize(("rule", "needed"), [(thresholds.threshold_at_one_look, 59), (threshold, 74)])
-def test_a_threshold_that_the_labels_can_not_support_says_how_many_are_missing(rule, needed):
-    assert rule(np.full(20, 0.9), 0.05) == thresholds.Threshold(None, 20, 0, needed - 20)
-    assert rule(np.zeros(0), 0.05).missing == needed
-    assert rule(np.full(needed - 1, 0.9), 0.05).missing == 1
-    assert rule(np.full(needed, 0.9), 0.05).value == 0.9
-
-
-@pytest.mark.parametrize("bad", [[0.5, np.nan], [1.5], [-0.1]])
-def test_what_is_no_probability_has_no_threshold(bad):
-    with pytest.raises(ValueError, match="not probabilities"):
-        threshold(np.array(bad), 0.05)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 400), st.sampled_from([0.02, 0.1, 0.5]))
-def test_the_threshold_at_one_look_is_clopper_and_pearsons(keepers, share):
-    from scipy.special import betaincinv
-
-    allowed = [v for v in range(keepers) if betaincinv(v + 1, keepers - v, 0.95) <= share]
-    found = thresholds.threshold_at_one_look(np.arange(keepers) / keepers, share)
-    assert (found.value is None) == (not allowed)
-    assert found.below == max(allowed, default=0)
-
-
-def test_a_threshold_looked_at_after_every_keeper_loses_too_much_in_at_most_one_run_of_twenty():
-    keepers, share = 400, 0.1
-    ranks = np.random.default_rng(0).permuted(np.tile(np.arange(keepers), (RUNS, 1)), axis=1)[:, :300]
-    harmless = np.cumsum(ranks <= share * keepers, axis=1)  # culled by the least of the thresholds that lose too much
-    broken, lost = {}, {}
-    for rule in (threshold, thresholds.threshold_at_one_look):
-        looks = [rule(np.arange(n) / n, share) for n in range(1, 301)]
-        below = np.array([look.below if look.value is not None else -1 for look in looks])
-        broken[rule] = (harmless <= below).any(axis=1)
-        lost[rule] = np.sort(ranks, axis=1)[:, below[-1]].mean() / keepers
-    assert at_most(0.05, broken[threshold]) and broken[threshold].any()
-    assert not at_most(0.05, broken[thresholds.threshold_at_one_look])
-    assert 0.7 * lost[thresholds.threshold_at_one_look] < lost[threshold] < share
-
-
-def test_bets_against_drawing_with_replacement_are_bets_against_drawing_without():
-    """Where the bets have won, the answers are even less likely when drawn without replacement: see `threshold`."""
-    for share, n in ((0.02, 300), (0.1, 60), (0.1, 300), (0.3, 40)):
-        won = int((thresholds._evidence(np.arange(n), n, share) >= np.log(20)).sum())
-        for below in range(won):
-            with_replacement = Fraction(share) ** below * (1 - Fraction(share)) ** (n - below)
-            for keepers in (n + 1, 2 * n, 20 * n):
-                lost = int(share * keepers) + 1  # the fewest that are too many
-                ways = comb(keepers - n, lost - below) if lost >= below else 0
-                assert Fraction(ways, comb(keepers, lost)) < with_replacement
-    assert won > 0
 
 
 def test_intervals_are_clopper_and_pearsons():

@@ -17,13 +17,12 @@ import numpy as np
 
 from ..progress import amount
 from ..project.task import CULL_TASK, Task
-from . import head, thresholds
+from . import head
 from .bounds import Certificate, Pile
 from .measures import STABLE_AGREEMENT, Measures, Share, agreement, interval, measure
 from .queues import Ranking
 from .sample import NO_SHEETS, Sample, Sheets
 from .scores import Scorer
-from .thresholds import Threshold
 
 MAX_KEEPERS_LOST, CONFIDENCE = 0.05, 0.95
 EVERY = 10
@@ -250,16 +249,6 @@ def class_measures(ranking: Ranking, confidence: float = CONFIDENCE) -> ClassMea
         is_known = ~np.isnan(decided[:, column] + targets[:, column])
         by_class[name] = measure(targets[is_known, column] == 1, decided[is_known, column] == 1, confidence)
     return ClassMeasures(len(rows), len(ranking.answers.labels), interval(hits, trials, confidence), by_class)
-
-
-def threshold_of(ranking: Ranking, max_keepers_lost: float, confidence: float = CONFIDENCE) -> Threshold | None:
-    """The largest threshold that loses at most this share of keepers; None without scores."""
-    ranker, p_keep = ranking.ranker, ranking.p_keep
-    if ranker is None or p_keep is None:
-        return None
-    sample = Sample(ranker, ranking)
-    rows = sample.within(sample.is_scored)
-    return thresholds.threshold(p_keep[rows][sample.keepers(rows)], max_keepers_lost, confidence)
 
 
 def curve_of(ranking: Ranking) -> list[Point]:

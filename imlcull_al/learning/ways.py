@@ -6,8 +6,8 @@ Photos that score from `Way.threshold` to the given threshold are looked at; tho
 that sees what the checks found must not gain by choosing. So its thresholds are quantiles of the scores, which no check
 moves, and a pile meets the promise only if all smaller ones do: to certify a pile that loses too much, it has to
 certify the smallest such pile first, and for one pile a certificate is wrong with a probability of at most δ at all
-looks together (a fixed sequence of tests, as in `thresholds`). That smallest pile may change while keepers are found,
-and other scores or another threshold begin another sequence, as they begin another bound: benchmarks/promise.py plays
+looks together (a fixed sequence of tests). That smallest pile may change while keepers are found,
+and other scores or another threshold begin another sequence, as they begin another bound: benchmarks/plans.py plays
 the planner. What a way will still take is a forecast; whether it meets the promise never is.
 """
 
@@ -28,6 +28,9 @@ SECONDS = 0.5
 """A person's time for one photo of a contact sheet, checked or looked at."""
 LOOKED_AT = (1.0, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.0)
 """Shares of the photos below the threshold that may be looked at, those with the highest scores; 1 for all."""
+
+ABOVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Quantiles of the scores above 0.5 that `largest` tries."""
 
 
 class Way(NamedTuple):
@@ -90,19 +93,57 @@ def cheapest(
     """The way that takes the least time: at worst, all photos below the threshold are looked at. None before all photos
     have scores, or for a task that is not binary.
     """
-    ranker, p_keep = ranking.ranker, ranking.p_keep
-    if ranker is None or p_keep is None or not ranking.task.is_binary:
+    known = _known(ranking)
+    if known is None:
         return None
-    sample, kept = Sample(ranker, ranking), ~ranking.below(threshold)
-    if (sample.is_unseen & ~sample.is_scored).any():
-        return None
-    lows = limits(p_keep, threshold)
-    piles = [ranking.below(low) for low in lows]
-    certificates = [sample.certificate(pile, kept, confidence) for pile in piles]
-    unseen = [int(sample.is_unseen[pile].sum()) for pile in piles]
+    sample, lows = known.sample, limits(known.p_keep, threshold)
+    certificates = _certificates(ranking, sample, lows, threshold, confidence)
+    unseen = [int(sample.is_unseen[ranking.below(low)].sum()) for low in lows]
     needed = [forecast(certificate, max_keepers_lost) for certificate in certificates]
     are_met = np.logical_and.accumulate([certificate.reaches(max_keepers_lost) for certificate in certificates])
     return least(lows, unseen, needed, are_met.tolist(), len(ranking.asked_again()))
+
+
+def largest(ranking: Ranking, max_keepers_lost: float, confidence: float = 0.95) -> float | None:
+    """The largest threshold whose pile meets the promise now, as all smaller ones do: of the thresholds of `cheapest`
+    for 0.5, and of more above. 0 if none does; None without scores, as of `cheapest`.
+    """
+    known = _known(ranking)
+    if known is None:
+        return None
+    (sample, p_keep), found = known, 0.0
+    higher = p_keep[p_keep >= 0.5]
+    above = np.unique(np.quantile(higher, ABOVE, method="higher")).tolist() if len(higher) else []
+    for low in [*limits(p_keep, 0.5), *above]:
+        (certificate,) = _certificates(ranking, sample, [low], max(low, 0.5), confidence)
+        if not certificate.reaches(max_keepers_lost):
+            break
+        found = low
+    return found
+
+
+class _Known(NamedTuple):
+    """The checks, and `Ranking.p_keep`."""
+
+    sample: Sample
+    p_keep: np.ndarray
+
+
+def _known(ranking: Ranking) -> _Known | None:
+    """None before all photos without an answer have scores, or for a task that is not binary."""
+    ranker, p_keep = ranking.ranker, ranking.p_keep
+    if ranker is None or p_keep is None or not ranking.task.is_binary:
+        return None
+    sample = Sample(ranker, ranking)
+    return None if (sample.is_unseen & ~sample.is_scored).any() else _Known(sample, p_keep)
+
+
+def _certificates(
+    ranking: Ranking, sample: Sample, lows: Sequence[float], threshold: float, confidence: float
+) -> list[Certificate]:
+    """Of the piles below each of `lows`, where photos that score from `threshold` on are kept."""
+    kept = ~ranking.below(threshold)
+    return [sample.certificate(ranking.below(low), kept, confidence) for low in lows]
 
 
 def least(

@@ -25,11 +25,10 @@ from ..learning.promise import (
     class_measures,
     curve_of,
     promise_of,
-    threshold_of,
 )
 from ..learning.queues import Ranking
 from ..learning.scores import without_scores
-from ..learning.ways import Way, cheapest
+from ..learning.ways import Way, cheapest, largest
 from ..project.labels import BLIND, KEEP, LABELS, Answers
 from ..project.listing import Listing
 from ..project.names import known_key
@@ -317,10 +316,9 @@ class Standing:
         return curve_of(self.ranking)
 
     def threshold_for(self, max_keepers_lost: float, confidence: float = CONFIDENCE) -> float:
-        """The largest threshold that loses at most this share of the keepers.
+        """The largest threshold at which the checks bound the lost keepers to this share; see `ways.largest`.
 
-        Raises `CullRefused` if the checks support none, with the number of keepers still needed, and `NotEnoughLabels`
-        without scores.
+        Raises `CullRefused` if they support none, with the cheapest way there, and `NotEnoughLabels` without scores.
         """
         self.only_culls()
         if not (0 < max_keepers_lost < 1 and 0 < confidence < 1):
@@ -330,17 +328,17 @@ class Standing:
             )
         if not self._is_whole:
             raise self._unprepared()
-        found = threshold_of(self.ranking, max_keepers_lost, confidence)
-        if found is None:
+        found = largest(self.ranking, max_keepers_lost, confidence)
+        way = self.cheapest_way(0.5, max_keepers_lost, confidence)
+        if found is None or way is None:
             raise without_scores(self.stage, self.answers.labels, self.task)
-        if found.value is None:
+        if way.again or not found:
             raise CullRefused(
-                f"The checks found {found.keepers} {'keeper' if found.keepers == 1 else 'keepers'}. "
-                f"To promise that at most {max_keepers_lost:.1%} are lost "
-                f"({confidence:.0%} confidence), they must find about {found.missing} more, none of them with a low "
-                "score. Answer more photos of the audit queue, or choose a threshold yourself."
+                f"Not yet known that at most {max_keepers_lost:.1%} of your keepers would be lost ({confidence:.0%} "
+                f"confidence). The cheapest way there: {way.summary(max_keepers_lost, confidence)} The Check tab leads "
+                "through it; or choose a threshold yourself."
             )
-        return found.value
+        return found
 
     def check(self, key: str) -> str:
         """The key in its one spelling. Raises `StageError` for an unknown one."""
