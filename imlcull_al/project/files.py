@@ -135,8 +135,8 @@ def replace_text(path: Path, text: str) -> None:
 def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[None]:
     """Hold the lock file `path` against other processes and threads; a lock is released when its holder dies.
 
-    A no-op where the folder is missing or not writable, because there is nothing to protect, and where the file system has no
-    locks. Raises `StorageError` after `patience` seconds; its message says that another program is doing `what`.
+    A no-op where the folder is missing or not writable, because there is nothing to protect, and where the file system
+    has no locks. Raises `StorageError` after `patience` seconds; its message says that another program is doing `what`.
     """
     from filelock import FileLock, Timeout
 
