@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
-from ..errors import ImlcullError, RatingsRefused
+from ..errors import ImlcullError, RatingsRefused, StageError
 from ..exchange.profiles import PROFILES
 from ..installation import quoted, started_as
 from ..progress import amount
@@ -83,8 +83,10 @@ def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
     if not arguments:
         return True
-    first = arguments[0]
-    if first[:1] == "-" or first in (*COMMANDS, "import", "export"):
+    first, commands = arguments[0], (*COMMANDS, "audit", "import", "export")
+    if first[:1] == "-":
+        return first not in ("-h", "--help") and not any(each in commands for each in arguments)
+    if first in commands:
         return False
     return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
 
@@ -93,12 +95,14 @@ def open_folder(options: argparse.Namespace) -> None:
     """Open the app on a folder of photos, or on a project; without either, on a screen to choose one."""
     from ..project.opening import project_of
 
+    if options.moved and None in (options.folder, options.project):
+        raise StageError("--moved takes both: the project with --project, and the folder to which its photos moved.")
     if options.folder is None and options.project is None:
         from ..ui import choose_project
 
         options.project = choose_project(options.model, options.cache_dir, options.host, options.port, options.auth)
     elif options.folder is not None:
-        options.project = project_of(options.folder, options.project)
+        options.project = project_of(options.folder, options.project, moved=options.moved)
     label(options)
 
 

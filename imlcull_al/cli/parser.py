@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("open", "open the app on a folder of photos, which stays as it is, or on a project")
     _add_folder(sub, "folder of photos, or project (default: choose one on the page)", nargs="?")
+    sub.add_argument("--moved", action="store_true", help="the photos of --project were moved to FOLDER")
     sub.add_argument("--stage", type=int, default=argparse.SUPPRESS, help="stage number (default: the latest)")
     sub.set_defaults(stage=None)
     _add_page(sub)

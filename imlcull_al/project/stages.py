@@ -203,7 +203,8 @@ def gone(stage: Stage) -> StageError:
     """The error for a stage whose folder is missing."""
     moved = ""
     if stage.elsewhere and stage.number == 1:
-        moved = f" If it was moved, name its new place: imlcull NEW_FOLDER --project {stage.project}"
+        place = quoted(str(stage.project))
+        moved = f" If it was moved, name its new place: imlcull NEW_FOLDER --project {place} --moved"
     return StageError(f"The folder {stage.folder} is gone. Connect its disk again, or put it back.{moved}")
 
 
