@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Label photos, train a model and cull, in the browser.",
         formatter_class=Help,
     )
-    parser.add_argument("--project", type=Path, help="folder that contains stage_1 (default: current folder)")
+    parser.add_argument("--project", type=Path, help="project, or its folder of photos (default: current folder)")
     parser.add_argument("--stage", type=int, help="stage number (default: the latest)")
     parser.add_argument("--model", help="Hugging Face id or local folder of a vision transformer")
     parser.add_argument("--cache-dir", type=Path, help=CACHE_DIR_HELP)

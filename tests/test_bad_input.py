@@ -115,7 +115,7 @@ def culled_into_2(project):
         (lambda root: None, "There is no folder"),
         (lambda root: root.mkdir(), "There is no stage folder"),
         (lambda root: root.write_text("a file"), "Not a directory"),
-        (lambda root: fill_stage(root / "stage_2_backup", 1, 1), "There is no stage folder"),
+        (lambda root: (root / "stage_2_backup").mkdir(parents=True), "There is no stage folder"),
         (lambda root: (root / "stage_1").mkdir(parents=True), "There are no photos in"),
         (lambda root: (root / "stage_1/x.jpg").mkdir(parents=True), "There are no photos in"),
         (

@@ -47,7 +47,7 @@ def test_the_project_may_stand_anywhere(wedding, tmp_path):
     project = project_of(wedding, tmp_path / "mine")
     assert (project / "project.toml").read_text() == f'version = 1\nstage_1 = "{wedding}"\n'
     assert open_stage(project).folder == wedding
-    with pytest.raises(StageError, match="To work on its photos where they are: imlcull"):
+    with pytest.raises(StageError, match="To work on photos where they are: imlcull"):
         open_stage(wedding)  # only the project beside it is found
 
 
@@ -294,3 +294,17 @@ class TestCommandLine:
         project_of(wedding)
         assert run("embed", "--project", wedding)[1].startswith("12 photos in stage_1: 0 found in the cache, 12 comp")
         assert run("order", "--project", wedding, "-n", "2")[0] == 0
+
+    def test_a_command_that_begins_the_work_makes_the_project(self, wedding, opened, run):
+        project, words = wedding.with_name("Wedding.imlcull"), ("ratings", "--project", str(wedding))
+        for command in (["score", *words[1:]], ["import", *words, "--dry-run"], ["import", *words, "--undo"]):
+            assert main(command) == 1
+        assert not project.exists()
+        assert run("embed", "--project", wedding)[0] == 0
+        assert main(["label", "--project", str(wedding)]) == 0
+        assert opened == [project]
+
+    def test_every_command_knows_the_folder_of_an_import(self, wedding, run):
+        assert main(["import", str(wedding)]) == 0
+        assert run("embed", "--project", wedding)[1].startswith("12 photos in stage_1: 0 found in the cache, 12 comp")
+        assert open_stage(wedding) == Stage(wedding.with_name("Wedding.imlcull"), 1)

@@ -107,9 +107,10 @@ def open_folder(options: argparse.Namespace) -> None:
 
 
 def label(options: argparse.Namespace) -> None:
-    """Open the app on a project."""
+    """Open the app on a project, or on a folder of photos."""
     from ..ui import launch
 
+    _begin(options)
     launch(
         options.project,
         options.stage,
@@ -130,6 +131,7 @@ def label(options: argparse.Namespace) -> None:
 
 def embed(options: argparse.Namespace) -> None:
     """Fill the embedding cache."""
+    _begin(options)
     session = _opened(options, prepare=False)
     with progress_bar() as progress:
         if options.engine == "ray":
@@ -320,6 +322,8 @@ def import_ratings(options: argparse.Namespace) -> None:
     from ..session import ratings
 
     _check_undo(options)
+    if not (options.dry_run or options.undo):
+        _begin(options)
     session = _opened(options, prepare=False)
     if options.undo:
         undone = ratings.take_back(session)
@@ -440,6 +444,15 @@ def demo(options: argparse.Namespace) -> None:
         from ..ui import launch
 
         launch(options.dir, 1, options.model, options.cache_dir, port=options.port)
+
+
+def _begin(options: argparse.Namespace) -> None:
+    """Make the project of a folder of photos that has none yet, as `open` does."""
+    from ..project.listing import has_photos
+    from ..project.opening import project_of
+
+    if has_photos(absolute(options.project)):
+        options.project = project_of(options.project)
 
 
 def _prepared(options: argparse.Namespace) -> "Session":

@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.set_defaults(stage=None)
     _add_page(sub)
 
-    sub = command("label", "open the app on a project")
+    sub = command("label", "open the app on a project, or on a folder of photos")
     _add_project(sub)
     _add_page(sub)
 
@@ -198,7 +198,7 @@ def _add_folder(parser: argparse.ArgumentParser, what: str, nargs: str | None = 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", type=Path, required=True, help="folder that contains stage_1", default=argparse.SUPPRESS
+        "--project", type=Path, required=True, help="project, or its folder of photos", default=argparse.SUPPRESS
     )
     parser.add_argument("--stage", type=int, help="stage number (default: the latest)", default=argparse.SUPPRESS)
     parser.set_defaults(stage=None)

@@ -39,7 +39,7 @@ def project_of(folder: str | Path, project: str | Path | None = None, *, moved: 
     `StorageError`.
     """
     photos = absolute(folder)
-    if not photos.exists() and first_stage(beside(photos)) is not None:
+    if not os.path.exists(photos) and first_stage(beside(photos)) is not None:  # noqa: PTH110 - Path's raises
         raise gone(Stage(beside(photos), 1, elsewhere=photos))
     if stage_numbers(photos) or first_stage(photos) is not None:
         if project is not None:
@@ -95,9 +95,9 @@ def stage_of(folder: str | Path) -> Stage:
     """The stage that opening a folder shows, its project in the default place; nothing is made. Raises `StageError`."""
     photos = absolute(folder)
     place = beside(photos)
-    if photos.exists() and not stage_numbers(photos) and first_stage(photos) is None:
-        if place.is_dir() and stage_numbers(place):
-            return open_stage(place)
+    is_there = os.path.exists(photos)  # noqa: PTH110 - Path's raises for a long name
+    is_project = is_there and (stage_numbers(photos) or first_stage(photos) is not None)
+    if is_there and not is_project and not (place.is_dir() and stage_numbers(place)):
         return Stage(place, 1, elsewhere=photos)
     return open_stage(photos)
 
