@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.cli.parser import CACHE_DIR_HELP, Help, add_device, count_or_zero
+from imlcull_al.cli.parser import CACHE_DIR_HELP, Help, add_device, count_or_zero, port
 from imlcull_al.encoding.device import choose
 from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.installation import started_as
@@ -80,13 +80,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Label photos, train a model and cull, in the browser.",
         formatter_class=Help,
     )
-    parser.add_argument("--project", type=Path, help="folder that contains stage_1 (default: current folder)")
+    parser.add_argument("--project", type=Path, help="project, or its folder of photos (default: current folder)")
     parser.add_argument("--stage", type=int, help="stage number (default: the latest)")
     parser.add_argument("--model", help="Hugging Face id or local folder of a vision transformer")
     parser.add_argument("--cache-dir", type=Path, help=CACHE_DIR_HELP)
     add_device(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1); 0.0.0.0 allows other machines")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on")
+    parser.add_argument("--port", type=port, default=7860, help="port to listen on")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
     parser.add_argument(
         "--train-every",

@@ -115,7 +115,7 @@ def culled_into_2(project):
         (lambda root: None, "There is no folder"),
         (lambda root: root.mkdir(), "There is no stage folder"),
         (lambda root: root.write_text("a file"), "Not a directory"),
-        (lambda root: fill_stage(root / "stage_2_backup", 1, 1), "There is no stage folder"),
+        (lambda root: (root / "stage_2_backup").mkdir(parents=True), "There is no stage folder"),
         (lambda root: (root / "stage_1").mkdir(parents=True), "There are no photos in"),
         (lambda root: (root / "stage_1/x.jpg").mkdir(parents=True), "There are no photos in"),
         (
@@ -1017,8 +1017,16 @@ def test_a_model_out_of_reach_falls_back_and_says_so(labeled, cache_dir, capsys)
 @pytest.mark.parametrize(
     ("command", "option", "value", "part"),
     [
-        ("cull", "threshold", "2", "Choose one between 0 and 1"),
-        ("cull", "threshold", "nan", "Choose one between 0 and 1"),
+        ("cull", "threshold", "2", "2 is out of range; choose a number from 0 to 1"),
+        ("cull", "threshold", "nan", "choose a number from 0 to 1"),
+        ("cull", "threshold", "half", "'half' is not a number"),
+        ("cull", "max-keepers-lost", "2", "2 is out of range; choose a number between 0 and 1"),
+        ("cull", "confidence", "1", "choose a number between 0 and 1"),
+        ("export", "unsure", "-1", "choose a number from 0 to 1"),
+        ("label", "port", "99999", "99999 is out of range; choose a port from 1 to 65535"),
+        ("label", "train-every", "-1", "'-1' is not a whole number of 0 or more"),
+        ("order", "n", "-1", "-1 is out of range; choose 1 or more"),
+        ("replay", "held-out", "1", "choose a number between 0 and 1"),
         ("train", "epochs", "0", "epochs is 0; choose 1 or more"),
         ("train", "batch-size", "0", "batch_size is 0"),
         ("train", "batch-size", "-3", "batch_size is -3"),
@@ -1032,10 +1040,14 @@ def test_a_model_out_of_reach_falls_back_and_says_so(labeled, cache_dir, capsys)
         ("train", "seed", "99999999999999999999", "seed is"),
     ],
 )
-def test_options_without_a_meaning(do, labeled, command, option, value, part):
-    refusal(do(command, f"--{option}", value), part)
-    assert not (labeled / "stage_2").exists()
-    assert not Stage(labeled, 1).model.exists()
+def test_options_without_a_meaning_are_refused_before_any_work(tmp_path, capsys, command, option, value, part):
+    from imlcull_al.cli.commands import main
+
+    words = [command, *(["ratings"] if command == "export" else []), "--project", str(tmp_path / "nowhere")]
+    with pytest.raises(SystemExit) as caught:
+        main([*words, f"-{option}" if option == "n" else f"--{option}", value])
+    assert caught.value.code == 2
+    assert part in capsys.readouterr().err
 
 
 def test_extreme_options_that_have_a_meaning(do, labeled, unreported):

@@ -138,8 +138,9 @@ def test_errors_are_one_sentence_and_exit_code_1(run, tmp_path):
 def test_photos_beside_no_stage_can_be_opened_as_they_are(run, tmp_path):
     save_photo(tmp_path / "holiday" / "a.jpg", (90, 90, 90))
     folder = tmp_path / "holiday"
-    assert run("embed", "--project", folder)[2] == (
-        f"Error: There is no stage folder in {folder}. To work on its photos where they are: imlcull {folder}\n"
+    assert run("score", "--project", folder)[2] == (
+        f"Error: There is no stage folder in {folder}. To begin a project in it, put your photos into "
+        f"{folder / 'stage_1'}. To work on photos where they are: imlcull {folder}\n"
     )
 
 

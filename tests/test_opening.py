@@ -7,9 +7,9 @@ from conftest import fill_stage, fingerprint_of, label_of, save_photo
 
 import imlcull_al.ui
 from imlcull_al.cli.commands import main
-from imlcull_al.culling import undo
+from imlcull_al.culling import copies, undo
 from imlcull_al.culling.importing import import_folder
-from imlcull_al.errors import CullRefused, StageError
+from imlcull_al.errors import CullRefused, StageError, StorageError
 from imlcull_al.project import tables
 from imlcull_al.project.listing import list_photos
 from imlcull_al.project.opening import project_of
@@ -47,7 +47,7 @@ def test_the_project_may_stand_anywhere(wedding, tmp_path):
     project = project_of(wedding, tmp_path / "mine")
     assert (project / "project.toml").read_text() == f'version = 1\nstage_1 = "{wedding}"\n'
     assert open_stage(project).folder == wedding
-    with pytest.raises(StageError, match="To work on its photos where they are: imlcull"):
+    with pytest.raises(StageError, match="To work on photos where they are: imlcull"):
         open_stage(wedding)  # only the project beside it is found
 
 
@@ -109,7 +109,7 @@ def test_photos_that_were_moved_are_named_anew(wedding, cache_dir, tmp_path):
     wedding.rename(tmp_path / "archive")
     sentence = (
         f"The folder {wedding} is gone. Connect its disk again, or put it back. If it was moved, name its new place: "
-        f"imlcull NEW_FOLDER --project {project}"
+        f"imlcull NEW_FOLDER --project {project} --moved"
     )
     with pytest.raises(StageError) as caught:
         session.answer("warm_01.jpg", "keep")
@@ -120,7 +120,10 @@ def test_photos_that_were_moved_are_named_anew(wedding, cache_dir, tmp_path):
     with pytest.raises(StageError) as caught:
         project_of(wedding)
     assert str(caught.value) == sentence
-    assert project_of(tmp_path / "archive", project) == project
+    with pytest.raises(StageError, match=r"which is gone. If .*archive holds those photos, say .*--moved. If it holds"):
+        project_of(tmp_path / "archive", project)
+    assert open_stage(project).folder == wedding
+    assert project_of(tmp_path / "archive", project, moved=True) == project
     assert open_session(project, model="builtin", cache_dir=cache_dir).labels() == {"warm_00.jpg": "keep"}
 
 
@@ -129,7 +132,19 @@ def test_a_project_is_not_taken_from_photos_that_are_there(wedding, tmp_path):
     before = (project / "project.toml").read_text()
     with pytest.raises(StageError, match=r"Wedding\.imlcull is the project of .*Wedding\. Name another one"):
         project_of(other, project)
+    with pytest.raises(StageError, match=r"Wedding\.imlcull is the project of .*Wedding\. Name another one"):
+        project_of(other, project, moved=True)
     assert (project / "project.toml").read_text() == before
+
+
+def test_a_project_that_cant_be_made_may_stand_elsewhere(wedding, monkeypatch):
+    def mkdir(self, **options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(wedding), "mkdir", mkdir)
+    for work in (project_of, import_folder):
+        with pytest.raises(StorageError, match=r"make the project .*Wedding\.imlcull: Permission.* with --project"):
+            work(wedding)
 
 
 def test_nothing_may_lie_among_the_photos(wedding, tmp_path, cache_dir):
@@ -213,6 +228,19 @@ class TestImport:
             import_folder(wedding, project)
         assert fingerprint_of(project / "stage_1") == before
 
+    def test_photos_that_were_opened_in_place_are_not_copied_too(self, wedding):
+        project = project_of(wedding)
+        with pytest.raises(CullRefused, match=r"Wedding, where they are; nothing was copied\. .* with --project"):
+            import_folder(wedding)
+        assert open_stage(wedding) == Stage(project, 1, elsewhere=wedding)
+        assert import_folder(wedding, wedding.with_name("copy"))[1].folder.is_dir()
+
+    def test_one_that_fails_leaves_nothing(self, wedding, monkeypatch):
+        monkeypatch.setattr(copies, "copy", lambda *given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            import_folder(wedding)
+        assert [path.name for path in wedding.parent.iterdir()] == ["Wedding"]
+
     def test_it_can_be_undone(self, wedding, capsys):
         assert main(["import", str(wedding), "--link", "hardlink"]) == 0
         project = wedding.with_name("Wedding.imlcull")
@@ -243,6 +271,8 @@ class TestCommandLine:
         assert main(["Wedding", "--project", str(tmp_path / "mine")]) == 0
         assert main([str(project)]) == 0
         assert main([str(beside)]) == 0
+        assert main(["--port", "5001", "Wedding"]) == 0
+        assert opened.pop() == beside
         assert opened[4:] == [tmp_path / "mine", project, beside]
 
     def test_without_a_folder_one_is_chosen_on_the_page(self, wedding, opened, monkeypatch, project):
@@ -264,3 +294,17 @@ class TestCommandLine:
         project_of(wedding)
         assert run("embed", "--project", wedding)[1].startswith("12 photos in stage_1: 0 found in the cache, 12 comp")
         assert run("order", "--project", wedding, "-n", "2")[0] == 0
+
+    def test_a_command_that_begins_the_work_makes_the_project(self, wedding, opened, run):
+        project, words = wedding.with_name("Wedding.imlcull"), ("ratings", "--project", str(wedding))
+        for command in (["score", *words[1:]], ["import", *words, "--dry-run"], ["import", *words, "--undo"]):
+            assert main(command) == 1
+        assert not project.exists()
+        assert run("embed", "--project", wedding)[0] == 0
+        assert main(["label", "--project", str(wedding)]) == 0
+        assert opened == [project]
+
+    def test_every_command_knows_the_folder_of_an_import(self, wedding, run):
+        assert main(["import", str(wedding)]) == 0
+        assert run("embed", "--project", wedding)[1].startswith("12 photos in stage_1: 0 found in the cache, 12 comp")
+        assert open_stage(wedding) == Stage(wedding.with_name("Wedding.imlcull"), 1)

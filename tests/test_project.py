@@ -41,7 +41,7 @@ def test_file_names_are_those_that_other_tools_read(tmp_path):
 
 
 def test_without_a_stage_the_error_says_what_to_create(tmp_path):
-    with pytest.raises(StageError, match=r"Create .*stage_1 and put your photos into it"):
+    with pytest.raises(StageError, match=r"put your photos into .*stage_1"):
         open_stage(tmp_path)
     with pytest.raises(StageError, match="There is no folder"):
         open_stage(tmp_path / "nowhere")
@@ -50,6 +50,20 @@ def test_without_a_stage_the_error_says_what_to_create(tmp_path):
         open_stage(tmp_path, 4)
     with pytest.raises(StageError, match="is a stage, not a project"):
         open_stage(tmp_path / "stage_1")
+
+
+def test_a_mistyped_folder_is_told_what_is_there(tmp_path):
+    for name in ("Pictures/Wedding", "Pictures/Weekend", "Music"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "Pictures" / "Weding").write_text("a file")
+    wedding = tmp_path / "Pictures" / "Wedding"
+    for typed, advice in (
+        ("Pictures/wedding", rf"Did you mean {wedding}\?"),
+        ("Picturs/Wedding", rf"Did you mean {tmp_path / 'Pictures'}\?"),
+        ("Pictures/2024", "Check its name, and that its disk is connected."),
+    ):
+        with pytest.raises(StageError, match=rf"There is no folder {tmp_path / typed}\. {advice}$"):
+            open_stage(tmp_path / typed)
 
 
 def test_keys_are_posix_paths_in_order_and_hidden_files_are_passed_over(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from conftest import fill_stage, label_of
 
 from imlcull_al import open_session
+from imlcull_al.errors import StageError
 from imlcull_al.learning.measures import Share
 from imlcull_al.learning.promise import Point
 from imlcull_al.session.desk import Desk
@@ -115,9 +116,8 @@ def test_the_commands_say_the_same_and_cull_refuses_what_it_can_not_promise(sess
     assert code == 0
     assert "at most 30.0% of your keepers are lost (95% confidence)" in out
     for nonsense in ("0", "1.5", "-1"):
-        code, _, err = run("audit", "--project", project, f"--max-keepers-lost={nonsense}")
-        assert code == 1
-        assert "between 0 and 1" in err
+        with pytest.raises(StageError, match="between 0 and 1"):
+            session.promise(max_keepers_lost=float(nonsense))
 
 
 def test_an_audit_without_labels_says_what_is_missing(project, run):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -271,6 +272,41 @@ def test_a_read_only_folder_is_said_before_anything_is_written(stage, monkeypatc
         step.write(writing)
     assert fingerprint_of(stage.folder) == before
     assert not stage.sidecars(1).exists()
+
+
+@pytest.mark.parametrize("leaves_a_folder", [False, True])
+def test_photos_that_are_away_use_up_no_undo(stage, tmp_path, leaves_a_folder):
+    before, writing = fingerprint_of(stage.folder).keys(), planned(stage, "darktable")
+    step.write(writing)
+    away = stage.folder.rename(tmp_path / "away")
+    if leaves_a_folder:
+        stage.folder.mkdir()
+    for work in (lambda: step.undo(stage), lambda: step.write(writing)):
+        with pytest.raises(StageError, match="Connect its disk again"):
+            work()
+    assert step.can_undo(stage)
+    if leaves_a_folder:
+        stage.folder.rmdir()
+    away.rename(stage.folder)
+    step.undo(stage)
+    assert fingerprint_of(stage.folder).keys() == before
+
+
+def test_a_project_that_is_away_is_said(stage, tmp_path):
+    writing = planned(stage, "darktable")
+    stage = Stage(tmp_path / "gone", 1, elsewhere=stage.folder)
+    assert not step.can_undo(stage)
+    for work in (lambda: step.undo(stage), lambda: step.write(replace(writing, stage=stage))):
+        with pytest.raises(StorageError, match=r"Could not read .*gone: No such file"):
+            work()
+    assert not stage.project.exists()  # the lock makes no folder where a disk is not mounted
+
+
+def test_a_folder_that_went_since_the_preview_is_said(stage):
+    writing = planned(stage, "darktable")
+    shutil.rmtree(stage.folder / "sub")
+    with pytest.raises(StorageError, match=r"sub is gone; no sidecar was written"):
+        step.write(writing)
 
 
 def test_a_full_disk_is_said_and_what_was_written_is_undone(stage, monkeypatch):

@@ -262,7 +262,12 @@ class TestUpload:
             ("a.jpg", bytes(100_001), "larger than"),
             ("a.jpg", b"x", "Nothing here can be shown: a.jpg: "),
             ("a.NEF", b"a RAW file, say", "Nothing here can be shown: a.NEF: "),
-            ("a.xmp", b"<x/>", "Nothing here can be shown yet"),
+            (
+                "a.xmp",
+                b"<x/>",
+                "Nothing here can be shown yet. Send a photo first, then its raw or XMP sidecar; no other companions "
+                "are taken.",
+            ),
             ("a.zip", zipped({"a.jpg": b"x", "b.NEF": b"x"}), "Nothing here can be shown: a.jpg: "),
             ("a.zip", bytes(1_000_001), "larger than"),
             ("a.txt", b"x", ""),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
-from ..errors import ImlcullError, RatingsRefused
+from ..errors import ImlcullError, RatingsRefused, StageError
 from ..exchange.profiles import PROFILES
 from ..installation import quoted, started_as
 from ..progress import amount
@@ -83,8 +83,10 @@ def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
     if not arguments:
         return True
-    first = arguments[0]
-    if first[:1] == "-" or first in (*COMMANDS, "import", "export"):
+    first, commands = arguments[0], (*COMMANDS, "audit", "import", "export")
+    if first[:1] == "-":
+        return first not in ("-h", "--help") and not any(each in commands for each in arguments)
+    if first in commands:
         return False
     return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
 
@@ -93,19 +95,22 @@ def open_folder(options: argparse.Namespace) -> None:
     """Open the app on a folder of photos, or on a project; without either, on a screen to choose one."""
     from ..project.opening import project_of
 
+    if options.moved and None in (options.folder, options.project):
+        raise StageError("--moved takes both: the project with --project, and the folder to which its photos moved.")
     if options.folder is None and options.project is None:
         from ..ui import choose_project
 
         options.project = choose_project(options.model, options.cache_dir, options.host, options.port, options.auth)
     elif options.folder is not None:
-        options.project = project_of(options.folder, options.project)
+        options.project = project_of(options.folder, options.project, moved=options.moved)
     label(options)
 
 
 def label(options: argparse.Namespace) -> None:
-    """Open the app on a project."""
+    """Open the app on a project, or on a folder of photos."""
     from ..ui import launch
 
+    _begin(options)
     launch(
         options.project,
         options.stage,
@@ -126,6 +131,7 @@ def label(options: argparse.Namespace) -> None:
 
 def embed(options: argparse.Namespace) -> None:
     """Fill the embedding cache."""
+    _begin(options)
     session = _opened(options, prepare=False)
     with progress_bar() as progress:
         if options.engine == "ray":
@@ -316,6 +322,8 @@ def import_ratings(options: argparse.Namespace) -> None:
     from ..session import ratings
 
     _check_undo(options)
+    if not (options.dry_run or options.undo):
+        _begin(options)
     session = _opened(options, prepare=False)
     if options.undo:
         undone = ratings.take_back(session)
@@ -441,6 +449,15 @@ def demo(options: argparse.Namespace) -> None:
         from ..ui import launch
 
         launch(options.dir, 1, options.model, options.cache_dir, port=options.port)
+
+
+def _begin(options: argparse.Namespace) -> None:
+    """Make the project of a folder of photos that has none yet, as `open` does."""
+    from ..project.listing import has_photos
+    from ..project.opening import project_of
+
+    if has_photos(absolute(options.project)):
+        options.project = project_of(options.project)
 
 
 def _prepared(options: argparse.Namespace) -> "Session":

@@ -2,14 +2,16 @@
 
 import argparse
 import textwrap
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
 from ..encoding.load import DEFAULT_MODEL
+from ..errors import TrainingError
 from ..exchange.profiles import MARGIN, PROFILES
 from ..exchange.ratings import CULL_RULE, KEEP_RULE
 from ..installation import DEFAULT_CACHE_DIR, started_as
@@ -20,6 +22,8 @@ from ..project.task import CULL, CULL_TASK, KEEP
 from ..simulate.replay import STRATEGIES, Rules
 from ..training.options import GENTLE, MEANINGS, TRAIN_EVERY, Options
 
+LAST_PORT = 65535
+Number = TypeVar("Number", int, float)
 CACHE_DIR_HELP = f"folder for embeddings and previews (default: {DEFAULT_CACHE_DIR})".replace("%", "%%")
 
 
@@ -37,11 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command("open", "open the app on a folder of photos, which stays as it is, or on a project")
     _add_folder(sub, "folder of photos, or project (default: choose one on the page)", nargs="?")
+    sub.add_argument("--moved", action="store_true", help="the photos of --project were moved to FOLDER")
     sub.add_argument("--stage", type=int, default=argparse.SUPPRESS, help="stage number (default: the latest)")
     sub.set_defaults(stage=None)
     _add_page(sub)
 
-    sub = command("label", "open the app on a project")
+    sub = command("label", "open the app on a project, or on a folder of photos")
     _add_project(sub)
     _add_page(sub)
 
@@ -85,10 +90,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_encoder(sub)
     _add_scores(sub)
     sub.add_argument(
-        "--max-keepers-lost", type=float, default=0.05, metavar="SHARE", help="acceptable share of lost keepers"
+        "--max-keepers-lost", type=_inner_share, default=0.05, metavar="SHARE", help="acceptable share of lost keepers"
     )
-    sub.add_argument("--confidence", type=float, default=0.95, help="confidence of the result, 0 to 1")
-    sub.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    sub.add_argument("--confidence", type=_inner_share, default=0.95, help="confidence of the result, 0 to 1")
+    sub.add_argument("--threshold", type=_share, default=0.5, help="p_keep at or above this is kept, 0 to 1")
 
     sub = command("cull", "copy the kept photos into the next stage")
     _add_project(sub)
@@ -97,16 +102,16 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--dry-run", action="store_true", help="print what would be done and write nothing")
     sub.add_argument("--link", choices=("copy", "hardlink", "reflink"), default="copy", help="copy method")
     either = sub.add_mutually_exclusive_group()
-    either.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    either.add_argument("--threshold", type=_share, default=0.5, help="p_keep at or above this is kept, 0 to 1")
     either.add_argument(
         "--max-keepers-lost",
-        type=float,
+        type=_inner_share,
         default=argparse.SUPPRESS,
         metavar="SHARE",
         help="instead of --threshold: the largest one that loses at most this share of the keepers, such as 0.02",
     )
     sub.set_defaults(max_keepers_lost=None)
-    sub.add_argument("--confidence", type=float, default=0.95, help="confidence for --max-keepers-lost, 0 to 1")
+    sub.add_argument("--confidence", type=_inner_share, default=0.95, help="confidence for --max-keepers-lost, 0 to 1")
 
     sub = command("undo-cull", "move the latest stage aside if it is unchanged since the cull that made it")
     _add_project(sub)
@@ -145,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--headless", action="store_true", help="no page; a scripted photographer answers, trains and culls"
     )
     sub.add_argument("--answers", type=_positive, default=80, help="number of answers of the scripted photographer")
-    sub.add_argument("--port", type=int, default=7860, help="port to listen on")
+    sub.add_argument("--port", type=port, default=7860, help="port to listen on")
     return parser
 
 
@@ -157,10 +162,11 @@ def kind_of(kinds: Any, command: str, name: str, summary: str) -> argparse.Argum
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults other than None and False. `app.py` uses it too."""
+    """Shows defaults other than None, False and (). `app.py` uses it too."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+        is_said = action.default is not None and action.default is not False and action.default != ()
+        return super()._get_help_string(action) if is_said else action.help
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         """Wrap without breaking model names and paths."""
@@ -172,7 +178,7 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
     _add_encoder(parser)
     _add_scores(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 allows other machines")
-    parser.add_argument("--port", type=int, default=5000, help="port to listen on")
+    parser.add_argument("--port", type=port, default=5000, help="port to listen on")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="require this login; or set IMLCULL_AUTH")
     parser.add_argument("--mcp", action="store_true", help='expose the API to MCP clients; needs "gradio[mcp]"')
     parser.add_argument(
@@ -197,7 +203,7 @@ def _add_folder(parser: argparse.ArgumentParser, what: str, nargs: str | None = 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", type=Path, required=True, help="folder that contains stage_1", default=argparse.SUPPRESS
+        "--project", type=Path, required=True, help="project, or its folder of photos", default=argparse.SUPPRESS
     )
     parser.add_argument("--stage", type=int, help="stage number (default: the latest)", default=argparse.SUPPRESS)
     parser.set_defaults(stage=None)
@@ -270,7 +276,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train by cross-validation, every photo held out once, and average the folds: what the page does",
     )
-    kinds = {"learning_rate": float, "validation_split": float}
     for name, value in asdict(Options()).items():
         if name == "gentle":
             continue
@@ -278,7 +283,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         usual = "all" if value is None else f"{value:g}"
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=kinds.get(name, int),
+            type=partial(_training_option, name),
             default=argparse.SUPPRESS,
             metavar="N" if name == "train_blocks" else None,
             help=f"{MEANINGS[name]} (default: {usual}{'' if gentle == value else f', gentle {gentle:g}'})",
@@ -312,9 +317,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for", dest="program", choices=tuple(PROFILES), default=argparse.SUPPRESS, help="program that will read them"
     )
-    parser.add_argument("--threshold", type=float, default=0.5, help="p_keep at or above this is kept, 0 to 1")
+    parser.add_argument("--threshold", type=_share, default=0.5, help="p_keep at or above this is kept, 0 to 1")
     parser.add_argument(
-        "--unsure", type=float, default=MARGIN, metavar="MARGIN", help="scores nearer to the threshold are unsure"
+        "--unsure", type=_share, default=MARGIN, metavar="MARGIN", help="scores nearer to the threshold are unsure"
     )
     parser.add_argument(
         "--stars", action="store_true", help="also set stars: 5 for the best of a burst, 3 for kept, 1 for unsure"
@@ -356,10 +361,12 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="column of groups held out together (default: burst if present, otherwise the detected bursts)",
     )
-    parser.add_argument("--held-out", type=float, default=rules.held_out, help="share of photos held out for measuring")
+    parser.add_argument(
+        "--held-out", type=_inner_share, default=rules.held_out, help="share of photos held out for measuring"
+    )
     parser.add_argument("--clock", action="store_true", help="also time a person from opening to a certified cull")
-    parser.add_argument("--seconds", type=float, default=1.5, help="a person's time for one photo")
-    parser.add_argument("--sheet-seconds", type=float, default=0.5, help="a person's time for one photo of a sheet")
+    parser.add_argument("--seconds", type=_seconds, default=1.5, help="a person's time for one photo")
+    parser.add_argument("--sheet-seconds", type=_seconds, default=0.5, help="a person's time for one photo of a sheet")
     parser.add_argument("--out", type=Path, default=Path("curve.csv"), help="table; the plot goes to a .png next to it")
     parser.set_defaults(group_column=rules.group_column)
 
@@ -375,8 +382,56 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+def port(text: str) -> int:
+    """A port of a command line. `app.py` has it too."""
+    number = _number(text, int)
+    if not 1 <= number <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; choose a port from 1 to {LAST_PORT}")
     return number
+
+
+def _positive(text: str) -> int:
+    number = _number(text, int)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; choose 1 or more")
+    return number
+
+
+def _share(text: str) -> float:
+    share = _number(text, float)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; choose a number from 0 to 1")
+    return share
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text, float)
+    if not 0 < seconds < 3600:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; choose more than 0 seconds, and less than an hour")
+    return seconds
+
+
+def _inner_share(text: str) -> float:
+    share = _number(text, float)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; choose a number between 0 and 1, such as 0.05")
+    return share
+
+
+def _training_option(name: str, text: str) -> float:
+    """An option of a training, refused as the training itself would."""
+    value = _number(text, float if name in ("learning_rate", "validation_split") else int)
+    given: dict[str, Any] = {name: value}
+    try:
+        replace(Options(), **given).check()
+    except TrainingError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return value
+
+
+def _number(text: str, kind: Callable[[str], Number]) -> Number:
+    try:
+        return kind(text)
+    except ValueError as error:
+        what = "whole number" if kind is int else "number"
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a {what}") from error

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ..errors import CullRefused
 from ..progress import Progress, Stop, never, silent
-from ..project.files import unwritable
 from ..project.labels import KEEP
 from ..project.listing import list_photos
-from ..project.opening import check_place
-from ..project.stages import Stage, absolute, beside
+from ..project.opening import check_place, making
+from ..project.stages import Stage, absolute, beside, first_stage
 from . import make
 from .plan import IMPORTED, Decision, Plan, make_plan
 
@@ -23,17 +23,20 @@ def import_folder(
 ) -> tuple[Plan, Stage]:
     """Make `stage_1` of `project`, by default the one beside the folder, of its photos and their companions.
 
-    Returns what was done, and the stage. Raises `CullRefused`, `StageError`, `StorageError`, `Cancelled`.
+    Returns what was done, and the stage. Raises `CullRefused`, `StageError`, `StorageError`, `Cancelled`; then no
+    project was made.
     """
     photos = absolute(folder)
     place = absolute(project) if project is not None else beside(photos)
     check_place(place, photos)
+    if (known := first_stage(place)) is not None:
+        raise CullRefused(
+            f"{place} is the project of the photos in {known}, where they are; nothing was copied. Name another "
+            "project for the copies with --project."
+        )
     source = Stage(place, 1, elsewhere=photos)
     listing = list_photos(source)
     decisions = [Decision(key, KEEP, IMPORTED, None) for key in listing.keys]
     plan = make.openable(replace(make_plan(source, decisions, listing, 0.0, ""), target=Stage(place, 1)))
-    try:
-        place.mkdir(exist_ok=True)
-    except OSError as error:
-        raise unwritable(place, error) from error
-    return plan, make.make_stage(plan, link, progress=progress, stop=stop)
+    with making(place):
+        return plan, make.make_stage(plan, link, progress=progress, stop=stop)

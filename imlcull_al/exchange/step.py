@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import RatingsRefused, StorageError, UnreadableXmp
+from ..errors import RatingsRefused, StageError, StorageError, UnreadableXmp
 from ..progress import Progress, logged, silent
 from ..project import tables
 from ..project.files import (
@@ -34,8 +34,9 @@ from ..project.files import (
     unreadable,
     unwritable,
 )
+from ..project.listing import has_photos
 from ..project.originals import content_id
-from ..project.stages import Stage, as_key, as_text
+from ..project.stages import Stage, as_key, as_text, gone
 from .beside import SUFFIX
 from .sidecars import Change, Writing, id_of, new_bytes, read
 
@@ -67,11 +68,14 @@ class Written(NamedTuple):
 def write(writing: Writing, *, progress: Progress = silent) -> Written:
     """Write what a preview showed. A sidecar that changed since then is left.
 
-    Raises `StorageError`; what was written before can be undone.
+    Raises `StageError` if the photos are gone, `StorageError`; what was written before can be undone.
     """
     stage = writing.stage
+    _check_photos(stage)
     with locked(stage.next.lock, f"writing sidecars of {stage.name}"):
         for folder in sorted({(stage.folder / each.name).parent for each in writing.changes}):
+            if not folder.is_dir():
+                raise StorageError(f"The folder {folder} is gone; no sidecar was written. Preview the export again.")
             if not os.access(folder, os.W_OK):
                 raise StorageError(f"The folder {folder} is read-only; no sidecar was written. Make it writable.")
             sweep(folder)
@@ -93,7 +97,12 @@ def write(writing: Writing, *, progress: Progress = silent) -> Written:
 
 @logged("undoing an export of ratings")
 def undo(stage: Stage) -> Written:
-    """Give sidecars the bytes that they had before the last export. Raises `RatingsRefused` if there is none."""
+    """Give sidecars the bytes that they had before the last export.
+
+    Raises `RatingsRefused` if there is none; `StageError` if the photos are gone, whose sidecars would all seem to be
+    removed; `StorageError`.
+    """
+    _check_photos(stage)
     with locked(stage.next.lock, f"writing sidecars of {stage.name}"):
         numbers = _numbers(stage)
         if not numbers:
@@ -109,8 +118,17 @@ def undo(stage: Stage) -> Written:
 
 
 def can_undo(stage: Stage) -> bool:
-    """Whether there is an export to undo."""
-    return bool(_numbers(stage))
+    """Whether there is an export to undo, and the project can be read."""
+    with suppress(StorageError):
+        return bool(_numbers(stage))
+    return False
+
+
+def _check_photos(stage: Stage) -> None:
+    if not stage.folder.is_dir():
+        raise gone(stage)
+    if not has_photos(stage.folder):  # a card that is pulled may leave an empty folder
+        raise StageError(f"There are no photos in {stage.folder} any more. Connect its disk again, then try again.")
 
 
 def _seen(stage: Stage, change: Change, left: dict[str, str]) -> bytes | None:
@@ -242,8 +260,11 @@ def _remove(path: Path) -> None:
 
 
 def _numbers(stage: Stage) -> list[int]:
-    """Numbers of the exports that are not undone."""
+    """Numbers of the exports that are not undone. Raises `StorageError`."""
     start, end = stage.sidecars(0).name.split("0.zip")[0], ".zip"
-    names = [each.name for each in stage.project.iterdir()]
+    try:
+        names = [each.name for each in stage.project.iterdir()]
+    except OSError as error:
+        raise unreadable(stage.project, error) from error
     numbers = [name.removeprefix(start).removesuffix(end) for name in names if name.startswith(start)]
     return [int(each) for each in numbers if each.isascii() and each.isdigit()]

@@ -9,7 +9,8 @@ Upper and lower case count as one. A photo that people see is rendered (`DECODAB
     DSC_1.JPG               DSC_1.JPG_original                            ExifTool's backup
     DSC_1.NEF.jpg           DSC_1.NEF                                     a rendering that extends the name of its raw
     JPG/DSC_1.JPG           RAW/DSC_1.NEF                                 folders of a format are looked through
-    Wedding/DSC_1.JPG       Wedding RAW/DSC_1.NEF, Wedding/NEF/DSC_1.NEF
+    Wedding/DSC_1.JPG       Wedding RAW/DSC_1.NEF, Wedding/NEF/DSC_1.NEF  so is the format at the end of a name
+    JPG Wedding/DSC_1.JPG   RAW Wedding/DSC_1.NEF                         at its beginning, only beside another format
     DSC_1.JPG               NKSC_PARAM/DSC_1.JPG.nksc, pp3/DSC_1.NEF.pp3  so are those of edits
     DSC_1.JPG               CaptureOne/Settings131/DSC_1.JPG.cos          and all that is below CaptureOne
     IMG_1.HEIC              IMG_1.MOV, IMG_1_HEVC.MOV, IMG_O1.AAE         live photos; IMG_E1.HEIC is another photo
@@ -54,7 +55,11 @@ _INNER = _MEDIA | SIDECAR_SUFFIXES
 _CAPTURE_ONE = "captureone"
 _EDITS = {"nksc_param", "silkypix_ds", "sidecar", "sidecars", *(suffix[1:] for suffix in SIDECAR_SUFFIXES)}
 _FORMATS = "raw|nef|nrw|cr2|cr3|crw|arw|raf|orf|rw2|pef|dng|srw|3fr|iiq|x3f|gpr|rwl|jpe?g|heic|heif|hif|tiff?|png|mov"
-_FORMAT = re.compile(rf"(?:^|[ _-]+)(?:{_FORMATS})s?(?:[ _-]+files?)?(?=$|[ _-])")
+_FORMAT_WORD = rf"(?:{_FORMATS})s?(?:[ _-]+files?)?"
+_LAST_FORMATS = re.compile(rf"(?:(?:^|[ _-]+){_FORMAT_WORD})+[ _-]*$")
+_FIRST_FORMAT = re.compile(rf"^{_FORMAT_WORD}(?=[ _-])")
+_ANY_FORMAT = "\0"
+"""Stands for the format that a folder's name begins with: `Raw Talent` is beside `JPG Talent`, but not `Talent`."""
 _PIXEL = re.compile(r"(pxl_\d{8}_\d{6,})(?:\.[a-z_]+(?:-\d\d)?)*(?:~\d+)?|(.+?)(?:\.raw-\d\d(?:\.mp)?\.\w+|\.mp)")
 _DUPLICATE = re.compile(r"(.+)_\d\d+")
 _APPLE = re.compile(r"img_[eo]?(\d+)")
@@ -188,7 +193,7 @@ class _Owners:
         """A file's folder without those of formats, and its name."""
         near = self._near.get(folder)
         if near is None:
-            parts = (_FORMAT.sub("", part).strip(" _-") if _FORMAT.search(part) else part for part in folder.split("/"))
+            parts = (_FIRST_FORMAT.sub(_ANY_FORMAT, _LAST_FORMATS.sub("", part)) for part in folder.split("/"))
             near = self._near[folder] = "".join(f"{part}/" for part in parts if part)
         return near, name
 

@@ -135,15 +135,16 @@ def replace_text(path: Path, text: str) -> None:
 def locked(path: Path, what: str, patience: float = LOCK_PATIENCE) -> Iterator[None]:
     """Hold the lock file `path` against other processes and threads; a lock is released when its holder dies.
 
-    A no-op where the folder is not writable, because there is nothing to protect, and where the file system has no
-    locks. Raises `StorageError` after `patience` seconds; its message says that another program is doing `what`.
+    A no-op where the folder is missing or not writable, because there is nothing to protect, and where the file system
+    has no locks. Raises `StorageError` after `patience` seconds; its message says that another program is doing `what`.
     """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=patience)
     try:
-        set_link_aside(path)
-        lock.acquire()
+        if path.parent.is_dir():  # else filelock would make it, where a disk is not mounted
+            set_link_aside(path)
+            lock.acquire()
     except Timeout as error:
         raise StorageError(
             f"Another imlcull is {what} (it holds {path}). Wait until it is done, then try again."

@@ -8,12 +8,14 @@ A folder that is a project itself is opened as such. Writes nothing into the fol
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import StageError
+from ..errors import StageError, StorageError
 from ..installation import quoted
 from .document import writing
-from .files import unwritable
+from .files import TEMPORARY_PREFIX
 from .listing import has_photos
 from .stages import (
     FIRST_STAGE,
@@ -29,14 +31,15 @@ from .stages import (
 )
 
 
-def project_of(folder: str | Path, project: str | Path | None = None) -> Path:
+def project_of(folder: str | Path, project: str | Path | None = None, *, moved: bool = False) -> Path:
     """The project of a folder of photos, made if there is none: `project`, or else the one beside the folder.
 
-    A `project` whose photos are gone is from now on that of `folder`: they were moved. Raises `StageError` if the
-    folder has no photos, or the project is one of others or would lie among the photos; `StorageError`.
+    `moved`: a project whose photos are gone is from now on that of `folder`, to which they were moved. Raises
+    `StageError` if the folder has no photos, or the project is one of others or would lie among the photos;
+    `StorageError`.
     """
     photos = absolute(folder)
-    if not photos.exists() and first_stage(beside(photos)) is not None:
+    if not os.path.exists(photos) and first_stage(beside(photos)) is not None:  # noqa: PTH110 - Path's raises
         raise gone(Stage(beside(photos), 1, elsewhere=photos))
     if stage_numbers(photos) or first_stage(photos) is not None:
         if project is not None:
@@ -47,30 +50,54 @@ def project_of(folder: str | Path, project: str | Path | None = None) -> Path:
     known, numbers = first_stage(place), stage_numbers(place) if place.is_dir() else []
     if known is not None and is_same(known, photos):
         return place
-    if known is not None and known.exists():
+    if known is not None and (has_photos(known) or (known.exists() and not moved)):
         raise StageError(f"{place} is the project of {known}. Name another one for {photos} with --project.")
+    if known is not None and not moved:
+        raise StageError(
+            f"{place} is the project of {known}, which is gone. If {photos} holds those photos, say that they were "
+            f"moved: imlcull {quoted(str(photos))} --project {quoted(str(place))} --moved. If it holds others, name "
+            "another project."
+        )
     if known is None and numbers:
         if project is None:  # made of this folder by an import
             return place
         raise StageError(f"{place} has stages of its own. Name another project for {photos} with --project.")
     if not has_photos(photos):
         raise StageError(f"There are no photos in {photos}. Name a folder with photos, or a project.")
-    try:
-        place.mkdir(exist_ok=True)
-    except OSError as error:
-        raise unwritable(place, error) from error
-    with writing(place) as document:
+    with making(place), writing(place) as document:
         document[FIRST_STAGE] = _written(photos, place)
     return place
+
+
+@contextmanager
+def making(project: Path) -> Iterator[None]:
+    """Make the folder of a project if there is none, and remove it again if the block fails. Raises `StorageError`."""
+    is_new = not project.exists()
+    try:
+        project.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"Could not make the project {project}: {error.strerror}. Name another place for it with --project, in a "
+            "folder that you may write to."
+        ) from error
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                for lock in project.glob(f"{TEMPORARY_PREFIX}*.lock"):
+                    lock.unlink()
+                project.rmdir()
+        raise
 
 
 def stage_of(folder: str | Path) -> Stage:
     """The stage that opening a folder shows, its project in the default place; nothing is made. Raises `StageError`."""
     photos = absolute(folder)
     place = beside(photos)
-    if photos.exists() and not stage_numbers(photos) and first_stage(photos) is None:
-        if place.is_dir() and stage_numbers(place):
-            return open_stage(place)
+    is_there = os.path.exists(photos)  # noqa: PTH110 - Path's raises for a long name
+    is_project = is_there and (stage_numbers(photos) or first_stage(photos) is not None)
+    if is_there and not is_project and not (place.is_dir() and stage_numbers(place)):
         return Stage(place, 1, elsewhere=photos)
     return open_stage(photos)
 

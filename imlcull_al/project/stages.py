@@ -28,11 +28,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import StageError
 from ..installation import quoted
-from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, photo_suffix
 from .document import read
 from .files import TEMPORARY_PREFIX
 from .task import CULL_TASK
@@ -194,16 +194,20 @@ def is_same(one: Path, other: Path) -> bool:
 
 
 def _is_of(project: Path, folder: Path) -> bool:
-    """Whether the first stage of a project is `folder`."""
+    """Whether the first stage of a project is `folder`, or was made of it by an import."""
     first = first_stage(project)
-    return first is not None and is_same(first, folder)
+    if first is not None:
+        return is_same(first, folder)
+    are_there = os.path.isdir(folder) and os.path.isdir(project)  # noqa: PTH112 - Path's raises for a long name
+    return are_there and bool(stage_numbers(project)) and not stage_numbers(folder) and first_stage(folder) is None
 
 
 def gone(stage: Stage) -> StageError:
     """The error for a stage whose folder is missing."""
     moved = ""
     if stage.elsewhere and stage.number == 1:
-        moved = f" If it was moved, name its new place: imlcull NEW_FOLDER --project {stage.project}"
+        place = quoted(str(stage.project))
+        moved = f" If it was moved, name its new place: imlcull NEW_FOLDER --project {place} --moved"
     return StageError(f"The folder {stage.folder} is gone. Connect its disk again, or put it back.{moved}")
 
 
@@ -236,7 +240,7 @@ def stage_numbers(root: Path) -> list[int]:
     try:
         entries = list(root.iterdir())
     except FileNotFoundError as error:
-        raise StageError(f"There is no folder {root}. Create it, with your photos in {root / 'stage_1'}.") from error
+        raise _nowhere(root) from error
     except OSError as error:
         raise StageError(f"Could not open {root}: {error.strerror}. Name a project folder you may read.") from error
     if _STAGE_NAME.fullmatch(root.name):
@@ -246,12 +250,19 @@ def stage_numbers(root: Path) -> list[int]:
 
 
 def _no_stage(root: Path) -> StageError:
-    if _holds_photos(root):
-        return StageError(
-            f"There is no stage folder in {root}. To work on its photos where they are: imlcull {quoted(str(root))}"
-        )
-    return StageError(f"There is no stage folder in {root}. Create {root / 'stage_1'} and put your photos into it.")
+    return StageError(
+        f"There is no stage folder in {root}. To begin a project in it, put your photos into {root / 'stage_1'}. To "
+        f"work on photos where they are: imlcull {quoted(str(root))}"
+    )
 
 
-def _holds_photos(folder: Path) -> bool:
-    return any(photo_suffix(entry.name) in DECODABLE_SUFFIXES | RAW_SUFFIXES for entry in folder.iterdir())
+def _nowhere(folder: Path) -> StageError:
+    """The error for a folder that isn't there, with those that have nearly its name."""
+    missing = next((each for each in reversed(folder.parents) if not each.exists()), folder)
+    try:
+        there = [each.name for each in missing.parent.iterdir() if each.is_dir()]
+    except OSError:
+        there = []
+    near = [str(missing.parent / name) for name in get_close_matches(missing.name, there)]
+    advice = f"Did you mean {' or '.join(near)}?" if near else "Check its name, and that its disk is connected."
+    return StageError(f"There is no folder {folder}. {advice}")

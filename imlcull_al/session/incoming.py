@@ -120,5 +120,6 @@ def check_readable(folder: Path) -> None:
             reasons.append(f"{path.name}: {error}")
     why = f": {reasons[0][:200]}" if reasons else " yet"
     raise UploadRefused(
-        f"Nothing here can be shown{why}. Send a photo first; XMP files and other companions go beside it."
+        f"Nothing here can be shown{why}. Send a photo first, then its raw or XMP sidecar; no other companions are "
+        "taken."
     )
