@@ -6,13 +6,13 @@ answer never waits for another visitor's scores.
 
 import secrets
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from ..learning.queues import Ranker, Ranking
 from ..learning.scores import Source
 from ..project.labels import Answers, Labels
-from ..project.listing import Listing, list_photos
+from ..project.listing import Listing
 from ..project.originals import State
 from ..project.stages import Stage
 from .standing import Standing
@@ -47,9 +47,9 @@ class _Ranked(NamedTuple):
 class Knowledge:
     """The listing, score source, embeddings and answers of a stage. Thread-safe."""
 
-    def __init__(self, stage: Stage, labels: Labels) -> None:
-        """Start with the answers only; `learn` adds the rest."""
-        self.stage, self.labels = stage, labels
+    def __init__(self, stage: Stage, labels: Labels, listed: Callable[[], Listing]) -> None:
+        """Start with the answers only; `learn` adds the rest. `listed`: lists the photos."""
+        self.stage, self.labels, self._listed = stage, labels, listed
         self.source: Source | None = None
         self.is_stale = True
         """Whether the model file is newer than the scores."""
@@ -72,7 +72,7 @@ class Knowledge:
         """State independent of the answers. Lists the photos lazily; raises `StageError` for an empty stage."""
         with self._lock:
             if self._frame is None:
-                listing = list_photos(self.stage)
+                listing = self._listed()
                 self._frame = Frame(listing, frozenset(listing.keys), None, None, frozenset())
             return self._frame
 
