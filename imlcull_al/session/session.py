@@ -40,12 +40,13 @@ from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
 from ..project.companions import raw_pairs
+from ..project.detections import empty_photos
 from ..project.files import is_locked, sweep
 from ..project.journal import Journal
 from ..project.labels import AGAIN, LOOK, SHEET, Answer, Labels, check_sheet
 from ..project.listing import Listing, has_photos, list_photos
 from ..project.names import known_key
-from ..project.originals import State
+from ..project.originals import State, stat_of
 from ..project.settings import open_task, start_from
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..project.tables import as_key
@@ -94,6 +95,8 @@ class Session:
         self._visitors = Visitors()
         self._model_state = model_state(stage)
         self._next_state = next_state(stage)
+        self._detections_state: State | None = None
+        self._follow_detections()
         self._photos_on_disk: PhotosOnDisk | None = None
         self._belonging = Belonging(stage, self._labels, cache_dir)
         self.seconds_per_photo: float | None = None
@@ -308,6 +311,7 @@ class Session:
         """
         have_changed = self.follow_photos()
         self._knowledge.look()
+        self._follow_detections()
         if next_state(self.stage) != self._next_state:
             self._next_state = next_state(self.stage)
             self._knowledge.changed()
@@ -321,6 +325,13 @@ class Session:
         must = self._must_prepare and not (have_changed and self._is_settling)
         self._is_settling = have_changed
         return is_other_model or must
+
+    def _follow_detections(self) -> None:
+        """Ask last what a detector found empty, as another program may have imported meanwhile."""
+        if (state := stat_of(self.stage.detections)) != self._detections_state:
+            self._detections_state = state
+            if (empty := empty_photos(self.stage)) != self._knowledge.last:
+                self._knowledge.ask_last(empty)
 
     def follow_photos(self) -> bool:
         """List the photos again if any was added, removed or replaced. Whether that is so, or the folder came or went.
