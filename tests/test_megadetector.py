@@ -67,13 +67,8 @@ def test_what_is_not_of_megadetector_is_refused_with_a_sentence(tmp_path, text, 
         read_results(tmp_path / "gone.json")
 
 
-@pytest.fixture
-def found_in(tmp_path):
-    def found(confidence, *keys, threshold=None, recommended=None):
-        results = Results(confidence, (), recommended)
-        return match(results, Stage(tmp_path, 1), Listing(tuple(sorted(keys)), {}, {}), threshold)
-
-    return found
+def found_in(confidence, *keys, threshold=None, recommended=None):
+    return match(Results(confidence, (), recommended), Listing(tuple(sorted(keys)), {}, {}), threshold)
 
 
 @pytest.mark.parametrize(
@@ -87,20 +82,21 @@ def found_in(tmp_path):
         ("b.jpg", "day1/b.jpg"),
         ("day9/b.jpg", None),
         ("a.jpg", None),
+        ("ay1/b.jpg", None),
         ("clip.mp4", None),
     ],
 )
-def test_an_image_means_the_photo_that_ends_as_it_does(found_in, file, key):
+def test_an_image_means_the_photo_that_ends_as_it_does(file, key):
     found = found_in({file: 0.0}, "day1/a.jpg", "day2/a.jpg", "day1/b.jpg")
     assert found.empty == ({key} if key else set())
     assert list(found.ignored) == ([] if key else [file])
 
 
-def test_of_two_images_of_one_photo_the_surer_counts(found_in):
+def test_of_two_images_of_one_photo_the_surer_counts():
     assert found_in({"x/a.jpg": 0.0, "y/a.jpg": 0.7, "z/a.jpg": 0.0}, "a.jpg").confidence == {"a.jpg": 0.7}
 
 
-def test_the_threshold_is_that_of_the_person_else_of_the_file(found_in):
+def test_the_threshold_is_that_of_the_person_else_of_the_file():
     confidence = {"a.jpg": 0.1, "b.jpg": 0.2, "c.jpg": 0.5}
     for given, expected in (({}, "a"), ({"recommended": 0.5}, "ab"), ({"recommended": 0.5, "threshold": 0.05}, "")):
         assert found_in(confidence, *confidence, **given).empty == {f"{name}.jpg" for name in expected}
@@ -138,7 +134,7 @@ def test_empty_photos_are_asked_last_and_answers_and_scores_stay(project, cache_
     session.answer("cold_01.jpg", "cull")
     before = {name: asked(session, name) for name in ("uncertain", "keepers", "culls", "files", "audit")}
     scores = session.scores()
-    take(session.stage, match(read_results(file), session.stage, session.listing))
+    take(session.stage, match(read_results(file), session.listing))
     session.follow_disk()
     uncertain = [key for key in before["uncertain"] if key not in empty]
     assert asked(session) == [*uncertain, *(key for key in before["uncertain"] if key in empty)] != before["uncertain"]

@@ -19,8 +19,8 @@ from typing import Any
 from ..errors import DetectionsRefused, in_words
 from ..project.detections import keep_detections
 from ..project.listing import Listing
-from ..project.names import Names
-from ..project.stages import FIRST_STAGE, Stage
+from ..project.names import Ends
+from ..project.stages import Stage
 from ..project.tables import as_key
 
 THRESHOLD = 0.2
@@ -101,7 +101,7 @@ def results_of(data: Any, name: str) -> Results:
     return Results(confidence, tuple(failed), _recommended(about))
 
 
-def match(results: Results, stage: Stage, listing: Listing, threshold: float | None = None) -> Found:
+def match(results: Results, listing: Listing, threshold: float | None = None) -> Found:
     """Which photos of a stage the images of a file are, and which of these come last.
 
     `threshold`: confidence from which a detection counts; by default what the file recommends, else `THRESHOLD`. Of two
@@ -110,17 +110,17 @@ def match(results: Results, stage: Stage, listing: Listing, threshold: float | N
     threshold = threshold if threshold is not None else results.recommended or THRESHOLD
     if not 0 < threshold <= 1:
         raise DetectionsRefused(f"The threshold is {threshold:g}. Choose one above 0 and up to 1, such as {THRESHOLD}.")
-    keys, names = frozenset(listing.keys), Names(stage.folder, lambda: listing.keys)
+    ends = Ends(listing.keys)
     confidence: dict[str, float] = {}
     ignored = dict.fromkeys(results.failed, _FAILED)
     for file, surest in results.confidence.items():
-        name = f"/{FIRST_STAGE}/{as_key(file)}"  # as in another project: one of both must end with the other whole
-        if (key := names.key_of(name)) in keys:
-            confidence[key] = max(surest, confidence.get(key, 0.0))
+        meant = ends.meant(as_key(file))
+        if len(meant) == 1:
+            confidence[meant[0]] = max(surest, confidence.get(meant[0], 0.0))
         else:
-            ignored[file] = names.unsettled.get(name, _UNKNOWN)
+            ignored[file] = f"it could be {meant[0]} or {meant[1]}" if meant else _UNKNOWN
     empty = frozenset(key for key, surest in confidence.items() if surest < threshold)
-    return Found(confidence, empty, ignored, threshold, len(keys))
+    return Found(confidence, empty, ignored, threshold, len(listing.keys))
 
 
 def take(stage: Stage, found: Found) -> None:
