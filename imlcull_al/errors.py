@@ -83,6 +83,10 @@ class RatingsRefused(ImlcullError):
     """Ratings can't be read or written in this way; nothing was changed."""
 
 
+class DetectionsRefused(ImlcullError):
+    """Results of a detector can't be used; nothing was changed."""
+
+
 class LabelsError(ImlcullError):
     """The labels file or its journal can't be interpreted safely."""
 

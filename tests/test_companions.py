@@ -2,7 +2,7 @@
 
 import pytest
 
-from imlcull_al.project.companions import pair, photo_suffix, shared
+from imlcull_al.project.companions import pair, photo_suffix, raw_pairs, shared
 
 LONG = "20230714_summer_holiday_with_everybody_at_the_sea"  # 49 characters
 ONE_PHOTO = {
@@ -141,6 +141,17 @@ def test_where_two_photos_have_a_claim_both_have_the_file():
         "A.xmp": ["A.JPG", "A.HEIC"],
         "C.ARW": ["JPG/C.JPG", "C.JPG"],
     }
+
+
+def test_a_raw_of_another_moment_is_a_photo_with_sidecars_of_its_own():
+    files = ["A.JPG", "A.HEIC", "A.NEF", "A.NEF.xmp", "A.xmp", "B.JPG", "B.NEF"]
+    asked = []
+    found = pair(files, lambda pairs: asked.extend(pairs) or [("A.JPG", "A.NEF"), ("B.JPG", "B.NEF")])
+    assert asked == [("A.JPG", "A.NEF"), ("A.HEIC", "A.NEF"), ("B.JPG", "B.NEF")]
+    assert found.photos == ["A.JPG", "A.HEIC", "B.JPG", "B.NEF"]
+    assert found.companions["A.HEIC"] == ("A.NEF", "A.NEF.xmp", "A.xmp")
+    assert found.companions["A.JPG"] == ("A.NEF.xmp", "A.xmp")
+    assert raw_pairs(found.companions) == [("A.HEIC", "A.NEF")]
 
 
 @pytest.mark.parametrize(("key", "suffix"), [("a.JPG", ".jpg"), ("a.b/c", ""), ("a.HIF ", ".hif"), (".jpg", "")])

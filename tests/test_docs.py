@@ -111,6 +111,9 @@ def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
     for number, key in enumerate(sorted(sample.truth(my_project))[: PHOTOS // 2]):
         classes.answer(key, garment.classes[number % 3])
     shutil.copytree(my_project, my_project.with_name("last_project"))
+    photo = sorted(sample.truth(my_project))[0]
+    results = {"images": [{"file": photo, "detections": []}]}
+    my_project.with_name("results.json").write_text(json.dumps(results), encoding="utf-8")
     clusters = []
     monkeypatch.setattr("imlcull_al.encoding.cluster.fill", lambda *given, **_: clusters.append(given[-1]) or 0)
     started: list[int] = []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
-from ..errors import ImlcullError, RatingsRefused, StageError
+from ..errors import DetectionsRefused, ImlcullError, RatingsRefused, StageError
 from ..exchange.profiles import PROFILES
 from ..installation import quoted, started_as
 from ..progress import amount
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
+_IMPORTS = [[], ["folder"], ["ratings"], ["megadetector"]]
 MOST_NAMES = 50
 """Names listed in one note, at most."""
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -74,7 +75,7 @@ def _spelled_out(arguments: list[str]) -> list[str]:
     """The command line with the words that may be left out: `open`, and `folder` after `import`."""
     if _begins_with_a_folder(arguments):
         return ["open", *arguments]
-    if arguments[:1] == ["import"] and arguments[1:2] not in ([], ["folder"], ["ratings"]) and arguments[1][:1] != "-":
+    if arguments[:1] == ["import"] and arguments[1:2] not in _IMPORTS and arguments[1][:1] != "-":
         return ["import", "folder", *arguments[1:]]
     return arguments
 
@@ -345,6 +346,30 @@ def import_ratings(options: argparse.Namespace) -> None:
         print(f"Took over {amount(count, 'answer')}. To take them back: {_way_back('import', options)}")
 
 
+def import_megadetector(options: argparse.Namespace) -> None:
+    """Ask last about photos in which MegaDetector found nothing, after a preview, or in their usual order again."""
+    from ..exchange import megadetector
+    from ..project.detections import drop_detections
+
+    _check_undo(options)
+    session = _opened(options, prepare=False)
+    if options.undo:
+        aside = drop_detections(session.stage)
+        print(f"No photo is asked last; {aside.name} holds what was." if aside else "No photo was asked last.")
+        return
+    if options.file is None:
+        raise DetectionsRefused("Name the JSON that MegaDetector wrote: import megadetector FILE --project PROJECT")
+    results = megadetector.read_results(options.file)
+    found = megadetector.match(results, session.listing, options.threshold)
+    _say_names("Ignored", found.ignored)
+    print(found.summary)
+    if found.confidence and _goes_on(options, f"Ask about {amount(len(found.empty), 'photo')} last?"):
+        megadetector.take(session.stage, found)
+        print(
+            f"Kept in {session.stage.detections.name}. To take it back: {_way_back('import', options, 'megadetector')}"
+        )
+
+
 def export_ratings(options: argparse.Namespace) -> None:
     """Write decisions into sidecars, after a preview, or take the last export back."""
     from ..exchange import step
@@ -390,9 +415,9 @@ def _check_undo(options: argparse.Namespace) -> None:
         raise RatingsRefused("--undo has no preview. Leave out --dry-run to undo, or --undo to see a preview.")
 
 
-def _way_back(what: str, options: argparse.Namespace) -> str:
+def _way_back(what: str, options: argparse.Namespace, kind: str = "ratings") -> str:
     """The command that undoes this import or export."""
-    words = [what, "ratings", "--undo", "--project", str(options.project)]
+    words = [what, kind, "--undo", "--project", str(options.project)]
     for name in ("stage", "cache_dir"):
         if (value := getattr(options, name, None)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
@@ -532,7 +557,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
         run.__name__.replace("_", "-"): run
         for run in (
             *(label, embed, order, train, score, check, cull, undo_cull),
-            *(import_folder, import_ratings, export_ratings, replay, demo),
+            *(import_folder, import_ratings, import_megadetector, export_ratings, replay, demo),
         )
     },
 }

@@ -12,6 +12,7 @@ from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE
 from ..encoding.load import DEFAULT_MODEL
 from ..errors import TrainingError
+from ..exchange.megadetector import THRESHOLD
 from ..exchange.profiles import MARGIN, PROFILES
 from ..exchange.ratings import CULL_RULE, KEEP_RULE
 from ..installation import DEFAULT_CACHE_DIR, started_as
@@ -117,7 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
 
     kinds = command("import", "take over photos, or what other programs know").add_subparsers(
-        required=True, metavar="folder|ratings"
+        required=True, metavar="folder|ratings|megadetector"
     )
     sub = kind_of(
         kinds, "import", "folder", "make stage_1 of a new project from the photos of a folder, which stays as it is"
@@ -129,6 +130,19 @@ def build_parser() -> argparse.ArgumentParser:
     _add_task(sub)
     _add_encoder(sub)
     _add_import(sub)
+    sub = kind_of(kinds, "import", "megadetector", "ask last about the photos in which MegaDetector found nothing")
+    sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="JSON that MegaDetector wrote")
+    _add_project(sub)
+    _add_encoder(sub)
+    sub.add_argument(
+        "--threshold",
+        type=float,
+        default=argparse.SUPPRESS,
+        help=f"confidence from which a detection counts (default: what the file recommends, else {THRESHOLD})",
+    )
+    sub.add_argument("--undo", action="store_true", help="ask about these photos in their usual order again")
+    sub.set_defaults(threshold=None)
+    add_asking(sub)
 
     kinds = command("export", "tell other programs what was decided").add_subparsers(required=True, metavar="ratings")
     sub = kind_of(kinds, "export", "ratings", "write decisions into XMP sidecars, beside the photos")

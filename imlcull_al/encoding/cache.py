@@ -159,7 +159,7 @@ class ContentIds:
 
         `states`: their `states_of`, by default of now. No file is read.
         """
-        wanted = np.frombuffer(b"".join(map(_path_id, paths)), np.uint8).reshape(-1, 16)
+        wanted = path_ids_of(paths)
         path_ids, stats, *columns = self._known
         at = places(wanted, path_ids)
         contents = Contents.unknown(len(paths))
@@ -236,6 +236,11 @@ def _as_row(path_id: bytes) -> np.ndarray:
 def _path_id(path: str | Path) -> bytes:
     text = path if isinstance(path, str) else str(path)
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def path_ids_of(paths: Sequence[str | Path]) -> np.ndarray:
+    """BLAKE2b of each absolute path, (N, 16) uint8."""
+    return np.frombuffer(b"".join(map(_path_id, paths)), np.uint8).reshape(-1, 16)
 
 
 def states_of(paths: Sequence[str | Path]) -> np.ndarray:

@@ -149,6 +149,11 @@ def next_first(
     return _in_turns(order, bursts)
 
 
+def these_last(order: np.ndarray, are_last: np.ndarray) -> np.ndarray:
+    """`order` (n,), positions, with those of `are_last` (N,) bool behind the others; both parts keep their order."""
+    return order[np.argsort(are_last[order], kind="stable")]
+
+
 def rarer_first(probability: np.ndarray, side: int, candidates: np.ndarray) -> np.ndarray:
     """The `candidates` (n,), positions in `probability` (N, K), likeliest first to be on one `side`: in class `side`,
     or from K on without tag `side` − K.

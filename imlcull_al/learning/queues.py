@@ -107,9 +107,9 @@ class Ranker:
             self._stream = (seed, names, np.array([self.row[key] for key in order], np.intp))
         return self._stream[2]
 
-    def rank(self, answers: Answers, withheld: Collection[str] = ()) -> "Ranking":
+    def rank(self, answers: Answers, withheld: Collection[str] = (), last: Collection[str] = ()) -> "Ranking":
         """Fit the head to the answers. Queues are ordered lazily; see `Ranking`."""
-        return Ranking(self.keys, answers, self, withheld, self.scorer.task)
+        return Ranking(self.keys, answers, self, withheld, self.scorer.task, last)
 
 
 class Ranking:
@@ -122,13 +122,19 @@ class Ranking:
         ranker: Ranker | None = None,
         withheld: Collection[str] = (),
         task: Task = CULL_TASK,
+        last: Collection[str] = (),
     ) -> None:
-        """`keys`: the `keys` of the ranker, or all photos, sorted. `withheld`: photos that are never asked about."""
+        """`keys`: the `keys` of the ranker, or all photos, sorted. `withheld`: photos that are never asked about.
+
+        `last`: photos that come last in `uncertain`, and as checks whenever it is their turn.
+        """
         self.keys, self.task = keys, task
         self.answers = answers
         self._ranker = ranker
         self._is_open = np.ones(len(keys), bool)
         self._is_open[[row for key in chain(answers.labels, withheld) if (row := self._row(key)) is not None]] = False
+        self._is_last = np.zeros(len(keys), bool)
+        self._is_last[[row for key in last if (row := self._row(key)) is not None]] = True
         self.probability = ranker.scorer.probability(answers.training) if ranker else None
         """(n, K) scores of the first n of `keys`, those with an embedding; None without scores."""
         self._orders: dict[str, np.ndarray] = {}
@@ -201,7 +207,7 @@ class Ranking:
         if self.probability is None:
             return self._names(self._order("uncertain"))
         rows = orders.most_uncertain_first(self.probability, self._candidates, self.task.exclusive)
-        return self._names(self._skipped_last(self._and_others(rows)))
+        return self._names(self._skipped_last(orders.these_last(self._and_others(rows), self._is_last)))
 
     def _mixed(self, out: Collection[str]) -> dict[str, str]:
         """The front of `uncertain`, with checks interleaved: key → queue it is asked in."""
@@ -246,7 +252,10 @@ class Ranking:
         """Rows of one queue without interleaving, skipped ones last. Raises `StageError` for an unknown queue."""
         check_queue(name, self.task)
         if name not in self._orders:
-            self._orders[name] = self._skipped_last(self._rows(name))
+            rows = self._rows(name)
+            if name == "uncertain":
+                rows = orders.these_last(rows, self._is_last)
+            self._orders[name] = self._skipped_last(rows)
         return self._orders[name]
 
     def _skipped_last(self, rows: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Independent of pixels and formats: everything is read from EXIF 2.32 as Pillow p
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ _TIMES = (
     (_Base.DateTime, _Base.SubsecTime, _Base.OffsetTime),
 )
 """Tags of a time, its fraction and its time zone, best first."""
+_PRESSED = _TIMES[:2]
 _TIME = re.compile(
     r"\s*(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})(?:[.,](\d+))?",
     re.ASCII,
@@ -67,6 +69,12 @@ def moment(notes: Image.Exif) -> Moment:
     return Moment(seconds(text, fraction), _finite(details.get(_Base.ExposureBiasValue)), _camera(notes, details, zone))
 
 
+def pressed(notes: Image.Exif) -> float:
+    """When the shutter was pressed, in seconds as `Moment.taken`; NaN if only the time of a change is noted."""
+    text, fraction, _ = _time(notes, notes.get_ifd(ExifTags.IFD.Exif), _PRESSED)
+    return seconds(text, fraction)
+
+
 def seconds(text: str, fraction: str = "") -> float:
     """`2024:05:01 12:30:05`, with any separators, and `42` → seconds; NaN if it is no time."""
     found = _TIME.match(text)
@@ -81,9 +89,11 @@ def seconds(text: str, fraction: str = "") -> float:
     return whole + float(f"0.{digits}")
 
 
-def _time(notes: Image.Exif, details: dict[int, Any]) -> tuple[str, str, str]:
+def _time(
+    notes: Image.Exif, details: dict[int, Any], times: Sequence[tuple[int, int, int]] = _TIMES
+) -> tuple[str, str, str]:
     """The best time that is one, its fraction and its zone, as texts; empty where there is none."""
-    for tags in _TIMES:
+    for tags in times:
         text, fraction, zone = (_text(details.get(tag, notes.get(tag))) for tag in tags)
         if not math.isnan(seconds(text)):
             return text, fraction, zone

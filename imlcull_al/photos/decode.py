@@ -6,6 +6,7 @@ Independent of files and processes.
 """
 
 import io
+import math
 from contextlib import suppress
 
 from PIL import Image, ImageOps, JpegImagePlugin
@@ -104,6 +105,13 @@ def moment(data: bytes) -> Moment:
     with suppress(Exception):  # as in `only_unreadable`; broken metadata counts as missing
         found = camera.moment(opening.notes_of(data))
     return found._replace(damaged=formats.lacks_end(data))
+
+
+def pressed(data: bytes) -> float:
+    """When the shutter was pressed, see `camera.pressed`; NaN if the metadata is unreadable."""
+    with suppress(Exception):  # as in `moment`
+        return camera.pressed(opening.notes_of(data))
+    return math.nan
 
 
 def _is_jpeg(source: Opened) -> bool:

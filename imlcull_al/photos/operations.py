@@ -128,6 +128,15 @@ def _check_packet(header: Header, payload: bytes, limit: None) -> bytes:
     return payload
 
 
+def _check_pressed(header: Header, payload: bytes, limit: None) -> float:
+    time = header["pressed"]
+    if time is None:
+        return math.nan
+    if type(time) is not float or not math.isfinite(time):
+        raise ValueError("a time is a finite number or null")
+    return time
+
+
 def _no_payload(limit: None) -> int:
     return 0
 
@@ -174,12 +183,20 @@ MOMENT: Operation[Moment] = Operation(
     _no_payload,
 )
 """`decode.moment`."""
+PRESSED: Operation[float] = Operation(
+    "pressed",
+    lambda data, _: decode.pressed(data),
+    lambda time: ({"pressed": None if math.isnan(time) else time}, b""),
+    _check_pressed,
+    _no_payload,
+)
+"""`decode.pressed`."""
 XMP: Operation[bytes] = Operation(
     "xmp", lambda data, _: packet.packet(data), lambda found: ({}, found), _check_packet, lambda _: packet.MAX_BYTES
 )
 """`packet.packet`."""
 OPERATIONS: dict[str, Operation[Any]] = {
-    each.name: each for each in (DECODE, DECODE_WITH_TILES, LATTICE, PREVIEW, EXPOSURE, MOMENT, XMP)
+    each.name: each for each in (DECODE, DECODE_WITH_TILES, LATTICE, PREVIEW, EXPOSURE, MOMENT, PRESSED, XMP)
 }
 
 

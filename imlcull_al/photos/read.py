@@ -4,6 +4,7 @@ The facade of this package. Files are untrusted: their size is bounded, and they
 `pool`). This process reads them only to hash them. Independent of stages, models and caches.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ..project.originals import (
     check_unchanged,
     content_id,
     content_id_of,
+    head,
     identify,
     is_content_of,
     stat_of,
@@ -26,10 +28,33 @@ from .decode import DECODER, UNKNOWN, Moment, as_jpeg
 from .operations import Decoded, Lattice
 
 __all__ = [
-    "DECODER", "UNKNOWN", "Decoded", "Lattice", "Moment", "Views", "as_jpeg", "content_id", "content_id_of", "decode",
-    "decode_file", "decode_with_tiles", "exposure", "identify", "is_content_of", "lattice", "load", "moment", "preview",
-    "preview_of", "stat_of", "xmp",
+    "DECODER",
+    "UNKNOWN",
+    "Decoded",
+    "Lattice",
+    "Moment",
+    "Views",
+    "as_jpeg",
+    "content_id",
+    "content_id_of",
+    "decode",
+    "decode_file",
+    "decode_with_tiles",
+    "exposure",
+    "identify",
+    "is_content_of",
+    "lattice",
+    "load",
+    "moment",
+    "pressed",
+    "preview",
+    "preview_of",
+    "stat_of",
+    "xmp",
 ]  # fmt: skip
+HEAD = 1 << 17
+"""Bytes. The notes of a JPEG stand there, and those of nearly every raw."""
+_JPEG = b"\xff\xd8"
 
 
 class Views(NamedTuple):
@@ -111,6 +136,18 @@ def moment(path: str | Path) -> Moment:
         return pool.shared().do(operations.MOMENT, _now(path))
     except UnreadablePhoto:
         return UNKNOWN
+
+
+def pressed(path: str | Path) -> float:
+    """When the shutter was pressed, in seconds by the camera's clock; NaN if that isn't noted.
+
+    Reads `HEAD` bytes where the notes stand in these. Raises `UnreadablePhoto`.
+    """
+    start = head(path, HEAD)
+    time = pool.shared().do(operations.PRESSED, start)
+    if math.isnan(time) and len(start) == HEAD and not start.startswith(_JPEG):
+        time = pool.shared().do(operations.PRESSED, _now(path))
+    return time
 
 
 def xmp(path: str | Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Sorts the files of a stage into photos, their companions and the rest, by name only.
+"""Sorts the files of a stage into photos, their companions and the rest, by name; times come from the caller.
 
 Upper and lower case count as one. A photo that people see is rendered (`DECODABLE_SUFFIXES`) or a raw alone.
 
@@ -22,11 +22,11 @@ Upper and lower case count as one. A photo that people see is rendered (`DECODAB
 
 What extends a stem by a dot is something else: `2016.01.01-17.39.42.NEF` has no part in `2016.01.01-17.39.jpg`. Where
 two photos have a claim on one file, it is a companion of both. Two rendered files of one stem are two photos. So are
-two raws. Times are not looked at: of a raw and a JPEG of one stem, taken at different moments, the raw is a companion.
+two raws, and a raw that is known to be taken at another moment than the rendered picture of its stem.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 DECODABLE_SUFFIXES = frozenset((
@@ -68,6 +68,12 @@ _METADATA, _LONGEST = "supplemental-metadata", 46
 """What Google Takeout appends to the name of a photo, and where it cuts the whole."""
 
 
+Pair = tuple[str, str]
+"""A rendered picture and a raw of its name."""
+Apart = Callable[[Sequence[Pair]], Collection[Pair]]
+"""Pairs → those of them that were taken at different moments."""
+
+
 class Sorted(NamedTuple):
     """`companions`: photo → its companions, sorted. `rest`: files that belong to no photo."""
 
@@ -76,8 +82,13 @@ class Sorted(NamedTuple):
     rest: list[str]
 
 
-def pair(files: Iterable[str]) -> Sorted:
-    """Sort keys into photos, companions and the rest."""
+def none_known(pairs: Sequence[Pair]) -> Collection[Pair]:
+    """The `Apart` of those who know no times."""
+    return ()
+
+
+def pair(files: Iterable[str], apart: Apart = none_known) -> Sorted:
+    """Sort keys into photos, companions and the rest. `apart`: pairs of one name that are two photos."""
     photos: list[str] = []
     raws: list[str] = []
     others: list[str] = []
@@ -89,8 +100,10 @@ def pair(files: Iterable[str]) -> Sorted:
     owners = _Owners(photos)
     companions: dict[str, list[str]] = {}
     alone, rest = [], []
-    for key in raws:
-        found = owners.of_raw(key)
+    claims = {key: owners.of_raw(key) for key in raws}
+    two = set(apart([(owner, key) for key, found in claims.items() for owner in found]))
+    for key, owned in claims.items():
+        found = [owner for owner in owned if (owner, key) not in two] if two else owned
         for owner in found:
             companions.setdefault(owner, []).append(key)
         if not found:
@@ -103,6 +116,17 @@ def pair(files: Iterable[str]) -> Sorted:
         if not found:
             rest.append(key)
     return Sorted(photos + alone, {owner: tuple(sorted(keys)) for owner, keys in companions.items()}, rest)
+
+
+def raw_pairs(companions: Mapping[str, tuple[str, ...]]) -> list[Pair]:
+    """The rendered pictures among the photos, each with its raws."""
+    return [
+        (photo, key)
+        for photo, keys in companions.items()
+        if photo_suffix(photo) in DECODABLE_SUFFIXES
+        for key in keys
+        if photo_suffix(key) in RAW_SUFFIXES
+    ]
 
 
 def shared(companions: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import StageError
-from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, pair, photo_suffix
+from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, Apart, none_known, pair, photo_suffix
 from .left_out import OWN_PREFIX, told, why_file, why_folder
 from .originals import State, stat_of
 from .stages import Stage, as_key, as_text, gone
@@ -34,8 +34,8 @@ class Listing:
     folders: dict[str, State] = field(default_factory=dict, compare=False)
 
 
-def list_photos(stage: Stage) -> Listing:
-    """List the photos below the stage folder, recognized by suffix.
+def list_photos(stage: Stage, apart: Apart = none_known) -> Listing:
+    """List the photos below the stage folder, recognized by suffix. `apart`: pairs of one name that are two photos.
 
     Notes in `stage.names` the files whose names are not NFC.
     Raises `StageError` for a stage without photos, or whose folder can't be read. Folders in it that can't are left
@@ -62,7 +62,7 @@ def list_photos(stage: Stage) -> Listing:
         raise StageError(f"Could not open {root}: {error.strerror}. Make it readable, then try again.") from error
     names = _unique(odd, files, left_out)
     _replace(stage.names, names)
-    keys, companions, rest = pair([*files, *names])
+    keys, companions, rest = pair([*files, *names], apart)
     left_out |= {key: why_file(key) for key in rest}
     if not keys:
         but = "".join(f" Left out: {line}." for line in islice(told(left_out), 3))

@@ -14,7 +14,7 @@ Everything else means no photo: it is never guessed, and stays what it is.
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +125,31 @@ class Names:
             common = {key: n for key, n in common.items() if n == min(len(parts), key.count("/") + 1)}
         longest = max(common.values(), default=0)
         return [key for key, n in common.items() if n == longest]
+
+
+class Ends:
+    """Resolves paths that may begin elsewhere: one of two paths must end with the other whole."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """`paths`: those that may be meant, in NFC and with `/`."""
+        self._paths = frozenset(paths)
+        self._ending: dict[str, list[str]] = {}
+        for path in sorted(self._paths):
+            for tail in _tails(path)[1:]:
+                self._ending.setdefault(tail, []).append(path)
+
+    def meant(self, path: str) -> list[str]:
+        """The longest path that `path` ends with, else those that end with `path`; none if it is unknown."""
+        forms = [path] if "\\" not in path else [path, path.replace("\\", "/")]
+        for form in forms:
+            if whole := next((tail for tail in _tails(form) if tail in self._paths), None):
+                return [whole]
+        return self._ending.get(forms[-1], [])
+
+
+def _tails(path: str) -> list[str]:
+    """`a/b/c` → itself, `b/c` and `c`."""
+    return [path, *(path[at + 1 :] for at, letter in enumerate(path) if letter == "/")]
 
 
 def _common_end(one: Sequence[str], other: Sequence[str]) -> int:

@@ -68,6 +68,15 @@ def read(path: str | Path, state: State | None = None) -> bytes:
     return data
 
 
+def head(path: str | Path, length: int) -> bytes:
+    """The first bytes of a photo, at most `length`. Raises `UnreadablePhoto`."""
+    try:
+        with _opened(path) as file:
+            return file.read(length) or b""  # None: it would block
+    except (OSError, ValueError) as error:
+        raise _closed(error) from error
+
+
 def open_inside(root: str | Path, name: str) -> FileIO:
     """Open the file `name`, a native relative path, below the folder `root`.
 

@@ -13,6 +13,7 @@
       stage_2/                          the kept photos
       stage_2_cull_manifest.csv         what was copied, from where and why
       stage_1_<task>_…                  the same for any other task
+      stage_1_detections.csv            which photos a detector found empty, see `detections`
       project.toml                      the tasks, see `settings`, and where stage_1 lies, if elsewhere
 
 The photos of the first stage may lie in any folder, which stays as it is; nothing else of a project does.
@@ -111,6 +112,11 @@ class Stage:
     def sidecars(self, number: int) -> Path:
         """What the sidecars of this stage were before an export of ratings, the first one being 1."""
         return self._beside(f"sidecars_{number}.zip")
+
+    @property
+    def detections(self) -> Path:
+        """What a detector found in the photos; one file for all tasks."""
+        return self.project / f"{self.name}_detections.csv"
 
     @property
     def lock(self) -> Path:

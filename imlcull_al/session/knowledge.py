@@ -6,13 +6,13 @@ answer never waits for another visitor's scores.
 
 import secrets
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from ..learning.queues import Ranker, Ranking
 from ..learning.scores import Source
 from ..project.labels import Answers, Labels
-from ..project.listing import Listing, list_photos
+from ..project.listing import Listing
 from ..project.originals import State
 from ..project.stages import Stage
 from .standing import Standing
@@ -47,9 +47,9 @@ class _Ranked(NamedTuple):
 class Knowledge:
     """The listing, score source, embeddings and answers of a stage. Thread-safe."""
 
-    def __init__(self, stage: Stage, labels: Labels) -> None:
-        """Start with the answers only; `learn` adds the rest."""
-        self.stage, self.labels = stage, labels
+    def __init__(self, stage: Stage, labels: Labels, listed: Callable[[], Listing]) -> None:
+        """Start with the answers only; `learn` adds the rest. `listed`: lists the photos."""
+        self.stage, self.labels, self._listed = stage, labels, listed
         self.source: Source | None = None
         self.is_stale = True
         """Whether the model file is newer than the scores."""
@@ -59,6 +59,8 @@ class Knowledge:
         """State of each photo that was replaced since the session began: browsers must not show the old picture."""
         self.waits = ""
         """What new photos wait for, as a sentence; empty while they are analyzed or there are none."""
+        self.last: frozenset[str] = frozenset()
+        """Photos that are asked last; see `detections`."""
         self._news = News()
         self._frame: Frame | None = None
         self._answers = labels.now()
@@ -72,7 +74,7 @@ class Knowledge:
         """State independent of the answers. Lists the photos lazily; raises `StageError` for an empty stage."""
         with self._lock:
             if self._frame is None:
-                listing = list_photos(self.stage)
+                listing = self._listed()
                 self._frame = Frame(listing, frozenset(listing.keys), None, None, frozenset())
             return self._frame
 
@@ -145,6 +147,12 @@ class Knowledge:
             self._frame, self._ranked = self.frame._replace(withheld=frozenset(keys)), None
             self.changed()
 
+    def ask_last(self, keys: Collection[str]) -> None:
+        """Ask about these photos after all others."""
+        with self._lock:
+            self.last = frozenset(keys)
+            self.changed()
+
     def changed(self) -> None:
         """Start a new revision."""
         self._revision = secrets.token_hex(8)
@@ -194,12 +202,12 @@ class Knowledge:
                 done = self._ranked  # another thread fitted meanwhile; the next caller fits later answers
             if done:
                 return done
-            ranker, keys, withheld = frame.ranker, frame.listing.keys, frame.withheld
+            ranker, keys, withheld, last_ones = frame.ranker, frame.listing.keys, frame.withheld, self.last
             if ranker:
                 ranker = ranker.asking(answers.task)
-                ranking = ranker.rank(answers, withheld)
+                ranking = ranker.rank(answers, withheld, last_ones)
             else:
-                ranking = Ranking(keys, answers, None, withheld, answers.task)
+                ranking = Ranking(keys, answers, None, withheld, answers.task, last_ones)
             after = frame if ranker is frame.ranker else frame._replace(ranker=ranker)
             ranked = _Ranked(after, revision, ranking)
             with self._lock:

@@ -27,6 +27,7 @@ from ..encoding.builtin import parts_of
 from ..encoding.embeddings import DEFAULT_BATCH_SIZE, Embeddings, Filled
 from ..encoding.encoder import Encoder
 from ..encoding.load import Model, load_encoder
+from ..encoding.moments import Moments
 from ..encoding.own import OwnEncoder
 from ..errors import Cancelled, ModelFileError, StageError
 from ..installation import DEFAULT_CACHE_DIR
@@ -38,12 +39,14 @@ from ..learning.ways import Way
 from ..photos import read as photos
 from ..photos.previews import Previews
 from ..progress import Progress, Stop, never, silent
+from ..project.companions import raw_pairs
+from ..project.detections import empty_photos
 from ..project.files import is_locked, sweep
 from ..project.journal import Journal
 from ..project.labels import AGAIN, LOOK, SHEET, Answer, Labels, check_sheet
 from ..project.listing import Listing, has_photos, list_photos
 from ..project.names import known_key
-from ..project.originals import State
+from ..project.originals import State, stat_of
 from ..project.settings import open_task, start_from
 from ..project.stages import Stage, absolute, lies_in_a_stage, open_stage
 from ..project.tables import as_key
@@ -87,10 +90,13 @@ class Session:
         self._scores = scores
         self._cache_dir = cache_dir
         self._labels = Labels(stage, task)
-        self._knowledge = Knowledge(stage, self._labels)
+        self._moments = Moments(cache_dir, stage.paths)
+        self._knowledge = Knowledge(stage, self._labels, self._listed)
         self._visitors = Visitors()
         self._model_state = model_state(stage)
         self._next_state = next_state(stage)
+        self._detections_state: State | None = None
+        self._follow_detections()
         self._photos_on_disk: PhotosOnDisk | None = None
         self._belonging = Belonging(stage, self._labels, cache_dir)
         self.seconds_per_photo: float | None = None
@@ -177,7 +183,7 @@ class Session:
         self._check_it_is_there()
         with self._watching:
             self._must_prepare, self._knowledge.waits = False, ""
-            listing = self._list_again()
+        listing = self._list_by_times(progress, stop)
         paths = self.stage.paths(listing.keys)
         self._belonging.settle(paths, progress, stop)
         self._knowledge.answered()
@@ -305,6 +311,7 @@ class Session:
         """
         have_changed = self.follow_photos()
         self._knowledge.look()
+        self._follow_detections()
         if next_state(self.stage) != self._next_state:
             self._next_state = next_state(self.stage)
             self._knowledge.changed()
@@ -318,6 +325,13 @@ class Session:
         must = self._must_prepare and not (have_changed and self._is_settling)
         self._is_settling = have_changed
         return is_other_model or must
+
+    def _follow_detections(self) -> None:
+        """Ask last what a detector found empty, as another program may have imported meanwhile."""
+        if (state := stat_of(self.stage.detections)) != self._detections_state:
+            self._detections_state = state
+            if (empty := empty_photos(self.stage)) != self._knowledge.last:
+                self._knowledge.ask_last(empty)
 
     def follow_photos(self) -> bool:
         """List the photos again if any was added, removed or replaced. Whether that is so, or the folder came or went.
@@ -336,8 +350,25 @@ class Session:
                 self._list_again()
             return True
 
+    def _listed(self) -> Listing:
+        """List the photos. Raws that are known to be of another moment than the photo of their name are photos."""
+        return list_photos(self.stage, self._moments.apart)
+
+    def _list_by_times(self, progress: Progress = silent, stop: Stop = never) -> Listing:
+        """List the photos again, once the times of raws and of the photos of their names are known."""
+        with self._watching:
+            listing = self._list_again()
+        if self._are_apart(listing, progress, stop):
+            with self._watching:
+                listing = self._list_again()
+        return listing
+
+    def _are_apart(self, listing: Listing, progress: Progress = silent, stop: Stop = never) -> bool:
+        """Whether raws in this listing are of another moment than their photos; reads times that are unknown."""
+        return self._moments.read(raw_pairs(listing.companions), progress=progress, stop=stop)
+
     def _list_again(self) -> Listing:
-        listing, before = list_photos(self.stage), self._photos_on_disk
+        listing, before = self._listed(), self._photos_on_disk
         self._labels.settle_names()
         self._photos_on_disk = PhotosOnDisk(listing, self.stage.paths(listing.keys))
         self._knowledge.list_again(listing, self._photos_on_disk.replaced_since(before) if before else {})
@@ -356,7 +387,7 @@ class Session:
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
             source = choose_source(self.stage, self._model, self.task, self._scores)
-        paths = self.stage.paths(self.listing.keys)
+        paths = self.stage.paths(self._list_by_times(progress, stop).keys)
         return embeddings.fill(
             paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
         )
@@ -691,7 +722,8 @@ class Session:
         """The plan that `cull` would carry out. Raises `StageError` for a task other than keep or cull."""
         self.check_folder()
         self.standing(wait=False).only_culls()
-        if not self.prepared or self._differs(list_photos(self.stage)):
+        listing = self._listed()
+        if not self.prepared or self._are_apart(listing) or self._differs(listing):
             self.prepare()
         now = self.standing()
         known = KnownContents(self.stage, now.listing, self._cache_dir)
