@@ -103,6 +103,9 @@ def test_an_empty_stage_says_what_to_put_there(tmp_path):
         list_photos(Stage(tmp_path, 1))
     with pytest.raises(StageError, match="There are no photos"):
         listing_of(tmp_path, "notes.txt")
+    (tmp_path / "stage_1_garment_journal.jsonl").touch()
+    with pytest.raises(StageError, match=r"although some have answers\. .* is a disk not mounted.* 'notes\.txt'"):
+        list_photos(Stage(tmp_path, 1))
 
 
 @pytest.mark.parametrize(

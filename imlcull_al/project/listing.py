@@ -66,6 +66,8 @@ def list_photos(stage: Stage, apart: Apart = none_known) -> Listing:
     left_out |= {key: why_file(key) for key in rest}
     if not keys:
         but = "".join(f" Left out: {line}." for line in islice(told(left_out), 3))
+        if any(stage.project.glob(f"{stage.name}_*_journal.jsonl")):
+            raise away(f"There are no photos in {stage.folder}, although some have answers.", but)
         raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
     keys.sort()
     return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
@@ -97,6 +99,14 @@ def keys_of(stage: Stage) -> tuple[str, ...]:
         return list_photos(stage).keys
     except StageError:
         return ()
+
+
+def away(what: str, but: str = "") -> StageError:
+    """The error for a folder that lost its photos, as one does where a disk was mounted. `what`: a sentence."""
+    return StageError(
+        f"{what} Was a card pulled, or is a disk not mounted? The answers are kept. Connect it again, or put the "
+        f"photos back.{but}"
+    )
 
 
 def has_photos(folder: str | Path) -> bool:

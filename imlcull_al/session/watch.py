@@ -7,8 +7,7 @@ thousand per poll. Independent of labels, which `labels` follows itself, and of 
 import time
 from collections.abc import Mapping
 
-from ..errors import StageError
-from ..project.listing import Listing, has_photos
+from ..project.listing import Listing, away, has_photos
 from ..project.originals import State, stat_of
 from ..project.stages import Stage, gone
 
@@ -37,10 +36,7 @@ def check_photos(stage: Stage, known: int) -> None:
         raise gone(stage)
     if known:
         photos = "The one known photo is" if known == 1 else f"All {known:,} known photos are"
-        raise StageError(
-            f"{photos} gone from {stage.folder}. Was a card pulled, or is a disk not mounted? The answers are kept. "
-            "Connect it again, or put the photos back."
-        )
+        raise away(f"{photos} gone from {stage.folder}.")
 
 
 class Photos:
