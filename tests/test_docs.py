@@ -112,6 +112,9 @@ def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
         classes.answer(key, garment.classes[number % 3])
     shutil.copytree(my_project, my_project.with_name("last_project"))
     photo = sorted(sample.truth(my_project))[0]
+    sidecars = my_project.with_name("sidecars_of_the_laptop")
+    sidecars.mkdir()
+    shutil.copy(ROOT / "tests/sidecars/IMG_0001.xmp", sidecars / Path(photo).with_suffix(".xmp").name)
     results = {"images": [{"file": photo, "detections": []}]}
     my_project.with_name("results.json").write_text(json.dumps(results), encoding="utf-8")
     clusters = []

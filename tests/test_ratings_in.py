@@ -10,9 +10,11 @@ from PIL import Image
 
 from imlcull_al.errors import RatingsRefused
 from imlcull_al.exchange.beside import by_file, by_stem, files_of, raws_of, sidecars_of
+from imlcull_al.exchange.elsewhere import assign, sidecars_below
 from imlcull_al.exchange.ratings import judge, rules_for
 from imlcull_al.exchange.rules import rule_of
 from imlcull_al.exchange.values import Values
+from imlcull_al.project.listing import Listing
 from imlcull_al.project.stages import Stage
 from imlcull_al.project.task import CULL_TASK, Task
 from imlcull_al.session import ratings
@@ -219,3 +221,54 @@ def test_the_command_refuses_a_rule_with_a_sentence(run, stage):
     code, out, err = run("import", "ratings", "--project", stage.project, "--keep", "rating>=x")
     assert (code, out) == (1, "")
     assert "Error: The rule 'rating>=x' can't be read" in err
+
+
+ELSEWHERE = Listing(
+    ("IMG_1.JPG", "a/IMG_2.JPG", "b/IMG_2.JPG", "b/IMG_3.HEIC", "b/IMG_3.JPG"), {"IMG_1.JPG": ("IMG_1.CR2",)}, {}
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "left"),
+    [
+        ("IMG_1.xmp", {"IMG_1.JPG": "IMG_1.xmp"}, ""),
+        ("x/y/img_1.XMP, x/y/IMG_1.CR2.xmp", {"IMG_1.JPG": "x/y/IMG_1.CR2.xmp, x/y/img_1.XMP"}, ""),
+        ("x/a/IMG_2.xmp, b/IMG_2.JPG.xmp", {"a/IMG_2.JPG": "x/a/IMG_2.xmp", "b/IMG_2.JPG": "b/IMG_2.JPG.xmp"}, ""),
+        ("IMG_3.xmp", {"b/IMG_3.HEIC": "IMG_3.xmp", "b/IMG_3.JPG": "IMG_3.xmp"}, ""),
+        ("IMG_2.xmp", {}, "it could be of several photos"),
+        ("c/IMG_2.xmp", {}, "there is no photo of its name"),
+        ("IMG_1_01.CR2.xmp", {}, "there is no photo of its name"),
+        ("x/IMG_1.xmp, y/IMG_1.xmp", {}, "2 sidecars are of the same photo"),
+    ],
+)
+def test_sidecars_from_elsewhere_are_matched_by_the_ends_of_their_paths(names, found, left):
+    theirs, rest = assign(names.split(", "), ELSEWHERE)
+    assert {key: ", ".join(sidecars) for key, sidecars in theirs.items()} == found
+    assert rest == (dict.fromkeys(names.split(", "), left) if left else {})
+
+
+def test_sidecars_of_a_folder_elsewhere_count_instead_of_those_beside_the_photos(run, stage, tmp_path):
+    elsewhere = tmp_path / "from another machine"
+    for name, rating in (("stage_1/IMG_0001.xmp", -1), ("IMG_0005.JPG.XMP", 4), ("IMG_0099.xmp", 5)):
+        (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
+        (elsewhere / name).write_bytes(rated(f'xmp:Rating="{rating}"'))
+    (elsewhere / "notes.txt").touch()
+    (elsewhere / "IMG_0002.xmp").symlink_to(stage.folder / "IMG_0002.JPG.xmp")
+    before = fingerprint_of(stage.folder), fingerprint_of(elsewhere)
+    code, out, err = run("import", "ratings", "--project", stage.project, "--from", elsewhere, "--yes")
+    assert (code, out.splitlines()[0]) == (0, "1 keep, 1 cull, 6 unrated")
+    assert "'IMG_0099.xmp': there is no photo of its name" in err
+    assert "'IMG_0002.xmp': it can't be opened" in err
+    assert opened(stage).labels() == {"IMG_0001.JPG": "cull", "IMG_0005.JPG": "keep"}
+    assert (fingerprint_of(stage.folder), fingerprint_of(elsewhere)) == before
+    assert run("import", "ratings", "--undo", "--project", stage.project)[1].startswith("Took back 2 answers")
+
+
+def test_a_folder_without_sidecars_is_refused_with_a_sentence(stage, tmp_path, monkeypatch):
+    for folder, reason in ((tmp_path / "gone", "There is no folder"), (tmp_path / "cache", "There are no sidecars")):
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        with pytest.raises(RatingsRefused, match=reason):
+            sidecars_below(folder)
+    monkeypatch.setattr("imlcull_al.exchange.elsewhere.MOST", 3)
+    with pytest.raises(RatingsRefused, match="one import takes 3"):
+        sidecars_below(stage.folder)

@@ -319,10 +319,12 @@ def import_folder(options: argparse.Namespace) -> None:
 
 def import_ratings(options: argparse.Namespace) -> None:
     """Turn ratings of other programs into answers, after a preview."""
+    from ..exchange.elsewhere import sidecars_below
     from ..exchange.ratings import rules_for
     from ..session import ratings
 
     _check_undo(options)
+    elsewhere = sidecars_below(options.origin) if options.origin else None
     if not (options.dry_run or options.undo):
         _begin(options)
     session = _opened(options, prepare=False)
@@ -334,7 +336,7 @@ def import_ratings(options: argparse.Namespace) -> None:
     rules = rules_for(session.task, {**named, **dict(options.rules or ())})
     say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
     with progress_bar() as progress:
-        found = ratings.look(session, rules, overwrite=options.overwrite, progress=progress)
+        found = ratings.look(session, rules, overwrite=options.overwrite, elsewhere=elsewhere, progress=progress)
     _say_names("Not read, and left as it is", found.refused)
     _say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
     print(found.summary)

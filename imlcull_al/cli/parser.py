@@ -321,9 +321,17 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         metavar=("NAME", "RULE"),
         help='for another task: a class or tag, and its photos, such as shirt "label==Red"; may be given several times',
     )
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="read the sidecars in this folder, and neither those beside the photos nor the photos",
+    )
     parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
     parser.add_argument("--undo", action="store_true", help="take back all answers that came from ratings")
-    parser.set_defaults(rules=None, keep=None, cull=None)
+    parser.set_defaults(rules=None, keep=None, cull=None, origin=None)
     add_asking(parser)
 
 

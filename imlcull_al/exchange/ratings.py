@@ -14,13 +14,13 @@ from ..errors import Cancelled, RatingsRefused, UnreadablePhoto, UnreadableXmp
 from ..parallel import in_order
 from ..progress import Progress, Stop, never, silent
 from ..project.listing import Listing
-from ..project.originals import open_inside
 from ..project.stages import Stage
 from ..project.task import CULL, CULL_TASK, KEEP, Task
 from .beside import SUFFIX, files_of, sidecars_of
+from .elsewhere import Sidecars, assign, bytes_inside
 from .rules import Rule, rule_of
 from .values import Values, values_of
-from .xmp import MAX_BYTES, parse
+from .xmp import parse
 
 SOURCE = "import:xmp"
 """Who gave an answer that came from a rating, in the journal."""
@@ -68,16 +68,26 @@ def read_ratings(
     listing: Listing,
     inside: Callable[[Path], bytes],
     *,
+    elsewhere: Sidecars | None = None,
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Ratings:
-    """Read the sidecars and photos of a stage. `inside`: path → packet inside a photo. Raises `Cancelled`."""
-    ratings = Ratings({}, {})
-    keys = listing.keys
+    """Read the sidecars and photos of a stage. `inside`: path → packet inside a photo. Raises `Cancelled`.
+
+    `elsewhere`: read these sidecars, and neither those beside the photos nor the photos.
+    """
+
+    def read(name: str) -> bytes:
+        return sidecar_bytes(stage, name) if _is_sidecar(name) else inside(stage.path(name))
 
     def look(key: str) -> tuple[Values, dict[str, str]]:
-        return _look(stage, key, listing.companions.get(key, ()), inside)
+        if elsewhere:
+            return _look(theirs[key], elsewhere.read)
+        companions = listing.companions.get(key, ())
+        return _look((*sidecars_of(key, companions), *files_of(key, companions)), read)
 
+    theirs, rest = assign(elsewhere.names, listing) if elsewhere else ({}, {})
+    ratings, keys = Ratings({}, rest), list(theirs) if elsewhere else listing.keys
     with closing(in_order(look, keys, _AHEAD)) as looks:
         for done, (key, (values, refused)) in enumerate(zip(keys, looks, strict=True)):
             if stop():
@@ -108,25 +118,22 @@ def counted(task: Task, labels: Mapping[str, str]) -> Counter[str]:
 
 def sidecar_bytes(stage: Stage, key: str) -> bytes:
     """The bytes of a sidecar. Raises `UnreadableXmp`, also for a link that leaves the stage."""
-    try:
-        with open_inside(stage.folder, stage.name_of(key)) as file:
-            return file.read(MAX_BYTES + 1) or b""  # None: it would block
-    except OSError as error:
-        raise UnreadableXmp(f"it can't be opened: {error.strerror}") from error
+    return bytes_inside(stage.folder, stage.name_of(key))
 
 
-def _look(
-    stage: Stage, key: str, companions: Sequence[str], inside: Callable[[Path], bytes]
-) -> tuple[Values, dict[str, str]]:
-    """What is said of a photo, and which of its packets were refused."""
+def _is_sidecar(name: str) -> bool:
+    return name.casefold().endswith(SUFFIX)
+
+
+def _look(names: Sequence[str], read: Callable[[str], bytes]) -> tuple[Values, dict[str, str]]:
+    """What the packets of a photo say, the first ones first, and which were refused."""
     values, refused = Values(), {}
-    for name in (*sidecars_of(key, companions), *files_of(key, companions)):
-        is_sidecar = name.casefold().endswith(SUFFIX)
-        if values.rates and not is_sidecar:
+    for name in names:
+        if values.rates and not _is_sidecar(name):
             break
         try:
-            data = sidecar_bytes(stage, name) if is_sidecar else inside(stage.path(name))
-            if data or is_sidecar:
+            data = read(name)
+            if data or _is_sidecar(name):
                 values = values.filled_from(values_of(parse(data)))
         except UnreadableXmp as error:
             refused[name] = str(error)

@@ -14,6 +14,7 @@ from ..culling.plan import Decision
 from ..errors import NotEnoughLabels, RatingsRefused
 from ..exchange import sidecars, step
 from ..exchange.beside import files_of
+from ..exchange.elsewhere import Sidecars
 from ..exchange.profiles import BEST, COLORS, KEPT, MARGIN, MARKS, STARS, Wish, marks_of
 from ..exchange.ratings import SOURCE, counted, judge, read_ratings
 from ..exchange.rules import Rule
@@ -68,16 +69,19 @@ def look(
     rules: Mapping[str, Rule],
     *,
     overwrite: bool = False,
+    elsewhere: Sidecars | None = None,
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Found:
     """Read the ratings of a stage and judge them by `rules`: class → rule. `overwrite`: also a person's own answers.
 
-    Raises `Cancelled`.
+    `elsewhere`: sidecars to read instead of those beside the photos. Raises `Cancelled`.
     """
     session.check_folder()
     session.follow_photos()  # sidecars come and go without a photo that does
-    ratings = read_ratings(session.stage, session.listing, photos.xmp, progress=progress, stop=stop)
+    ratings = read_ratings(
+        session.stage, session.listing, photos.xmp, elsewhere=elsewhere, progress=progress, stop=stop
+    )
     verdict = judge(session.task, rules, ratings.values)
     answers, sources = session.labels(), session.sources()
     new = {key: label for key, label in verdict.labels.items() if answers.get(key) != label}
