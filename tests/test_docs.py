@@ -148,7 +148,7 @@ def test_the_pages_are_served(my_project, launched):
     for words in commands("label"):
         assert main(words) == 0, words
     assert [name for name, _, _ in launched] == ["launch"] * len(commands("label"))
-    assert {str(given[0]) for _, given, _ in launched} == {"my_project"}
+    assert {Path(given[0]).absolute() for _, given, _ in launched} == {my_project}
     hosts_and_pairs = [given[4:7:2] for _, given, _ in launched]
     assert ("0.0.0.0", "anna:a-long-sentence") in hosts_and_pairs
     assert any(named["mcp"] for _, _, named in launched)
