@@ -20,6 +20,22 @@ def test_order_is_that_of_time_not_of_rows_and_numbers_follow_the_rows():
     assert groups(np.array([100.0, 0.0, 101.0, 1.0]), np.array([A, B, A, B])).tolist() == [0, 1, 0, 1]
 
 
+def test_how_far_a_frame_is_behind_the_best_of_its_burst():
+    severity = np.array([[0.1, 0.5], [0.3, 0.5], [0.9, 0.9], [0.2, 0.1]])
+    behind = bursts.behind_best(severity, np.array([0, 0, 1, 0]))
+    assert behind[2] == 0  # alone, however bad
+    assert behind[0] < behind[1]
+    assert behind[3] > 0  # best in one measure only
+    assert behind.std() == pytest.approx(1)
+
+
+def test_nothing_is_behind_where_no_burst_has_two_frames_or_nothing_is_known():
+    severity = np.array([[0.1], [0.9], [np.nan]])
+    assert bursts.behind_best(severity, np.arange(3)).tolist() == [0, 0, 0]
+    assert bursts.behind_best(severity, np.array([0, 1, 1])).tolist() == [0, 0, 0]
+    assert bursts.behind_best(np.zeros((0, 2)), np.zeros(0, int)).tolist() == []
+
+
 def test_a_pause_is_the_end_of_a_burst():
     times = np.array([0, PAUSE, 2 * PAUSE + 0.01])
     assert groups(times, np.array([A, A, A])).tolist() == [0, 0, 1]

@@ -54,6 +54,29 @@ def test_the_sums_of_the_classes_weights_have_the_ratio_of_their_roots():
     assert head.class_weights(np.array([True, True])).tolist() == [1, 1]
 
 
+class TestHint:
+    """Rows that say nothing, and a hint that does."""
+
+    ALIKE = np.ones((8, 3), np.float32)
+    KEPT = np.array([True, False] * 4)
+
+    def test_it_is_learned_from_few_answers(self):
+        known = head.features(self.ALIKE.copy(), np.where(self.KEPT, 0.0, -2.0))
+        logits = known.logits(head.fit(known, np.arange(4), self.KEPT[:4]))
+        assert (logits[4:] > 0).tolist() == self.KEPT[4:].tolist()
+
+    def test_it_never_speaks_against_the_target(self):
+        known = head.features(self.ALIKE.copy(), np.where(self.KEPT, -2.0, 0.0))
+        fitted = head.fit(known, np.arange(8), self.KEPT)
+        assert fitted.hint == 0
+        assert np.allclose(known.logits(fitted), 0, atol=1e-6)
+
+    def test_without_differences_the_fit_is_the_one_without_it(self):
+        plain, hinted = head.features(ROWS), head.features(ROWS, np.zeros(60))
+        one, two = (known.logits(head.fit(known, np.arange(30), TARGET[:30])) for known in (plain, hinted))
+        assert np.allclose(one, two, atol=1e-6)
+
+
 def test_all_alike_and_zero_rows_are_defined():
     same = np.ones((4, 3))
     assert np.allclose(head.fit(head.features(same), np.array([0, 1]), np.array([True, False])).probability(same), 0.5)

@@ -129,6 +129,16 @@ def test_threads_may_ask_at_once(encoder):
     assert all(np.array_equal(rows, alone[number % len(IMAGES)]) for number, rows in enumerate(together))
 
 
+def test_the_severity_is_read_back_from_embeddings_of_any_length(both, encoder):
+    quality = np.stack([encoder.quality(builtin.tiles_of(image))[:, -1] for image in IMAGES])
+    whole = encoder.whole.encode(IMAGES)[:, -1]
+    expected = np.stack([whole, quality.max(axis=1)], axis=1)
+    assert np.allclose(builtin.severity(encoder, 3 * encoder.encode(IMAGES)), expected, atol=1e-5)
+    assert np.allclose(builtin.severity(both, both.encode(IMAGES)), expected, atol=1e-5)
+    assert np.isnan(builtin.severity(both, np.zeros((1, both.dim), np.float32))).all()
+    assert builtin.severity(both.trained, np.ones((1, both.trained.dim))) is None
+
+
 def test_side_by_side_are_both_each_of_length_1(both, encoder, tiny_model):
     rows = both.encode(IMAGES)
     first, second = load_encoder(str(tiny_model)).encode(IMAGES), encoder.encode(IMAGES)

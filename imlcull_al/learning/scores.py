@@ -196,15 +196,21 @@ class Scorer:
         self.row = {key: row for row, key in enumerate(seen.keys)}
         self.bursts = bursts.groups(seen.taken, seen.rows, seen.camera)
         """(N,) number of the burst of each photo."""
-        self.features = head.features(seen.rows, self._hint(seen.rows))
+        self.features = head.features(seen.rows, self._hint(seen))
         self._logits = self._known(source.model.head) if source.model else None
         self._prior = self._known(source.prior.head) if source.prior and source.model is None else None
         self._chosen: dict[int, tuple[list[tuple[str, str]], float]] = {}
 
-    def _hint(self, embeddings: np.ndarray) -> np.ndarray | None:
-        """(N,) what speaks for keeping whatever a person's taste: to be no worse than the best frame of its burst."""
-        severity = builtin.severity(self.source.encoder, embeddings) if self.task == CULL_TASK else None
-        return None if severity is None else -bursts.behind_best(severity, self.bursts)
+    def _hint(self, seen: Embeddings) -> np.ndarray | None:
+        """(N,) what speaks for keeping whatever a person's taste: to be no worse than the best frame of its burst. The
+        frames of an exposure bracket are no alternatives.
+        """
+        severity = builtin.severity(self.source.encoder, seen.rows) if self.task == CULL_TASK else None
+        if severity is None:
+            return None
+        brackets = bursts.brackets(seen.taken, self.bursts, seen.compensation)
+        severity[np.isin(self.bursts, brackets)] = np.nan
+        return -bursts.behind_best(severity, self.bursts)
 
     def _known(self, known: head.Head | head.Heads) -> np.ndarray:
         """What a model or prior says of all photos, which may lack the latest classes of the task."""
