@@ -8,6 +8,7 @@ from ..encoding import embeddings
 from ..encoding.load import Model
 from ..errors import StageError
 from ..learning.scores import AUTO, choose_source
+from ..progress import amount
 from ..project.left_out import told
 from ..project.listing import Listing, list_photos
 from ..project.opening import stage_of
@@ -29,10 +30,10 @@ class Found(NamedTuple):
         """What is there, and where it is written beside."""
         photos = len(self.listing.keys)
         companions = len({key for keys in self.listing.companions.values() for key in keys})
-        with_them = f" with {companions:,} companion {'file' if companions == 1 else 'files'}" if companions else ""
+        with_them = f" with {amount(companions, 'companion file')}" if companions else ""
         place = "is" if self.stage.project.is_dir() else "will be"
         return [
-            f"{photos:,} {'photo' if photos == 1 else 'photos'}{with_them} in {self.stage.folder}. They stay as they "
+            f"{amount(photos, 'photo')}{with_them} in {self.stage.folder}. They stay as they "
             f"are; the project {place} {self.stage.project}.",
             *(f"Left out: {line}." for line in told(self.listing.left_out)),
         ]
@@ -70,4 +71,4 @@ def in_words(photos: int, computed: int, seconds: float) -> str:
     if not minutes:
         return "Analyzing them takes less than a minute, once."
     count, unit = (minutes, "minute") if minutes < 90 else (round(minutes / 60), "hour")
-    return f"Analyzing them takes about {count} {unit}{'' if count == 1 else 's'}, once; you can label meanwhile."
+    return f"Analyzing them takes about {amount(count, unit)}, once; you can label meanwhile."
