@@ -70,7 +70,7 @@ def test_embed_and_cull_say_what_is_no_photo_and_what_stays_behind(run, labeled)
     assert code == 0
     assert "Left out: 'retouch.psd': it is a Photoshop document, which is not read\n" in err
     assert "1 companion file stays behind with culled photos: 'cold_00.NEF'.\n" in err
-    assert "photos and 1 companion files" in out
+    assert "photos and 1 companion file," in out
 
 
 def test_order_prints_p_keep_and_key_most_uncertain_first(run, labeled):

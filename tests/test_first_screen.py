@@ -37,6 +37,17 @@ def test_a_folder_is_looked_into_and_nothing_is_made(wedding, tmp_path):
     assert f"the project is {wedding}.imlcull." in preview.find(wedding).sentences[0]
 
 
+def test_a_look_has_an_end(wedding, monkeypatch):
+    monkeypatch.setattr(preview, "MOST_LOOKED_AT", 9)
+    found = preview.find(wedding)
+    assert len(found.listing.keys) < 9
+    assert found.sentences[0].startswith(f"More than {len(found.listing.keys)} photos")
+    assert f" in {wedding}. The others were not looked at. They stay as they are;" in found.sentences[0]
+    monkeypatch.setattr(preview, "MOST_LOOKED_AT", 0)
+    with pytest.raises(StageError, match="no photos among the first files of"):
+        preview.find(wedding)
+
+
 def test_what_would_be_shown_is_what_is_opened(wedding, project):
     beside = wedding.with_name("Wedding.imlcull")
     assert stage_of(wedding) == Stage(beside, 1, elsewhere=wedding)
@@ -115,6 +126,11 @@ def test_a_folder_is_chosen_and_its_project_takes_the_place_of_the_screen(weddin
     tab.get_by_text("Analyzing them takes").wait_for(timeout=60_000)  # the encoder is loaded
     folder = tab.get_by_label("Folder of photos, or a project")
     assert folder.input_value() == str(wedding.with_name("Earlier.imlcull"))
+    folder.fill("")
+    tab.get_by_role("button", name="Open").click()
+    tab.get_by_text("No folder is named.").wait_for()
+    tab.get_by_role("button", name="Look").click()
+    tab.locator("p", has_text="No folder is named.").wait_for()
     folder.fill(str(wedding / "nowhere"))
     tab.get_by_role("button", name="Open").click()
     tab.get_by_text("There is no folder").wait_for()

@@ -302,7 +302,7 @@ class TestCommandLine:
         assert not project.exists()
         assert run("embed", "--project", wedding)[0] == 0
         assert main(["label", "--project", str(wedding)]) == 0
-        assert opened == [project]
+        assert (opened, project.is_dir()) == ([wedding], True)
 
     def test_every_command_knows_the_folder_of_an_import(self, wedding, run):
         assert main(["import", str(wedding)]) == 0

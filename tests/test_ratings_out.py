@@ -319,7 +319,7 @@ def test_a_full_disk_is_said_and_what_was_written_is_undone(stage, monkeypatch):
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(StorageError, match=r"No space left.* 1 of 6 sidecars were written. Export again"):
+    with pytest.raises(StorageError, match=r"No space left.* 1 of 6 sidecars written. Export again"):
         step.write(planned(stage, "darktable"))
     monkeypatch.undo()
     step.undo(stage)

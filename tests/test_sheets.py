@@ -247,6 +247,7 @@ def test_a_way_in_words():
         "Cull 1,720 unseen, look at 310 (3 minutes), check 260 (2 minutes): then at most 5% of your keepers are lost "
         "(95% confidence)."
     )
+    assert Way(0.2, 9, 2, 3).summary(0.05, 0.95).startswith("Cull 9 unseen, look at 2 (1 second), check 3 (2 seconds):")
     assert Way(0.5, 10, 0, 0).summary(0.025, 0.9) == (
         "Cull 10 unseen: then at most 2.5% of your keepers are lost (90% confidence)."
     )

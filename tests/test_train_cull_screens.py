@@ -130,13 +130,13 @@ class TestTrain:
             "80 labeled photos (30 keep, 50 cull). Time per epoch: unknown until the first epoch is done."
         )
         assert train.cost(counts, 2.04, 30) == (
-            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; 30 epochs take at most 1:01."
+            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; at most 1:01 for 30 epochs."
         )
         for nonsense in (None, "many", math.nan, math.inf, -1, [3]):
             assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
 
     def test_what_follows_is_said_before(self):
-        said = "Afterwards 3,000 photos are analyzed again in the background{}; until then the old scores hold."
+        said = "Afterwards all photos (3,000) are analyzed again in the background{}; until then the old scores hold."
         assert train.afterwards(3000, None) == said.format("")
         assert train.afterwards(3000, 0.2) == said.format(", about 10:00")
 
@@ -279,7 +279,7 @@ class TestCull:
         assert "&#x27;MVI_10.MOV&#x27; and 97 more: each is a movie without a photo of its name" in told
         html = cull.plan_html(session, session.plan_cull(0.5))
         assert told in html
-        assert "2 companion files go with their photos." in html
+        assert "With their photos: 2 companion files." in html
         assert "1 companion file stays behind with culled photos: &#x27;01.NEF&#x27;." in html
         assert "1 companion file belongs to several photos and is kept if one of them is: &#x27;02.NEF&#x27;" in html
 

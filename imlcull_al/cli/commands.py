@@ -141,7 +141,7 @@ def embed(options: argparse.Namespace) -> None:
             seen = session.fill_cache(batch_size=options.batch_size, progress=progress)
     _say_notices(session)
     print(
-        f"{len(session.listing.keys)} photos in {session.stage.name}: {seen.found} found in the cache, "
+        f"{amount(len(session.listing.keys), 'photo')} in {session.stage.name}: {seen.found} found in the cache, "
         f"{seen.computed} computed, {len(seen.unreadable)} unreadable"
     )
     for line in told(seen.unreadable):
@@ -272,10 +272,11 @@ def cull(options: argparse.Namespace) -> None:
         say(line)
     by_label = sum(each.reason == "label" for each in plan.decisions)
     print(
-        f"{len(plan.decisions)} photos in {plan.stage.name}: {len(plan.kept)} kept, {len(plan.culled)} culled "
-        f"({by_label} decided by you, {len(plan.decisions) - by_label - len(unreadable)} by score at "
+        f"{amount(len(plan.decisions), 'photo')} in {plan.stage.name}: "
+        f"{len(plan.kept)} kept, {len(plan.culled)} culled ({by_label} decided by you, "
+        f"{len(plan.decisions) - by_label - len(unreadable)} by score at "
         f"{plan.threshold:g}, {len(unreadable)} unreadable and kept), "
-        f"{len(plan.files) - len(plan.kept)} companion files\nScores: {session.source}"
+        f"{amount(plan.companions, 'companion file')}\nScores: {session.source}"
     )
     if options.dry_run:
         make.check(plan, options.link)
@@ -283,9 +284,9 @@ def cull(options: argparse.Namespace) -> None:
         return
     with progress_bar() as progress:
         new = make.make_stage(plan, options.link, progress=progress)
-    companions = f" and {plan.companions} companion files" if plan.companions else ""
+    companions = f" and {amount(plan.companions, 'companion file')}" if plan.companions else ""
     print(
-        f"Made {new.folder} with {len(plan.kept)} photos{companions}, listed in {new.manifest.name}; "
+        f"Made {new.folder} with {amount(len(plan.kept), 'photo')}{companions}, listed in {new.manifest.name}; "
         f"{plan.stage.name} is unchanged."
     )
 
@@ -310,9 +311,9 @@ def import_folder(options: argparse.Namespace) -> None:
         plan, new = make(options.folder, options.project, options.link, progress=progress)
     for line in told(plan.left_out):
         say(f"Left out: {line}")
-    companions = f" and {plan.companions:,} companion files" if plan.companions else ""
+    companions = f" and {amount(plan.companions, 'companion file')}" if plan.companions else ""
     print(
-        f"Made {new.folder} with {len(plan.kept):,} photos{companions}, listed in {new.manifest.name}; "
+        f"Made {new.folder} with {amount(len(plan.kept), 'photo')}{companions}, listed in {new.manifest.name}; "
         f"{plan.stage.folder} is unchanged."
     )
 
@@ -484,7 +485,7 @@ def _begin(options: argparse.Namespace) -> None:
     from ..project.opening import project_of
 
     if has_photos(absolute(options.project)):
-        options.project = project_of(options.project)
+        project_of(options.project)
 
 
 def _prepared(options: argparse.Namespace) -> "Session":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import RatingsRefused, StageError, StorageError, UnreadableXmp
-from ..progress import Progress, logged, silent
+from ..progress import Progress, amount, logged, silent
 from ..project import tables
 from ..project.files import (
     locked,
@@ -90,7 +90,7 @@ def write(writing: Writing, *, progress: Progress = silent) -> Written:
                 count += _put(writing, each, left)
             except StorageError as error:
                 raise StorageError(
-                    f"{error} {count:,} of {len(ready):,} sidecars were written. Export again to go on, or undo it."
+                    f"{error} {count:,} of {amount(len(ready), 'sidecar')} written. Export again to go on, or undo it."
                 ) from error
         return Written(count, left, backup)
 

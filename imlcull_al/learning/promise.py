@@ -102,7 +102,8 @@ class Promise:
             return f"{lost} They were overlooked on sheets: look at what you culled there."
         if self.missing is None:
             return f"{lost} Bringing it under {aim} takes checks of nearly the whole pile."
-        return f"{lost} About {self.missing} more checks bring it under {aim}."
+        bring = "brings" if self.missing == 1 else "bring"
+        return f"{lost} About {amount(self.missing, 'more check')} {bring} it under {aim}."
 
     def missing_for(self, max_keepers_lost: float) -> int | None:
         """`missing` for another target share."""
@@ -129,7 +130,7 @@ class Promise:
         pile, kept = self.certificate.cull_pile, self.certificate.keep_pile
         checked = pile.checked + (kept.checked if kept else 0)
         if not checked:
-            return [self.summary, f"No random checks yet among {self.answers:,} answers."]
+            return [self.summary, f"No random checks yet among {amount(self.answers, 'answer')}."]
         low, high, many = self.words.low, self.words.high, self.words.many
         what = f"{low} or not analyzed yet ({self.unseen:,})" if self.unseen else low
         sides = [_side(pile, what, many, " (kept)" if self.words == KEEPERS else "")]
@@ -140,7 +141,7 @@ class Promise:
         said = [f"{_percent(share)} {name}" for share, name in zip(self.measures, names, strict=True) if share.trials]
         return [
             self.summary,
-            f"Random checks: {checked} of {self.answers:,} answers. {' '.join(sides)}",
+            f"Random checks: {checked} of {amount(self.answers, 'answer')}. {' '.join(sides)}",
             f"Scores compared with your blind answers: {', '.join(said)} ({confidence}).",
         ]
 
@@ -216,8 +217,8 @@ class ClassMeasures(NamedTuple):
     def report(self) -> list[str]:
         """Lines for people."""
         if not self.right.trials:
-            return [f"No random checks yet among {self.answers:,} answers."]
-        said = [f"Random checks: {self.checks} of {self.answers:,} answers; {_percent(self.right)} correct."]
+            return [f"No random checks yet among {amount(self.answers, 'answer')}."]
+        said = [f"Random checks: {self.checks} of {amount(self.answers, 'answer')}; {_percent(self.right)} correct."]
         for name, measures in self.by_class.items():
             found, right = measures.recall, measures.precision
             parts = [f"{_percent(found)} found"] if found.trials else ["none checked"]
@@ -299,7 +300,10 @@ def changes_little(curve: list[Point]) -> bool:
 
 def _side(pile: Pile, what: str, many: str, note: str = "") -> str:
     found = pile.found - pile.overlooked if note else pile.found
-    return f"Of {pile.photos:,} photos to be {what}, {pile.checked} were checked; {many} found: {found}{note}."
+    were = "was" if pile.checked == 1 else "were"
+    return (
+        f"Of {amount(pile.photos, 'photo')} to be {what}, {pile.checked:,} {were} checked; {many} found: {found}{note}."
+    )
 
 
 def _percent(share: Share) -> str:

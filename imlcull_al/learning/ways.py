@@ -84,7 +84,7 @@ class Way(NamedTuple):
 def _minutes(photos: int) -> str:
     """The time that so many photos take on sheets."""
     seconds = SECONDS * photos
-    return f"{max(round(seconds), 1)} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
+    return amount(max(round(seconds), 1), "second") if seconds < 90 else amount(round(seconds / 60), "minute")
 
 
 def cheapest(

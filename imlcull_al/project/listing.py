@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import StageError
+from ..progress import Stop, never
 from .companions import DECODABLE_SUFFIXES, RAW_SUFFIXES, Apart, none_known, pair, photo_suffix
 from .left_out import OWN_PREFIX, told, why_file, why_folder
 from .originals import State, stat_of
@@ -25,18 +26,20 @@ class Listing:
 
     `keys`: photos, sorted. `companions`: photo key → keys of its RAW and sidecar files.
     `left_out`: key → reason, of everything else; a folder that is not walked has one entry.
-    `folders`: path → state just before the folder was read.
+    `folders`: path → state just before the folder was read. `is_whole`: whether all folders were walked to their end.
     """
 
     keys: tuple[str, ...]
     companions: dict[str, tuple[str, ...]]
     left_out: dict[str, str]
     folders: dict[str, State] = field(default_factory=dict, compare=False)
+    is_whole: bool = True
 
 
-def list_photos(stage: Stage, apart: Apart = none_known) -> Listing:
+def list_photos(stage: Stage, apart: Apart = none_known, enough: Stop = never) -> Listing:
     """List the photos below the stage folder, recognized by suffix. `apart`: pairs of one name that are two photos.
 
+    `enough`: polled at every file and folder; once it is true, the rest is not listed.
     Notes in `stage.names` the files whose names are not NFC.
     Raises `StageError` for a stage without photos, or whose folder can't be read. Folders in it that can't are left
     out.
@@ -46,8 +49,15 @@ def list_photos(stage: Stage, apart: Apart = none_known) -> Listing:
     files: list[str] = []
     odd: list[tuple[str, str]] = []
     folders: dict[str, State] = {}
+    is_whole = True
+
+    def ended() -> bool:
+        nonlocal is_whole
+        is_whole = is_whole and not enough()
+        return not is_whole
+
     try:
-        for entry, name in _walk(root, folders, left_out):
+        for entry, name in _walk(root, folders, left_out, ended):
             key = as_key(name)
             reason = _reason_to_leave_out(entry, key, root)
             if reason:
@@ -64,13 +74,17 @@ def list_photos(stage: Stage, apart: Apart = none_known) -> Listing:
     _replace(stage.names, names)
     keys, companions, rest = pair([*files, *names], apart)
     left_out |= {key: why_file(key) for key in rest}
+    if not keys and not is_whole:
+        raise StageError(
+            f"There are no photos among the first files of {stage.folder}. Name the folder that holds them."
+        )
     if not keys:
         but = "".join(f" Left out: {line}." for line in islice(told(left_out), 3))
         if any(stage.project.glob(f"{stage.name}_*_journal.jsonl")):
             raise away(f"There are no photos in {stage.folder}, although some have answers.", but)
         raise StageError(f"There are no photos in {stage.folder}. Put JPEG, PNG, TIFF or WebP files into it.{but}")
     keys.sort()
-    return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders)
+    return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders, is_whole)
 
 
 def _unique(odd: list[tuple[str, str]], files: list[str], left_out: dict[str, str]) -> dict[str, str]:
@@ -125,7 +139,9 @@ def has_photos(folder: str | Path) -> bool:
     return any(reason.startswith(_UNOPENED) for reason in left_out.values())
 
 
-def _walk(root: str, folders: dict[str, State], left_out: dict[str, str]) -> Iterator[tuple[os.DirEntry[str], str]]:
+def _walk(
+    root: str, folders: dict[str, State], left_out: dict[str, str], ended: Stop = never
+) -> Iterator[tuple[os.DirEntry[str], str]]:
     """Yield entry and path, with `/`, of every visible file below `root`; record the state of each folder in `folders`.
 
     Links to folders are yielded as files, so there are no loops. Raises `OSError` for `root` only.
@@ -139,6 +155,8 @@ def _walk(root: str, folders: dict[str, State], left_out: dict[str, str]) -> Ite
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # files could be listed but not opened
             with os.scandir(folder) as entries:
                 for entry in entries:
+                    if ended():
+                        return
                     name = entry.name
                     if name[0] == "." and name.startswith(OWN_PREFIX):
                         continue

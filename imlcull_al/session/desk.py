@@ -19,7 +19,7 @@ from ..culling import make
 from ..culling.plan import Plan
 from ..errors import Cancelled, CullRefused, ImlcullError, NotEnoughLabels, StageError, StorageError, TrainingError
 from ..photos.previews import SCREEN
-from ..progress import Progress, Stop
+from ..progress import Progress, Stop, amount
 from ..project.stages import Stage
 from ..training.options import GENTLE, Epoch, Options
 from ..training.train import Training
@@ -253,7 +253,7 @@ class Desk:
             raise CullRefused("Preview the cull first.")
         if preview_token(plan) != token:
             raise CullRefused(
-                f"There is a newer preview: it keeps {len(plan.kept)} photos. Check it, then press again."
+                f"There is a newer preview: it keeps {amount(len(plan.kept), 'photo')}. Check it, then press again."
             )
         return plan
 
@@ -335,6 +335,6 @@ def _still_true(session: Session, promised: Plan) -> Plan:
     if now.files.keys() == promised.files.keys():
         return now
     raise CullRefused(
-        f"Answers, scores or photos changed since the preview: {len(now.kept)} photos would be kept now, not "
-        f"{len(promised.kept)}. Check the new preview, then press again."
+        f"Answers, scores or photos changed since the preview: now {amount(len(now.kept), 'photo')} would be kept, not "
+        f"{len(promised.kept):,}. Check the new preview, then press again."
     )

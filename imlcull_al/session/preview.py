@@ -1,6 +1,7 @@
 """What opening a folder would come to, before anything is written beside it: its photos, and how long they take."""
 
 import time
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from ..encoding import embeddings
 from ..encoding.load import Model
 from ..errors import StageError
 from ..learning.scores import AUTO, choose_source
+from ..progress import amount
 from ..project.left_out import told
 from ..project.listing import Listing, list_photos
 from ..project.opening import stage_of
@@ -16,6 +18,9 @@ from ..project.task import CULL_TASK
 
 FIRST, TIMED = 4, 12
 """Photos that are analyzed before the clock runs, as the first ones take longer, and while it does."""
+
+MOST_LOOKED_AT, LONGEST_LOOK = 200_000, 10.0
+"""Files and folders that are looked at, and seconds, at most: somebody may name a whole disk."""
 
 
 class Found(NamedTuple):
@@ -29,19 +34,20 @@ class Found(NamedTuple):
         """What is there, and where it is written beside."""
         photos = len(self.listing.keys)
         companions = len({key for keys in self.listing.companions.values() for key in keys})
-        with_them = f" with {companions:,} companion {'file' if companions == 1 else 'files'}" if companions else ""
+        with_them = f" with {amount(companions, 'companion file')}" if companions else ""
         place = "is" if self.stage.project.is_dir() else "will be"
+        more, listed = ("", "") if self.listing.is_whole else ("More than ", " The others were not looked at.")
         return [
-            f"{photos:,} {'photo' if photos == 1 else 'photos'}{with_them} in {self.stage.folder}. They stay as they "
-            f"are; the project {place} {self.stage.project}.",
+            f"{more}{amount(photos, 'photo')}{with_them} in {self.stage.folder}.{listed} They stay as they are; the "
+            f"project {place} {self.stage.project}.",
             *(f"Left out: {line}." for line in told(self.listing.left_out)),
         ]
 
 
 def find(folder: str | Path) -> Found:
-    """Look into a folder of photos, or a project. Raises `StageError`, `StorageError`."""
-    stage = stage_of(folder)
-    return Found(stage, list_photos(stage))
+    """Look into a folder of photos, or a project, but not forever. Raises `StageError`, `StorageError`."""
+    stage, numbers, until = stage_of(folder), count(), time.monotonic() + LONGEST_LOOK
+    return Found(stage, list_photos(stage, enough=lambda: next(numbers) >= MOST_LOOKED_AT or time.monotonic() > until))
 
 
 def first_pass(found: Found, model: Model, cache_dir: Path) -> str:
@@ -70,4 +76,4 @@ def in_words(photos: int, computed: int, seconds: float) -> str:
     if not minutes:
         return "Analyzing them takes less than a minute, once."
     count, unit = (minutes, "minute") if minutes < 90 else (round(minutes / 60), "hour")
-    return f"Analyzing them takes about {count} {unit}{'' if count == 1 else 's'}, once; you can label meanwhile."
+    return f"Analyzing them takes about {amount(count, unit)}, once; you can label meanwhile."

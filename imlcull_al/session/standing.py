@@ -29,6 +29,7 @@ from ..learning.promise import (
 from ..learning.queues import Ranking
 from ..learning.scores import without_scores
 from ..learning.ways import Way, cheapest, largest
+from ..progress import amount
 from ..project.labels import BLIND, KEEP, LABELS, Answers
 from ..project.listing import Listing
 from ..project.names import known_key
@@ -146,7 +147,7 @@ class Standing:
         """How many photos have scores, as a sentence; empty without scores, and once all have them."""
         if self.seen is None or self.ranking.probability is None or self._is_whole:
             return ""
-        return f"Scores cover {len(self.seen.keys):,} of {len(self.listing.keys):,} photos so far."
+        return f"Scores cover {len(self.seen.keys):,} of {amount(len(self.listing.keys), 'photo')} so far."
 
     @property
     def unreadable(self) -> Mapping[str, str]:

@@ -117,9 +117,9 @@ class Outcome:
         """The result in one line."""
         strategy, level, last = self.strategies[0], self.curves(BASELINE)[:, -1].mean(), self.labels[-1]
         if strategy == BASELINE:
-            return f"Photos drawn at random: average precision {level:.1%} after {last} labels"
+            return f"Photos drawn at random: average precision {level:.1%} after {amount(last, 'label')}"
         if self.reached.labels > last:
-            return f"{strategy} does not match random within {last} labels"
+            return f"{strategy} does not match random within {amount(last, 'label')}"
         return f"{strategy} needs {self._said(self.reached.labels)} labels to match random after {last}"
 
     @property
@@ -315,8 +315,8 @@ class _Cast:
             named = next(iter(self._known.labels), None)
             hint = f" It names {named!r}; the stage holds {self.photos[0]!r}." if named and not labels else ""
             raise ReplayRefused(
-                f"{path} has a known answer for {len(labels)} photos of {folder} that can be read; a replay needs "
-                f"{FEWEST} or more.{hint} Names are paths within the stage."
+                f"{path} has a known answer for {amount(len(labels), 'photo')} of {folder} that can be read; a replay "
+                f"needs {FEWEST} or more.{hint} Names are paths within the stage."
             )
         targets = self.task.targets(labels)
         if not ((targets == 1).any(axis=0) & (targets == 0).any(axis=0)).any():

@@ -24,7 +24,7 @@ from ..encoding.sharpness import sharpness_map
 from ..errors import Cancelled, EncoderError, NotEnoughLabels, TrainingError
 from ..learning.choice import AVERAGE, HEAD, MODEL, Choice, choose, is_worse
 from ..learning.head import Head, Heads, sigmoid, softmax
-from ..progress import Progress, Stop, logged, never, silent
+from ..progress import Progress, Stop, amount, logged, never, silent
 from ..project import tables
 from ..project.files import locked, read_own, replacing
 from ..project.stages import Stage
@@ -62,7 +62,9 @@ class Training:
     def summary(self) -> str:
         """Two sentences: how the run ended, and the accuracy of what is saved."""
         if self.choice:
-            return f"Trained for {len(self.epochs)} epochs, {self.ended}. {what_counts(self.choice, self.task)}"
+            return (
+                f"Trained for {amount(len(self.epochs), 'epoch')}, {self.ended}. {what_counts(self.choice, self.task)}"
+            )
         name = f"Epoch {self.best.epoch}" if self.best.epoch else "The start"
         tags = "" if self.task.exclusive else "tags of the "
         return (
@@ -318,7 +320,7 @@ class _Run:
             if not epoch.finite:
                 return best, "the loss is no longer finite; try a smaller learning rate"
             if since_improvement >= self.options.patience:
-                return best, f"no better validation accuracy for {self.options.patience} epochs"
+                return best, f"no better validation accuracy for {amount(self.options.patience, 'epoch')}"
         self.stopped = self.together.any(self.stop())
         return best, "stopped on request" if self.stopped else "all epochs done"
 

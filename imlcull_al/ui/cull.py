@@ -9,6 +9,7 @@ import gradio as gr
 
 from ..culling.copies import LINKS
 from ..culling.plan import Decision, Plan, told
+from ..progress import amount
 from ..project.left_out import told as left_out_told
 from ..session.desk import CULLING, DRY_RUN, Desk, Made, preview_token
 from ..session.jobs import DONE
@@ -94,7 +95,7 @@ def promised(desk: Desk, plan: Plan | None, threshold: float | None) -> tuple[st
         return f"Make {name}: there is no threshold", False
     if threshold != plan.threshold:
         return f"Make {name}: not previewed at {threshold:g}", False
-    return f"Make {name} with {len(plan.kept)} photos", True
+    return f"Make {name} with {amount(len(plan.kept), 'photo')}", True
 
 
 def way_on(desk: Desk) -> str:
@@ -102,7 +103,7 @@ def way_on(desk: Desk) -> str:
     job = desk.latest_cull()
     if job is None or job.name != CULLING or job.status != DONE:
         return f"Continue with {desk.session.stage.next.name}"
-    return f"Continue with the {job.result.photos:,} keeper{'' if job.result.photos == 1 else 's'}"
+    return f"Continue with the {amount(job.result.photos, 'keeper')}"
 
 
 def back_button(desk: Desk) -> gr.Button:
@@ -139,9 +140,9 @@ def outcome_html(desk: Desk, plan: Plan | None) -> str:
 
 def made_html(session: Session, done: Made) -> str:
     """What the cull made, and how to continue with it."""
-    made, companions = done.stage, f" and {done.companions} companion files" if done.companions else ""
+    made, companions = done.stage, f" and {amount(done.companions, 'companion file')}" if done.companions else ""
     return sentence(
-        f"Made {made.name} with {done.photos} photos{companions}, listed in {made.manifest.name}, in "
+        f"Made {made.name} with {amount(done.photos, 'photo')}{companions}, listed in {made.manifest.name}, in "
         f"{made.project.name}; {session.stage.name} is unchanged. "
         f"Continue with {made.name} to label and cull the keepers; you can return to {session.stage.name} at any time.",
         "",
@@ -167,7 +168,7 @@ def plan_html(session: Session, plan: Plan) -> str:
     companions = plan.companions
     notes = f"Preview at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
     if companions:
-        notes += f" {companions} companion files go with their photos."
+        notes += f" With their photos: {amount(companions, 'companion file')}."
     return (
         sentence(notes)
         + sentence(session.notice)

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ..encoding.load import Model
+from ..errors import StageError
 from ..project.opening import project_of
 from ..session import preview
 from ..session.recent import recent
@@ -71,8 +72,13 @@ def build(model: Model, cache_dir: Path, chosen: Callable[[Path], None]) -> gr.B
 
 
 def _named(folder: str) -> str:
-    """What was typed, as a path: shells put quotes around names, and so do people who paste them."""
-    return folder.strip().strip("'\"") or "."
+    """What was typed, as a path: shells put quotes around names, and so do people who paste them. Raises `StageError`
+    where nothing was.
+    """
+    named = folder.strip().strip("'\"")
+    if not named:
+        raise StageError("No folder is named. Type the path of a folder of photos, or of a project.")
+    return named
 
 
 def _opened(folder: str) -> Path:

@@ -23,6 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ServerError
+from ..progress import amount
 from .guesses import Guesses
 from .headers import NOWHERE, SPACE, Sealed, cookie_policy
 from .quotas import CALL, COOKIE, GRADIO, HEARTBEAT, RUN, Known, Quotas
@@ -155,7 +156,7 @@ class _Guard:
         if guess:
             wait = math.ceil(self._guesses.wait(address))
             if wait:
-                words = f"Too many wrong passwords. Try again in {wait} seconds."
+                words = f"Too many wrong passwords. Try again in {amount(wait, 'second')}."
                 return PlainTextResponse(words, 429, {"Retry-After": str(wait)})
             if hmac.compare_digest(guess, (self._auth or "").encode()):
                 self._guesses.right(address)

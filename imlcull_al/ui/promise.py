@@ -8,6 +8,7 @@ from html import escape
 
 from ..learning.measures import Measures, Share
 from ..learning.promise import CONFIDENCE, KEEPERS, Point, Promise, Words, hint, words_of
+from ..progress import amount
 from ..project.task import CULL_TASK, Task, in_words
 from ..session.session import Standing
 from .curves import Line, chart
@@ -100,7 +101,7 @@ def classes_html(now: Standing) -> str:
     said = "The likeliest class is right for" if task.exclusive else "All known tags are right for"
     return (
         sentence(f"{said} {_share(measured.right)} of the photos ({CONFIDENCE:.0%} interval).", "promise")
-        + sentence(f"Spot checks: {measured.checks:,} of {measured.answers:,} answers.", "")
+        + sentence(f"Spot checks: {measured.checks:,} of {amount(measured.answers, 'answer')}.", "")
         + table(f"Recall and precision by {kind.lower()}", heads, rows)
         + sentence(what_next(measured.by_class), "")
         + sentence(f"{_CHECKS} {_HOLDS}")

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import TrainingError
-from ..progress import minutes
+from ..progress import amount, minutes
 from ..project.task import CULL_TASK, Task
 from ..session.desk import TRAINING, Desk, Lap
 from ..session.jobs import DONE, Job
@@ -141,18 +141,19 @@ def pace(job: Job | None) -> float | None:
 def cost(counts: Counts, seconds: float | None, epochs: float | None, task: Task = CULL_TASK) -> str:
     """Cost of a training: photos, measured seconds per epoch, and the longest that `epochs` epochs take."""
     photos = counts.labeled
-    labeled = f"{photos} labeled photo{'' if photos == 1 else 's'} ({in_numbers(task, counts, ', ')})"
+    labeled = f"{amount(photos, 'labeled photo')} ({in_numbers(task, counts, ', ')})"
     if seconds is None:
         return f"{labeled}. Time per epoch: unknown until the first epoch is done."
     whole = isinstance(epochs, int | float) and 1 <= epochs < float("inf")
-    most = f"; {epochs:.0f} epochs take at most {minutes(seconds * epochs)}" if whole and epochs else ""
+    most = f"; at most {minutes(seconds * epochs)} for {amount(round(epochs), 'epoch')}" if whole and epochs else ""
     return f"{labeled}. An epoch took {seconds:.2g} s{most}."
 
 
 def afterwards(photos: int, seconds_per_photo: float | None) -> str:
     """What follows a training: all photos are analyzed by the new model, while the old scores hold."""
     time = f", about {minutes(photos * seconds_per_photo)}" if seconds_per_photo else ""
-    return f"Afterwards {photos:,} photos are analyzed again in the background{time}; until then the old scores hold."
+    what = f"all photos ({photos:,}) are analyzed again in the background{time}"
+    return f"Afterwards {what}; until then the old scores hold."
 
 
 def offer_again(session: Session, lost: Interrupted | None) -> str:
