@@ -50,20 +50,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("cache/bench-labels"), help="default: %(default)s")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: %(default)s")
     options = parser.parse_args()
-    rows = []
+    rows, drawn = [], {}
     for name, (folder, truth_of) in stages(options.photos, options.out).items():
-        played = []
+        played: list[Minutes] = []
         for seed in range(options.seeds):
             truth = truth_of(seed)
             played.append(minutes(folder, truth, options.model + BESIDE, options.out / "sessions", seed))
             say(f"{name}, seed {seed}: {played[-1]}")
         rows.append(row(name, truth, played))
+        drawn[f"{name}, {len(truth):,} photos"] = (len(truth), played)
     heads = (
         "stage", "photos", "keepers", "all, singly", "all, on sheets", "ours, certified", "ours, in truth", "lost (%)",
         "checks", "looks", "lost after 100 answers (%)",
     )  # fmt: skip
     heading = f"### Minutes to a cull that loses at most {MAX_KEEPERS_LOST:.0%}, mean ± 95 % of {options.seeds} seeds"
     write_part(options.results, PART, f"{heading}\n\n{table(list(heads), rows)}")
+    plot(drawn, options.results.with_name("minutes.png"))
 
 
 def stages(photos: Path, out: Path) -> dict[str, tuple[Path, Callable[[int], Truth]]]:
@@ -112,6 +114,30 @@ def row(name: str, truth: Truth, played: list[Minutes]) -> list[str]:
         said([100 * each.lost for each in played]), said([each.checks for each in played], 0),
         said([each.looks for each in played], 0), said([100 * each.unchecked for each in played]),
     ]  # fmt: skip
+
+
+def plot(stages: dict[str, tuple[int, list[Minutes]]], file: Path) -> None:
+    """Bars of minutes for each stage, with 95 % intervals of ours. `stages`: name → photos and replays."""
+    from matplotlib.figure import Figure
+
+    pace, places = Pace(), np.arange(len(stages))
+    figure = Figure(figsize=(9, 0.9 * len(stages) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    photos = np.array([count for count, _ in stages.values()])
+    certified = [mean_interval(np.array([each.certified for each in played])) for _, played in stages.values()]
+    bars = (
+        ("looking at all, one by one", "#c9c9c9", pace.single * photos / 60, None),
+        ("looking at all, on contact sheets", "#8f8f8f", pace.sheet * photos / 60, None),
+        ("as the app asks, certified", "#1b7f79", *zip(*certified, strict=True)),
+    )
+    for number, (label, color, minutes, half) in enumerate(bars):
+        axes.barh(places + 0.27 * (number - 1), minutes, 0.25, xerr=half, label=label, color=color, ecolor="black")
+    axes.set_yticks(places, list(stages))
+    axes.invert_yaxis()
+    axes.set_xlabel("minutes of a person until at most 5 % of the keepers are lost (bars: 95 % of the seeds' mean)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(file, dpi=110)
 
 
 def said(values: list[float], digits: int = 1) -> str:
