@@ -101,3 +101,14 @@ def test_a_public_page_has_no_other_programs(desk, tmp_path):
         workspaces.close()
     titles = [[each["props"].get("label") for each in page["components"]] for page in pages]
     assert [TITLE in each for each in titles] == [True, False]
+
+
+def test_it_stands_above_the_thumbnails(desk, tmp_path, serve, visit):
+    desk.session.answer("cold_00.jpg", "cull")
+    desk.session.answer("warm_00.jpg", "keep")
+    tab = visit(serve(desk))
+    tab.get_by_role("tab", name="Cull").click()
+    tab.get_by_role("button", name="Preview", exact=True).click()
+    kept = tab.get_by_role("heading", name="Kept")
+    kept.wait_for()
+    assert tab.get_by_role("button", name=TITLE).bounding_box()["y"] < kept.bounding_box()["y"]
