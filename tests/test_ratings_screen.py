@@ -41,6 +41,7 @@ def test_ratings_are_previewed_taken_over_and_taken_back(desk):
     ratings.start_reading(desk)
     number = finish(desk.jobs, ratings.LOOKING).number
     assert "1 keep, 1 cull, 2 unrated." in html(desk)
+    assert "keep: &#x27;cold_00.jpg&#x27;." in html(desk)
     assert "Not read: warm_01.xmp: it has a document type" in html(desk)
     assert desk.session.labels() == {}
     ratings.start_taking(desk, number)
