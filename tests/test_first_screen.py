@@ -121,7 +121,7 @@ def test_a_folder_is_chosen_and_its_project_takes_the_place_of_the_screen(weddin
     thread.start()
     assert is_served.wait(60)
     tab = visit(f"http://127.0.0.1:{port}/")
-    tab.get_by_label("Earlier.imlcull").click()
+    tab.get_by_label(f"Earlier.imlcull, in {wedding.parent}", exact=True).click()
     tab.get_by_text("12 photos in").wait_for()
     tab.get_by_text("Analyzing them takes").wait_for(timeout=60_000)  # the encoder is loaded
     folder = tab.get_by_label("Folder of photos, or a project")
@@ -146,7 +146,7 @@ def test_a_folder_is_chosen_and_its_project_takes_the_place_of_the_screen(weddin
     page = ui.serve(desk, "127.0.0.1", port)
     try:
         tab.get_by_role("tab", name="Label").wait_for()
-        tab.get_by_role("heading", name="Wedding.imlcull").wait_for()
+        tab.get_by_role("heading", name="Wedding / stage_1", exact=True).wait_for()
     finally:
         tab.goto("about:blank")
         desk.jobs.close()

@@ -197,6 +197,7 @@ def test_the_command_shows_a_preview_and_goes_on_only_if_told(run, stage):
         assert (code, out.splitlines()[0]) == (0, "3 keep, 2 cull, 3 unrated")
         assert "othing was changed" in out
         assert "keep where rating>=3 or pick==1; cull where rating==-1 or pick==-1" in err
+        assert "  keep: 'IMG_0001.JPG', 'IMG_0003.JPG', 'IMG_0005.JPG'\n" in err
         assert "Not read, and left as it is: 'IMG_0006.xmp': it has a document type" in err
     assert not stage.journal.exists()
     taken = run(*arguments, "--yes")[1]

@@ -41,6 +41,7 @@ def test_ratings_are_previewed_taken_over_and_taken_back(desk):
     ratings.start_reading(desk)
     number = finish(desk.jobs, ratings.LOOKING).number
     assert "1 keep, 1 cull, 2 unrated." in html(desk)
+    assert "keep: &#x27;cold_00.jpg&#x27;." in html(desk)
     assert "Not read: warm_01.xmp: it has a document type" in html(desk)
     assert desk.session.labels() == {}
     ratings.start_taking(desk, number)
@@ -101,3 +102,14 @@ def test_a_public_page_has_no_other_programs(desk, tmp_path):
         workspaces.close()
     titles = [[each["props"].get("label") for each in page["components"]] for page in pages]
     assert [TITLE in each for each in titles] == [True, False]
+
+
+def test_it_stands_above_the_thumbnails(desk, tmp_path, serve, visit):
+    desk.session.answer("cold_00.jpg", "cull")
+    desk.session.answer("warm_00.jpg", "keep")
+    tab = visit(serve(desk))
+    tab.get_by_role("tab", name="Cull").click()
+    tab.get_by_role("button", name="Preview", exact=True).click()
+    kept = tab.get_by_role("heading", name="Kept")
+    kept.wait_for()
+    assert tab.get_by_role("button", name=TITLE).bounding_box()["y"] < kept.bounding_box()["y"]

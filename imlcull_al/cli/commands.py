@@ -341,6 +341,8 @@ def import_ratings(options: argparse.Namespace) -> None:
     _say_names("Not read, and left as it is", found.refused)
     _say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
     print(found.summary)
+    for line in found.examples:
+        say(f"  {line}")
     if found.own:
         what = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
         print(f"Answers of your own that differ from the ratings, and {what}: {len(found.own):,}.")

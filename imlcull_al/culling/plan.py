@@ -160,16 +160,16 @@ def told(plan: Plan) -> list[str]:
     sentences = []
     if plan.stays:
         which = "1 companion file stays" if len(plan.stays) == 1 else f"{len(plan.stays):,} companion files stay"
-        sentences.append(f"{which} behind with culled photos: {_some(plan.stays)}.")
+        sentences.append(f"{which} behind with culled photos: {some(plan.stays)}.")
     if plan.shared:
         which = "1 companion file belongs" if len(plan.shared) == 1 else f"{len(plan.shared):,} companion files belong"
         named = [f"{key!r} ({', '.join(map(repr, photos))})" for key, photos in plan.shared.items()]
-        sentences.append(f"{which} to several photos and is kept if one of them is: {_some(named, str)}.")
+        sentences.append(f"{which} to several photos and is kept if one of them is: {some(named, str)}.")
     return sentences
 
 
-def _some(names: Iterable[str], spelled: Callable[[str], str] = repr) -> str:
-    """The first names, and how many more there are."""
+def some(names: Iterable[str], spelled: Callable[[str], str] = repr) -> str:
+    """The first names of many, and how many more there are, for people."""
     every: Sequence[str] = list(names)
     more = f" and {len(every) - SUCH:,} more" if len(every) > SUCH else ""
     return ", ".join(map(spelled, every[:SUCH])) + more

@@ -65,6 +65,11 @@ class Stage:
         return f"stage_{self.number}"
 
     @property
+    def title(self) -> str:
+        """What people call the project: the name of the folder of its photos, if that isn't in it."""
+        return (self.elsewhere or self.project).name.removesuffix(PROJECT_SUFFIX) or str(self.project)
+
+    @property
     def folder(self) -> Path:
         """Folder of the photos."""
         return self.elsewhere if self.elsewhere and self.number == 1 else self.project / self.name

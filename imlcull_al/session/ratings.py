@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..culling.plan import Decision
+from ..culling.plan import Decision, some
 from ..errors import NotEnoughLabels, RatingsRefused
 from ..exchange import sidecars, step
 from ..exchange.beside import files_of
@@ -62,6 +62,16 @@ class Found:
         parts += [f"{self.unrated:,} unrated"]
         parts += [f"{self.same:,} answered so already"] if self.same else []
         return ", ".join(parts)
+
+    @property
+    def examples(self) -> list[str]:
+        """The first photos that would get each class or tag, a line each: `keep: 'a.jpg', 'b.jpg' and 9 more`."""
+        by_class: dict[str, list[str]] = {name: [] for name in self.rules}
+        for key, label in self.labels.items():
+            for name, has in self.task.tags_of(label).items():
+                if has:
+                    by_class[name].append(key)
+        return [f"{name}: {some(keys)}" for name, keys in by_class.items() if keys]
 
 
 def look(

@@ -258,7 +258,7 @@ def _serve(
 def build(place: Desk | Workspaces) -> gr.Blocks:
     """Build the page."""
     find, is_public = _finder(place), isinstance(place, Workspaces)
-    name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.project.name
+    name = "imlcull" if isinstance(place, Workspaces) else place.session.stage.title
     task = CULL_TASK if isinstance(place, Workspaces) else place.session.task
     with strict.Page(
         title=name if is_public else f"{name} · imlcull", analytics_enabled=False, fill_width=True
@@ -321,7 +321,7 @@ def _line(desk: Desk) -> str:
     job, stage = desk.jobs.state(), desk.session.stage
     # Embedding has no screen of its own, so its error is shown here.
     words = sentence(job.error, "failed") if job and job.error and job.name == EMBEDDING else status(job)
-    return heading(f"{stage.project.name} / {stage.name}{tasks.title(desk.session.task)}", words)
+    return heading(f"{stage.title} / {stage.name}{tasks.title(desk.session.task)}", words)
 
 
 def _cache(cache_dir: str | Path | None) -> Path:

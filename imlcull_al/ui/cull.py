@@ -41,9 +41,9 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> gr.Slider:
             take_back = gr.Button("Undo this cull", visible=False, scale=0, min_width=180)
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
-        outcome = gr.HTML()
-        if has_programs:
+        if has_programs:  # above the outcome, which may be long
             ratings.build(find, clock, threshold)
+        outcome = gr.HTML()
     seen, then = gr.State((None, -1, None)), clock.until_answers_change(message)
     shown = gr.State()
 

@@ -28,7 +28,7 @@ _WAIT = f"""(project) => {{
 
 def build(model: Model, cache_dir: Path, chosen: Callable[[Path], None]) -> gr.Blocks:
     """Build the page. `chosen`: called with the project to open, once."""
-    known = [(path.name, str(path)) for path in recent(cache_dir)]
+    known = [(f"{path.name}, in {path.parent}", str(path)) for path in recent(cache_dir)]
     with Page(title="imlcull", analytics_enabled=False, fill_width=True) as page:
         gr.HTML(heading("imlcull", "Choose a folder of photos. Nothing in it is changed."))
         with gr.Column(elem_classes="screen", elem_id=SCREEN):

@@ -50,7 +50,8 @@ CSS = """
 footer { display: none !important; }
 button[role=tab].selected { color: var(--keep-ink) !important; }
 .heading { display: flex; gap: 1rem; align-items: baseline; padding: .25rem 0; }
-.heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; }
+.heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; min-width: 6rem; overflow: hidden;
+               text-overflow: ellipsis; }
 .subdued { color: var(--body-text-color-subdued); font-size: .9rem; }
 .numbers { font-variant-numeric: tabular-nums; }
 .failed { color: var(--cull-ink); }

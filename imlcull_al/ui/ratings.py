@@ -154,6 +154,7 @@ def found_html(found: ratings.Found) -> str:
     both = dict.fromkeys(found.both, "it matches more than one rule")
     return (
         sentence(f"{found.summary}.", "")
+        + "".join(sentence(f"{line}.") for line in found.examples)
         + sentence(f"Rules: {rules}. Nothing was changed yet.")
         + sentence(own)
         + names_html("Left unrated", both)
