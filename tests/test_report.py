@@ -4,7 +4,6 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,15 +248,15 @@ def test_old_report_survives_a_full_disk(write, tmp_path, old_report, monkeypatc
 
 
 def test_old_report_comes_back_when_the_new_one_cannot_take_its_place(write, tmp_path, old_report, monkeypatch):
-    rename, calls = Path.rename, []
+    rename, calls = report.put_in_place, []
 
     def second_fails(path, target):
         calls.append(path)
         if len(calls) == 2:
             raise OSError(errno.EACCES, "Permission denied")
-        return rename(path, target)
+        rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", second_fails)
+    monkeypatch.setattr(report, "put_in_place", second_fails)
     with pytest.raises(StorageError, match="Permission denied"):
         write(validation(("keep", 0.1)))
     assert_as_it_was(old_report, tmp_path)

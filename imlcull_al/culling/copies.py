@@ -18,15 +18,17 @@ import errno
 import io
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled
 from ..photos import read as photos
 from ..progress import Stop, never
-from ..project.files import NO_SYNC, unreadable, unwritable, write_all
+from ..project.files import NO_SYNC, sync, unreadable, unwritable, write_all
 from ..project.originals import open_inside, state_of
 from ..project.stages import Stage
 
@@ -35,6 +37,7 @@ AHEAD = 8
 LINKS = ("copy", "hardlink", "reflink")
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _FICLONE = 0x40049409  # Linux ioctl: copy-on-write clone of a file
+_AT_FDCWD = -2  # of macOS: paths are relative to the current folder
 _ASK_EVERY = 1 << 26  # bytes of one file between two calls of `stop`
 
 
@@ -66,6 +69,8 @@ def copy(source: io.FileIO, path: Path, target: Path, stop: Stop = never) -> str
         content_id = photos.content_id_of(copying)
         if os.fstat(new.fileno()).st_size != copying.at:
             raise _differs(path)
+        if _syncfs() is None and not hasattr(os, "sync"):  # Windows
+            sync(new.fileno())
     _copy_status(source, target)
     _check_unchanged(path, before)
     _check_content(source, path, before, content_id)
@@ -97,12 +102,23 @@ def reflink(source: io.FileIO, path: Path, target: Path) -> None:
 
 def clone(source: io.FileIO, target: Path) -> None:
     """Create a file that shares the blocks of `source`. Raises `OSError`."""
+    if sys.platform == "darwin":
+        _clone_on_apfs(source.fileno(), target)
+        return
     try:
         import fcntl
     except ImportError as error:
         raise OSError(errno.ENOSYS, "no reflinks on this system") from error
     with target.open("xb") as new:
         fcntl.ioctl(new.fileno(), _FICLONE, source.fileno())
+
+
+def _clone_on_apfs(source: int, target: Path) -> None:
+    import ctypes
+
+    code = ctypes.CDLL(None, use_errno=True).fclonefileat(source, _AT_FDCWD, os.fsencode(target), 0)
+    if code:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(target))
 
 
 def _copy_status(source: io.FileIO, target: Path) -> None:
@@ -116,7 +132,7 @@ def on_the_disk(folder: Path) -> Iterator[None]:
     failure.
 
     On Linux, `syncfs` flushes one file system and reports failed writes. Elsewhere all disks are flushed, and failures
-    go unreported.
+    go unreported; on Windows nothing is left to flush, because `copy` flushes each file.
     """
     if (sync_one := _syncfs()) is None:
         yield
@@ -134,6 +150,7 @@ def on_the_disk(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@cache
 def _syncfs() -> Callable[[int], int] | None:
     """Linux's `syncfs`: descriptor → error number, 0 for success. None on other systems."""
     import ctypes

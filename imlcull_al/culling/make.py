@@ -29,6 +29,8 @@ from ..project.files import (
     is_link,
     is_locked,
     locked,
+    put_in_place,
+    remove_tree,
     set_aside,
     sync_folder,
     unwritable,
@@ -58,7 +60,7 @@ def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, s
         partial = _partial(new)
         try:
             if partial.exists():  # left by a killed cull; it holds nothing but copies that no stage uses
-                shutil.rmtree(partial)
+                remove_tree(partial)
             partial.mkdir()
             linked: dict[str, State] = {}
             content_ids = _fill(partial, plan, link, linked, progress, stop)
@@ -66,7 +68,8 @@ def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, s
         except OSError as error:
             raise unwritable(Path(error.filename2 or error.filename or partial), error) from error
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(partial)
     if linked:
         plan.note_links(new, linked)
     return new
@@ -195,7 +198,7 @@ def _appear(partial: Path, new: Stage, rows: Iterable[Mapping[str, object]]) -> 
         tables.write(new.manifest, MANIFEST_COLUMNS, rows)
         if os.path.lexists(new.folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new.folder))
-        partial.rename(new.folder)
+        put_in_place(partial, new.folder)
     except BaseException:  # includes Ctrl-C, which may come just after the rename
         if partial.exists():
             new.manifest.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,8 +25,11 @@ log = logging.getLogger(__name__)
 TEMPORARY_PREFIX = ".imlcull-"
 LOCK_PATIENCE = 10.0
 """Seconds to wait for a lock."""
+OTHERS_READ = 2.0
+"""Seconds to wait for other programs to close a file on Windows, where an open one can't be renamed."""
 LEFT_BEHIND = 3600.0
 """Seconds after which a temporary file counts as abandoned: no write takes that long."""
+_IS_WINDOWS = os.name == "nt"
 NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # the file system has no fsync; other errors are failed writes
 
 
@@ -112,10 +116,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            with temporary.open("rb") as file:
+            with temporary.open("rb+") as file:  # Windows can't sync what is open for reading only
                 sync(file.fileno())
         set_link_aside(path)
-        temporary.replace(path)
+        put_in_place(temporary, path)
         if durable:
             sync_folder(path.parent)
     except OSError as error:
@@ -123,6 +127,34 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(new: Path, path: Path) -> None:
+    """Rename `new` to `path`, over a file of that name. Raises `OSError`.
+
+    On Windows, while another program reads either, such as a virus scanner: tried again for a while.
+    """
+    until = time.monotonic() + OTHERS_READ
+    while True:
+        try:
+            new.replace(path)
+        except PermissionError:
+            if not _IS_WINDOWS or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours with everything in it, read-only copies too, which Windows refuses. Raises `OSError`."""
+    try:
+        shutil.rmtree(folder)
+    except PermissionError:
+        for path in [folder, *folder.rglob("*")]:
+            if not is_link(path):
+                path.chmod(path.lstat().st_mode | stat.S_IWUSR)
+        shutil.rmtree(folder)
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -174,7 +206,7 @@ def sweep(folder: Path) -> None:
         for path in list(folder.glob(f"{TEMPORARY_PREFIX}*.tmp")):
             with suppress(OSError):
                 if time.time() - path.lstat().st_mtime > LEFT_BEHIND:
-                    shutil.rmtree(path) if path.is_dir() and not is_link(path) else path.unlink()
+                    remove_tree(path) if path.is_dir() and not is_link(path) else path.unlink()
 
 
 def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -186,7 +218,9 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
 
 def set_aside(path: Path, why: str) -> Path:
     """Rename a file or folder to a `free_name` and return the new path. Raises `OSError`."""
-    return path.rename(free_name(path, why))
+    aside = free_name(path, why)
+    put_in_place(path, aside)
+    return aside
 
 
 def free_name(path: Path, why: str) -> Path:
@@ -199,17 +233,33 @@ def free_name(path: Path, why: str) -> Path:
 
 
 def sync(descriptor: int) -> None:
-    """fsync; a no-op where the file system doesn't support it. Raises `OSError`."""
+    """Make what was written to an open file durable; a no-op where the file system can't. Raises `OSError`.
+
+    `descriptor`: open for writing. On macOS, fsync leaves it in the disk's own cache; a full sync doesn't.
+    """
     try:
-        os.fsync(descriptor)
+        if not _synced_fully(descriptor):
+            os.fsync(descriptor)
     except OSError as error:
         if error.errno not in NO_SYNC:
             raise
 
 
+def _synced_fully(descriptor: int) -> bool:
+    if sys.platform != "darwin":
+        return False
+    import fcntl
+
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    except OSError:  # such as a network share
+        return False
+    return True
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new file in `folder` durable; a no-op on Windows, which can't sync folders."""
-    if os.name == "nt":
+    if _IS_WINDOWS:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -35,7 +35,6 @@ Independent of models, training and stages.
 """
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -44,7 +43,16 @@ from pathlib import Path
 import numpy as np
 
 from ..project import tables
-from ..project.files import free_name, is_link, set_link_aside, sync_folder, temporary_sibling, unwritable
+from ..project.files import (
+    free_name,
+    is_link,
+    put_in_place,
+    set_link_aside,
+    sync,
+    sync_folder,
+    temporary_sibling,
+    unwritable,
+)
 from ..project.task import CULL_TASK, Task
 from .class_figures import draw_matrix, draw_rates
 from .evaluation import (
@@ -246,20 +254,20 @@ def _replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             with (new / name).open("xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
         sync_folder(new)
         set_link_aside(folder)
         if folder.is_dir() and not is_link(folder):
-            folder.rename(old)
+            put_in_place(folder, old)
         try:
-            new.rename(folder)
+            put_in_place(new, folder)
         except OSError:
             with suppress(OSError):
-                old.rename(folder)
+                put_in_place(old, folder)
             raise
         sync_folder(folder.parent)
         for other in [path for path in old.glob("*") if path.name not in {*contents, *_SOME}]:
-            other.rename(folder / other.name)
+            put_in_place(other, folder / other.name)
     except OSError as error:
         raise unwritable(folder, error) from error
     finally:
