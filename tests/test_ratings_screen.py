@@ -1,18 +1,20 @@
 """Ratings on the Cull screen: previews first, and what was previewed is what is done."""
 
+import base64
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import MeanColour, fill_stage
+from conftest import MeanColour, fill_stage, fingerprint_of
 from test_train_cull_screens import finish
 
 from imlcull_al import ui
 from imlcull_al.errors import RatingsRefused
+from imlcull_al.exchange import elsewhere
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
 from imlcull_al.session.workspaces import Workspaces
-from imlcull_al.ui import ratings
+from imlcull_al.ui import ratings, sidecars
 
 SIDECARS = Path(__file__).parent / "sidecars"
 TITLE = "Ratings of other programs"
@@ -92,6 +94,70 @@ def test_a_preview_of_other_answers_is_not_written(desk):
     finish(desk.jobs, ratings.WRITING)
     assert "Answers changed since the preview; no sidecar was written." in html(desk)
     assert not desk.session.stage.sidecars(1).exists()
+
+
+def sent(name, data=None):
+    data = (SIDECARS / "IMG_0001.xmp").read_bytes() if data is None else data
+    return [name, base64.b64encode(data).decode()]
+
+
+def test_dropped_sidecars_are_previewed_in_place_of_those_beside_the_photos(desk):
+    before = fingerprint_of(desk.session.stage.folder)
+    assert sidecars.respond(desk.session, {"drop": "a", "sidecars": [sent("card/cold_01.xmp")]}) == {"error": ""}
+    again = {"drop": "a", "sidecars": [sent("warm_01.jpg.xmp"), sent("nobody.xmp")]}
+    assert sidecars.respond(desk.session, again) == {"error": ""}
+    ratings.start_reading(desk, sidecars.sidecars_of(desk.session, "a"))
+    number = finish(desk.jobs, ratings.LOOKING).number
+    assert "2 keep, 0 cull, 2 unrated." in html(desk)
+    assert "Not read: nobody.xmp: there is no photo of its name." in html(desk)
+    ratings.start_taking(desk, number)
+    finish(desk.jobs, ratings.TAKING)
+    assert desk.session.labels() == {"cold_01.jpg": "keep", "warm_01.jpg": "keep"}
+    ratings.start_taking_back(desk)
+    finish(desk.jobs, ratings.TAKING_BACK)
+    assert desk.session.labels() == {}
+    assert fingerprint_of(desk.session.stage.folder) == before
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({}, "holds no sidecars"),
+        ({"drop": "a", "sidecars": ["x"]}, "holds no sidecars"),
+        ({"drop": "a" * 65, "sidecars": []}, "holds no sidecars"),
+        ({"drop": "a", "sidecars": [["x.xmp", "?"]]}, "x.xmp arrived damaged"),
+        ({"drop": "a", "sidecars": [sent("x.jpg")]}, "x.jpg is no sidecar"),
+        ({"drop": "a", "sidecars": [sent("x.xmp", bytes(60)), sent("y.xmp", bytes(60))]}, "larger than"),
+        ({"drop": "a", "sidecars": [sent(f"{number}.xmp", b"") for number in range(4)]}, "one import takes 3"),
+    ],
+)
+def test_what_is_sent_is_checked_and_bounded(desk, monkeypatch, request_, reason):
+    monkeypatch.setattr(elsewhere, "MOST_BYTES", 100)
+    monkeypatch.setattr(elsewhere, "MOST", 3)
+    assert reason in sidecars.respond(desk.session, request_)["error"]
+
+
+def test_sidecars_of_another_drop_are_not_read(desk):
+    sidecars.respond(desk.session, {"drop": "a", "sidecars": [sent("cold_01.xmp")]})
+    sidecars.respond(desk.session, {"drop": "b", "sidecars": [sent("warm_01.xmp")]})
+    with pytest.raises(RatingsRefused, match="Drop these again"):
+        sidecars.sidecars_of(desk.session, "a")
+
+
+def test_a_folder_of_sidecars_is_chosen_on_the_page(desk, visit, serve, tmp_path):
+    folder = tmp_path / "from the laptop"
+    for name in ("day1/cold_01.xmp", "warm_01.jpg.xmp", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SIDECARS / "IMG_0001.xmp", folder / name)
+    tab = visit(serve(desk))
+    tab.get_by_role("tab", name="Cull").click()
+    tab.get_by_text(TITLE).click()
+    tab.get_by_label("A folder of sidecars").set_input_files(folder)
+    tab.get_by_text("2 sidecars sent. 1 other file left out.").wait_for()
+    tab.get_by_text("2 keep, 0 cull, 2 unrated.").wait_for()
+    tab.get_by_role("button", name="Take over 2 answers").click()
+    tab.get_by_text("Took over 2 answers.").wait_for()
+    assert desk.session.labels() == {"cold_01.jpg": "keep", "warm_01.jpg": "keep"}
 
 
 def test_a_public_page_has_no_other_programs(desk, tmp_path):

@@ -17,6 +17,7 @@ from imlcull_al.ui import assets, scripts
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(assets.__file__).parent
+ON_A_LOCAL_PAGE = ("label.js", "review.js", "check.js", "tabs.js", "sidecars.js")
 MODULES = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.js")}
 
 
@@ -80,7 +81,7 @@ def test_whatever_a_screen_imports_is_preloaded_once(screen):
 
 
 def test_every_module_belongs_to_a_screen():
-    found = scripts.preloads("label.js", "review.js", "check.js", "visitors.js", "tabs.js")
+    found = scripts.preloads(*ON_A_LOCAL_PAGE, "visitors.js")
     assert found.count("\n") + 1 == len(MODULES)
     assert len(set(found.splitlines())) == len(MODULES)
 
@@ -111,7 +112,7 @@ def loaded(tab) -> dict[str, int]:
 def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serve, browser):
     address, tab = serve(desk), browser.new_page()  # a page that has nothing in its cache yet
     tab.goto(address)
-    preloaded = re.findall(r'href="([^"]+)"', scripts.preloads("label.js", "review.js", "check.js", "tabs.js"))
+    preloaded = re.findall(r'href="([^"]+)"', scripts.preloads(*ON_A_LOCAL_PAGE))
     first = loaded(tab)
     assert sorted(first) == sorted(address + path for path in preloaded)
     assert all(size > 0 for size in first.values())

@@ -22,6 +22,8 @@ from .xmp import MAX_BYTES
 
 MOST = 200_000
 """Sidecars in one import."""
+MOST_BYTES = 256 << 20
+"""Of sidecars that are kept in memory."""
 
 
 class Sidecars(NamedTuple):
@@ -29,6 +31,33 @@ class Sidecars(NamedTuple):
 
     names: tuple[str, ...]
     read: Callable[[str], bytes]
+
+
+class Received:
+    """Sidecars that are sent one by one, kept in memory. Not thread-safe."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._files: dict[str, bytes] = {}
+        self._bytes = 0
+
+    def add(self, name: str, data: bytes) -> None:
+        """Keep one. Raises `RatingsRefused` for another kind of file, and where all of them are too much."""
+        if not name.casefold().endswith(SUFFIX):
+            raise RatingsRefused(f"{name} is no sidecar. Send {SUFFIX} files.")
+        self._bytes += len(data) - len(self._files.get(name, b""))
+        if self._bytes > MOST_BYTES:
+            raise RatingsRefused(
+                f"The sidecars are larger than {MOST_BYTES >> 20} MiB in all. Send some of the folders, or name their "
+                "folder to the command: import ratings --from"
+            )
+        self._files[name] = data
+        check_number(len(self._files))
+
+    def sidecars(self) -> Sidecars:
+        """Those that came."""
+        files = dict(self._files)
+        return Sidecars(tuple(files), files.__getitem__)
 
 
 def sidecars_below(folder: Path) -> Sidecars:

@@ -11,6 +11,7 @@
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
     ratings.py     part of Cull: ratings of other programs in, decisions out
+    sidecars.py    part of it: where sidecars from elsewhere are dropped
     tasks.py       what the screens need of the task
     api.py         the same actions for scripts
     clock.py       one timer for everything that changes by itself
@@ -61,7 +62,7 @@ from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
 from ..training.options import TRAIN_EVERY
-from . import api, check, cull, first, label, presses, review, scripts, strict, tasks, train, visitors
+from . import api, check, cull, first, label, presses, review, scripts, sidecars, strict, tasks, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -78,6 +79,8 @@ SCREENS = {
     "label": label.respond, "review": review.respond, "check": check.respond, "presses": presses.respond
 }  # fmt: skip
 """Handlers of `/act/{screen}`: three screens, and the outbox they share."""
+LOCAL_SCREENS = {**SCREENS, sidecars.SCREEN: sidecars.respond}
+"""Those of a local page, beside whose photos other programs work."""
 TABS = "tabs.js"
 _SECONDS_TO_STOP = 10
 _SECONDS_BETWEEN_SWEEPS = 300
@@ -189,18 +192,18 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS]
+    modules, screens = [label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS, sidecars.SCRIPT], LOCAL_SCREENS
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
         paths = (*visitors.PATHS, *paths)
-        modules = [visitors.SCRIPT, *modules]
+        modules, screens = [visitors.SCRIPT, label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS], SCREENS
     _serve(
         page,
         host,
         port,
         auth,
-        routes(find, SCREENS, whose) + scripts.routes() + own,
+        routes(find, screens, whose) + scripts.routes() + own,
         paths=paths,
         known=known,
         head=scripts.preloads(*modules),

@@ -11,12 +11,14 @@ import gradio as gr
 
 from ..errors import RatingsRefused
 from ..exchange import step
+from ..exchange.elsewhere import Sidecars
 from ..exchange.profiles import PROFILES, Wish, profile_of
 from ..exchange.ratings import rules_for
 from ..progress import amount
 from ..session import ratings
 from ..session.desk import Desk
 from ..session.jobs import DONE, Job
+from . import sidecars
 from .clock import Clock
 from .look import given, on_press, sentence
 from .serving import Find
@@ -33,6 +35,8 @@ def build(find: Find, clock: Clock, threshold: gr.Slider) -> None:
             read = gr.Button("Read ratings", scale=0, min_width=160)
             take = gr.Button("Take them over", visible=False, variant="primary", scale=0, min_width=240)
             take_back = gr.Button("Take ratings back", scale=0, min_width=190)
+        message = gr.HTML(render=False)
+        sidecars.build(find, start_reading, message)
         with gr.Row(equal_height=True):
             program = gr.Dropdown(list(PROFILES), value="lightroom", label="Write ratings for", min_width=220, scale=0)
             stars = gr.Checkbox(label="Also set stars", min_width=160, scale=0)
@@ -40,7 +44,8 @@ def build(find: Find, clock: Clock, threshold: gr.Slider) -> None:
             plan = gr.Button("Preview sidecars", scale=0, min_width=190)
             write = gr.Button("Write sidecars", visible=False, variant="primary", scale=0, min_width=240)
             undo = gr.Button("Undo the last export", visible=False, scale=0, min_width=210)
-        message, outcome = gr.HTML(), gr.HTML()
+        message.render()
+        outcome = gr.HTML()
     seen, shown = gr.State(), gr.State()
 
     def on_tick(desk: Desk, seen: Any) -> tuple[Any, ...]:
@@ -73,11 +78,14 @@ def build(find: Find, clock: Clock, threshold: gr.Slider) -> None:
     clock.every_second(on_tick, seen, [seen, shown, outcome, take, write, undo], message)
 
 
-def start_reading(desk: Desk) -> None:
-    """Preview an import with the default rules."""
+def start_reading(desk: Desk, elsewhere: Sidecars | None = None) -> None:
+    """Preview an import with the default rules. `elsewhere`: sidecars to read in place of those beside the photos."""
     session = desk.session
     rules = rules_for(session.task, {})
-    desk.start(LOOKING, lambda progress, stop: ratings.look(session, rules, progress=progress, stop=stop))
+    desk.start(
+        LOOKING,
+        lambda progress, stop: ratings.look(session, rules, elsewhere=elsewhere, progress=progress, stop=stop),
+    )
 
 
 def start_taking(desk: Desk, number: int | None) -> None:
