@@ -60,8 +60,8 @@ def fit(fit_and_draw, unreported):
     return fit_and_draw
 
 
-def test_a_training_writes_model_log_and_report(stage, fit_and_draw):
-    told = []
+def test_a_training_writes_model_log_and_report_and_leaves_the_photos_alone(stage, fit_and_draw):
+    told, photos_before = [], fingerprint_of(stage.folder)
     training = fit_and_draw(on_epoch=lambda epoch, best: told.append((epoch.epoch, best)))
     assert [number for number, _ in told] == [0, 1, 2]
     assert (len(training.train_keys), len(training.validation_keys)) == (12, 4)
@@ -76,6 +76,7 @@ def test_a_training_writes_model_log_and_report(stage, fit_and_draw):
     assert {"curves.png", "confusion_matrix.png", "reliability.png", "mistakes.csv"} <= {
         path.name for path in stage.report.iterdir()
     }
+    assert fingerprint_of(stage.folder) == photos_before
 
 
 def test_the_transformer_itself_is_trained(stage, fit, tiny_model):
@@ -91,12 +92,6 @@ def test_the_same_seed_gives_the_same_training(stage, fit):
     first, second = fit().epochs, fit().epochs
     assert first == second
     assert fit(seed=1).epochs != first
-
-
-def test_stage_1_is_untouched(stage, fit_and_draw):
-    before = fingerprint_of(stage.folder)
-    fit_and_draw()
-    assert fingerprint_of(stage.folder) == before
 
 
 def test_patience_ends_it(fit, monkeypatch):

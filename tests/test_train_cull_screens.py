@@ -1,8 +1,10 @@
 """The Train and Cull screens: as functions with numbers, then in Chromium on a real server with a real training."""
 
+import itertools
 import math
 import re
 import shutil
+import threading
 import time
 import xml.etree.ElementTree as ET
 
@@ -14,6 +16,7 @@ from imlcull_al.errors import CullRefused, StorageError, TrainingError
 from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING, UNDOING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
 from imlcull_al.session.session import Counts, open_session
+from imlcull_al.training.epoch_loop import FineTuning
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.unfinished import Interrupted, note_unfinished
 from imlcull_al.ui import cull, curves, look, telling, train
@@ -391,7 +394,22 @@ def ticks(tab) -> None:
     tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
-def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session):
+@pytest.fixture
+def sixth_epoch(monkeypatch):
+    """Set to let a training begin its sixth epoch; it waits there, as one of a large stage takes long."""
+    may_begin, evaluate, done = threading.Event(), FineTuning._evaluate, itertools.count()
+
+    def evaluate_in_time(self, photos):
+        if next(done) > 5:
+            may_begin.wait(60)
+        return evaluate(self, photos)
+
+    monkeypatch.setattr(FineTuning, "_evaluate", evaluate_in_time)
+    yield may_begin
+    may_begin.set()
+
+
+def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session, sixth_epoch):
     jobs = desk.jobs
     opened(tab, "Train")
     tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
@@ -414,6 +432,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     second.close()
 
     tab.get_by_role("button", name="Stop training").click()
+    sixth_epoch.set()
     tab.get_by_text("stopped on request").wait_for()
     assert jobs.latest(TRAINING).status == DONE
     best = jobs.latest(TRAINING).result.best.epoch
