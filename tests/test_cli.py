@@ -102,7 +102,7 @@ def test_score_prints_csv_and_json_of_the_same_rows(run, labeled):
 
 
 @pytest.mark.slow
-def test_train_then_score_then_cull(run, labeled):
+def test_train_then_score_then_cull(run, labeled, unreported):
     before = fingerprint_of(labeled / "stage_1")
     code, out, err = run("train", "--project", labeled, "--epochs", 2, "--learning-rate", 0.001)
     assert code == 0

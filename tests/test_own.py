@@ -97,7 +97,7 @@ def test_the_desk_trains_it_on_request_only_and_says_why_not(project, cache_dir)
 
 
 @pytest.mark.slow
-def test_a_transformer_that_was_loaded_is_trained(project, cache_dir, tiny_model):
+def test_a_transformer_that_was_loaded_is_trained(project, cache_dir, tiny_model, unreported):
     loaded = load_encoder(str(tiny_model))
     session = open_session(project, model=loaded, cache_dir=cache_dir)
     for key in session.listing.keys:
@@ -112,7 +112,7 @@ def test_a_transformer_that_was_loaded_is_trained(project, cache_dir, tiny_model
 
 
 @pytest.mark.slow
-def test_a_transformer_without_a_name_has_to_be_given_again(project, cache_dir, tiny_model):
+def test_a_transformer_without_a_name_has_to_be_given_again(project, cache_dir, tiny_model, unreported):
     loaded = load_encoder(str(tiny_model))
     loaded.reference = ""
     session = open_session(project, model=loaded, cache_dir=cache_dir)

@@ -64,6 +64,18 @@ def write(tmp_path):
     return write
 
 
+@pytest.fixture(autouse=True)
+def coarse(request, monkeypatch):
+    """Draw a third of the pixels each way, except where they are counted."""
+    if "fine" not in request.fixturenames:
+        monkeypatch.setattr(figures, "DPI", 50)
+
+
+@pytest.fixture
+def fine():
+    """Figures in the resolution of the app."""
+
+
 @pytest.fixture
 def draw_only(monkeypatch):
     """`draw_only("curves")`: the other figures of a report hold no picture."""
@@ -107,7 +119,7 @@ def test_footnote_says_what_the_figures_are_worth():
     assert "no validation photos" in report.measured_on(0, 120)
 
 
-def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path):
+def test_report_has_figures_and_the_numbers_beside_them(write, tmp_path, fine):
     files = write(validation(("keep", 0.9), ("keep", 0.25), ("cull", 0.1), ("cull", 0.75)))
     folder = tmp_path / "stage_1_cull_report"
     assert {file.name for file in files} == {f"{name}.png" for name in FIGURES} | {f"{name}.csv" for name in TABLES}
@@ -410,7 +422,7 @@ def test_no_curve_is_a_figure_that_says_so(write_for, told, task):
     assert len(files["roc.csv"].read_text().splitlines()) == 1
 
 
-def test_long_names_of_many_curves_stay_on_the_page():
+def test_long_names_of_many_curves_stay_on_the_page(fine):
     names = [f"Panthera pardus orientalis {number}" for number in range(20)]
     chance = np.random.default_rng(0)
     has = np.arange(100) % 20 == np.arange(20)[:, None]

@@ -107,7 +107,7 @@ class TestSheet:
         assert not {photo.key for photo in session.sheet("another", count=16)} & set(keys)
 
     def test_what_is_on_it_is_not_embedded_early_and_an_answer_elsewhere_is_no_check(self, session):
-        (photo,) = session.offer("another", "uncertain", 1)
+        (photo,) = session.offer("another", "files", 1)  # of the queue `uncertain`, it might be a check
         sheet = session.sheet("me")
         assert session._visitors.awaited() == [photo.key]
         session.answer(sheet[0].key, "cull")

@@ -106,7 +106,7 @@ def test_tags_are_learned_where_they_are_known(stage, fit, unseen, monkeypatch):
     assert [never[name] for name in ("both", "missed", "added", "neither", "recall")] == ["0", "0", "0", "0", ""]
 
 
-def test_two_classes_start_as_keep_or_cull_does(stage, fit, unseen):
+def test_two_classes_start_as_keep_or_cull_does(stage, fit, unreported):
     fit(PAIR, epochs=2)
     paired = torch.load(stage.model, weights_only=True)
     log = stage.epoch_log.read_bytes()
