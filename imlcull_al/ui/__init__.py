@@ -11,6 +11,7 @@
     curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
     ratings.py     part of Cull: ratings of other programs in, decisions out
+    threshold.py   the threshold of all screens, in the parts that Gradio draws
     tasks.py       what the screens need of the task
     api.py         the same actions for scripts
     clock.py       one timer for everything that changes by itself
@@ -61,7 +62,7 @@ from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
 from ..training.options import TRAIN_EVERY
-from . import api, check, cull, first, label, presses, review, scripts, strict, tasks, train, visitors
+from . import api, check, cull, first, label, presses, review, scripts, strict, tasks, threshold, train, visitors
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -189,7 +190,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS]
+    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, TABS]
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
@@ -278,12 +279,15 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             with gr.Tab("Review", visible=not is_public) as review_tab:
                 review.build(clock, task)
             with gr.Tab("Check", visible=not is_public) as check_tab:
-                screen = check.build(clock, task)
+                check.build(clock, task)
             with gr.Tab("Train", visible=not is_public) as train_tab:
                 train.build(find, clock)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                    check.carry_on(screen, cull.build(find, clock, has_programs=not is_public))
+                    slider = cull.build(find, clock, has_programs=not is_public)
+
+        if task == CULL_TASK:
+            threshold.follow(slider)
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
