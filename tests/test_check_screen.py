@@ -191,7 +191,7 @@ class TestPlan:
         plan = check.respond(session, {"do": "plan", "threshold": 0.5, "target": 0.05})
         assert (plan["plan"], plan["then"]) == (
             "Ready. No photo would be culled unseen.",
-            "Next: preview the cull at threshold 0.5.",
+            "Next: cull at 50%.",
         )
         assert plan["is_ready"]
         assert look(session, queue="look")["nothing"].startswith("No photos are left to look at.")
@@ -362,14 +362,49 @@ def test_photos_to_look_at_come_likeliest_first_with_their_scores_until_the_cull
     assert {line["queue"] for line in journal(session)[-54:]} == {"look"}
     tab.get_by_text("Ready. No photo would be culled unseen.").wait_for()
     tab.get_by_text("No photos are left to look at.").wait_for()
-    tab.get_by_label("Threshold", exact=True).fill("0.45")
+    tab.get_by_label("Threshold (%)").fill("45")
     tab.keyboard.press("Tab")
-    tab.get_by_text("Next: preview the cull at threshold 0.45.").wait_for()
+    tab.get_by_text("Next: cull at 45%.").wait_for()
     tab.get_by_role("button", name="Open the Cull tab").click()
-    tab.wait_for_function(
-        "[...document.querySelectorAll('input[type=number]')].some((box) => box.offsetParent && box.value === '0.45')"
-    )
-    tab.get_by_text("Copy method").wait_for()
+    assert tab.get_by_role("tab", name="Cull", selected=True).is_visible()
+
+
+def test_one_threshold_on_all_screens_and_after_a_reload(check_tab):
+    tab = check_tab()
+
+    def shown(name, value):
+        tab.get_by_role("tab", name=name).click()
+        boxes = "[...document.querySelectorAll('input:is([type=number], [type=range])')]"
+        tab.wait_for_function(f"value => {boxes}.some((box) => box.offsetParent && box.value === value)", arg=value)
+
+    box = tab.get_by_role("spinbutton", name="Threshold (%)")
+    assert box.input_value() == "50"
+    box.fill("45")
+    tab.keyboard.press("Tab")
+    for name in ("Cull", "Review", "Check"):
+        shown(name, "45")
+    tab.get_by_role("tab", name="Review").click()
+    tab.get_by_role("slider", name="Threshold").press("ArrowRight")
+    for name in ("Cull", "Check"):
+        shown(name, "46")
+    tab.get_by_role("tab", name="Cull").click()
+    tab.locator("input[type=number]:visible").fill("44")
+    with tab.expect_request(lambda asked: '"threshold":0.44' in (asked.post_data or "")):
+        tab.get_by_role("tab", name="Check").click()
+    for name in ("Review", "Check"):
+        shown(name, "44")
+    tab.reload()
+    for name in ("Check", "Review", "Cull"):
+        shown(name, "44")
+
+
+def test_nonsense_in_the_box_leaves_the_threshold(check_tab):
+    tab = check_tab()
+    box = tab.get_by_role("spinbutton", name="Threshold (%)")
+    for nonsense in ("", "200", "-1"):
+        box.fill(nonsense)
+        tab.keyboard.press("Tab")
+        assert box.input_value() == "50"
 
 
 def test_two_tabs_show_different_photos(check_tab):

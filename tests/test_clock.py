@@ -9,7 +9,7 @@ from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
 from imlcull_al.session.workspaces import Workspaces
 from imlcull_al.ui.clock import Clock
-from imlcull_al.ui.look import given, threshold_slider
+from imlcull_al.ui.threshold import given, threshold_slider
 
 
 def fail(desk):
@@ -45,10 +45,10 @@ def test_a_visitor_without_a_desk_sees_no_change():
 def test_a_threshold_that_was_emptied_stops_only_what_needs_it():
     with gr.Blocks(analytics_enabled=False):
         slider = threshold_slider()
-    assert [slider.preprocess(value) for value in (0.25, None, 1)] == [0.25, None, 1]
+    assert [slider.preprocess(value) for value in (25, None, 100)] == [25, None, 100]
     with pytest.raises(gr.Error):
-        slider.preprocess(1.5)
-    assert given(0.0) == 0.0
+        slider.preprocess(150)
+    assert [given(percent) for percent in (0, 29, 100)] == [0.0, 0.29, 1.0]
     with pytest.raises(StageError, match="There is no threshold"):
         given(None)
 

@@ -92,12 +92,6 @@ def test_a_blind_check_changes_the_promise_on_the_page(visit, serve, session, vi
     tab.get_by_text("More", exact=True).locator("visible=true").click()
     tab.get_by_text("Checks still needed").first.wait_for()
     tab.get_by_role("heading", name="Learning curve").wait_for()
-    tab.get_by_label("Threshold", exact=True).fill("2")
-    tab.keyboard.press("Tab")
-    tab.get_by_text("There is no threshold. Enter a number between 0 and 1.").first.wait_for()
-    tab.get_by_label("Threshold", exact=True).fill("0.4")
-    tab.keyboard.press("Tab")
-    tab.get_by_text("There is no threshold.").first.wait_for(state="hidden")
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from imlcull_al.ui import assets, scripts
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(assets.__file__).parent
-ON_A_LOCAL_PAGE = ("label.js", "review.js", "check.js", "tabs.js", "sidecars.js")
+ON_A_LOCAL_PAGE = ("label.js", "review.js", "check.js", "threshold.js", "tabs.js", "sidecars.js")
 MODULES = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.js")}
 
 
@@ -70,7 +70,7 @@ def test_the_version_is_that_of_all_modules():
     assert scripts._version(dict(one)) == versions[0]
 
 
-@pytest.mark.parametrize("screen", ["label.js", "review.js", "check.js", "visitors.js", "tabs.js"])
+@pytest.mark.parametrize("screen", ["label.js", "review.js", "check.js", "threshold.js", "visitors.js", "tabs.js"])
 def test_whatever_a_screen_imports_is_preloaded_once(screen):
     expected, new = set(), {screen}
     while new:

@@ -502,7 +502,7 @@ class TestPreview:
         assert previewed.jobs.wait(60, "cull").result.photos == len(plan.kept)
 
     def test_a_slider_that_was_moved_is_not_what_was_previewed(self, previewed):
-        assert promised(previewed, previewed.planned(), 0.8) == ("Make stage_2: not previewed at 0.8", False)
+        assert promised(previewed, previewed.planned(), 0.8) == ("Make stage_2: not previewed at 80%", False)
         assert promised(previewed, previewed.planned(), None) == ("Make stage_2: there is no threshold", False)
 
 

@@ -12,6 +12,7 @@
     cull.py        preview, make the next stage, undo
     ratings.py     part of Cull: ratings of other programs in, decisions out
     sidecars.py    part of it: where sidecars from elsewhere are dropped
+    threshold.py   the threshold of all screens, in the parts that Gradio draws
     tasks.py       what the screens need of the task
     api.py         the same actions for scripts
     clock.py       one timer for everything that changes by itself
@@ -62,7 +63,22 @@ from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
 from ..training.options import TRAIN_EVERY
-from . import api, check, cull, first, label, presses, review, scripts, sidecars, strict, tasks, train, visitors
+from . import (
+    api,
+    check,
+    cull,
+    first,
+    label,
+    presses,
+    review,
+    scripts,
+    sidecars,
+    strict,
+    tasks,
+    threshold,
+    train,
+    visitors,
+)
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -192,12 +208,13 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    modules, screens = [label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS, sidecars.SCRIPT], LOCAL_SCREENS
+    on_all = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, TABS]
+    modules, screens = [*on_all, sidecars.SCRIPT], LOCAL_SCREENS
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
         paths = (*visitors.PATHS, *paths)
-        modules, screens = [visitors.SCRIPT, label.SCRIPT, review.SCRIPT, check.SCRIPT, TABS], SCREENS
+        modules, screens = [visitors.SCRIPT, *on_all], SCREENS
     _serve(
         page,
         host,
@@ -281,12 +298,15 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             with gr.Tab("Review", visible=not is_public) as review_tab:
                 review.build(clock, task)
             with gr.Tab("Check", visible=not is_public) as check_tab:
-                screen = check.build(clock, task)
+                check.build(clock, task)
             with gr.Tab("Train", visible=not is_public) as train_tab:
                 train.build(find, clock)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                    check.carry_on(screen, cull.build(find, clock, has_programs=not is_public))
+                    slider = cull.build(find, clock, has_programs=not is_public)
+
+        if task == CULL_TASK:
+            threshold.follow(slider)
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()

@@ -29,7 +29,7 @@ MOST = 100
 SCRIPT = "check.js"
 
 
-def build(clock: Clock, task: Task) -> gr.HTML:
+def build(clock: Clock, task: Task) -> None:
     """Add the screen to the page."""
     screen = gr.HTML(
         value="",
@@ -41,18 +41,6 @@ def build(clock: Clock, task: Task) -> gr.HTML:
     )
     # A change of value makes the script ask anew; the template doesn't display it.
     clock.every_second(lambda desk: desk.session.revision, None, screen)
-    return screen
-
-
-def carry_on(screen: gr.HTML, threshold: gr.Slider) -> None:
-    """Let the screen set the threshold of the Cull screen, once its promise is reached."""
-    screen.select(chosen, None, threshold, show_progress="hidden", api_visibility="private")
-
-
-def chosen(event: gr.EventData) -> Any:
-    """The threshold that the script carries to the Cull screen."""
-    threshold, _ = attempt(lambda: _share(event._data or {}, "threshold", 0.5))
-    return gr.skip() if threshold is None else threshold
 
 
 def page(task: Task) -> str:
@@ -149,7 +137,7 @@ def as_data(way: Way, threshold: float, target: float) -> dict[str, Any]:
     summary = way.summary(target, CONFIDENCE)
     left = {SHEET: way.checks, LOOK: way.looks}
     if way.is_reached:
-        then = f"Next: preview the cull at threshold {threshold:g}."
+        then = f"Next: cull at {threshold:.0%}."
         return {"plan": f"Ready. {summary}", "then": then, "limit": way.threshold, "left": left}
     steps = {
         AGAIN: "Next: the photos of your sheets that come again in full size.",

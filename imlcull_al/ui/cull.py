@@ -16,9 +16,10 @@ from ..session.jobs import DONE
 from ..session.session import Session
 from . import ratings
 from .clock import Clock
-from .look import Ended, ended, given, on_press, sentence, table, threshold_slider
+from .look import Ended, ended, on_press, sentence, table
 from .serving import SMALL, Find, photo_url
 from .telling import attempt
+from .threshold import given, threshold_slider
 
 SHEET = 36
 """Most photos shown of each side."""
@@ -52,7 +53,8 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> gr.Slider:
         revision = now.revision if now else 0
         failure = ended(desk, desk.latest_cull(), seen[2])
         plan = desk.planned()  # once, so that button and words are of one moment
-        button, can_go_on = promised(desk, plan, threshold), not at_work and made.manifest.exists()
+        share = None if threshold is None else given(threshold)
+        button, can_go_on = promised(desk, plan, share), not at_work and made.manifest.exists()
         can_undo, offered = not at_work and desk.session.cull_to_undo() is not None, interrupted(desk)
         listing, _ = attempt(lambda: desk.session.listing)
         looks = (*button, can_go_on, can_undo, offered, len(listing.left_out) if listing else 0)
@@ -84,7 +86,7 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> gr.Slider:
 def promised(desk: Desk, plan: Plan | None, threshold: float | None) -> tuple[str, bool]:
     """Label of the button that makes the next stage, and whether it is enabled: only while the preview is current.
 
-    `plan`: the preview if it is still current; `threshold`: the slider's value, None while it has none.
+    `plan`: the preview if it is still current; `threshold`: the slider's, None while it has none.
     """
     preview, name = desk.preview(), desk.session.stage.next.name
     if preview is None or desk.session.stage.next.folder.exists():
@@ -94,7 +96,7 @@ def promised(desk: Desk, plan: Plan | None, threshold: float | None) -> tuple[st
     if threshold is None:
         return f"Make {name}: there is no threshold", False
     if threshold != plan.threshold:
-        return f"Make {name}: not previewed at {threshold:g}", False
+        return f"Make {name}: not previewed at {threshold:.0%}", False
     return f"Make {name} with {amount(len(plan.kept), 'photo')}", True
 
 
@@ -166,7 +168,7 @@ def _at_work(desk: Desk) -> bool:
 def plan_html(session: Session, plan: Plan) -> str:
     """Counts and contact sheets of a preview."""
     companions = plan.companions
-    notes = f"Preview at threshold {plan.threshold:g}; nothing was written. Scores: {plan.model}."
+    notes = f"Preview at threshold {plan.threshold:.0%}; nothing was written. Scores: {plan.model}."
     if companions:
         notes += f" With their photos: {amount(companions, 'companion file')}."
     return (

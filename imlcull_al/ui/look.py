@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors import StageError
 from ..progress import how_far
 from ..session.desk import DRY_RUN, EMBEDDING, UNDOING, Desk
 from ..session.jobs import Job
@@ -61,6 +60,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .bar i { display: block; height: 100%; background: var(--keep); }
 .screen { max-width: 64rem; }
 .html-container { padding: 0 !important; }
+.unseen { display: none !important; }
 .screen h2 { font-size: 1rem; font-weight: 600; margin: 1.2rem 0 .5rem; }
 .screen table { border-collapse: collapse; font-size: .9rem; }
 .screen :is(table, tr, th, td) { border: 0 !important; }
@@ -130,23 +130,6 @@ def on_press(
         return words if then is None else (words, attempt(lambda: answers(find(request)))[0])
 
     button.click(press, inputs, message if then is None else [message, then], api_visibility="private")
-
-
-def threshold_slider(what: str = "Threshold: keep photos scoring") -> gr.Slider:
-    """A slider for the threshold. While its number box is empty the value is None; Gradio's own would then refuse the
-    whole request, and with it whatever else the request asks for.
-    """
-    slider = gr.Slider(0, 1, 0.5, step=0.01, label=f"{what} at least this", min_width=280)
-    read = slider.preprocess
-    slider.preprocess = lambda value: None if value is None else read(value)  # type: ignore[method-assign]
-    return slider
-
-
-def given(threshold: float | None) -> float:
-    """The value of a `threshold_slider`. Raises `StageError` while it has none."""
-    if threshold is None:
-        raise StageError("There is no threshold. Enter a number between 0 and 1.")
-    return threshold
 
 
 def answers(desk: Desk) -> tuple[str, int, int]:

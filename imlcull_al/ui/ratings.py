@@ -20,8 +20,9 @@ from ..session.desk import Desk
 from ..session.jobs import DONE, Job
 from . import sidecars
 from .clock import Clock
-from .look import given, on_press, sentence
+from .look import on_press, sentence
 from .serving import Find
+from .threshold import given
 
 LOOKING, TAKING, TAKING_BACK = "reading ratings", "taking over ratings", "taking back ratings"
 PLANNING, WRITING, UNDOING = "preview of sidecars", "writing sidecars", "undoing sidecars"

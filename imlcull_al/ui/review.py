@@ -65,18 +65,13 @@ def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"view": shown, "error": error, **newer(session.task, request, page)}
 
 
-def threshold_name(at: Session | Standing) -> str:
-    """localStorage key of the threshold chosen for this stage; depends on the folder."""
-    return f"imlcull threshold {photo_id(at, '')}"
-
-
 def look(
     session: Session, revision: Any = None, listing: Any = None, moments: Any = None, by: Any = None
 ) -> dict[str, Any]:
     """The table as columns in key order, or only `revision` if the page is up to date.
 
     `scores`: p_keep in steps, −1 for none; `labels`: 0 none, 1 keep, 2 cull; `unreadable`: row → reason; `advice`: why
-    there are no scores, or how many photos have them. `photos` (`names`, `ids`, `threshold`) is sent if `listing`
+    there are no scores, or how many photos have them. `photos` (`names`, `ids`) is sent if `listing`
     changed. `sequence` is sent if `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and
     `brackets`, burst numbers of bracketed series, whose frames are not alternatives. Other tasks than cull: see
     `_columns`.
@@ -181,7 +176,6 @@ def _photos(now: Standing, listing: str) -> dict[str, Any]:
     keys = now.listing.keys
     return {
         "listing": listing,
-        "threshold": threshold_name(now),
         "names": list(keys),
         "ids": [photo_id(now, key) for key in keys],
     }

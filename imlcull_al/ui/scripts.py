@@ -55,6 +55,11 @@ def starting_page(name: str) -> str:
     return f"() => {{ {_imported(name)}.then(({{ start }}) => start()); }}"
 
 
+def calling(name: str, function: str) -> str:
+    """JavaScript function for an event's `js=` that calls this function of the module."""
+    return f"(...values) => {_imported(name)}.then((module) => module.{function}(...values))"
+
+
 def preloads(*names: str) -> str:
     """HTML for the page's head that loads these modules and all that they import."""
     found = list(names)

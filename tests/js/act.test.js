@@ -4,17 +4,17 @@ import { beforeEach, mock, test } from 'node:test';
 import { makeAct } from '../../imlcull_al/ui/assets/logic/act.js';
 import { settled } from './fakes.js';
 
-let sent, replies, reloads, isIdle, act;
+let sent, replies, reloads, opened, isIdle, act;
 
 beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ['setTimeout'] });
-  [sent, replies, reloads, isIdle] = [[], [], 0, true];
+  [sent, replies, reloads, opened, isIdle] = [[], [], 0, [], true];
   mock.method(globalThis, 'fetch', async (url, { method, body }) => {
     sent.push([url, method, JSON.parse(body)]);
     return replies.shift();
   });
-  act = makeAct(() => isIdle, () => { reloads += 1; });
+  act = makeAct(() => isIdle, () => { reloads += 1; }, (here) => opened.push({ ...here }));
 });
 
 function answers(...values) {
@@ -31,6 +31,7 @@ test('after the first reply, every request names its stage and project', async (
   assert.deepEqual(sent, [
     ['act/label', 'POST', { do: 'look' }], ['act/review', 'POST', { stage: 'stage_1', project: 'p', do: 'look' }],
   ]);
+  assert.deepEqual(opened, [{ stage: 'stage_1', project: 'p' }]);
   await tick();
   assert.equal(reloads, 0);
 });
@@ -44,7 +45,7 @@ test('an older stage of a leftover press wins over that of the page', async () =
 
 test('the page reloads once another stage or project is open and nothing is in flight', async () => {
   for (const moved of [{ now: 'stage_2', project: 'p' }, { now: 'stage_1', project: 'q' }]) {
-    act = makeAct(() => isIdle, () => { reloads += 1; });
+    act = makeAct(() => isIdle, () => { reloads += 1; }, (here) => opened.push({ ...here }));
     answers({ now: 'stage_1', project: 'p' }, moved);
     await act('label', {});
     reloads = 0;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  BINS, CULL, KEEP, arrangeRows, countSides, decide, hasScores, histogram, isPast, isReadable, placeInBurst, thresholdFrom,
+  BINS, CULL, KEEP, arrangeRows, countSides, decide, hasScores, histogram, isPast, isReadable, placeInBurst,
 } from '../../imlcull_al/ui/assets/logic/review_table.js';
 
 // Rows 0 to 5: scored high, scored low, low but labeled keep, high but labeled cull, unreadable, neither scored nor labeled.
@@ -72,9 +72,4 @@ test('which photos lie beyond the threshold', () => {
 test('scores and readable photos', () => {
   assert.deepEqual([hasScores(TABLE), hasScores({ scores: [-1, 0] }), hasScores({ scores: [-1] })], [true, true, false]);
   assert.deepEqual([isReadable(TABLE, 3), isReadable(TABLE, 4)], [true, false]);
-});
-
-test('a stored threshold, or the middle', () => {
-  assert.deepEqual([null, '0', '1', '0.29', '0.377', '-0.1', '2', 'nonsense'].map(thresholdFrom),
-    [5000, 0, 10000, 2900, 3800, 5000, 5000, 5000]);
 });

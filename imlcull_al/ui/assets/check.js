@@ -9,7 +9,7 @@ import { makeSheets } from './logic/check_sheets.js';
 import { answerOf, labelsOf, namesOf } from './logic/check_words.js';
 import { readTask } from './logic/task.js';
 import { recall, remember } from './memory.js';
-import { act, outbox } from './page.js';
+import { act, outbox, threshold } from './page.js';
 import { sendBeacon } from './page_life.js';
 import { redrawn, write } from './writing.js';
 
@@ -18,33 +18,43 @@ const AGAIN = 2000;             // milliseconds before a failed look is retried
 const SEEN = 250;               // milliseconds a sheet is on screen before it can be answered
 const TARGET = 'imlcull target';
 
-// Start the screen in `place`, which holds its HTML. `watch(name, changed)` tells when Gradio changes a property,
-// `trigger` sends an event to the server.
-export function start(place, watch, trigger) { begin(place.firstElementChild, watch, trigger); }
+// Start the screen in `place`, which holds its HTML. `watch(name, changed)` tells when Gradio changes a property.
+export function start(place, watch) { begin(place.firstElementChild, watch); }
 
-function begin(element, watch, trigger) {
+function begin(element, watch) {
   const find = (selector) => element.querySelector(selector), task = readTask(element.dataset.task);
-  const again = (html) => begin(redrawn(element, html), watch, trigger);
-  const target = find('.target'), threshold = find('.threshold');
-  const aims = () => ({ threshold: threshold && threshold.value !== '' ? Number(threshold.value) : null, target: target ? Number(target.value) : undefined });
+  const again = (html) => begin(redrawn(element, html), watch);
+  const target = find('.target'), box = find('.threshold');
+  const aims = () => ({ threshold: threshold.share(), target: target ? Number(target.value) : undefined });
   const known = recall(TARGET);
   if (target && [...target.options].some((option) => option.value === known)) target.value = known;
   const screen = { look() {}, planned() {} };
-  const report = makeReport(element, () => (threshold ? aims() : {}), (plan) => screen.planned(plan));
-  if (threshold) Object.assign(screen, makeScreen(element, task, { report, aims, again, trigger }));
+  const report = makeReport(element, () => (box ? aims() : {}), (plan) => screen.planned(plan));
+  if (box) Object.assign(screen, makeScreen(element, task, { report, again }));
   else screen.look = async () => {
     const reply = await act('check', { do: 'look', visitor: outbox.visitor, classes: task.classes.length }).catch(() => null);
     if (reply?.revision) report.follow(reply.revision);
   };
   if (target) addMenu(target, find('.cells'), () => { remember(TARGET, target.value); report.plan(); });
-  threshold?.addEventListener('change', () => { report.plan(); screen.look(); });
+  if (box) followThreshold(element, box, () => {
+    report.outdate();
+    if (element.offsetParent) { report.plan(); screen.look(); }
+  });
   watch('value', () => { if (element.offsetParent) screen.look(); });
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting) screen.look(); }).observe(element);
   if (element.offsetParent) screen.look();
 }
 
+// The threshold in its box, and from any other screen.
+function followThreshold(element, box, changed) {
+  const draw = () => { box.value = threshold.percent(); };
+  box.addEventListener('change', () => { threshold.set(box.value); draw(); });
+  threshold.follow(() => element.isConnected, () => { draw(); changed(); });
+  draw();
+}
+
 // The sheets of a binary task.
-function makeScreen(element, task, { report, aims, again, trigger }) {
+function makeScreen(element, task, { report, again }) {
   const find = (selector) => element.querySelector(selector), closer = find('.closer'), cells = find('.cells');
   const names = namesOf(task), labels = labelsOf(task), sheets = makeSheets();
   const grid = makeSheetGrid(cells, names, loaded);
@@ -139,7 +149,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
     [isLooking, mustLook] = [true, false];
     outbox.read(async () => {
       if (cells.clientWidth) sheets.fit(grid.count());
-      const { threshold } = aims(), request = { do: 'look', visitor: outbox.visitor, classes: task.classes.length, threshold, limit, ...sheets.describe() };
+      const request = { do: 'look', visitor: outbox.visitor, classes: task.classes.length, threshold: threshold.share(), limit, ...sheets.describe() };
       const reply = await act('check', request).catch(() => null);
       isLooking = false;
       if (!element.isConnected) return;
@@ -245,9 +255,7 @@ function makeScreen(element, task, { report, aims, again, trigger }) {
   closer.addEventListener('cancel', (event) => { event.preventDefault(); closeLarge(); }); // Escape
   closer.addEventListener('close', () => cells.focus({ preventScroll: true }));
 
-  // The Cull tab takes over the threshold.
   function openCull() {
-    trigger('select', { threshold: aims().threshold });
     [...document.querySelectorAll('button[role=tab]')].find((tab) => tab.textContent.trim() === 'Cull' && tab.offsetParent)?.click();
   }
 

@@ -57,6 +57,8 @@ export function makeReport(element, ask, planned) {
   more.addEventListener('toggle', () => { if (more.open) drawCurves(); });
   return {
     plan,
+    // What is known is of another threshold.
+    outdate() { known = null; },
     // Make the plan anew if it is of another revision.
     follow(revision) { if (!known || known.revision !== revision) soon(); },
     now: () => known,

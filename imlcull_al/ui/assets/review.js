@@ -1,7 +1,6 @@
 // The Review screen: all photos in a grid, parted by the threshold, or told apart by class. Puts its parts together and
 // asks review.respond.
-import { recall, remember } from './memory.js';
-import { act, outbox } from './page.js';
+import { act, outbox, threshold } from './page.js';
 import { makeAnswers } from './logic/review_answers.js';
 import { drawCell, makeCell } from './review_cells.js';
 import { makeGrid } from './review_grid.js';
@@ -12,13 +11,12 @@ import { drawHistogram, drawParting } from './review_parting.js';
 import { makeClasses } from './logic/review_classes.js';
 import { makeSelection } from './logic/review_selection.js';
 import { makeSides } from './logic/review_sides.js';
-import { STEPS, arrangeRows, hasScores, isPast, isReadable, thresholdFrom } from './logic/review_table.js';
+import { STEPS, arrangeRows, hasScores, isPast, isReadable } from './logic/review_table.js';
 import { selectedOf } from './logic/review_words.js';
 import { readTask } from './logic/task.js';
 import { redrawn, write } from './writing.js';
 
 const AGAIN = 2000, SOON = 250; // milliseconds before retrying a failed look, and before looking after answers
-const inAllTabs = () => localStorage;
 
 // Start the screen in `place`, which holds its HTML. `watch(name, changed)` tells when Gradio changes a property.
 export function start(place, watch) { begin(place.firstElementChild, watch); }
@@ -29,7 +27,7 @@ function begin(element, watch, was = null) {
   const find = (selector) => element.querySelector(selector);
   const task = readTask(element.dataset.task), kind = task.isCull ? makeSides() : makeClasses(task);
   const closer = find('.closer'), cells = find('.cells'), sorting = find('.order');
-  const view = { photos: null, table: null, threshold: STEPS / 2 }; // names and ids; scores and labels; all by row
+  const view = { photos: null, table: null, threshold: inSteps() }; // names and ids; scores and labels; all by row
   let sequence = null;     // bursts and chronological ranks by row
   let rowOf = new Map();   // name → row
   let filter = 'all';
@@ -49,7 +47,7 @@ function begin(element, watch, was = null) {
   });
   const hands = addHands(element, {
     find, selection, grid, isReady: () => Boolean(view.table), answer, answerOf: kind.answerOf, undo, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
-    part, keepThreshold: () => remember(view.photos.threshold, view.threshold / STEPS, inAllTabs),
+    part, keepThreshold: () => threshold.set(view.threshold * 100 / STEPS),
   });
 
   function address(row, size) { return `photos/${view.photos.ids[row]}/${size}`; }
@@ -172,7 +170,6 @@ function begin(element, watch, was = null) {
   // Other photos than before.
   function list(photos) {
     view.photos = photos;
-    view.threshold = thresholdFrom(recall(photos.threshold, inAllTabs));
     rowOf = new Map(photos.names.map((name, row) => [name, row]));
     selection.clear();
     answers.forget();
@@ -240,6 +237,15 @@ function begin(element, watch, was = null) {
 
   // --- threshold
 
+  function inSteps() { return threshold.percent() * STEPS / 100; }
+
+  // From another screen, so this one is hidden, or from the first reply.
+  function follow() {
+    if (view.threshold === inSteps()) return;
+    view.threshold = inSteps();
+    if (view.table) { arrange(); drawAll(); }
+  }
+
   function part(value) {
     view.threshold = value;
     drawParting(find, view.table, value);
@@ -249,7 +255,8 @@ function begin(element, watch, was = null) {
     grid.redraw();
   }
 
-  if (!task.isCull) addMenus(element, task, { choose, answer });
+  if (task.isCull) threshold.follow(() => element.isConnected, follow);
+  else addMenus(element, task, { choose, answer });
 
   // Pick up other tabs' answers, but only while visible: fetching a table is expensive.
   watch('value', () => { if (element.offsetParent) look(); });

@@ -88,9 +88,3 @@ export function isPast(score, sort, threshold) {
 export function hasScores({ scores }) { return scores.some((score) => score >= 0); }
 
 export function isReadable(table, row) { return !(row in table.unreadable); }
-
-// A threshold that was stored as text, in steps; the middle without one.
-export function thresholdFrom(text) {
-  const value = Number(text ?? 0.5);
-  return value >= 0 && value <= 1 ? Math.round(value * 100) * STEPS / 100 : STEPS / 2;
-}
