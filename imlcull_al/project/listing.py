@@ -80,7 +80,7 @@ def list_photos(stage: Stage, enough: Stop = never) -> Listing:
         )
     if not keys:
         but = "".join(f" Left out: {line}." for line in islice(told(left_out), 3))
-        raise StageError(f"There are no photos in {stage.folder}. Put photos into it, such as JPEG, HEIC or raw files.{but}")
+        raise StageError(f"There are no photos in {stage.folder}. Put JPEG, HEIC, raw or other photos into it.{but}")
     keys.sort()
     return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders, is_whole)
 
