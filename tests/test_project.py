@@ -99,7 +99,7 @@ def test_links_that_leave_the_stage_are_left_out_with_a_reason(tmp_path):
 
 def test_an_empty_stage_says_what_to_put_there(tmp_path):
     (tmp_path / "stage_1").mkdir()
-    with pytest.raises(StageError, match=r"There are no photos in .*stage_1.* Put photos into it"):
+    with pytest.raises(StageError, match=r"There are no photos in .*stage_1.* Put JPEG"):
         list_photos(Stage(tmp_path, 1))
     with pytest.raises(StageError, match="There are no photos"):
         listing_of(tmp_path, "notes.txt")

@@ -82,9 +82,7 @@ def list_photos(stage: Stage, apart: Apart = none_known, enough: Stop = never) -
         but = "".join(f" Left out: {line}." for line in islice(told(left_out), 3))
         if any(stage.project.glob(f"{stage.name}_*_journal.jsonl")):
             raise away(f"There are no photos in {stage.folder}, although some have answers.", but)
-        raise StageError(
-            f"There are no photos in {stage.folder}. Put photos into it, such as JPEG, HEIC or raw files.{but}"
-        )
+        raise StageError(f"There are no photos in {stage.folder}. Put JPEG, HEIC, raw or other photos into it.{but}")
     keys.sort()
     return Listing(tuple(keys), companions, dict(sorted(left_out.items())), folders, is_whole)
 

@@ -335,6 +335,6 @@ def _still_true(session: Session, promised: Plan) -> Plan:
     if now.files.keys() == promised.files.keys():
         return now
     raise CullRefused(
-        f"Answers, scores or photos changed since the preview: now {amount(len(now.kept), 'photo')} would be kept, not "
+        f"Answers, scores or photos changed since the preview: {amount(len(now.kept), 'photo')} would be kept now, not "
         f"{len(promised.kept):,}. Check the new preview, then press again."
     )

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { factsOf, nothingIn, othersOf, percent, selectedOf } from '../../imlcull_al/ui/assets/logic/review_words.js';
+import { factsOf, nothingIn, othersOf, partsOf, percent, selectedOf } from '../../imlcull_al/ui/assets/logic/review_words.js';
 
 test('a score is rounded down, so that it never seems to reach the threshold', () => {
   assert.deepEqual([0, 2899, 2900, 4999, 9999, 10000].map(percent), ['0%', '28%', '29%', '49%', '99%', '100%']);
+});
+
+test('a name that is cut keeps its end', () => {
+  assert.deepEqual(['2024/DSC_0123.JPG', 'a.jpg'].map(partsOf), [['2024/DSC_', '0123.JPG'], ['', 'a.jpg']]);
 });
 
 test('facts of a photo', () => {

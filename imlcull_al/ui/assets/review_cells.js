@@ -1,6 +1,6 @@
 // One photo in the grid of the Review screen.
 import { placeInBurst } from './logic/review_table.js';
-import { percent } from './logic/review_words.js';
+import { partsOf, percent } from './logic/review_words.js';
 import { describe, write } from './writing.js';
 
 const PICKS = '<span class="pick" data-answer="cull" title="Cull (C)">✕</span>'
@@ -16,9 +16,9 @@ export function makeCell(hasPicks) {
   cell.setAttribute('role', 'option');
   cell.innerHTML = '<img alt="" decoding="async" draggable="false"><span class="why"></span><span class="mark"></span>'
     + (hasPicks ? PICKS : '')
-    + '<span class="file"></span><span class="score"></span>';
+    + '<span class="file"><span class="head"></span><span class="tail"></span></span><span class="score"></span>';
   cell.image = cell.firstElementChild;
-  for (const part of ['why', 'mark', 'file', 'score']) cell[part] = cell.querySelector(`.${part}`);
+  for (const part of ['why', 'mark', 'head', 'tail', 'score']) cell[part] = cell.querySelector(`.${part}`);
   return cell;
 }
 
@@ -34,7 +34,9 @@ export function drawCell(cell, position, { table, threshold, selection, kind, na
   write(cell.mark, mark);
   if (cell.colour !== colour) { cell.colour = colour; cell.style.setProperty('--class', colour); }
   write(cell.why, table.unreadable[row] || '');
-  write(cell.file, name);
+  const [head, tail] = partsOf(name);
+  write(cell.head, head);
+  write(cell.tail, tail);
   write(cell.score, score >= 0 ? percent(score) : '');
   describe(cell, 'ariaLabel', [name, ...kind.factsOf(table, row, threshold)].join(' · '));
   describe(cell, 'title', name);

@@ -2,9 +2,16 @@
 import { CULL, KEEP, STEPS, decide, isReadable } from './review_table.js';
 
 export const SIDES = ['open', 'kept', 'culled'], WORDS = ['', 'keep', 'cull'];
+const TAIL = 8;
 export const CODES = { keep: KEEP, cull: CULL };
 
 export function percent(steps) { return `${Math.floor(steps * 100 / STEPS)}%`; }
+
+// A photo's name in two parts, the second of which is always shown: names differ at their ends.
+export function partsOf(name) {
+  const letters = [...name];
+  return [letters.slice(0, -TAIL).join(''), letters.slice(-TAIL).join('')];
+}
 
 export function number(value) { return value.toLocaleString('en'); }
 
