@@ -5,6 +5,7 @@ import urllib.request
 
 import pytest
 from conftest import fill_stage
+from pages import close
 
 from imlcull_al import ui
 from imlcull_al.errors import ServerError
@@ -61,7 +62,7 @@ def test_ipv6_addresses_answer(host, free_port, tmp_path):
         address = reached_at(bare(host), free_port).split()[0]
         assert urllib.request.urlopen(address, timeout=20).status == 200
     finally:
-        page.close(verbose=False)
+        close(page)
 
 
 @pytest.mark.parametrize(

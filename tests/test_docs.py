@@ -75,10 +75,18 @@ def commands(*names: str) -> list[list[str]]:
     return [each for each in words if not names or each[0] in names]
 
 
+@pytest.fixture(scope="module")
+def sample_project(tmp_path_factory):
+    """A sample project."""
+    folder = tmp_path_factory.mktemp("sample") / "my_project"
+    sample.make_sample(folder, photos=PHOTOS)
+    return folder
+
+
 @pytest.fixture
-def my_project(tmp_path, monkeypatch):
-    """A sample project `my_project` in the current folder, and a cache of its own."""
-    sample.make_sample(tmp_path / "my_project", photos=PHOTOS)
+def my_project(sample_project, tmp_path, monkeypatch):
+    """A copy of the sample project as `my_project` in the current folder, and a cache of its own."""
+    shutil.copytree(sample_project, tmp_path / "my_project")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("imlcull_al.session.session.DEFAULT_CACHE_DIR", tmp_path / "cache")
     return tmp_path / "my_project"

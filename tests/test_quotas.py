@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import WARM, ask, fill_stage, save_photo
+from pages import close, start
 
-from imlcull_al import ui
 from imlcull_al.session import workspaces
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
@@ -274,14 +274,12 @@ class TestCalls:
             assert stream("known", f"Cookie: {visitor()['Cookie']}") == 200
 
     def test_what_gradio_keeps_is_bounded(self, desk):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        page = ui.serve(desk, "127.0.0.1", port)
+        page = start(desk)
         try:
             assert page._queue.max_size == streams.CALLS_IN_ALL
             assert page.server_app.state_holder.capacity == streams.SESSIONS
         finally:
-            page.close(verbose=False)
+            close(page)
 
 
 class TestSessions:

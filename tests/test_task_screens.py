@@ -662,7 +662,6 @@ def test_review_adds_a_tag_to_what_was_said_of_the_others(notes, review_tab):
     ("kind", "size", "schemes"),
     [
         ("classes", "desk", "light dark"),
-        ("tags", "desk", "light"),
         ("tags", "phone", "light"),
         ("many", "desk", "dark"),
     ],

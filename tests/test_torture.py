@@ -44,5 +44,5 @@ def test_many_files(tmp_path):
 
 
 def test_labelers_at_once_lose_nothing_when_the_server_is_killed(capsys):
-    code = load.main(["--labelers", "4", "--seconds", "3", "--photos", "80", "--client", "direct"])
+    code = load.main(["--labelers", "4", "--seconds", "3", "--photos", "40", "--client", "direct"])
     assert code == 0, capsys.readouterr().out

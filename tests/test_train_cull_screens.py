@@ -480,7 +480,7 @@ def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
     assert tab.locator("[data-testid='status-tracker'] .error").count() == 0
 
 
-def test_a_killed_training_is_offered_again(session, tab, desk):
+def test_a_killed_training_is_offered_again(session, tab, desk, unreported):
     with note_unfinished(session.stage.unfinished, vars(Options(epochs=2))):
         note = session.stage.unfinished.read_text()
     session.stage.unfinished.write_text(note)
