@@ -87,6 +87,10 @@ class DetectionsRefused(ImlcullError):
     """Results of a detector can't be used; nothing was changed."""
 
 
+class AnswersRefused(ImlcullError):
+    """Answers can't be taken from another program's files, or written for it, in this way; nothing was changed."""
+
+
 class LabelsError(ImlcullError):
     """The labels file or its journal can't be interpreted safely."""
 

@@ -123,6 +123,9 @@ def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
     sidecars = my_project.with_name("sidecars_of_the_laptop")
     sidecars.mkdir()
     shutil.copy(ROOT / "tests/sidecars/IMG_0001.xmp", sidecars / Path(photo).with_suffix(".xmp").name)
+    for name, key in zip(garment.classes, sorted(sample.truth(my_project)), strict=False):
+        (my_project.with_name("garments") / name).mkdir(parents=True)
+        shutil.copy(my_project / "stage_1" / key, my_project.with_name("garments") / name)
     results = {"images": [{"file": photo, "detections": []}]}
     my_project.with_name("results.json").write_text(json.dumps(results), encoding="utf-8")
     clusters = []

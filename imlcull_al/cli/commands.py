@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..encoding.device import choose
-from ..errors import DetectionsRefused, ImlcullError, RatingsRefused, StageError
+from ..errors import AnswersRefused, DetectionsRefused, ImlcullError, RatingsRefused, StageError
 from ..exchange.profiles import PROFILES
 from ..installation import quoted, started_as
 from ..progress import amount
@@ -33,10 +34,12 @@ from .parser import build_parser
 
 if TYPE_CHECKING:
     from ..project.stages import Stage
+    from ..project.task import Task
+    from ..session.answers import Proposal
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
-_IMPORTS = [[], ["folder"], ["ratings"], ["megadetector"]]
+_IMPORTS = [[], ["folder"], ["ratings"], ["megadetector"], ["folders"]]
 MOST_NAMES = 50
 """Names listed in one note, at most."""
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -321,18 +324,15 @@ def import_folder(options: argparse.Namespace) -> None:
 def import_ratings(options: argparse.Namespace) -> None:
     """Turn ratings of other programs into answers, after a preview."""
     from ..exchange.elsewhere import sidecars_below
-    from ..exchange.ratings import rules_for
+    from ..exchange.ratings import SOURCE, rules_for
     from ..session import ratings
 
-    _check_undo(options)
+    if _took_back(options, SOURCE, "ratings"):
+        return
     elsewhere = sidecars_below(options.origin) if options.origin else None
-    if not (options.dry_run or options.undo):
+    if not options.dry_run:
         _begin(options)
     session = _opened(options, prepare=False)
-    if options.undo:
-        undone = ratings.take_back(session)
-        print(f"Took back {amount(len(undone), 'answer')} that came from ratings.")
-        return
     named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
     rules = rules_for(session.task, {**named, **dict(options.rules or ())})
     say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
@@ -343,12 +343,91 @@ def import_ratings(options: argparse.Namespace) -> None:
     print(found.summary)
     for line in found.examples:
         say(f"  {line}")
+    _take_over(options, session, found, "the ratings")
+
+
+def import_folders(options: argparse.Namespace) -> None:
+    """Turn class folders into answers, after a preview."""
+    from ..exchange.folders import SOURCE, read_folders
+    from ..session.answers import from_folders
+
+    if _took_back(options, SOURCE, "class folders"):
+        return
+    if options.folder is None:
+        raise AnswersRefused("Name the folder that holds the class folders: import folders DIR --project PROJECT")
+    folders = read_folders(options.folder, options.whole)
+    session, task = _planned(options, folders.names)
+    with progress_bar() as progress:
+        found = from_folders(session, task, folders, overwrite=options.overwrite, progress=progress)
+    _preview_and_take(options, session, found, "the folders", "folders")
+
+
+def export_folders(options: argparse.Namespace) -> None:
+    """Make class folders of the answers, and of scores if asked to."""
+    from ..exchange import folders
+    from ..session.answers import decided
+
+    session = _opened(options, prepare=False) if options.above is None else _prepared(options)
+    tags = decided(session, options.above)
+    classes = {key: [name for name, has in each.items() if has] for key, each in tags.items()}
+    files = folders.placed(classes)
+    folders.check_out(session.stage, options.out, session.task.classes)
+    if not files:
+        raise AnswersRefused(f"No photo of {session.stage.name} has a class of {session.task.name} yet. Answer some.")
+    counts = Counter(place.partition("/")[0] for place in files)
+    print(", ".join(f"{counts[name]:,} {name}" for name in session.task.classes if counts[name]))
+    if options.dry_run:
+        print(f"Dry run: nothing was written. Run it without --dry-run to make {options.out}.")
+        return
+    with progress_bar() as progress:
+        count = folders.write(session.stage, classes, options.out, options.link, progress=progress)
+    print(f"Made {options.out} with {amount(count, 'photo')}.")
+
+
+def _planned(options: argparse.Namespace, names: Sequence[str], *, tags: bool = False) -> tuple["Session", "Task"]:
+    """A session on the task of an import, and the task with what the import adds to it; see `answers.planned`."""
+    from ..session.answers import planned
+
+    if not options.dry_run:
+        _begin(options)
+    named = {name: getattr(options, name) for name in ("stage", "model", "cache_dir", "start")}
+    more = [*options.classes, *options.tags, *names]
+    return planned(options.project, options.task, more, tags=tags or bool(options.tags), **named)
+
+
+def _took_back(options: argparse.Namespace, source: str, what: str) -> bool:
+    """Take back the answers of a source, if that is asked for."""
+    _check_undo(options)
+    if options.undo:
+        undone = _opened(options, prepare=False).take_back(source)
+        print(f"Took back {amount(len(undone), 'answer')} that came from {what}.")
+    return bool(options.undo)
+
+
+def _preview_and_take(options: argparse.Namespace, session: "Session", found: "Proposal", what: str, kind: str) -> None:
+    for line in found.told:
+        say(line)
+    _say_names("Ignored", found.ignored)
+    if new := [name for name in found.task.classes if name not in session.task.classes]:
+        print(f"New in {found.task.name}: {', '.join(new)}")
+    print(found.summary)
+    for line in found.examples:
+        say(f"  {line}")
+    _take_over(options, session, found, what, kind)
+
+
+def _take_over(
+    options: argparse.Namespace, session: "Session", found: "Proposal", what: str, kind: str = "ratings"
+) -> None:
+    """Ask about a previewed import, and give its answers."""
+    from ..session.answers import take
+
     if found.own:
-        what = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
-        print(f"Answers of your own that differ from the ratings, and {what}: {len(found.own):,}.")
+        do = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
+        print(f"Answers of your own that differ from {what}, and {do}: {len(found.own):,}.")
     if found.labels and _goes_on(options, f"Take over {amount(len(found.labels), 'answer')}?"):
-        count = ratings.take(session, found)
-        print(f"Took over {amount(count, 'answer')}. To take them back: {_way_back('import', options)}")
+        count = take(session, found)
+        print(f"Took over {amount(count, 'answer')}. To take them back: {_way_back('import', options, kind)}")
 
 
 def import_megadetector(options: argparse.Namespace) -> None:
@@ -562,7 +641,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
         run.__name__.replace("_", "-"): run
         for run in (
             *(label, embed, order, train, score, check, cull, undo_cull),
-            *(import_folder, import_ratings, import_megadetector, export_ratings, replay, demo),
+            *(import_folder, import_ratings, import_megadetector, import_folders),
+            *(export_ratings, export_folders, replay, demo),
         )
     },
 }

@@ -118,7 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
 
     kinds = command("import", "take over photos, or what other programs know").add_subparsers(
-        required=True, metavar="folder|ratings|megadetector"
+        required=True, metavar="folder|ratings|megadetector|folders"
     )
     sub = kind_of(
         kinds, "import", "folder", "make stage_1 of a new project from the photos of a folder, which stays as it is"
@@ -144,12 +144,39 @@ def build_parser() -> argparse.ArgumentParser:
     sub.set_defaults(threshold=None)
     add_asking(sub)
 
-    kinds = command("export", "tell other programs what was decided").add_subparsers(required=True, metavar="ratings")
+    sub = kind_of(kinds, "import", "folders", "turn class folders, a folder for each class or tag, into answers")
+    sub.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="folder that holds the class folders")
+    sub.add_argument(
+        "--as",
+        dest="whole",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="all photos in DIR have this class or tag, whatever folders they lie in",
+    )
+    sub.set_defaults(whole=None)
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_taking(sub, "class folders")
+
+    kinds = command("export", "tell other programs what was decided").add_subparsers(
+        required=True, metavar="ratings|folders"
+    )
     sub = kind_of(kinds, "export", "ratings", "write decisions into XMP sidecars, beside the photos")
     _add_project(sub)
     _add_encoder(sub)
     _add_scores(sub)
     _add_export(sub)
+
+    sub = kind_of(kinds, "export", "folders", "make class folders of the answers, with copies of the photos or links")
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_scores(sub)
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder", default=argparse.SUPPRESS)
+    sub.add_argument("--link", choices=("copy", "hardlink"), default="copy", help="copy method")
+    _add_above(sub)
+    sub.add_argument("--dry-run", action="store_true", help="print what would be done and write nothing")
 
     sub = command("replay", "simulate labeling with known answers, to measure how many labels a strategy needs")
     _add_project(sub)
@@ -329,10 +356,26 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="read the sidecars in this folder, and neither those beside the photos nor the photos",
     )
-    parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
-    parser.add_argument("--undo", action="store_true", help="take back all answers that came from ratings")
     parser.set_defaults(rules=None, keep=None, cull=None, origin=None)
+    _add_taking(parser, "ratings")
+
+
+def _add_taking(parser: argparse.ArgumentParser, what: str) -> None:
+    """The options of every import of answers."""
+    parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
+    parser.add_argument("--undo", action="store_true", help=f"take back all answers that came from {what}")
     add_asking(parser)
+
+
+def _add_above(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--above",
+        type=_share,
+        default=argparse.SUPPRESS,
+        metavar="SCORE",
+        help="also what nobody answered and has a score above this, such as 0.9",
+    )
+    parser.set_defaults(above=None)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:

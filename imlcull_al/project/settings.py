@@ -43,6 +43,15 @@ def open_task(project: Path, name: str, classes: Sequence[str] = (), tags: Seque
 
     Raises `StageError` for a task that doesn't exist or can't be as asked, `StorageError`.
     """
+    task = planned_task(project, name, classes, tags)
+    if task == tasks_of(project).get(name):
+        return task
+    _write(project, task)
+    return tasks_of(project)[name]  # another process may have added classes, too
+
+
+def planned_task(project: Path, name: str, classes: Sequence[str] = (), tags: Sequence[str] = ()) -> Task:
+    """The task that `open_task` would open. Writes nothing, and raises as it does."""
     if classes and tags:
         raise StageError("A task has either classes or tags. Name only one of the two.")
     new = Task(name, tuple(map(clean, tags or classes)), exclusive=not tags)
@@ -62,10 +71,7 @@ def open_task(project: Path, name: str, classes: Sequence[str] = (), tags: Seque
             raise StageError(f"The task {name} has {'classes' if task.exclusive else 'tags'}. Name more of these only.")
         new = task.with_more(new.classes)
     new.check()
-    if new == task:
-        return task
-    _write(project, new)
-    return tasks_of(project)[name]  # another process may have added classes, too
+    return new
 
 
 def start_from(project: Path, other: Path | None = None) -> Path | None:

@@ -62,6 +62,10 @@ class Belonging:
         """Look up what is known of all photos, so that an answer need not read its file."""
         self._all = self._known(paths)
 
+    def read(self, paths: Mapping[str, str], progress: Progress, stop: Stop) -> dict[str, str]:
+        """Key → content id of the photos at `paths` (key → file) that can be read."""
+        return self._known(paths).of(paths, progress=progress, stop=stop)
+
     def content_ids(self, keys: Sequence[str]) -> dict[str, str]:
         """Key → content id of photos that are being answered, empty for unknown.
 

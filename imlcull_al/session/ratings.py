@@ -7,10 +7,10 @@ take(session, found)
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..culling.plan import Decision, some
+from ..culling.plan import Decision
 from ..errors import NotEnoughLabels, RatingsRefused
 from ..exchange import sidecars, step
 from ..exchange.beside import files_of
@@ -22,31 +22,24 @@ from ..photos import read as photos
 from ..progress import Progress, Stop, never, silent
 from ..project import tables
 from ..project.journal import Answer
-from ..project.task import Task
+from .answers import Proposal, propose, take
 from .session import Session
 
+__all__ = ["Found", "look", "plan_export", "take", "take_back", "undo", "write"]
 KEEPERS = (BEST, KEPT)
 """Marks of the photos that are kept for sure."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What an import would do. `labels`: photo → answer that it would give.
+class Found(Proposal):
+    """What an import would do. `rules`: class → rule. `both`: photos that match the rules of two classes.
 
-    `own`: photos that a person answered otherwise; they are among `labels` only if that is to be overwritten. `same`:
-    number of photos that have their answer already. `both`: photos that match the rules of two classes. `refused`: key
-    → why its ratings can't be read. `photos`: number of photos in the stage. `answers`: those before the import.
+    `refused`: key → why its ratings can't be read.
     """
 
-    task: Task
-    rules: Mapping[str, Rule]
-    labels: dict[str, str]
-    own: tuple[str, ...]
-    same: int
-    both: tuple[str, ...]
-    refused: dict[str, str]
-    photos: int
-    answers: Mapping[str, str]
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    both: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def unrated(self) -> int:
@@ -62,16 +55,6 @@ class Found:
         parts += [f"{self.unrated:,} unrated"]
         parts += [f"{self.same:,} answered so already"] if self.same else []
         return ", ".join(parts)
-
-    @property
-    def examples(self) -> list[str]:
-        """The first photos that would get each class or tag, a line each: `keep: 'a.jpg', 'b.jpg' and 9 more`."""
-        by_class: dict[str, list[str]] = {name: [] for name in self.rules}
-        for key, label in self.labels.items():
-            for name, has in self.task.tags_of(label).items():
-                if has:
-                    by_class[name].append(key)
-        return [f"{name}: {some(keys)}" for name, keys in by_class.items() if keys]
 
 
 def look(
@@ -93,31 +76,8 @@ def look(
         session.stage, session.listing, photos.xmp, elsewhere=elsewhere, progress=progress, stop=stop
     )
     verdict = judge(session.task, rules, ratings.values)
-    answers, sources = session.labels(), session.sources()
-    new = {key: label for key, label in verdict.labels.items() if answers.get(key) != label}
-    own = tuple(key for key in new if key in answers and sources.get(key) != SOURCE)
-    labels = new if overwrite else {key: label for key, label in new.items() if key not in set(own)}
-    return Found(
-        session.task,
-        rules,
-        labels,
-        own,
-        len(verdict.labels) - len(new),
-        verdict.both,
-        ratings.refused,
-        len(session.listing.keys),
-        answers,
-    )
-
-
-def take(session: Session, found: Found) -> int:
-    """Give the answers of a preview, in one write; how many. Photos answered since then keep that answer."""
-    session.sources()  # answers of other programs
-    now, before = session.labels(), found.answers
-    labels = {key: label for key, label in found.labels.items() if now.get(key) == before.get(key)}
-    if labels:
-        session.answer_each(labels, source=SOURCE)
-    return len(labels)
+    proposal = propose(session, SOURCE, verdict.labels, overwrite=overwrite)
+    return Found(**vars(proposal), rules=rules, both=verdict.both, refused=ratings.refused)
 
 
 def take_back(session: Session) -> list[Answer]:

@@ -582,6 +582,10 @@ class Session:
         self._knowledge.look()
         return self._labels.sources()
 
+    def contents(self, keys: Collection[str], *, progress: Progress = silent, stop: Stop = never) -> dict[str, str]:
+        """Key → content id, of the photos that can be read. Those that were embedded and are unchanged aren't read."""
+        return self._belonging.read(self.stage.paths(keys), progress, stop)
+
     def order(self, n: int | None = None) -> list[Photo]:
         """The `n` unlabeled photos (default: all) with the least certain scores, least certain first.
 
@@ -800,7 +804,7 @@ def open_session(
     model: Model = None,
     cache_dir: str | Path | None = None,
     *,
-    task: str = CULL_TASK.name,
+    task: str | Task = CULL_TASK.name,
     classes: Sequence[str] = (),
     tags: Sequence[str] = (),
     start: str | Path | None = None,
@@ -811,14 +815,15 @@ def open_session(
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
     `model`: a name, see `load_encoder`, or an encoder of one's own, see `own`. `task`: what is asked of every photo, by
-    default keep or cull; see `settings.open_task` for `classes` and `tags`. `start`: another project, whose answers are
-    the first guess from now on. `scores`: `head` for a logistic regression on the frozen transformer, `model` for the
-    trained one, `average` for their mean, `auto` for what the last training found best. Missing embeddings are computed
-    first, unless `prepare` is false. Raises `ImlcullError`.
+    default keep or cull; see `settings.open_task` for `classes` and `tags`. A `Task` is taken as it is, and not kept in
+    the settings. `start`: another project, whose answers are the first guess from now on. `scores`: `head` for a
+    logistic regression on the frozen transformer, `model` for the trained one, `average` for their mean, `auto` for
+    what the last training found best. Missing embeddings are computed first, unless `prepare` is false. Raises
+    `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
     opened = open_stage(project, stage)
-    asked = open_task(opened.project, task, classes, tags)
+    asked = task if isinstance(task, Task) else open_task(opened.project, task, classes, tags)
     if start is not None:
         start_from(opened.project, absolute(start))
     session = Session(replace(opened, task=asked.name), model, folder, asked, scores)

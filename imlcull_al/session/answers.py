@@ -1,0 +1,204 @@
+"""Answers of other programs in, and ours out: what all their formats have in common.
+
+    session, task = planned("project", "garment", ["shirt", "dress"])
+    found = from_folders(session, task, read_folders(Path("garments")))
+    print(found.summary)
+    take(session, found)
+
+A person's answer stays unless it is to be overwritten. Nothing is written before `take`, which writes all at once; one
+`Session.take_back` of the same source undoes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ..culling.plan import some
+from ..errors import AnswersRefused
+from ..exchange import folders as class_folders
+from ..exchange.ratings import counted
+from ..progress import Progress, Stop, never, silent
+from ..project.settings import open_task, planned_task, tasks_of
+from ..project.stages import open_stage
+from ..project.task import CULL_TASK, Task, in_words
+from .session import Session, open_session
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What an import would do. `task`: with the classes that it would add. `source`: who gives the answers.
+
+    `labels`: photo → answer that it would give. `own`: photos that were answered otherwise, not by this source; they
+    are among `labels` only if that is to be overwritten. `same`: number of photos that have their answer already.
+    `answers`: those before the import. `ignored`: name in the files → why nothing follows from it. `told`: how the
+    files were read, for people.
+    """
+
+    source: str
+    task: Task
+    labels: dict[str, str]
+    own: tuple[str, ...]
+    same: int
+    photos: int
+    answers: Mapping[str, str]
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The preview as one line: `412 shirt, 38 dress, 2,550 not told`."""
+        counts = counted(self.task, self.labels)
+        parts = [f"{counts[name]:,} {name}" for name in self.task.classes if counts[name]]
+        rest = self.photos - len(self.labels.keys() | set(self.own)) - self.same
+        parts += [f"{rest:,} without an answer in these files"]
+        parts += [f"{self.same:,} answered so already"] if self.same else []
+        return ", ".join(parts)
+
+    @property
+    def examples(self) -> list[str]:
+        """The first photos that would get each class or tag, a line each."""
+        by_class: dict[str, list[str]] = {name: [] for name in self.task.classes}
+        for key, label in self.labels.items():
+            for name, has in self.task.tags_of(label).items():
+                if has:
+                    by_class[name].append(key)
+        return [f"{name}: {some(keys)}" for name, keys in by_class.items() if keys]
+
+
+def planned(
+    project: str | Path,
+    task: str,
+    names: Sequence[str],
+    *,
+    tags: bool = False,
+    stage: int | None = None,
+    **named: Any,
+) -> tuple[Session, Task]:
+    """A session on a task, and the task with these names among its classes or tags; both are only kept by `take`.
+
+    `tags`: whether a new task has tags. A name that differs from a known one in case alone is that one. `named`: as
+    `open_session` takes them. Raises `AnswersRefused` for a name that the task cull doesn't have, `StageError`.
+    """
+    root = open_stage(project, stage).project
+    known = tasks_of(root).get(task)
+    more = [name for name in dict.fromkeys(names) if known is None or name not in known.classes]
+    more = [name for name in more if known is None or name.casefold() not in map(str.casefold, known.classes)]
+    if known == CULL_TASK and more:
+        raise AnswersRefused(f"{unknown(more[0], CULL_TASK)} Name another task with --task for other classes.")
+    wanted = known
+    if more or known is None:
+        are_tags = not known.exclusive if known else tags
+        wanted = planned_task(root, task, **{"tags" if are_tags else "classes": more})
+    assert wanted is not None
+    session = open_session(project, stage, task=known or wanted, prepare=False, **named)
+    return session, wanted
+
+
+def unknown(name: str, task: Task) -> str:
+    """That a task has no class of this name, and the nearest one that it has, as sentences."""
+    near = get_close_matches(name.casefold(), {each.casefold(): each for each in task.classes}, 1)
+    meant = next((each for each in task.classes if near and each.casefold() == near[0]), "")
+    did = f" Did you mean {meant!r}?" if meant else ""
+    what = "class" if task.exclusive else "tag"
+    return f"{name!r} is no {what} of {task.name}, which has {in_words(task.classes)}.{did}"
+
+
+def propose(
+    session: Session,
+    source: str,
+    labels: Mapping[str, str],
+    task: Task | None = None,
+    *,
+    overwrite: bool = False,
+    ignored: Mapping[str, str] | None = None,
+    told: Sequence[str] = (),
+) -> Proposal:
+    """Compare the answers of a source, photo → label, with those that are there. `overwrite`: also a person's own."""
+    answers, sources = session.labels(), session.sources()
+    new = {key: label for key, label in labels.items() if answers.get(key) != label}
+    own = tuple(key for key in new if key in answers and sources.get(key) != source)
+    kept = set() if overwrite else set(own)
+    return Proposal(
+        source,
+        task or session.task,
+        {key: label for key, label in new.items() if key not in kept},
+        own,
+        len(labels) - len(new),
+        len(session.listing.keys),
+        answers,
+        ignored or {},
+        tuple(told),
+    )
+
+
+def take(session: Session, found: Proposal) -> int:
+    """Keep the task and give the answers of a preview, in one write; how many. Photos answered since then keep that
+    answer.
+    """
+    session.sources()  # answers of other programs
+    now, before = session.labels(), found.answers
+    labels = {key: label for key, label in found.labels.items() if now.get(key) == before.get(key)}
+    if labels:
+        if found.task != CULL_TASK:
+            kind = "classes" if found.task.exclusive else "tags"
+            open_task(session.stage.project, found.task.name, **{kind: found.task.classes})
+        session.answer_each(labels, source=found.source)
+    return len(labels)
+
+
+def from_folders(
+    session: Session,
+    task: Task,
+    folders: class_folders.Folders,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Proposal:
+    """What class folders say of a stage. `task`: with their names among its classes. Raises `Cancelled`."""
+    session.check_folder()
+    spelled = {name.casefold(): name for name in task.classes}
+    found = class_folders.match(folders, session.stage, session.listing, session.contents, progress=progress, stop=stop)
+    classes = {
+        key: tuple(dict.fromkeys(spelled[name.casefold()] for name in names)) for key, names in found.classes.items()
+    }
+    labels, both = class_folders.judge(task, classes, session.labels())
+    ignored = {**found.ignored, **dict.fromkeys(both, "it lies in folders of more than one class")}
+    told = f"Photos in the class folders: {found.summary}"
+    return propose(session, class_folders.SOURCE, labels, task, overwrite=overwrite, ignored=ignored, told=[told])
+
+
+def decided(session: Session, above: float | None = None) -> dict[str, dict[str, bool]]:
+    """Photo → class or tag → whether it has it, of the photos with an answer.
+
+    `above`: a score above it decides what isn't answered: other photos, and tags that an answer leaves unknown. Raises
+    `NotEnoughLabels` without scores.
+    """
+    task = session.task
+    keys, answers = set(session.listing.keys), session.labels()
+    known = {key: task.tags_of(label) for key, label in answers.items() if key in keys}
+    if above is None:
+        return known
+    for key, scores in _scores(session).items():
+        if task.exclusive:
+            likeliest = max(scores, key=scores.__getitem__)
+            if key not in known and scores[likeliest] > above:
+                known[key] = {name: name == likeliest for name in scores}
+        else:
+            tags = {name: score > above for name, score in scores.items()}
+            known[key] = {**tags, **known.get(key, {})}
+    return dict(sorted(known.items()))
+
+
+def _scores(session: Session) -> dict[str, dict[str, float]]:
+    """Photo → class → probability, as far as there are scores."""
+    if session.task == CULL_TASK:
+        pairs = ((each.key, each.p_keep) for each in session.scores())
+        return {key: {"keep": p_keep, "cull": 1 - p_keep} for key, p_keep in pairs if p_keep is not None}
+    found = {}
+    for each in session.predictions():
+        by_class = dict(zip(session.task.classes, each.probability or (), strict=False))
+        found[each.key] = {name: score for name, score in by_class.items() if score == score}
+    return {key: scores for key, scores in found.items() if scores}
