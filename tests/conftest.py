@@ -128,6 +128,22 @@ def fill_bright_and_dark(folder: Path, count: int) -> Path:
     return folder
 
 
+def fill_shoot(folder: Path) -> Path:
+    """A stage of three bursts of three photos, `00.jpg` … `22.jpg`, the latest first, and `99.jpg` without a time."""
+    folder.mkdir(parents=True)
+    chance = np.random.default_rng(1)
+    for burst in range(3):
+        scene = chance.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        for frame in range(3):
+            exif = Image.Exif()
+            exif.get_ifd(0x8769).update({0x9003: f"2025:05:17 09:{30 - burst * 10:02}:{frame:02}"})
+            image = Image.fromarray(scene).resize((160, 120), Image.Resampling.BICUBIC)
+            image = image.point([round(tone * (1 - 0.1 * frame)) for tone in range(256)] * 3)
+            image.save(folder / f"{burst}{frame}.jpg", exif=exif, quality=80 + frame)
+    Image.new("RGB", (60, 40), "white").save(folder / "99.jpg")
+    return folder
+
+
 def label_of(key: str) -> str:
     """The user's taste in the tests: warm photos are kept."""
     return "keep" if "warm" in key else "cull"

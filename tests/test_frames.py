@@ -1,86 +1,127 @@
-"""From files to what is judged: bursts by the notes of the files, and a raw by its picture."""
+"""The burst of a photo: its frames, what is shown of them, and answers to all of them at once."""
 
-import io
+import json
+import uuid
 
 import numpy as np
 import pytest
-from conftest import COLD, WARM, MeanColour, save_photo
-from PIL import Image
-from raws import jpeg_of, raw
+from conftest import fill_shoot
 
-from imlcull_al import open_session
+from imlcull_al.errors import StageError
+from imlcull_al.project.labels import AUDIT
+from imlcull_al.session.frames import burst_of, sharpest
+from imlcull_al.session.session import open_session
+from imlcull_al.ui import label, presses
 
-GREEN = (20, 200, 20)
+ME = str(uuid.UUID(int=1))
 
 
-def save_frame(folder, name, seed, *, tag=0x9003, taken=None, model="Z 6", colour=WARM):
-    path = save_photo(folder / name, colour, seed)
-    exif = Image.Exif()
-    exif[0x110] = model
-    if taken:
-        (exif if tag == 0x132 else exif.get_ifd(0x8769))[tag] = taken
-    Image.open(path).save(path, exif=exif, quality=90)
+@pytest.fixture(scope="module")
+def shoot_cache(tmp_path_factory):
+    root = tmp_path_factory.mktemp("shoot")
+    open_session(fill_shoot(root / "shoot" / "stage_1").parent, model="builtin", cache_dir=root / "cache")
+    return root / "cache"
 
 
 @pytest.fixture
-def bursts(tmp_path, cache_dir):
-    """Which photos of `tmp_path / "stage_1"` are in one burst, by the names of their files."""
+def session(tmp_path, shoot_cache):
+    stage = fill_shoot(tmp_path / "shoot" / "stage_1")
+    session = open_session(stage.parent, model="builtin", cache_dir=shoot_cache)
+    session.answer("22.jpg", "cull")
+    session.answer("10.jpg", "keep")
+    return session
 
-    def found():
-        for number in range(8):  # what frames of one scene are not like
-            save_frame(tmp_path / "stage_1", f"other_{number}.jpg", 500 + number, colour=COLD)
-        session = open_session(tmp_path, model=MeanColour(), cache_dir=cache_dir)
-        together: dict[int, list[str]] = {}
-        for key, (burst, _) in session.moments().items():
-            if not key.startswith("other"):
-                together.setdefault(burst, []).append(key[:-4])
-        return sorted(together.values())
 
-    return found
+def journal(session):
+    lines = [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
+    return [(line["do"], line["key"], line["label"], line["queue"]) for line in lines if line["do"] != "audit"]
+
+
+def look(session, queue="uncertain", **more):
+    return label.respond(session, {"do": "look", "visitor": ME, "queue": queue, **more})
+
+
+def take(session, **press):
+    return presses.respond(session, {"visitor": ME, "presses": [{"number": 1, **press}]})
+
+
+def test_frames_come_in_time_order_and_a_single_photo_has_none(session):
+    now = session.standing()
+    assert burst_of(now, "02.jpg").keys == ("00.jpg", "01.jpg", "02.jpg")
+    assert burst_of(now, "99.jpg") is None
+
+
+def test_the_sharpest_frame_stands_out_or_is_not_named():
+    assert sharpest(np.array([0.5, 0.1, 0.6])) == 1
+    assert sharpest(np.array([0.10, 0.12, 0.15])) is None
+    assert sharpest(np.array([np.nan, 0.1, 0.6])) == 1
+    assert sharpest(np.array([np.nan, np.nan])) is None
+
+
+def test_the_page_gets_the_bursts_of_the_photos_that_come_next(session):
+    bursts = look(session, "files")["bursts"]
+    assert bursts["any"]
+    assert [[frame["key"] for frame in burst["frames"]] for burst in bursts["near"]] == [
+        ["00.jpg", "01.jpg", "02.jpg"],
+        ["10.jpg", "11.jpg", "12.jpg"],
+    ]
+    assert [frame["label"] for frame in bursts["near"][1]["frames"]] == ["keep", None, None]
+    assert all(frame["p_keep"] is not None for frame in bursts["near"][0]["frames"])
+
+
+def test_nothing_is_told_of_a_burst_with_a_frame_that_is_out_as_a_blind_check(session):
+    for burst in look(session, AUDIT)["bursts"]["near"]:
+        assert burst["blind"]
+        assert burst["sharpest"] is None
+        assert [frame["p_keep"] for frame in burst["frames"]] == [None] * 3
+
+
+def test_a_burst_is_answered_in_one_step_with_an_entry_a_photo_and_undone_in_one(session):
+    before, count = session.labels(), len(journal(session))
+    take(session, do="burst", keys=["01.jpg", "00.jpg", "02.jpg"], key="00.jpg", queue="uncertain")
+    assert session.labels() == {**before, "01.jpg": "keep", "00.jpg": "cull", "02.jpg": "cull"}
+    assert sorted(journal(session)[count:]) == [
+        ("answer", "00.jpg", "cull", "uncertain"),  # the one that was asked
+        ("answer", "01.jpg", "keep", None),
+        ("answer", "02.jpg", "cull", None),
+    ]
+    reply = take(session, number=2, do="undo", keys=["01.jpg", "00.jpg", "02.jpg"], of=1)
+    assert sorted(reply["undone"][0]["keys"]) == ["00.jpg", "01.jpg", "02.jpg"]
+    assert session.labels() == before
+
+
+def test_only_the_check_that_was_asked_measures(session):
+    asked = {photo["key"] for photo in look(session, AUDIT)["upcoming"]}
+    assert {"00.jpg", "01.jpg", "02.jpg"} <= asked  # all are out as checks
+    take(session, do="burst", keys=["01.jpg", "00.jpg", "02.jpg"], key="00.jpg", queue=AUDIT)
+    assert session.standing().answers.audited == {"00.jpg"}
+    take(session, number=2, do="answer", keys=["11.jpg"], label="keep", queue=None)
+    assert session.standing().answers.audited == {"00.jpg"}
+
+
+def test_an_answer_that_another_frame_got_meanwhile_stays(session):
+    take(session, do="burst", keys=["11.jpg", "10.jpg", "12.jpg"], key="11.jpg", queue="files")
+    assert session.labels() == {"22.jpg": "cull", "10.jpg": "keep", "11.jpg": "keep", "12.jpg": "cull"}
 
 
 @pytest.mark.parametrize(
-    ("tag", "form"),
+    ("press", "says"),
     [
-        (0x9003, "2024:10:10 19:05:1{}"),
-        (0x9004, "2024:10:10 19:05:1{}"),
-        (0x132, "2024:10:10 19:05:1{}"),
-        (0x9003, "2024-10-10T19:05:1{}"),
-        (0x9003, "2024/10/10 19:05:1{}"),
-        (0x9003, "2024-10-10 19:05:1{}.500+02:00"),
+        ({"keys": []}, "names no photos"),
+        ({"keys": ["00.jpg", "nowhere.jpg"]}, "no photo"),
+        ({"keys": ["00.jpg", "01.jpg"], "key": "00.jpg", "queue": "whatever"}, "no queue"),
+        ({"keys": ["00.jpg", "01.jpg"], "key": "00.jpg", "queue": ["files"]}, "no queue"),
     ],
 )
-def test_alike_frames_within_seconds_are_one_burst_however_their_time_is_noted(tmp_path, bursts, tag, form):
-    for number in range(3):
-        save_frame(tmp_path / "stage_1", f"{number}.jpg", number, tag=tag, taken=form.format(number))
-    assert bursts() == [["0", "1", "2"]]
+def test_a_nonsense_burst_is_refused_and_answers_nothing(session, press, says):
+    before = session.labels()
+    assert says in take(session, do="burst", **press)["refused"][0]["error"]
+    assert session.labels() == before
 
 
-def test_frames_of_two_cameras_in_turns_are_two_bursts(tmp_path, bursts):
-    for number in range(6):
-        taken = f"2024:10:10 19:05:1{number}"
-        save_frame(tmp_path / "stage_1", f"{number}.jpg", number, taken=taken, model=f"Z {number % 2}")
-    assert bursts() == [["0", "2", "4"], ["1", "3", "5"]]
-
-
-def test_a_dead_clock_makes_no_burst_of_a_whole_card(tmp_path, bursts):
-    for number in range(40):
-        save_frame(tmp_path / "stage_1", f"{number:02}.jpg", number, taken="2000:01:01 00:00:00")
-    assert max(map(len, bursts())) < 24
-
-
-def test_a_raw_alone_is_judged_and_shown_by_its_picture_and_kept_without_one(tmp_path, cache_dir):
-    folder = tmp_path / "stage_1"
-    save_photo(folder / "a.jpg", WARM)
-    data = raw(preview=jpeg_of(Image.new("RGB", (1200, 900), GREEN)))
-    (folder / "b.NEF").write_bytes(data)
-    (folder / "c.NEF").write_bytes(raw(preview=None, dng=False)[:60_000])  # its thumbnail is whole, its mosaic is not
-    session = open_session(tmp_path, model=MeanColour(), cache_dir=cache_dir)
-    seen = session.standing().seen
-    assert seen.keys == ("a.jpg", "b.NEF")
-    assert np.argmax(seen.rows[1]) == 1, "green, as the embedded JPEG; the thumbnail is red and blue"
-    assert list(session.unreadable()) == ["c.NEF"]
-    shown = Image.open(io.BytesIO(session.previews.get(folder / "b.NEF", 320, 1600)))
-    assert shown.getpixel((10, 10)) == pytest.approx(GREEN, abs=6)
-    session.answer_each({"a.jpg": "keep", "b.NEF": "cull"})
-    assert list(session.plan_cull().files) == ["a.jpg", "c.NEF"]
+def test_another_task_has_no_whole_burst(tmp_path, shoot_cache):
+    stage = fill_shoot(tmp_path / "shoot" / "stage_1")
+    (stage.parent / "project.toml").write_text('version = 1\n[tasks.kind]\nclasses = ["a", "b"]\n')
+    session = open_session(stage.parent, model="builtin", cache_dir=shoot_cache, task="kind", prepare=False)
+    with pytest.raises(StageError, match="decides nothing about keeping"):
+        session.answer_burst("00.jpg", ["01.jpg"], {})

@@ -110,7 +110,7 @@ def test_what_a_sheet_said_outlives_other_answers_and_is_undone_with_its_own(sta
 def test_a_sheet_leaves_an_answer_alone_that_came_meanwhile(stage):
     labels = Labels(stage)
     labels.answer("a.jpg", "keep", source="page")
-    labels.answer_each({"a.jpg": "cull", "b.jpg": "cull"}, "sheet", only_new=True)
+    labels.answer_each({"a.jpg": "cull", "b.jpg": "cull"}, "sheet", only_new=["a.jpg"])
     assert labels.as_dict() == {"a.jpg": "keep", "b.jpg": "cull"}
     assert labels.now().sheets == {"b.jpg": "cull"}
 

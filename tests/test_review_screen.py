@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import OUT_OF_REACH, until
+from conftest import OUT_OF_REACH, fill_shoot, until
 from PIL import Image
 
 from imlcull_al.project import tables
@@ -372,19 +372,8 @@ def test_it_is_calm_without_scores(review_tab, session):
 
 @pytest.fixture
 def shoot(tmp_path, serve):
-    """Three bursts of three photos, in reverse name order, and one photo without a capture time."""
-    stage = tmp_path / "shoot" / "stage_1"
-    stage.mkdir(parents=True)
-    chance = np.random.default_rng(1)
-    for burst in range(3):
-        scene = chance.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        for frame in range(3):
-            exif = Image.Exif()
-            exif.get_ifd(0x8769).update({0x9003: f"2025:05:17 09:{30 - burst * 10:02}:{frame:02}"})
-            image = Image.fromarray(scene).resize((160, 120), Image.Resampling.BICUBIC)
-            image = image.point([round(tone * (1 - 0.1 * frame)) for tone in range(256)] * 3)
-            image.save(stage / f"{burst}{frame}.jpg", exif=exif, quality=80 + frame)
-    Image.new("RGB", (60, 40), "white").save(stage / "99.jpg")
+    """The shoot, with three answers."""
+    stage = fill_shoot(tmp_path / "shoot" / "stage_1")
     session = open_session(stage.parent, model="builtin", cache_dir=tmp_path / "cache")
     session.answer_all(["00.jpg", "10.jpg"], "keep")
     session.answer("22.jpg", "cull")

@@ -108,19 +108,32 @@ class SideBySide:
         return side_by_side(self.trained.encode(images), self.beside.encode(images, tiles))
 
 
-def severity(encoder: Encoder, embeddings: np.ndarray) -> np.ndarray | None:
-    """Embeddings (N, D) of `encoder`, of any length → (N, 2): how bad the whole view is and how bad its worst tile, 0 …
-    1, and NaN for an unusable embedding. None if the encoder doesn't see that.
+def qualities(encoder: Encoder, embeddings: np.ndarray) -> np.ndarray | None:
+    """Embeddings (N, D) of `encoder`, of any length → (N, V, 9): each of `QUALITIES` in the whole view, in the average
+    of the tiles, and in each tile, about 0 … 1; NaN for an unusable embedding. None if the encoder doesn't see that.
     """
     tiled = encoder.beside if isinstance(encoder, SideBySide) else encoder
     if not isinstance(tiled, TiledEncoder):
         return None
-    own, worst = embeddings[:, -tiled.dim :], QUALITIES.index("severity")
-    content, quality = np.split(own, [tiled.whole.dim - len(QUALITIES)], axis=1)
-    of_view = quality.reshape(len(own), -1, len(QUALITIES))[:, :, worst]  # whole, average of the tiles, each tile
+    content, quality = np.split(embeddings[:, -tiled.dim :], [tiled.whole.dim - len(QUALITIES)], axis=1)
     length = WEIGHT * np.linalg.norm(content, axis=1, keepdims=True)
-    both = np.stack([of_view[:, 0], of_view[:, 2:].max(axis=1)], axis=1)
-    return np.divide(both, length, out=np.full(both.shape, np.nan), where=length > 0)
+    strengths = np.divide(quality, length, out=np.full(quality.shape, np.nan), where=length > 0)
+    return strengths.reshape(len(quality), -1, len(QUALITIES))
+
+
+def severity(encoder: Encoder, embeddings: np.ndarray) -> np.ndarray | None:
+    """Embeddings (N, D) → (N, 2): how bad the whole view is and how bad its worst tile; otherwise as `qualities`."""
+    seen = qualities(encoder, embeddings)
+    if seen is None:
+        return None
+    severe = seen[:, :, QUALITIES.index("severity")]
+    return np.stack([severe[:, 0], severe[:, 2:].max(axis=1)], axis=1)
+
+
+def blur(seen: np.ndarray) -> np.ndarray:
+    """`qualities` (N, V, 9) → (N,): how blurred the tiles are on average, 0 (sharp) … 1."""
+    strongest: np.ndarray = seen[:, 1, _BLURS].max(axis=1)
+    return strongest
 
 
 class Parts(NamedTuple):

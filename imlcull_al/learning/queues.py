@@ -90,6 +90,11 @@ class Ranker:
         return Ranker(self.scorer.of(self.seen, task), self.seen, self.unseen)
 
     @cached_property
+    def has_bursts(self) -> bool:
+        """Whether any burst has several frames."""
+        return int(self.bursts.max(initial=-1)) + 1 < len(self.bursts)
+
+    @cached_property
     def brackets(self) -> list[int]:
         """Numbers of the bursts that are exposure brackets."""
         return bursts.brackets(self.seen.taken, self.bursts, self.seen.compensation)

@@ -16,7 +16,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -196,20 +196,30 @@ class Labels:
         source: str = "api",
         contents: Mapping[str, str] = MappingProxyType({}),
         *,
-        only_new: bool = False,
+        only_new: Collection[str] = (),
+        asked_in: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Record answers to many photos, `labels`: key → label, in one write. Raises as `answer` does.
 
-        `only_new`: leave photos alone that got an answer meanwhile.
+        `only_new`: photos that keep an answer that they got meanwhile. `asked_in`: key → queue, of those that were
+        asked in another queue than `queue`.
         """
         with self._writing():
             self._refresh()
-            if only_new:
-                labels = {key: label for key, label in labels.items() if key not in self._labels}
+            kept = {key for key in only_new if key in self._labels}
+            labels = {key: label for key, label in labels.items() if key not in kept}
             parsed = {label: self.task.parse(clean(label)) for label in set(labels.values())}
             drawn = [] if self._journal.state.seed else [audit_event(self._seed)]
             answers = [
-                event("answer", key, parsed[label], self._labels.get(key), queue, source, contents.get(key) or None)
+                event(
+                    "answer",
+                    key,
+                    parsed[label],
+                    self._labels.get(key),
+                    asked_in.get(key, queue),
+                    source,
+                    contents.get(key) or None,
+                )
                 for key, label in labels.items()
             ]
             self._append([*drawn, *answers])

@@ -43,7 +43,7 @@ from ..project.companions import raw_pairs
 from ..project.detections import empty_photos
 from ..project.files import is_locked, sweep
 from ..project.journal import Journal
-from ..project.labels import AGAIN, LOOK, SHEET, Answer, Labels, check_sheet
+from ..project.labels import AGAIN, CULL, KEEP, LOOK, SHEET, Answer, Labels, check_sheet
 from ..project.listing import Listing, has_photos, list_photos
 from ..project.names import known_key
 from ..project.originals import State, stat_of
@@ -545,8 +545,29 @@ class Session:
         self.check_folder()
         labels = {self._key(name): label for name, label in labels.items()}
         contents = self._belonging.content_ids(list(labels))
-        self._labels.answer_each(labels, queue, source, contents, only_new=queue != AGAIN)
+        self._labels.answer_each(labels, queue, source, contents, only_new=labels if queue != AGAIN else ())
         self._visitors.answered(labels, self._knowledge.answered().number)
+
+    def answer_burst(self, keep: str, cull: Sequence[str], asked_in: Mapping[str, str], source: str = "api") -> None:
+        """Keep one frame of a burst and cull others, in one step. Others that got an answer meanwhile keep it.
+
+        `asked_in`: key → queue, of the frame that was asked: a blind check stays one. The others count as picked by a
+        person even where they are out as blind checks, as on the Review screen. Raises like `answer`.
+        """
+        self.standing(wait=False).only_culls()
+        for queue in asked_in.values():
+            check_queue(queue, self.task)
+        self.check_folder()
+        keep = self._key(keep)
+        others = [key for key in map(self._key, cull) if key != keep]
+        labels = {keep: KEEP, **dict.fromkeys(others, CULL)}
+        contents = self._belonging.content_ids(list(labels))
+        self._labels.answer_each(labels, None, source, contents, only_new=others, asked_in=asked_in)
+        self._visitors.answered(labels, self._knowledge.answered().number)
+
+    def blind(self) -> set[str]:
+        """The photos that are out as blind checks."""
+        return self._visitors.blind()
 
     def skip(self, key: str, source: str = "api") -> None:
         """Move a photo to the end of every queue."""

@@ -126,6 +126,12 @@ class Visitors:
             held = self._leases.held(time.monotonic())
             return [key for key, place in held.items() if place not in BLIND and self._asked_in.get(key) != AUDIT]
 
+    def blind(self) -> set[str]:
+        """The photos that are out as blind checks."""
+        with self._lock:
+            held = self._leases.held(time.monotonic())
+            return {key for key, place in held.items() if place in BLIND or self._asked_in.get(key) == AUDIT}
+
     def count(self) -> int:
         """Number of people or tabs that are being shown photos."""
         with self._lock:

@@ -5,15 +5,16 @@ page's outbox with the key of the photo it was meant for.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from ..encoding.sharpness import COLOURS
 from ..errors import StageError
-from ..project.labels import AUDIT
 from ..project.task import CULL_TASK, Task
+from ..session.frames import burst_of
 from ..session.session import Counts, Photo, Session, Standing
 from ..session.similar import similar
 from ..session.similar import unlike as least_like
@@ -29,6 +30,8 @@ AHEAD = 16
 """Most photos a browser may hold."""
 FOUND = 8
 """Most photos listed as search results."""
+BURSTS = 5
+"""How many photos get the frames of their bursts with the queue: the one on screen, and those that come next."""
 LIKELY = 3
 """How many classes a photo's score names."""
 SCRIPT = "label.js"
@@ -71,8 +74,8 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
     `queue`: its name; `held`: prefetched keys, which stay first; `passed`: keys viewed without an answer, which go
     last; `current`: key of the photo on screen; `classes`: how many the page shows. Returns `upcoming` photos, the
-    present state of `current`, counts and messages; `gone`: `current` if the stage has no such photo any more;
-    `screen`: see `tasks.newer`. Raises `StageError` while the folder of the stage is gone.
+    present state of `current`, counts and messages; `bursts`: see `_bursts`; `gone`: `current` if the stage has no such
+    photo any more; `screen`: see `tasks.newer`. Raises `StageError` while the folder of the stage is gone.
     """
     session.check_folder()
     visitor, queue, now = visitor_of(request), str(request.get("queue")), session.standing(wait=False)
@@ -90,6 +93,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         "queue": queue,
         "upcoming": [_shown(now, photo) for photo in upcoming],
         "current": _shown(now, now.photo(current)) if isinstance(current, str) and not is_gone else None,
+        "bursts": _bursts(session, now, [*([] if is_gone else [current]), *(photo.key for photo in upcoming)]),
         "gone": current if is_gone else None,
         "error": f"There is no photo {current!r} in {now.stage.name} any more." if is_gone else "",
         "labeled": given.labeled,
@@ -113,10 +117,13 @@ def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `photo` by `key`, its exposure, and the most similar labeled photos (none for a spot check)."""
+    """Return `photo` by `key`, its exposure, and the most similar labeled photos (none for a spot check).
+
+    `blind`: whether the photo is shown without its score.
+    """
     key = session.check(str(request.get("key")))
     now = session.standing(wait=False)
-    alike = [] if request.get("queue") == AUDIT else similar(now, key)
+    alike = [] if request.get("blind") else similar(now, key)
     return {
         "photo": _shown(now, now.photo(key)),
         "exposure": session.exposure(key),
@@ -219,7 +226,27 @@ def _likely(now: Standing, photo: Photo) -> list[tuple[int, float]]:
     return ordered[:most]
 
 
-def _shown(now: Standing, photo: Photo) -> dict[str, Any]:
+def _bursts(session: Session, now: Standing, keys: Sequence[Any]) -> dict[str, Any]:
+    """`any`: whether the stage has bursts; `near`: those of the first `BURSTS` photos, without repetition.
+
+    Each burst: its `frames` in time order; `sharpest`: the key of one, or None; `bracket`: whether they are no
+    alternatives; `blind`: whether one is out as a blind check, so that all scores are hidden.
+    """
+    blind, near = session.blind(), {}
+    for key in [key for key in keys if isinstance(key, str)][:BURSTS]:
+        if (burst := burst_of(now, key, blind)) and burst.keys[0] not in near:
+            near[burst.keys[0]] = {
+                "frames": [_shown(now, photo, hidden=burst.is_blind) for photo in now.photos(burst.keys)],
+                "sharpest": burst.sharpest,
+                "bracket": burst.is_bracket,
+                "blind": burst.is_blind,
+            }
+    ranker = now.ranking.ranker
+    return {"any": ranker is not None and ranker.has_bursts, "near": list(near.values())}
+
+
+def _shown(now: Standing, photo: Photo, *, hidden: bool = False) -> dict[str, Any]:
+    photo = replace(photo, p_keep=None, probability=None) if hidden else photo
     score = {"p_keep": photo.p_keep} if now.task == CULL_TASK else {"likely": _likely(now, photo)}
     return {
         "key": photo.key,

@@ -19,9 +19,11 @@ _LONGEST_LIST = 5000
 def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Apply `presses` of `visitor`, a UUID made by the page. If none was applied, `error` is a sentence.
 
-    Each press: `number`; `do` answer | sheet | skip | undo; the photo's `key`, or `keys` for a range or a sheet, which
-    are answered atomically; `label` keep | cull, or of a sheet `labels`, one for each of its `keys`; the `queue` it was
-    shown in. An undo with a `key` undoes that photo's last answer, with null the last answer of anybody; with `keys` it
+    Each press: `number`; `do` answer | burst | sheet | skip | undo; the photo's `key`, or `keys` for a range, a burst
+    or a sheet, which are answered atomically; `label` keep | cull, or of a sheet `labels`, one for each of its `keys`;
+    the `queue` it was shown in. A burst keeps the first of its `keys` and culls the others; its `key` is the one that
+    was asked, in `queue`.
+    An undo with a `key` undoes that photo's last answer, with null the last answer of anybody; with `keys` it
     calls `Session.undo_all`. `of`: number of the press it undoes, if known.
     Returns `refused` (number, error) and `undone` (number, undone keys). All other presses succeeded.
     """
@@ -89,6 +91,9 @@ def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
         session.answer_all(_range(press), label, source="page")
     elif do == "answer":
         session.answer(str(key), label, queue, "page")
+    elif do == "burst":
+        kept, *others = _frames(press)
+        session.answer_burst(kept, others, {str(key): queue} if queue and key in (kept, *others) else {}, "page")
     elif do == "sheet":
         session.answer_sheet(_sheet(press), str(queue), "page")
     elif do == "skip":
@@ -118,6 +123,14 @@ def _sheet(press: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(labels, list) or len(labels) != len(keys) or not keys:
         raise StageError("The request has no answer for every photo. Reload the page.")
     return dict(zip(keys, map(str, labels), strict=True))
+
+
+def _frames(press: Mapping[str, Any]) -> list[str]:
+    """Keys of the frames of a burst. Raises `StageError` if there are none."""
+    keys = _range(press)
+    if not keys:
+        raise StageError("The request names no photos. Reload the page.")
+    return keys
 
 
 def _range(press: Mapping[str, Any]) -> list[str]:

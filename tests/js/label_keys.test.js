@@ -6,13 +6,13 @@ import { makeTyping } from '../../imlcull_al/ui/assets/logic/label_typing.js';
 
 test('every key and what it does', () => {
   const expected = {
-    k: ['answer', 'keep'], p: ['answer', 'keep'], arrowright: ['answer', 'keep'],
-    c: ['answer', 'cull'], x: ['answer', 'cull'], arrowleft: ['answer', 'cull'],
+    k: ['answer', 'keep'], p: ['answer', 'keep'], c: ['answer', 'cull'], x: ['answer', 'cull'], enter: ['burst'],
+    arrowleft: ['left'], arrowright: ['right'],
     u: ['undo'], s: ['skip'], z: ['zoom'], m: ['map'], ' ': ['next'], arrowdown: ['next'], arrowup: ['previous'],
     '?': ['help'], '/': ['search'],
   };
   for (const [key, press] of Object.entries(expected)) assert.deepEqual(pressOf(key), press, key);
-  for (const key of ['a', 'enter', 'tab', '', 'constructor', 'valueOf']) assert.equal(pressOf(key), null, key);
+  for (const key of ['a', 'tab', '', 'constructor', 'valueOf']) assert.equal(pressOf(key), null, key);
 });
 
 function struck(task, ...keys) {
@@ -20,16 +20,17 @@ function struck(task, ...keys) {
   return keys.map((key) => pressed(typeof key === 'string' ? { key, shiftKey: false } : key));
 }
 
-test('cull has the keys it always had', () => {
+test('arrows never answer, and numbers mean nothing in cull', () => {
   assert.deepEqual(struck({ isCull: true, classes: ['keep', 'cull'], isExclusive: true }, 'K', 'x', 'ArrowRight', 'U', '1', 'Enter'),
-    [['answer', 'keep'], ['answer', 'cull'], ['answer', 'keep'], ['undo'], null, null]);
+    [['answer', 'keep'], ['answer', 'cull'], ['right'], ['undo'], null, ['burst']]);
 });
 
 test('few classes have a number each, and no key of cull answers', () => {
   const task = { classes: ['shirt', 'dress'], isExclusive: true };
   assert.deepEqual(struck(task, '1', '2', '3', '0', 'u', 'S', ' ', 'ArrowDown', '?', '/', 'M'),
     [['answer', 'shirt'], ['answer', 'dress'], null, null, ['undo'], ['skip'], ['next'], ['next'], ['help'], ['search'], ['map']]);
-  assert.deepEqual(struck(task, 'k', 'c', 'p', 'x', 'ArrowLeft', 'ArrowRight', 'Enter'), Array(7).fill(null));
+  assert.deepEqual(struck(task, 'k', 'c', 'p', 'x', 'Enter'), Array(5).fill(null));
+  assert.deepEqual(struck(task, 'ArrowLeft', 'ArrowRight'), [['left'], ['right']]);
 });
 
 test('numbers toggle tags, and Enter saves them', () => {

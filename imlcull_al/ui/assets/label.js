@@ -2,6 +2,7 @@
 import { makeBeside } from './label_beside.js';
 import { makeClasses } from './label_classes.js';
 import { addHands, addMenu } from './label_hands.js';
+import { makeBursts } from './logic/label_bursts.js';
 import { keysFor } from './logic/label_keys.js';
 import { makeMap } from './logic/label_map.js';
 import { makePicture } from './label_picture.js';
@@ -9,6 +10,7 @@ import { makePresses } from './logic/label_presses.js';
 import { makeQueue, refresh } from './logic/label_queue.js';
 import { makeTyping } from './logic/label_typing.js';
 import { readTask } from './logic/task.js';
+import { makeStrip } from './label_strip.js';
 import { addSearch } from './label_search.js';
 import { makeZoom } from './label_zoom.js';
 import { recall, remember } from './memory.js';
@@ -21,10 +23,13 @@ const EVERY = 2000; // milliseconds between looks
 const REST = 250;   // milliseconds a photo stays on screen before its map is fetched
 
 // Start the screen in `place`, which holds its HTML.
-export function start(place) { begin(place.firstElementChild, makeQueue()); }
+export function start(place) {
+  const bursts = makeBursts();
+  begin(place.firstElementChild, makeQueue(bursts), bursts);
+}
 
 // `element`: the root of the screen. `queue`: of the screen that it replaces, after classes were added to the task.
-function begin(element, queue) {
+function begin(element, queue, bursts) {
   const at = screenOf(element), { find, say } = at, task = readTask(element.dataset.task);
   const stage = find('stage'), menu = find('queue select'), help = find('help');
   let isPainted = false;                 // the photo on screen has been painted
@@ -49,10 +54,14 @@ function begin(element, queue) {
     chosen: () => classes.chosen(),
     others: {
       map: toggleMap, unlike: seekUnlike, zoom: (photo) => { if (photo) toggleZoom(photo); },
+      left: () => { if (queue.step(-1)) display(); },
+      right: () => { if (queue.step(1)) display(); },
+      frame: (photo, key) => { if (queue.showFrame(key)) display(); },
       toggle: (photo, number) => { if (photo) classes.toggle(number); },
     },
   });
   const beside = makeBeside(element, task, at, { jump, isOn: (photo) => photo === queue.current() });
+  const strip = makeStrip(find, task);
   const hands = addHands(element, at, {
     zoom, press, pressOf: keysFor(task, typing), swipes: task.isCull, complain: presses.complain,
   });
@@ -70,11 +79,12 @@ function begin(element, queue) {
     beside.clear();
     describePhoto(photo);
     if (!photo) sayNothing();
-    afterPaint(() => { picture.want(queue.near()); beside.detail(photo); });
+    afterPaint(() => { picture.want(queue.near()); beside.detail(photo); strip.rest(queue.nearest().map(bursts.of)); });
   }
 
   function describePhoto(photo) {
     beside.describe(photo, queue.isFirst());
+    strip.draw(photo, queue.burst());
     classes?.show(photo);
   }
 
@@ -132,12 +142,15 @@ function begin(element, queue) {
     if (isSame && photo.id !== reply.current.id) { photo.id = reply.current.id; display(); } // its file was replaced
     if (photo && reply.gone === photo.key && !underway.has(photo.key)) { queue.drop(); display(); }
     if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) describePhoto(photo);
+    bursts.take(reply.bursts.near, underway);
+    strip.reserve(reply.bursts.any);
+    strip.draw(queue.current(), queue.burst());
     presses.looked();
     if (!photo && queue.hasNext()) { queue.advance(); display(); }
     nothing = reply.nothing;
     if (!queue.current()) sayNothing();
     presses.drain();
-    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue);
+    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue, bursts);
   }
 
   // Whether drawing the screen anew takes nothing out of a person's hands.

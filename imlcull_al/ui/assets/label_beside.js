@@ -2,6 +2,7 @@
 import { act } from './page.js';
 import { caption, drawBars } from './label_classes.js';
 import { barsOf, wordsOf } from './logic/label_likely.js';
+import { isScoreHidden } from './logic/label_queue.js';
 import * as words from './logic/label_words.js';
 import { spokenLabel } from './logic/task.js';
 
@@ -40,7 +41,7 @@ export function makeBeside(element, task, { find, say }, { jump, isOn }) {
     if (!photo || !isOn(photo)) return;
     clearTimeout(resting);
     resting = setTimeout(async () => {
-      const reply = await act('label', { do: 'about', key: photo.key, queue: photo.isOpen ? photo.queue : null }).catch(() => null);
+      const reply = await act('label', { do: 'about', key: photo.key, blind: isScoreHidden(photo) }).catch(() => null);
       if (!isOn(photo)) return;
       if (reply && !reply.error) photo.beside = reply; // on an error, keep the earlier details
       if (photo.beside) draw(photo.beside);

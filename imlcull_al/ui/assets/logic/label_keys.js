@@ -1,13 +1,14 @@
 // The keys of the Label screen.
 import { isTyped, pressFor } from './task.js';
 
-const ANSWERS = { k: 'keep', p: 'keep', arrowright: 'keep', c: 'cull', x: 'cull', arrowleft: 'cull' };
-const ACTIONS = { u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
+const ANSWERS = { k: 'keep', p: 'keep', c: 'cull', x: 'cull' };
+const ACTIONS = { arrowleft: 'left', arrowright: 'right', u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
 const SWIPE = 70; // pixels
 
 // What a key, in lower case, does: [what] or [answer, label]; null if nothing.
 export function pressOf(key) {
   if (Object.hasOwn(ANSWERS, key)) return ['answer', ANSWERS[key]];
+  if (key === 'enter') return ['burst'];
   return commandOf(key);
 }
 

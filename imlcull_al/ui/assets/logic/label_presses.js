@@ -2,6 +2,7 @@
 // no photo is on screen, or to one that failed to load, are dropped instead: queued, they would answer a photo that nobody
 // has seen. Knows nothing of the page: `screen` has isPainted(), isDrawn(), display(), tell(), look(), async jump(key),
 // `chosen()`, the label of an answer that comes without one, and `others`, actions by name.
+import { wholeBurst } from './label_bursts.js';
 
 const LOOK = 'look';
 
@@ -24,16 +25,31 @@ export function makePresses(queue, outbox, screen) {
     else if (what in screen.others) screen.others[what](photo, label);
     else if (isAnswer(what) && (awaited !== null || !photo || !screen.isDrawn())) { missed += 1; screen.tell(); }
     else if (!photo) return;
+    else if (what === 'burst') giveBurst();
     else if (what === 'next' || (what === 'skip' && photo.label)) next();
     else give(photo, what, what === 'answer' ? label ?? screen.chosen() : undefined);
   }
 
+  // A frame that was not asked is answered as a range of one: its answer belongs to no queue.
   function give(photo, what, label) {
-    const number = outbox.add({ do: what, key: photo.key, label, queue: photo.queue });
+    const isPicked = photo !== queue.asked() && what === 'answer';
+    const number = outbox.add({ do: what, ...(isPicked ? { keys: [photo.key] } : { key: photo.key }), label, queue: photo.queue });
+    queue.give(number, label);
+    given();
+  }
+
+  // Keep the frame on screen and cull the others of its burst.
+  function giveBurst() {
+    const keys = wholeBurst(queue.burst(), queue.current()), asked = queue.asked();
+    if (!keys) return;
+    queue.giveBurst(outbox.add({ do: 'burst', keys, key: asked.key, queue: asked.queue }), keys);
+    given();
+  }
+
+  function given() {
     const wasTold = missed || trouble;
     missed = 0;
     trouble = '';
-    queue.give(number, label);
     if (wasTold) screen.tell();
     screen.display();
   }
@@ -45,7 +61,8 @@ export function makePresses(queue, outbox, screen) {
 
   function undo() {
     const last = queue.takeBack();
-    const number = outbox.add({ do: 'undo', key: last ? last.photo.key : null, of: last && last.number });
+    const what = last && last.keys.length > 1 ? { keys: last.keys } : { key: last ? last.keys[0] : null };
+    const number = outbox.add({ do: 'undo', ...what, of: last && last.number });
     if (!last) { awaited = number; return; }
     queue.reopen(last);
     screen.display();
@@ -79,4 +96,4 @@ export function makePresses(queue, outbox, screen) {
   };
 }
 
-export function isAnswer(what) { return what === 'answer' || what === 'skip'; }
+export function isAnswer(what) { return ['answer', 'skip', 'burst'].includes(what); }

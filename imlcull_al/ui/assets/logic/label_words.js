@@ -13,6 +13,7 @@ export function howSure(photo) {
 
 export function spokenAnswer(photo) {
   if (!photo) return '';
+  if (photo.isHidden && !photo.label) return 'In the burst of a spot check: score hidden.';
   if (photo.queue === 'audit' && photo.isOpen) return 'Spot check: score hidden, your answer tests the model.';
   if (!photo.label) return '';
   const score = photo.p_keep;
