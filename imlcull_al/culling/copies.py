@@ -35,7 +35,9 @@ from ..project.stages import Stage
 AHEAD = 8
 """Files in flight at most: enough for a network share, not too many for a spinning disk."""
 LINKS = ("copy", "hardlink", "reflink")
-_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
+_NO_LINKS = (
+    errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOTTY, errno.ENOSYS,
+)  # fmt: skip
 _FICLONE = 0x40049409  # Linux ioctl: copy-on-write clone of a file
 _AT_FDCWD = -2  # of macOS: paths are relative to the current folder
 _ASK_EVERY = 1 << 26  # bytes of one file between two calls of `stop`

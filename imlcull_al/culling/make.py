@@ -60,7 +60,7 @@ def make_stage(plan: Plan, link: str = "copy", *, progress: Progress = silent, s
         partial = _partial(new)
         try:
             if partial.exists():  # left by a killed cull; it holds nothing but copies that no stage uses
-                remove_tree(partial)
+                _clear(partial)
             partial.mkdir()
             linked: dict[str, State] = {}
             content_ids = _fill(partial, plan, link, linked, progress, stop)
@@ -147,6 +147,14 @@ def interrupted(stage: Stage) -> bool:
     """Whether a cull of `stage` was killed: a partial next stage exists and no process is working on it."""
     new = stage.next
     return _partial(new).is_dir() and not new.folder.exists() and not is_locked(new.lock)
+
+
+def _clear(partial: Path) -> None:
+    """Remove what a killed cull left, or rename it where Windows refuses: read-only hard links."""
+    try:
+        remove_tree(partial)
+    except OSError:
+        set_aside(partial, "left")
 
 
 def _partial(new: Stage) -> Path:

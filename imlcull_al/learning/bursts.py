@@ -30,6 +30,10 @@ SURELY_ALIKE = 0.75
 """Upper limit of the cosine threshold, so that a stage of a single scene isn't split into single frames."""
 SAME = 1 - 1e-5
 """Minimum cosine of photos without a time that count as copies of one file."""
+SEEN = 0.05
+"""Difference of severity, 0 … 1, that a person sees; smaller deviations are noise."""
+FAR = 3.0
+"""Deviations behind the best beyond which a frame is no worse."""
 STEP = 0.12
 """Tolerance of the spacing of an exposure bracket, in stops: cameras record thirds as 0.3, 0.33 and 0.7."""
 
@@ -72,23 +76,22 @@ def in_time(times: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def behind_best(severity: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """(N,) float32: how much worse a row is than the best of its group (N,), in standard deviations; 0 for the best.
+    """(N,) float32: how much worse a row is than the best of its group (N,), 0 for the best to `FAR`.
 
-    `severity` (N, K): K measures of what is wrong, which count in units of their own standard deviations. A row with
-    NaN counts as a best one.
+    `severity` (N, K): K measures of what is wrong, 0 … 1. Each counts in standard deviations among the rows of groups
+    that have more than one, and so does their sum; differences too small to see stay small. A row with NaN counts as a
+    best one.
     """
     known = np.isfinite(severity).all(axis=1)
     best = np.full((int(group.max(initial=-1)) + 1, severity.shape[1]), np.inf)
     np.minimum.at(best, group[known], severity[known])
     behind = np.zeros(severity.shape)
     behind[known] = severity[known] - best[group[known]]
-    total = _in_deviations(behind).sum(axis=1, keepdims=True)
-    return _in_deviations(total)[:, 0].astype(np.float32)
-
-
-def _in_deviations(columns: np.ndarray) -> np.ndarray:
-    deviation = columns.std(axis=0) if len(columns) else np.ones(columns.shape[1])
-    return np.divide(columns, deviation, out=np.zeros(columns.shape), where=deviation > 1e-9)
+    among = known & (np.bincount(group, known, len(best))[group] > 1)
+    if not among.any():
+        return np.zeros(len(group), np.float32)
+    total = (behind / np.maximum(behind[among].std(axis=0), SEEN)).sum(axis=1)
+    return np.minimum(total / max(float(total[among].std()), 1.0), FAR).astype(np.float32)
 
 
 def brackets(times: np.ndarray, group: np.ndarray, compensations: np.ndarray) -> list[int]:

@@ -22,7 +22,7 @@ of low variance.
 ENOUGH = 8
 """Labels of the rarer class required before C is chosen."""
 HINT = 0.5
-"""Size of the hint among the features, whose mean squared norm is 1: the larger, the fewer labels it takes."""
+"""What one unit of the hint counts beside features whose mean squared norm is 1: the more, the fewer labels it takes."""
 BALANCE = 0.5
 """Exponent of the class weights: 0 keeps the class frequencies, 1 gives both classes equal total weight."""
 _WIDE = 1e3  # variance of the bias
@@ -95,7 +95,7 @@ class Heads:
 
 
 def features(embeddings: np.ndarray, hint: np.ndarray | None = None) -> Features:
-    """(N, D) embeddings → the features for `fit`. `hint` (N,): see `Features`, in standard deviations.
+    """(N, D) embeddings → the features for `fit`. `hint` (N,): see `Features`, with a standard deviation of about 1.
 
     A float32 array is normalized in place: for a million photos a copy would fill the memory.
     """
@@ -132,7 +132,8 @@ def fit(
     """Fit to the rows `labeled` (n,) with `target` (n,) bool.
 
     `offset` (n,): fixed log-odds of these rows; the fit is then a correction, zero where they are already right.
-    Without an offset both classes are required (`ValueError`). `c`: the regularization, if it was chosen before.
+    Without an offset both classes are required (`ValueError`). `c`: the regularization, if it was chosen before; the
+    choice leaves the hint out.
     """
     if offset is None and (target.all() or not target.any()):
         raise ValueError("both classes are needed")
@@ -143,9 +144,10 @@ def fit(
     before = np.zeros(len(target)) if offset is None else offset
     with _one_thread():
         weights, bias = _minimise(np.column_stack([rows, hint]), target, before, c)
-        if weights[-1] < 0:
-            weights, bias = _minimise(np.column_stack([rows, 0 * hint]), target, before, c)
-    weights, by_hint = weights[:-1] / known.scale, HINT * float(weights[-1])
+        weights, by_hint = weights[:-1], HINT * float(weights[-1])
+        if by_hint < 0:
+            (weights, bias), by_hint = _minimise(rows, target, before, c), 0.0
+    weights = weights / known.scale
     return Head(weights.astype(np.float32), float(bias - known.centre @ weights), by_hint)
 
 

@@ -30,7 +30,8 @@ OTHERS_READ = 2.0
 LEFT_BEHIND = 3600.0
 """Seconds after which a temporary file counts as abandoned: no write takes that long."""
 _IS_WINDOWS = os.name == "nt"
-NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # the file system has no fsync; other errors are failed writes
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""The file system has no fsync; other errors are failed writes."""
 
 
 def open_own(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
@@ -116,7 +117,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            with temporary.open("rb+") as file:  # Windows can't sync what is open for reading only
+            with temporary.open("rb+" if _IS_WINDOWS else "rb") as file:  # it can't sync what is open for reading only
                 sync(file.fileno())
         set_link_aside(path)
         put_in_place(temporary, path)
@@ -147,13 +148,19 @@ def put_in_place(new: Path, path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder of ours with everything in it, read-only copies too, which Windows refuses. Raises `OSError`."""
+    """Remove a folder of ours with everything in it. Raises `OSError`.
+
+    On Windows, read-only copies too; but not hard links, whose mode is that of the user's own file.
+    """
     try:
         shutil.rmtree(folder)
     except PermissionError:
+        if not _IS_WINDOWS:
+            raise
         for path in [folder, *folder.rglob("*")]:
-            if not is_link(path):
-                path.chmod(path.lstat().st_mode | stat.S_IWUSR)
+            status = path.lstat()
+            if not is_link(path) and (path.is_dir() or status.st_nlink == 1):
+                path.chmod(status.st_mode | stat.S_IWUSR)
         shutil.rmtree(folder)
 
 

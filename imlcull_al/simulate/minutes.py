@@ -34,7 +34,7 @@ class Minutes:
     """What one replay took.
 
     `in_truth`: minutes until the cull first loses at most the share of the keepers that may be lost; infinite if never.
-    `certified`: minutes until that is certified and everything is looked at that has to be. `lost`: share of all
+    `certified`: minutes until that is certified and everything is looked at that has to be; infinite if never. `lost`: share of all
     keepers that the cull then loses. `unchecked`: the share that it would lose at the threshold right after the single
     answers. `singles`, `checks`, `looks`: photos seen alone, on sheets of checks, and looked at.
     """
@@ -85,25 +85,26 @@ def play(
             singles, seconds = singles + 1, seconds + pace.single
         note(below)
     share = note(way.threshold if way else below)
-    return Minutes(in_truth, seconds / 60, share, unchecked, singles, checks, looks)
+    certified = seconds / 60 if way and way.is_reached else float("inf")
+    return Minutes(in_truth, certified, share, unchecked, singles, checks, looks)
 
 
 def summary(played: Sequence[Minutes], photos: int, pace: Pace, max_keepers_lost: float = 0.05) -> str:
     """Lines for people: minutes for a stage of so many photos, beside those of looking at all of them."""
     alone, on_sheets = (f"{seconds * photos / 60:.1f}" for seconds in (pace.single, pace.sheet))
-    in_truth = [each.in_truth for each in played]
-    never = in_truth.count(float("inf"))
     return (
         f"Minutes of a person until a cull loses at most {max_keepers_lost:.0%} of the keepers, at {pace.single:g} s a "
         f"photo and {pace.sheet:g} s on a sheet (mean over the seeds ± half of its 95 % interval):\n"
         f"  looking at all   {alone} one by one, {on_sheets} on sheets\n"
-        f"  as the app asks  {f'never in {never} of {len(played)} seeds' if never else _said(in_truth)} in truth, "
+        f"  as the app asks  {_said([each.in_truth for each in played])} in truth, "
         f"{_said([each.certified for each in played])} until that is certified\n"
         f"  without checks   {_said([100 * each.unchecked for each in played])} % are lost after {pace.answers} answers"
     )
 
 
 def _said(values: Sequence[float]) -> str:
+    if never := list(values).count(float("inf")):
+        return f"never in {never} of {len(values)} seeds"
     mean, half = mean_interval(np.array(values, float))
     return f"{mean:.1f} ± {half:.1f}" if np.isfinite(half) else f"{mean:.1f}"
 
