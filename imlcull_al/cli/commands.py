@@ -444,7 +444,7 @@ def import_megadetector(options: argparse.Namespace) -> None:
     if options.file is None:
         raise DetectionsRefused("Name the JSON that MegaDetector wrote: import megadetector FILE --project PROJECT")
     results = megadetector.read_results(options.file)
-    found = megadetector.match(results, session.listing, options.threshold)
+    found = megadetector.match(results, session.listing, options.threshold, folder=session.stage.folder)
     _say_names("Ignored", found.ignored)
     print(found.summary)
     if found.confidence and _goes_on(options, f"Ask about {amount(len(found.empty), 'photo')} last?"):

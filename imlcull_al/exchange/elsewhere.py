@@ -3,8 +3,8 @@
     sidecars = sidecars_below(Path("from_the_other_machine"))
     assign(sidecars.names, listing)     # {"day1/IMG_1.JPG": ["export/day1/IMG_1.CR2.xmp"]}, and the rest with reasons
 
-Both ways of naming count, as beside the photos; see `beside`. The folders may differ: of the path of a sidecar and the
-path that it would have beside its photo, one must end with the other whole.
+Both ways of naming count, as beside the photos; see `beside`. Their paths may begin elsewhere than in the folder of the
+photos, all of them at the same place; see `PathSuffixes`.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..errors import RatingsRefused, UnreadableXmp
 from ..project.listing import Listing
-from ..project.names import Ends
+from ..project.names import PathSuffixes
 from ..project.originals import open_inside
 from ..project.stages import as_key
 from .beside import SUFFIX, by_file, by_stem
@@ -92,21 +92,25 @@ def bytes_inside(folder: Path, name: str) -> bytes:
         raise UnreadableXmp(f"it can't be opened: {error.strerror}") from error
 
 
-def assign(names: Iterable[str], listing: Listing) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Photo → its sidecars, in the order in which they count; and sidecar → why it is nobody's."""
+def assign(
+    names: Iterable[str], listing: Listing, folder: Path | None = None
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Photo in `folder` → its sidecars, in the order in which they count; and sidecar → why it is nobody's."""
     owners: dict[str, list[tuple[str, int]]] = {}
     for key in listing.keys:
         companions = listing.companions.get(key, ())
         for rank, beside in enumerate(by_file(key, companions) + by_stem(key, companions)):
             owners.setdefault(beside.casefold(), []).append((key, rank))
-    ends, rest = Ends(owners), dict[str, str]()
+    called = {name: as_key(name).casefold() for name in names}
+    meant, rest = PathSuffixes(owners, folder).meant(called.values()), dict[str, str]()
     meaning: dict[str, list[str]] = {}
-    for name in names:
-        meant = ends.meant(as_key(name).casefold())
-        if len(meant) == 1:
-            meaning.setdefault(meant[0], []).append(name)
+    for name, path in called.items():
+        if path in meant.paths:
+            meaning.setdefault(meant.paths[path], []).append(name)
         else:
-            rest[name] = "it could be of several photos" if meant else "there is no photo of its name"
+            several = len(meant.rest[path]) > 1
+            one = "it may be of a photo in another folder" if meant.rest[path] else "there is no photo of its name"
+            rest[name] = "it could be of several photos" if several else one
     found: dict[str, list[tuple[int, str]]] = {}
     for beside, sidecars in meaning.items():
         if len(sidecars) > 1:
