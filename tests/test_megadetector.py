@@ -56,6 +56,10 @@ def test_the_surest_detection_of_a_listed_category_counts():
         ('{"images": [{"file": "a.jpg", "detections": {"conf": 1}}]}', "the detections of 'a.jpg' are no list"),
         ('{"images": [{"file": "a.jpg", "detections": [{"conf": 90}]}]}', "'a.jpg' has no confidence from 0 to 1"),
         ('{"images": [{"file": "a.jpg", "detections": [{"conf": NaN}]}]}', "'a.jpg' has no confidence from 0 to 1"),
+        (
+            f'{{"images": [{{"file": "a.jpg", "detections": [{{"conf": 1{"0" * 400}}}]}}]}}',
+            "'a.jpg' has no confidence from 0 to 1",
+        ),
         ('{"images": [{"file": "a.jpg", "detections": [3]}]}', "'a.jpg' has no confidence from 0 to 1"),
     ],
 )

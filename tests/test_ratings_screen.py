@@ -126,6 +126,7 @@ def test_dropped_sidecars_are_previewed_in_place_of_those_beside_the_photos(desk
         ({"drop": "a", "sidecars": ["x"]}, "holds no sidecars"),
         ({"drop": "a" * 65, "sidecars": []}, "holds no sidecars"),
         ({"drop": "a", "sidecars": [["x.xmp", "?"]]}, "x.xmp arrived damaged"),
+        ({"drop": "a", "sidecars": [["x.xmp", "é"]]}, "x.xmp arrived damaged"),
         ({"drop": "a", "sidecars": [sent("x.jpg")]}, "x.jpg is no sidecar"),
         ({"drop": "a", "sidecars": [sent("x.xmp", bytes(60)), sent("y.xmp", bytes(60))]}, "larger than"),
         ({"drop": "a", "sidecars": [sent(f"{number}.xmp", b"") for number in range(4)]}, "one import takes 3"),

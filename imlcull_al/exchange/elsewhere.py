@@ -43,6 +43,7 @@ class Received:
 
     def add(self, name: str, data: bytes) -> None:
         """Keep one. Raises `RatingsRefused` for another kind of file, and where all of them are too much."""
+        name = name.encode("utf-8", "replace").decode()  # JSON may hold half a character, which no name of a photo does
         if not name.casefold().endswith(SUFFIX):
             raise RatingsRefused(f"{name} is no sidecar. Send {SUFFIX} files.")
         self._bytes += len(data) - len(self._files.get(name, b""))

@@ -10,7 +10,6 @@ past. The newer list of images without the rest, with `confidence` for `conf`, i
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +135,7 @@ def take(stage: Stage, found: Found) -> None:
 def _confidence(detection: Any, known: set[str] | None, name: str, file: str) -> float:
     """How sure a detection is; 0 for one of a category that the file doesn't list, as its format says."""
     said = detection.get("conf", detection.get("confidence")) if isinstance(detection, Mapping) else None
-    if isinstance(said, bool) or not isinstance(said, int | float) or not (math.isfinite(said) and 0 <= said <= 1):
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= 1:
         raise DetectionsRefused(f"{name}: a detection of {file!r} has no confidence from 0 to 1. {_NAME_IT}")
     return float(said) if known is None or str(detection.get("category")) in known else 0.0
 

@@ -4,7 +4,6 @@ The page sends the sidecars in parts. They are kept in memory until they are rea
 """
 
 import base64
-import binascii
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -74,5 +73,5 @@ def _take(session: Session, request: Mapping[str, Any]) -> None:
         name, text = each
         try:
             received.add(name, base64.b64decode(text, validate=True))
-        except binascii.Error as error:
+        except ValueError as error:
             raise RatingsRefused(f"{name} arrived damaged. Drop it again.") from error
