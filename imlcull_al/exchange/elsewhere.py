@@ -8,7 +8,8 @@ photos, all of them at the same place; see `PathSuffixes`.
 """
 
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,9 @@ from .xmp import MAX_BYTES
 MOST = 200_000
 """Sidecars in one import."""
 MOST_BYTES = 256 << 20
-"""Of sidecars that are kept in memory."""
+"""Bytes of all sidecars that pages sent and that are not read yet: they are kept in memory."""
+MOST_DROPS = 4
+"""Drops whose parts come at the same time."""
 
 
 class Sidecars(NamedTuple):
@@ -33,32 +36,79 @@ class Sidecars(NamedTuple):
     read: Callable[[str], bytes]
 
 
-class Received:
-    """Sidecars that are sent one by one, kept in memory. Not thread-safe."""
+class Drops:
+    """Sidecars that pages send in parts, held in memory until they are taken or the rest stays away. Thread-safe."""
+
+    def __init__(self, seconds: float = 300.0) -> None:
+        """`seconds`: without a further part, after which a drop is forgotten."""
+        self._seconds = seconds
+        self._drops: dict[str, _Drop] = {}
+        self._lock = threading.Lock()
+
+    def add(self, drop: str, part: int, sidecars: Mapping[str, bytes]) -> None:
+        """Keep a part, the first being 0, of the sidecars, by name, of a drop that a page calls so.
+
+        Raises `RatingsRefused` for another kind of file, a part without those before it, and too much of all drops; the
+        whole drop is then forgotten.
+        """
+        with self._lock:
+            held = self._drops.pop(drop, None) if part else _Drop()
+            if held is None or held.parts != part:
+                raise RatingsRefused("A part of the sidecars is missing. Drop them again.")
+            held.add(sidecars)
+            _check([held, *self._drops.values()])
+            held.expire(self._seconds, lambda: self._forget(drop, held))
+            self._drops[drop] = held
+
+    def take(self, drop: object) -> Sidecars:
+        """What came, once. Raises `RatingsRefused` if there is none."""
+        with self._lock:
+            held = self._drops.pop(drop, None) if isinstance(drop, str) else None
+        if held is None:
+            raise RatingsRefused("These sidecars are not held any more. Drop them again.")
+        held.timer.cancel()
+        return Sidecars(tuple(held.files), held.files.__getitem__)
+
+    def _forget(self, drop: str, held: "_Drop") -> None:
+        with self._lock:
+            if self._drops.get(drop) is held:
+                del self._drops[drop]
+
+
+class _Drop:
+    """The parts of one drop that came so far."""
 
     def __init__(self) -> None:
-        """None yet."""
-        self._files: dict[str, bytes] = {}
-        self._bytes = 0
+        self.files: dict[str, bytes] = {}
+        self.parts = 0
+        self.timer = threading.Timer(0, lambda: None)
 
-    def add(self, name: str, data: bytes) -> None:
-        """Keep one. Raises `RatingsRefused` for another kind of file, and where all of them are too much."""
-        name = name.encode("utf-8", "replace").decode()  # JSON may hold half a character, which no name of a photo does
-        if not name.casefold().endswith(SUFFIX):
-            raise RatingsRefused(f"{name} is no sidecar. Send {SUFFIX} files.")
-        self._bytes += len(data) - len(self._files.get(name, b""))
-        if self._bytes > MOST_BYTES:
-            raise RatingsRefused(
-                f"The sidecars are larger than {MOST_BYTES >> 20} MiB in all. Send some of the folders, or name their "
-                "folder to the command: import ratings --from"
-            )
-        self._files[name] = data
-        check_number(len(self._files))
+    def add(self, sidecars: Mapping[str, bytes]) -> None:
+        for name, data in sidecars.items():
+            if not name.casefold().endswith(SUFFIX):
+                raise RatingsRefused(f"{name} is no sidecar. Send {SUFFIX} files.")
+            # JSON may hold half a character, which no name of a photo does.
+            self.files[name.encode("utf-8", "replace").decode()] = data
+        self.parts += 1
 
-    def sidecars(self) -> Sidecars:
-        """Those that came."""
-        files = dict(self._files)
-        return Sidecars(tuple(files), files.__getitem__)
+    def expire(self, seconds: float, forget: Callable[[], None]) -> None:
+        """Call `forget` after so many seconds, instead of when it was to be called until now."""
+        self.timer.cancel()
+        self.timer = threading.Timer(seconds, forget)
+        self.timer.daemon = True
+        self.timer.start()
+
+
+def _check(drops: Sequence[_Drop]) -> None:
+    """Raise `RatingsRefused` for more than is kept in memory."""
+    if len(drops) > MOST_DROPS:
+        raise RatingsRefused("Other sidecars are being sent. Wait until these are read, then drop yours again.")
+    if sum(len(data) for drop in drops for data in drop.files.values()) > MOST_BYTES:
+        raise RatingsRefused(
+            f"The sidecars are larger than {MOST_BYTES >> 20} MiB in all. Send some of the folders, or name their "
+            "folder to the command: import ratings --from"
+        )
+    check_number(sum(len(drop.files) for drop in drops))
 
 
 def sidecars_below(folder: Path) -> Sidecars:
