@@ -127,6 +127,18 @@ def test_photos_that_were_moved_are_named_anew(wedding, cache_dir, tmp_path):
     assert open_session(project, model="builtin", cache_dir=cache_dir).labels() == {"warm_00.jpg": "keep"}
 
 
+def test_photos_that_were_moved_out_of_their_folder_are_named_anew(wedding, tmp_path):
+    project = project_of(wedding)
+    shutil.copytree(wedding, tmp_path / "archive")
+    for each in wedding.iterdir():
+        each.unlink()
+    with pytest.raises(
+        StageError, match=r"which has no photos any more. If .*archive holds those photos, say .*--moved"
+    ):
+        project_of(tmp_path / "archive", project)
+    assert project_of(tmp_path / "archive", project, moved=True) == project
+
+
 def test_a_project_is_not_taken_from_photos_that_are_there(wedding, tmp_path):
     project, other = project_of(wedding), fill_stage(tmp_path / "other")
     before = (project / "project.toml").read_text()

@@ -50,11 +50,12 @@ def project_of(folder: str | Path, project: str | Path | None = None, *, moved: 
     known, numbers = first_stage(place), stage_numbers(place) if place.is_dir() else []
     if known is not None and is_same(known, photos):
         return place
-    if known is not None and (has_photos(known) or (known.exists() and not moved)):
+    if known is not None and has_photos(known):
         raise StageError(f"{place} is the project of {known}. Name another one for {photos} with --project.")
     if known is not None and not moved:
+        is_now = "has no photos any more" if known.exists() else "is gone"
         raise StageError(
-            f"{place} is the project of {known}, which is gone. If {photos} holds those photos, say that they were "
+            f"{place} is the project of {known}, which {is_now}. If {photos} holds those photos, say that they were "
             f"moved: imlcull {quoted(str(photos))} --project {quoted(str(place))} --moved. If it holds others, name "
             "another project."
         )
