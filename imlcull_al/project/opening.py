@@ -26,8 +26,10 @@ from .stages import (
     gone,
     is_same,
     lies_in_a_stage,
+    of_others,
     open_stage,
     stage_numbers,
+    was_made_of,
 )
 
 
@@ -60,13 +62,13 @@ def project_of(folder: str | Path, project: str | Path | None = None, *, moved: 
             "another project."
         )
     if known is None and numbers:
-        if project is None:  # made of this folder by an import
+        if was_made_of(place, photos):
             return place
-        raise StageError(f"{place} has stages of its own. Name another project for {photos} with --project.")
+        raise of_others(place, photos)
     if not has_photos(photos):
         raise StageError(f"There are no photos in {photos}. Name a folder with photos, or a project.")
     with making(place), writing(place) as document:
-        document[FIRST_STAGE] = _written(photos, place)
+        document[FIRST_STAGE] = as_setting(photos, place)
     return place
 
 
@@ -114,7 +116,7 @@ def check_place(project: Path, photos: Path) -> None:
         raise StageError(f"{photos} is in a stage of {project}. Open that project: imlcull {quoted(str(project))}")
 
 
-def _written(photos: Path, project: Path) -> str:
+def as_setting(photos: Path, project: Path) -> str:
     """A folder as the settings name it: relative if it is beside the project, so that both can be moved together."""
     real = os.path.realpath(photos)
     is_beside = os.path.dirname(real) == os.path.dirname(os.path.realpath(project))  # noqa: PTH120
