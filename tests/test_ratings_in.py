@@ -1,6 +1,7 @@
 """Ratings of other programs become answers: rules, where they are read from, and what is never overwritten."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -264,6 +265,21 @@ def test_sidecars_of_a_folder_elsewhere_count_instead_of_those_beside_the_photos
     assert opened(stage).labels() == {"IMG_0001.JPG": "cull", "IMG_0005.JPG": "keep"}
     assert (fingerprint_of(stage.folder), fingerprint_of(elsewhere)) == before
     assert run("import", "ratings", "--undo", "--project", stage.project)[1].startswith("Took back 2 answers")
+
+
+def test_a_folder_of_sidecars_that_cant_be_opened_is_named(run, stage, tmp_path, monkeypatch):
+    elsewhere, scandir = tmp_path / "from another machine", os.scandir
+    (elsewhere / "closed").mkdir(parents=True)
+    (elsewhere / "IMG_0001.xmp").write_bytes(rated('xmp:Rating="-1"'))
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    err = run("import", "ratings", "--project", stage.project, "--from", elsewhere, "--dry-run")[2]
+    assert "Not read, and left as it is: 'closed': the folder can't be opened: Permission denied" in err
 
 
 def test_a_folder_without_sidecars_is_refused_with_a_sentence(stage, tmp_path, monkeypatch):

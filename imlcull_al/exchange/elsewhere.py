@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..errors import RatingsRefused, UnreadableXmp
@@ -30,10 +31,14 @@ MOST_DROPS = 4
 
 
 class Sidecars(NamedTuple):
-    """`names`: paths with `/`, below the folder that they come from. `read`: name → bytes; raises `UnreadableXmp`."""
+    """`names`: paths with `/`, below the folder that they come from. `read`: name → bytes; raises `UnreadableXmp`.
+
+    `refused`: folder in which sidecars could not be looked for → why.
+    """
 
     names: tuple[str, ...]
     read: Callable[[str], bytes]
+    refused: Mapping[str, str] = MappingProxyType({})
 
 
 class Drops:
@@ -115,15 +120,21 @@ def sidecars_below(folder: Path) -> Sidecars:
     """The sidecars in a folder and below it; links to folders are not followed. Raises `RatingsRefused`."""
     if not folder.is_dir():
         raise RatingsRefused(f"There is no folder {folder}. Name the one that holds the sidecars.")
-    names = []
-    for place, folders, files in os.walk(folder):
+    names, refused = [], dict[str, str]()
+
+    def refuse(error: OSError) -> None:
+        below = Path(error.filename).relative_to(folder).as_posix()
+        refused[below] = f"the folder can't be opened: {error.strerror}"
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
         folders.sort()
         below = Path(place).relative_to(folder)
         names += [(below / name).as_posix() for name in sorted(files) if name.casefold().endswith(SUFFIX)]
     if not names:
-        raise RatingsRefused(f"There are no sidecars in {folder}. Name a folder with {SUFFIX} files.")
+        but = "".join(f" {name}: {reason}." for name, reason in refused.items())
+        raise RatingsRefused(f"There are no sidecars in {folder}.{but} Name a folder with {SUFFIX} files.")
     check_number(len(names))
-    return Sidecars(tuple(names), lambda name: bytes_inside(folder, name))
+    return Sidecars(tuple(names), lambda name: bytes_inside(folder, name), refused)
 
 
 def check_number(count: int) -> None:
