@@ -93,7 +93,7 @@ class Moments:
             block = rows[start : start + _A_WRITE]
             read: list[int] = []
             try:
-                with closing(in_order(_pressed, [files[row] for row in block], _AHEAD)) as found:
+                with closing(in_order(_capture_time, [files[row] for row in block], _AHEAD)) as found:
                     for done, (row, time) in enumerate(zip(block, found, strict=True), start):
                         if stop():
                             raise Cancelled("The comparison of capture times was stopped; what was read is kept.")
@@ -145,9 +145,9 @@ class Moments:
             self._known = [np.concatenate(both) for both in zip(columns, self._known, strict=True)]
 
 
-def _pressed(file: str) -> float | None:
+def _capture_time(file: str) -> float | None:
     """When a file was taken, NaN if it doesn't say; None if it can't be read now."""
     try:
-        return photos.pressed(file)
+        return photos.capture_time(file)
     except UnreadablePhoto as error:
         return math.nan if error.lasting else None
