@@ -7,6 +7,7 @@ import json
 import pytest
 from conftest import fingerprint_of, label_of, save_photo
 
+from imlcull_al.cli import commands
 from imlcull_al.cli.commands import main
 from imlcull_al.project.labels import Labels
 from imlcull_al.project.stages import Stage
@@ -47,6 +48,11 @@ def test_a_wrong_command_line_is_exit_code_2(capsys):
             main(arguments)
         assert caught.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_option_may_have_the_name_of_a_command_as_its_value():
+    assert commands._spelled_out(["--project", "demo"]) == ["open", "--project", "demo"]
+    assert commands._spelled_out(["--project", "demo", "embed"])[0] == "--project"
 
 
 def test_embed_says_what_was_found_and_computed(run, project):

@@ -1,5 +1,7 @@
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -46,6 +48,16 @@ def test_time_left_forgets_a_slow_start_and_survives_batches():
 
 def test_no_job_has_no_state():
     assert Jobs().state() is None
+
+
+def test_what_a_job_worked_on_is_not_kept_in_memory():
+    jobs, sidecars = Jobs(), threading.Event()  # a stand-in for what is large
+    kept = weakref.ref(sidecars)
+    jobs.start("reading", lambda progress, stop, sidecars=sidecars: None)
+    del sidecars
+    jobs.wait()
+    gc.collect()
+    assert kept() is None
 
 
 def test_a_job_ends_with_its_result_and_notes():

@@ -1,6 +1,7 @@
 """What a detector found empty is asked last, and nothing more: read, matched to photos, kept, replaced and removed."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,10 @@ def test_the_surest_detection_of_a_listed_category_counts():
         ('{"images": [{"file": "a.jpg", "detections": {"conf": 1}}]}', "the detections of 'a.jpg' are no list"),
         ('{"images": [{"file": "a.jpg", "detections": [{"conf": 90}]}]}', "'a.jpg' has no confidence from 0 to 1"),
         ('{"images": [{"file": "a.jpg", "detections": [{"conf": NaN}]}]}', "'a.jpg' has no confidence from 0 to 1"),
+        (
+            f'{{"images": [{{"file": "a.jpg", "detections": [{{"conf": 1{"0" * 400}}}]}}]}}',
+            "'a.jpg' has no confidence from 0 to 1",
+        ),
         ('{"images": [{"file": "a.jpg", "detections": [3]}]}', "'a.jpg' has no confidence from 0 to 1"),
     ],
 )
@@ -67,8 +72,8 @@ def test_what_is_not_of_megadetector_is_refused_with_a_sentence(tmp_path, text, 
         read_results(tmp_path / "gone.json")
 
 
-def found_in(confidence, *keys, threshold=None, recommended=None):
-    return match(Results(confidence, (), recommended), Listing(tuple(sorted(keys)), {}, {}), threshold)
+def found_in(confidence, *keys, threshold=None, recommended=None, folder=None):
+    return match(Results(confidence, (), recommended), Listing(tuple(sorted(keys)), {}, {}), threshold, folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +98,18 @@ def test_an_image_means_the_photo_that_ends_as_it_does(file, key):
 
 
 def test_of_two_images_of_one_photo_the_surer_counts():
-    assert found_in({"x/a.jpg": 0.0, "y/a.jpg": 0.7, "z/a.jpg": 0.0}, "a.jpg").confidence == {"a.jpg": 0.7}
+    assert found_in({"x/a.jpg": 0.0, "x\\a.jpg": 0.7}, "a.jpg").confidence == {"a.jpg": 0.7}
+
+
+def test_images_of_other_folders_whose_names_repeat_mean_nothing():
+    whole_card = {"day1/a.jpg": 0.9, "day2/a.jpg": 0.0, "day2/b.jpg": 0.0}
+    unknown = found_in(whole_card, "a.jpg", "b.jpg")
+    assert (unknown.confidence, set(unknown.ignored)) == ({}, set(whole_card))
+    named = found_in(whole_card, "a.jpg", "b.jpg", folder=Path("/card/day1"))
+    assert (named.confidence, set(named.ignored)) == ({"a.jpg": 0.9}, {"day2/a.jpg", "day2/b.jpg"})
+    assert named.ignored["day2/b.jpg"] == "it may be a photo of another folder"
+    exact = found_in({"a.jpg": 0.9, "day2/b.jpg": 0.0}, "a.jpg", "b.jpg")
+    assert exact.confidence == {"a.jpg": 0.9}
 
 
 def test_the_threshold_is_that_of_the_person_else_of_the_file():

@@ -1,6 +1,7 @@
 """Raws and rendered pictures of one name: one photo, unless both say that they were taken at different moments."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from PIL import Image
 from raws import raw
 
 from imlcull_al import open_session
-from imlcull_al.encoding import moments
 from imlcull_al.encoding.moments import Moments
 from imlcull_al.errors import Cancelled, UnreadablePhoto
 from imlcull_al.photos import read as photos
@@ -88,7 +88,7 @@ def test_a_time_of_a_change_says_nothing_of_the_press(stage, opened):
 
 def test_times_are_read_once_and_known_at_the_next_start(stage, opened, monkeypatch):
     keys = opened().listing.keys
-    monkeypatch.setattr(photos, "pressed", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(photos, "capture_time", lambda path: pytest.fail(f"{path} was read again"))
     assert opened(prepare=False).listing.keys == keys
     assert opened().listing.keys == keys
 
@@ -105,7 +105,7 @@ def test_a_raw_that_is_replaced_is_compared_anew(stage, opened):
 
 
 def test_a_listing_reads_no_photo(stage, cache_dir, monkeypatch):
-    monkeypatch.setattr(photos, "pressed", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(photos, "capture_time", lambda path: pytest.fail(f"{path} was read"))
     assert len(list_photos(stage, Moments(cache_dir, stage.paths).apart).keys) == len(TIMES)
 
 
@@ -118,14 +118,20 @@ def test_what_cant_be_read_now_is_tried_again(stage, cache_dir, monkeypatch):
         raise UnreadablePhoto("the disk is away", lasting=False)
 
     with monkeypatch.context() as patched:
-        patched.setattr(photos, "pressed", refuse)
+        patched.setattr(photos, "capture_time", refuse)
         assert not Moments(cache_dir, stage.paths).read(pairs)
-    assert len(read) == 2 * len(TIMES)
+    assert len(read) == len(TIMES)
     assert Moments(cache_dir, stage.paths).read(pairs)
 
 
-def test_stopped_keeps_what_was_read(stage, cache_dir, monkeypatch):
-    monkeypatch.setattr(moments, "_A_WRITE", 1)
+def test_a_raw_is_not_read_if_its_picture_has_no_time(stage, cache_dir, monkeypatch):
+    original, read = photos.capture_time, []
+    monkeypatch.setattr(photos, "capture_time", lambda path: (read.append(Path(path).name), original(path))[1])
+    Moments(cache_dir, stage.paths).read(raw_pairs(list_photos(stage).companions))
+    assert sorted({f"{name}.{kind}" for name in TIMES for kind in ("JPG", "NEF")} - set(read)) == ["unknown.NEF"]
+
+
+def test_stopped_keeps_what_was_read(stage, cache_dir):
     pairs, looks = raw_pairs(list_photos(stage).companions), iter([False, False, True])
     with pytest.raises(Cancelled, match="stopped"):
         Moments(cache_dir, stage.paths).read(pairs, stop=lambda: next(looks))
@@ -136,7 +142,7 @@ def test_the_file_is_as_written_down(stage, cache_dir):
     Moments(cache_dir, stage.paths).read([("same.JPG", "same.NEF")])
     path_id, stat, taken = Moments(cache_dir, stage.paths)._segments.read()
     assert (path_id.shape, path_id.dtype, stat.shape, stat.dtype) == ((2, 16), np.uint8, (2, 4), np.int64)
-    assert taken.tolist() == [1728587110.0, 1728587110.25]
+    assert sorted(taken.tolist()) == [1728587110.0, 1728587110.25]
 
 
 def test_of_a_long_file_the_head_is_read(tmp_path, monkeypatch):
@@ -144,7 +150,7 @@ def test_of_a_long_file_the_head_is_read(tmp_path, monkeypatch):
     long.write_bytes(raw() + bytes(photos.HEAD))
     whole = []
     monkeypatch.setattr(photos, "_now", whole.append)
-    assert photos.pressed(long) == 1728587110.25
+    assert photos.capture_time(long) == 1728587110.25
     assert whole == []
 
 
@@ -152,4 +158,12 @@ def test_notes_behind_the_head_are_found(tmp_path):
     data = raw(preview=os.urandom(photos.HEAD))
     (tmp_path / "a.NEF").write_bytes(data)
     assert data.index(b"2024:10:10") > photos.HEAD
-    assert photos.pressed(tmp_path / "a.NEF") == 1728587110.25
+    assert photos.capture_time(tmp_path / "a.NEF") == 1728587110.25
+
+
+def test_of_a_raf_the_notes_of_its_embedded_picture_are_read(tmp_path):
+    save_taken(tmp_path / "a.JPG", TIMES["same"])
+    jpeg = (tmp_path / "a.JPG").read_bytes()
+    header = b"FUJIFILMCCD-RAW 0201".ljust(84, b"\0") + (148).to_bytes(4, "big") + len(jpeg).to_bytes(4, "big")
+    (tmp_path / "a.RAF").write_bytes(header.ljust(148, b"\0") + jpeg + bytes(photos.HEAD))
+    assert photos.capture_time(tmp_path / "a.RAF") == 1728587110.0

@@ -12,7 +12,7 @@ from imlcull_al.culling.importing import import_folder
 from imlcull_al.errors import CullRefused, StageError, StorageError
 from imlcull_al.project import tables
 from imlcull_al.project.listing import list_photos
-from imlcull_al.project.opening import project_of
+from imlcull_al.project.opening import project_of, stage_of
 from imlcull_al.project.settings import open_task
 from imlcull_al.project.stages import Stage, open_stage
 from imlcull_al.session.desk import Desk
@@ -127,6 +127,18 @@ def test_photos_that_were_moved_are_named_anew(wedding, cache_dir, tmp_path):
     assert open_session(project, model="builtin", cache_dir=cache_dir).labels() == {"warm_00.jpg": "keep"}
 
 
+def test_photos_that_were_moved_out_of_their_folder_are_named_anew(wedding, tmp_path):
+    project = project_of(wedding)
+    shutil.copytree(wedding, tmp_path / "archive")
+    for each in wedding.iterdir():
+        each.unlink()
+    with pytest.raises(
+        StageError, match=r"which has no photos any more. If .*archive holds those photos, say .*--moved"
+    ):
+        project_of(tmp_path / "archive", project)
+    assert project_of(tmp_path / "archive", project, moved=True) == project
+
+
 def test_a_project_is_not_taken_from_photos_that_are_there(wedding, tmp_path):
     project, other = project_of(wedding), fill_stage(tmp_path / "other")
     before = (project / "project.toml").read_text()
@@ -221,6 +233,18 @@ class TestImport:
         assert inside(wedding) == before
         assert open_stage(new.project) == new
         assert project_of(wedding) == new.project
+
+    def test_a_project_beside_a_folder_is_its_own_only_if_it_says_so(self, wedding, tmp_path):
+        _, new = import_folder(wedding)
+        assert (new.project / "project.toml").read_text() == 'version = 1\nimported_from = "../Wedding"\n'
+        shutil.move(tmp_path / "Pictures", tmp_path / "Photos")
+        moved = tmp_path / "Photos" / "Wedding"
+        assert open_stage(moved) == stage_of(moved) == Stage(moved.with_name("Wedding.imlcull"), 1)
+        moved.with_name("Wedding.imlcull").rename(tmp_path / "Photos" / "Party.imlcull")
+        party = fill_stage(tmp_path / "Photos" / "Party")
+        for opening in (project_of, open_stage, stage_of):
+            with pytest.raises(StageError, match=r"Party\.imlcull has stages of its own, .*by its name: .*--project"):
+                opening(party)
 
     def test_a_stage_that_is_there_stays(self, wedding, project):
         before = fingerprint_of(project / "stage_1")

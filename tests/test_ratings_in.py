@@ -1,6 +1,7 @@
 """Ratings of other programs become answers: rules, where they are read from, and what is never overwritten."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -234,12 +235,13 @@ ELSEWHERE = Listing(
     [
         ("IMG_1.xmp", {"IMG_1.JPG": "IMG_1.xmp"}, ""),
         ("x/y/img_1.XMP, x/y/IMG_1.CR2.xmp", {"IMG_1.JPG": "x/y/IMG_1.CR2.xmp, x/y/img_1.XMP"}, ""),
-        ("x/a/IMG_2.xmp, b/IMG_2.JPG.xmp", {"a/IMG_2.JPG": "x/a/IMG_2.xmp", "b/IMG_2.JPG": "b/IMG_2.JPG.xmp"}, ""),
+        ("x/a/IMG_2.xmp, x/b/IMG_2.JPG.xmp", {"a/IMG_2.JPG": "x/a/IMG_2.xmp", "b/IMG_2.JPG": "x/b/IMG_2.JPG.xmp"}, ""),
         ("IMG_3.xmp", {"b/IMG_3.HEIC": "IMG_3.xmp", "b/IMG_3.JPG": "IMG_3.xmp"}, ""),
         ("IMG_2.xmp", {}, "it could be of several photos"),
         ("c/IMG_2.xmp", {}, "there is no photo of its name"),
         ("IMG_1_01.CR2.xmp", {}, "there is no photo of its name"),
-        ("x/IMG_1.xmp, y/IMG_1.xmp", {}, "2 sidecars are of the same photo"),
+        ("x/IMG_1.xmp, x/IMG_1.XMP", {}, "2 sidecars are of the same photo"),
+        ("x/IMG_1.xmp, y/IMG_1.xmp", {}, "it may be of a photo in another folder"),
     ],
 )
 def test_sidecars_from_elsewhere_are_matched_by_the_ends_of_their_paths(names, found, left):
@@ -250,19 +252,34 @@ def test_sidecars_from_elsewhere_are_matched_by_the_ends_of_their_paths(names, f
 
 def test_sidecars_of_a_folder_elsewhere_count_instead_of_those_beside_the_photos(run, stage, tmp_path):
     elsewhere = tmp_path / "from another machine"
-    for name, rating in (("stage_1/IMG_0001.xmp", -1), ("IMG_0005.JPG.XMP", 4), ("IMG_0099.xmp", 5)):
+    for name, rating in (("x/IMG_0001.xmp", -1), ("x/IMG_0005.JPG.XMP", 4), ("x/IMG_0099.xmp", 5)):
         (elsewhere / name).parent.mkdir(parents=True, exist_ok=True)
         (elsewhere / name).write_bytes(rated(f'xmp:Rating="{rating}"'))
     (elsewhere / "notes.txt").touch()
-    (elsewhere / "IMG_0002.xmp").symlink_to(stage.folder / "IMG_0002.JPG.xmp")
+    (elsewhere / "x/IMG_0002.xmp").symlink_to(stage.folder / "IMG_0002.JPG.xmp")
     before = fingerprint_of(stage.folder), fingerprint_of(elsewhere)
     code, out, err = run("import", "ratings", "--project", stage.project, "--from", elsewhere, "--yes")
     assert (code, out.splitlines()[0]) == (0, "1 keep, 1 cull, 6 unrated")
-    assert "'IMG_0099.xmp': there is no photo of its name" in err
-    assert "'IMG_0002.xmp': it can't be opened" in err
+    assert "'x/IMG_0099.xmp': there is no photo of its name" in err
+    assert "'x/IMG_0002.xmp': it can't be opened" in err
     assert opened(stage).labels() == {"IMG_0001.JPG": "cull", "IMG_0005.JPG": "keep"}
     assert (fingerprint_of(stage.folder), fingerprint_of(elsewhere)) == before
     assert run("import", "ratings", "--undo", "--project", stage.project)[1].startswith("Took back 2 answers")
+
+
+def test_a_folder_of_sidecars_that_cant_be_opened_is_named(run, stage, tmp_path, monkeypatch):
+    elsewhere, scandir = tmp_path / "from another machine", os.scandir
+    (elsewhere / "closed").mkdir(parents=True)
+    (elsewhere / "IMG_0001.xmp").write_bytes(rated('xmp:Rating="-1"'))
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    err = run("import", "ratings", "--project", stage.project, "--from", elsewhere, "--dry-run")[2]
+    assert "Not read, and left as it is: 'closed': the folder can't be opened: Permission denied" in err
 
 
 def test_a_folder_without_sidecars_is_refused_with_a_sentence(stage, tmp_path, monkeypatch):

@@ -103,13 +103,15 @@ def sent(name, data=None):
 
 def test_dropped_sidecars_are_previewed_in_place_of_those_beside_the_photos(desk):
     before = fingerprint_of(desk.session.stage.folder)
-    assert sidecars.respond(desk.session, {"drop": "a", "sidecars": [sent("card/cold_01.xmp")]}) == {"error": ""}
-    again = {"drop": "a", "sidecars": [sent("warm_01.jpg.xmp"), sent("nobody.xmp")]}
+    assert sidecars.respond(desk.session, {"drop": "a", "part": 0, "sidecars": [sent("card/cold_01.xmp")]}) == {
+        "error": ""
+    }
+    again = {"drop": "a", "part": 1, "sidecars": [sent("card/warm_01.jpg.xmp"), sent("card/nobody.xmp")]}
     assert sidecars.respond(desk.session, again) == {"error": ""}
-    ratings.start_reading(desk, sidecars.sidecars_of(desk.session, "a"))
+    ratings.start_reading(desk, desk.session.drops.take("a"))
     number = finish(desk.jobs, ratings.LOOKING).number
     assert "2 keep, 0 cull, 2 unrated." in html(desk)
-    assert "Not read: nobody.xmp: there is no photo of its name." in html(desk)
+    assert "Not read: card/nobody.xmp: there is no photo of its name." in html(desk)
     ratings.start_taking(desk, number)
     finish(desk.jobs, ratings.TAKING)
     assert desk.session.labels() == {"cold_01.jpg": "keep", "warm_01.jpg": "keep"}
@@ -123,12 +125,17 @@ def test_dropped_sidecars_are_previewed_in_place_of_those_beside_the_photos(desk
     ("request_", "reason"),
     [
         ({}, "holds no sidecars"),
-        ({"drop": "a", "sidecars": ["x"]}, "holds no sidecars"),
+        ({"drop": "a", "part": 0, "sidecars": ["x"]}, "holds no sidecars"),
         ({"drop": "a" * 65, "sidecars": []}, "holds no sidecars"),
-        ({"drop": "a", "sidecars": [["x.xmp", "?"]]}, "x.xmp arrived damaged"),
-        ({"drop": "a", "sidecars": [sent("x.jpg")]}, "x.jpg is no sidecar"),
-        ({"drop": "a", "sidecars": [sent("x.xmp", bytes(60)), sent("y.xmp", bytes(60))]}, "larger than"),
-        ({"drop": "a", "sidecars": [sent(f"{number}.xmp", b"") for number in range(4)]}, "one import takes 3"),
+        ({"drop": "a", "part": 0, "sidecars": [["x.xmp", "?"]]}, "x.xmp arrived damaged"),
+        ({"drop": "a", "part": 0, "sidecars": [["x.xmp", "é"]]}, "x.xmp arrived damaged"),
+        ({"drop": "a", "part": 1, "sidecars": [sent("x.xmp")]}, "A part of the sidecars is missing"),
+        ({"drop": "a", "part": 0, "sidecars": [sent("x.jpg")]}, "x.jpg is no sidecar"),
+        ({"drop": "a", "part": 0, "sidecars": [sent("x.xmp", bytes(60)), sent("y.xmp", bytes(60))]}, "larger than"),
+        (
+            {"drop": "a", "part": 0, "sidecars": [sent(f"{n}.xmp", b"") for n in range(4)]},
+            "one import takes 3",
+        ),
     ],
 )
 def test_what_is_sent_is_checked_and_bounded(desk, monkeypatch, request_, reason):
@@ -137,16 +144,26 @@ def test_what_is_sent_is_checked_and_bounded(desk, monkeypatch, request_, reason
     assert reason in sidecars.respond(desk.session, request_)["error"]
 
 
-def test_sidecars_of_another_drop_are_not_read(desk):
-    sidecars.respond(desk.session, {"drop": "a", "sidecars": [sent("cold_01.xmp")]})
-    sidecars.respond(desk.session, {"drop": "b", "sidecars": [sent("warm_01.xmp")]})
-    with pytest.raises(RatingsRefused, match="Drop these again"):
-        sidecars.sidecars_of(desk.session, "a")
+def test_two_pages_that_drop_at_once_lose_nothing(desk):
+    for drop, part, name in (("a", 0, "1.xmp"), ("b", 0, "9.xmp"), ("a", 1, "2.xmp")):
+        assert sidecars.respond(desk.session, {"drop": drop, "part": part, "sidecars": [sent(name)]}) == {"error": ""}
+    assert desk.session.drops.take("a").names == ("1.xmp", "2.xmp")
+    assert desk.session.drops.take("b").names == ("9.xmp",)
+    with pytest.raises(RatingsRefused, match="Drop them again"):
+        desk.session.drops.take("a")
+
+
+def test_a_drop_that_nobody_takes_is_forgotten():
+    drops = elsewhere.Drops(seconds=0.01)
+    drops.add("a", 0, {"1.xmp": b""})
+    drops._drops["a"].timer.join()
+    with pytest.raises(RatingsRefused, match="A part of the sidecars is missing"):
+        drops.add("a", 1, {"2.xmp": b""})
 
 
 def test_a_folder_of_sidecars_is_chosen_on_the_page(desk, visit, serve, tmp_path):
     folder = tmp_path / "from the laptop"
-    for name in ("day1/cold_01.xmp", "warm_01.jpg.xmp", "notes.txt"):
+    for name in ("cold_01.xmp", "warm_01.jpg.xmp", "day1/notes.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SIDECARS / "IMG_0001.xmp", folder / name)
     tab = visit(serve(desk))

@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
-_IMPORTS = [[], ["folder"], ["ratings"], ["megadetector"], ["folders"]]
+_IMPORTS = {"folder", "ratings", "megadetector", "folders"}
 MOST_NAMES = 50
 """Names listed in one note, at most."""
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -78,7 +78,7 @@ def _spelled_out(arguments: list[str]) -> list[str]:
     """The command line with the words that may be left out: `open`, and `folder` after `import`."""
     if _begins_with_a_folder(arguments):
         return ["open", *arguments]
-    if arguments[:1] == ["import"] and arguments[1:2] not in _IMPORTS and arguments[1][:1] != "-":
+    if len(arguments) > 1 and arguments[0] == "import" and arguments[1] not in _IMPORTS and arguments[1][:1] != "-":
         return ["import", "folder", *arguments[1:]]
     return arguments
 
@@ -89,7 +89,8 @@ def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
         return True
     first, commands = arguments[0], (*COMMANDS, "audit", "import", "export")
     if first[:1] == "-":
-        return first not in ("-h", "--help") and not any(each in commands for each in arguments)
+        words = (word for before, word in pairwise(arguments) if before[:1] != "-")  # the others are options' values
+        return first not in ("-h", "--help") and not any(word in commands for word in words)
     if first in commands:
         return False
     return first[:1] in ("~", ".") or any(mark in first for mark in "/\\") or absolute(first).is_dir()
@@ -444,7 +445,7 @@ def import_megadetector(options: argparse.Namespace) -> None:
     if options.file is None:
         raise DetectionsRefused("Name the JSON that MegaDetector wrote: import megadetector FILE --project PROJECT")
     results = megadetector.read_results(options.file)
-    found = megadetector.match(results, session.listing, options.threshold)
+    found = megadetector.match(results, session.listing, options.threshold, folder=session.stage.folder)
     _say_names("Ignored", found.ignored)
     print(found.summary)
     if found.confidence and _goes_on(options, f"Ask about {amount(len(found.empty), 'photo')} last?"):

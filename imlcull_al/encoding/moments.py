@@ -52,63 +52,90 @@ class Moments:
     def apart(self, pairs: Sequence[Pair]) -> Collection[Pair]:
         """Those of `pairs` that are known to be taken at different moments; see `companions.Apart`. Reads no photo."""
         with self._lock:
-            self._judge([pair for pair in pairs if pair not in self._judged or pair in self._apart])
+            apart = self._apart
+            unjudged = [pair for pair in pairs if pair not in self._judged or pair in apart]
+        if not unjudged:
+            return ()
+        files = self._files(unjudged)
+        self._judge(unjudged, files, self._look_up(list(files.values()), states_of(list(files.values())))[1])
+        with self._lock:
             return self._apart.intersection(pairs)
 
     def read(self, pairs: Sequence[Pair], *, progress: Progress = silent, stop: Stop = never) -> bool:
-        """Read the times of `pairs` that are unknown. Whether any pair is two photos. Raises `Cancelled`."""
-        files = list(self._paths(dict.fromkeys(chain.from_iterable(pairs))).values())
+        """Read the times of `pairs` that are unknown. Whether any pair is two photos. Raises `Cancelled`.
+
+        A raw is not read whose rendered picture doesn't say when it was taken.
+        """
+        of = self._files(pairs)
+        files = list(of.values())
         states = states_of(files)
-        unknown = np.flatnonzero(~self._look_up(files, states)[0]).tolist()
-        for start in range(0, len(unknown), _A_WRITE):
-            rows = unknown[start : start + _A_WRITE]
-            times: dict[int, float] = {}
-            with closing(in_order(_pressed, [files[row] for row in rows], _AHEAD)) as found:
-                for row, time in zip(rows, found, strict=True):
-                    if stop():
-                        raise Cancelled("The comparison of capture times was stopped; what was read is kept.")
-                    progress("comparing capture times", start + len(times), len(unknown))
-                    if time is not None:
-                        times[row] = time
-            self._keep([files[row] for row in times], states[list(times)], list(times.values()))
+        are_known, times = self._look_up(files, states)
+        rows = {key: row for row, key in enumerate(of)}
+        rendered = dict.fromkeys(rows[one] for one, _ in pairs)
+        self._read([row for row in rendered if not are_known[row]], files, states, times, progress, stop)
+        raws = dict.fromkeys(rows[raw] for one, raw in pairs if not math.isnan(times[rows[one]]))
+        self._read([row for row in raws if not are_known[row]], files, states, times, progress, stop)
+        self._judge(pairs, of, times)
         with self._lock:
-            self._judge(pairs)
             return not self._apart.isdisjoint(pairs)
 
-    def _judge(self, pairs: Sequence[Pair]) -> None:
-        """Note which of `pairs` are two photos by the times that are known now."""
-        if not pairs:
-            return
-        ones, others = (self._times([pair[side] for pair in pairs]) for side in (0, 1))
-        are_apart = np.abs(ones - others) > APART  # false where one is NaN
-        self._judged.update(pairs)
-        self._apart.difference_update(pairs)
-        self._apart.update(pair for pair, is_apart in zip(pairs, are_apart.tolist(), strict=True) if is_apart)
+    def _read(
+        self,
+        rows: Sequence[int],
+        files: Sequence[str],
+        states: np.ndarray,
+        times: np.ndarray,
+        progress: Progress,
+        stop: Stop,
+    ) -> None:
+        """Read the times of these `rows` of `files` into `times` (N,), and keep them. Raises `Cancelled`."""
+        for start in range(0, len(rows), _A_WRITE):
+            block = rows[start : start + _A_WRITE]
+            read: list[int] = []
+            try:
+                with closing(in_order(_capture_time, [files[row] for row in block], _AHEAD)) as found:
+                    for done, (row, time) in enumerate(zip(block, found, strict=True), start):
+                        if stop():
+                            raise Cancelled("The comparison of capture times was stopped; what was read is kept.")
+                        progress("comparing capture times", done, len(rows))
+                        if time is not None:
+                            times[row] = time
+                            read.append(row)
+            finally:
+                self._keep([files[row] for row in read], states[read], times[read])
 
-    def _times(self, keys: Sequence[str]) -> np.ndarray:
-        """(N,) capture times; NaN for unknown."""
-        of = self._paths(keys)
-        return self._look_up([of[key] for key in keys])[1]
+    def _files(self, pairs: Sequence[Pair]) -> Mapping[str, str]:
+        """The file of each key in `pairs`, once."""
+        return self._paths(dict.fromkeys(chain.from_iterable(pairs)))
 
-    def _look_up(self, files: Sequence[str], states: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Whether the times of N files are known (N,) bool, and these (N,); NaN where they aren't."""
+    def _judge(self, pairs: Sequence[Pair], files: Mapping[str, str], times: np.ndarray) -> None:
+        """Note which of `pairs` are two photos. `times`: (N,) of `files`, NaN where unknown."""
+        of = dict(zip(files, times.tolist(), strict=True))
+        apart = {(one, other) for one, other in pairs if abs(of[one] - of[other]) > APART}  # false where one is NaN
+        with self._lock:
+            self._judged.update(pairs)
+            self._apart.difference_update(pairs)
+            self._apart.update(apart)
+
+    def _look_up(self, files: Sequence[str], states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the times of N files in these `states` (N, 4) are known (N,) bool, and these (N,); else NaN."""
         with self._lock:
             if self._known is None:
                 self._known = self._segments.read()
             ids, stats, taken = self._known
-        times = np.full(len(files), np.nan)
-        if not len(ids):
-            return np.zeros(len(files), bool), times
-        at = places(path_ids_of(files), ids)
-        known = at >= 0
-        now = states_of([files[row] for row in np.flatnonzero(known).tolist()]) if states is None else states[known]
-        known[known] = (stats[at[known]] == now).all(axis=1)
-        times[known] = taken[at[known]]
+        known, times = np.zeros(len(files), bool), np.full(len(files), np.nan)
+        if len(ids):
+            at = places(path_ids_of(files), ids)
+            known = at >= 0
+            known[known] = (stats[at[known]] == states[known]).all(axis=1)
+            times[known] = taken[at[known]]
         return known, times
 
-    def _keep(self, files: Sequence[str], states: np.ndarray, times: Sequence[float]) -> None:
+    def _keep(self, files: Sequence[str], states: np.ndarray, times: np.ndarray) -> None:
         """Remember times, on the disk, too, unless that refuses."""
-        columns = [path_ids_of(files), states, np.array(times, np.float64)]
+        if not files:
+            return
+        columns = [path_ids_of(files), states, times]
         try:
             self._segments.append(*columns)
         except StorageError as error:
@@ -118,9 +145,9 @@ class Moments:
             self._known = [np.concatenate(both) for both in zip(columns, self._known, strict=True)]
 
 
-def _pressed(file: str) -> float | None:
+def _capture_time(file: str) -> float | None:
     """When a file was taken, NaN if it doesn't say; None if it can't be read now."""
     try:
-        return photos.pressed(file)
+        return photos.capture_time(file)
     except UnreadablePhoto as error:
         return math.nan if error.lasting else None

@@ -10,7 +10,6 @@ past. The newer list of images without the rest, with `confidence` for `conf`, i
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from ..errors import DetectionsRefused, in_words
 from ..project.detections import keep_detections
 from ..project.listing import Listing
-from ..project.names import Ends
+from ..project.names import PathSuffixes
 from ..project.stages import Stage
 from ..project.tables import as_key
 
@@ -29,6 +28,7 @@ MAX_BYTES = 1 << 30
 _NAME_IT = "Name the JSON that MegaDetector wrote."
 _FAILED = "the detector failed on it"
 _UNKNOWN = "there is no such photo"
+_OF_ANOTHER_FOLDER = "it may be a photo of another folder"
 
 
 @dataclass(frozen=True)
@@ -101,24 +101,28 @@ def results_of(data: Any, name: str) -> Results:
     return Results(confidence, tuple(failed), _recommended(about))
 
 
-def match(results: Results, listing: Listing, threshold: float | None = None) -> Found:
-    """Which photos of a stage the images of a file are, and which of these come last.
+def match(results: Results, listing: Listing, threshold: float | None = None, *, folder: Path | None = None) -> Found:
+    """Which photos of a stage, in `folder`, the images of a file are, and which of these come last.
 
-    `threshold`: confidence from which a detection counts; by default what the file recommends, else `THRESHOLD`. Of two
-    images that mean one photo, the surer one counts. Raises `DetectionsRefused` for a threshold out of range.
+    Their paths may begin elsewhere than in that folder, all at the same place; see `PathSuffixes`. `threshold`:
+    confidence from which a detection counts; by default what the file recommends, else `THRESHOLD`. Of two images that
+    mean one photo, the surer one counts. Raises `DetectionsRefused` for a threshold out of range.
     """
     threshold = threshold if threshold is not None else results.recommended or THRESHOLD
     if not 0 < threshold <= 1:
         raise DetectionsRefused(f"The threshold is {threshold:g}. Choose one above 0 and up to 1, such as {THRESHOLD}.")
-    ends = Ends(listing.keys)
+    names = {file: as_key(file) for file in results.confidence}
+    meant = PathSuffixes(listing.keys, folder).meant(names.values())
     confidence: dict[str, float] = {}
     ignored = dict.fromkeys(results.failed, _FAILED)
     for file, surest in results.confidence.items():
-        meant = ends.meant(as_key(file))
-        if len(meant) == 1:
-            confidence[meant[0]] = max(surest, confidence.get(meant[0], 0.0))
-        else:
-            ignored[file] = f"it could be {meant[0]} or {meant[1]}" if meant else _UNKNOWN
+        if (key := meant.paths.get(names[file])) is not None:
+            confidence[key] = max(surest, confidence.get(key, 0.0))
+            continue
+        could_be = meant.rest[names[file]]
+        several = len(could_be) > 1
+        one = _OF_ANOTHER_FOLDER if could_be else _UNKNOWN
+        ignored[file] = f"it could be {could_be[0]} or {could_be[1]}" if several else one
     empty = frozenset(key for key, surest in confidence.items() if surest < threshold)
     return Found(confidence, empty, ignored, threshold, len(listing.keys))
 
@@ -131,7 +135,7 @@ def take(stage: Stage, found: Found) -> None:
 def _confidence(detection: Any, known: set[str] | None, name: str, file: str) -> float:
     """How sure a detection is; 0 for one of a category that the file doesn't list, as its format says."""
     said = detection.get("conf", detection.get("confidence")) if isinstance(detection, Mapping) else None
-    if isinstance(said, bool) or not isinstance(said, int | float) or not (math.isfinite(said) and 0 <= said <= 1):
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= 1:
         raise DetectionsRefused(f"{name}: a detection of {file!r} has no confidence from 0 to 1. {_NAME_IT}")
     return float(said) if known is None or str(detection.get("category")) in known else 0.0
 

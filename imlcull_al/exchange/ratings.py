@@ -86,8 +86,10 @@ def read_ratings(
         companions = listing.companions.get(key, ())
         return _look((*sidecars_of(key, companions), *files_of(key, companions)), read)
 
-    theirs, rest = assign(elsewhere.names, listing) if elsewhere else ({}, {})
-    ratings, keys = Ratings({}, rest), list(theirs) if elsewhere else listing.keys
+    ratings, keys, theirs = Ratings({}, {}), listing.keys, dict[str, list[str]]()
+    if elsewhere:
+        theirs, rest = assign(elsewhere.names, listing, stage.folder)
+        ratings, keys = Ratings({}, {**elsewhere.refused, **rest}), tuple(theirs)
     with closing(in_order(look, keys, _AHEAD)) as looks:
         for done, (key, (values, refused)) in enumerate(zip(keys, looks, strict=True)):
             if stop():

@@ -21,7 +21,7 @@ _TIMES = (
     (_Base.DateTime, _Base.SubsecTime, _Base.OffsetTime),
 )
 """Tags of a time, its fraction and its time zone, best first."""
-_PRESSED = _TIMES[:2]
+_CAPTURE_TIMES = _TIMES[:2]
 _TIME = re.compile(
     r"\s*(\d{4})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})(?:[.,](\d+))?",
     re.ASCII,
@@ -69,9 +69,9 @@ def moment(notes: Image.Exif) -> Moment:
     return Moment(seconds(text, fraction), _finite(details.get(_Base.ExposureBiasValue)), _camera(notes, details, zone))
 
 
-def pressed(notes: Image.Exif) -> float:
-    """When the shutter was pressed, in seconds as `Moment.taken`; NaN if only the time of a change is noted."""
-    text, fraction, _ = _time(notes, notes.get_ifd(ExifTags.IFD.Exif), _PRESSED)
+def capture_time(notes: Image.Exif) -> float:
+    """When the photo was taken, in seconds as `Moment.taken`; NaN if only the time of a change is noted."""
+    text, fraction, _ = _time(notes, notes.get_ifd(ExifTags.IFD.Exif), _CAPTURE_TIMES)
     return seconds(text, fraction)
 
 

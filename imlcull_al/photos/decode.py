@@ -107,10 +107,10 @@ def moment(data: bytes) -> Moment:
     return found._replace(damaged=formats.lacks_end(data))
 
 
-def pressed(data: bytes) -> float:
-    """When the shutter was pressed, see `camera.pressed`; NaN if the metadata is unreadable."""
+def capture_time(data: bytes) -> float:
+    """When the photo was taken, see `camera.capture_time`; NaN if the metadata is unreadable."""
     with suppress(Exception):  # as in `moment`
-        return camera.pressed(opening.notes_of(data))
+        return camera.capture_time(opening.notes_of(data))
     return math.nan
 
 

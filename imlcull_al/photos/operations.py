@@ -128,8 +128,8 @@ def _check_packet(header: Header, payload: bytes, limit: None) -> bytes:
     return payload
 
 
-def _check_pressed(header: Header, payload: bytes, limit: None) -> float:
-    time = header["pressed"]
+def _check_capture_time(header: Header, payload: bytes, limit: None) -> float:
+    time = header["capture_time"]
     if time is None:
         return math.nan
     if type(time) is not float or not math.isfinite(time):
@@ -183,20 +183,20 @@ MOMENT: Operation[Moment] = Operation(
     _no_payload,
 )
 """`decode.moment`."""
-PRESSED: Operation[float] = Operation(
-    "pressed",
-    lambda data, _: decode.pressed(data),
-    lambda time: ({"pressed": None if math.isnan(time) else time}, b""),
-    _check_pressed,
+CAPTURE_TIME: Operation[float] = Operation(
+    "capture_time",
+    lambda data, _: decode.capture_time(data),
+    lambda time: ({"capture_time": None if math.isnan(time) else time}, b""),
+    _check_capture_time,
     _no_payload,
 )
-"""`decode.pressed`."""
+"""`decode.capture_time`."""
 XMP: Operation[bytes] = Operation(
     "xmp", lambda data, _: packet.packet(data), lambda found: ({}, found), _check_packet, lambda _: packet.MAX_BYTES
 )
 """`packet.packet`."""
 OPERATIONS: dict[str, Operation[Any]] = {
-    each.name: each for each in (DECODE, DECODE_WITH_TILES, LATTICE, PREVIEW, EXPOSURE, MOMENT, PRESSED, XMP)
+    each.name: each for each in (DECODE, DECODE_WITH_TILES, LATTICE, PREVIEW, EXPOSURE, MOMENT, CAPTURE_TIME, XMP)
 }
 
 

@@ -26,6 +26,8 @@ _TURNING = 4  # in a flip: the sides are swapped
 _JPEG_OFFSET, _JPEG_LENGTH, _STRIPS, _STRIP_LENGTHS, _COMPRESSION = 513, 514, 273, 279, 259
 _JPEG_COMPRESSIONS = {6, 7, 34892}
 _CR3_NOTES, _CR3_HEAD = (b"CMT1", b"CMT2"), 1 << 20  # bytes
+_RAF, _RAF_PICTURE, _JPEG = b"FUJIFILMCCD-RAW", slice(84, 88), b"\xff\xd8"
+"""How a RAF begins, where its header says at which byte the embedded JPEG does, and how that does."""
 
 
 class Raw(NamedTuple):
@@ -85,6 +87,8 @@ def notes(data: bytes) -> Image.Exif:
         second = Image.Exif()
         second.load(details)
         exif.get_ifd(ExifTags.IFD.Exif).update(second)
+    elif data.startswith(_RAF) and (picture := data[int.from_bytes(data[_RAF_PICTURE], "big") :]).startswith(_JPEG):
+        return Image.open(io.BytesIO(picture), formats=("JPEG",)).getexif()
     else:
         with _libraw(data) as (library, raw, _):
             thumb = raw.extract_thumb()

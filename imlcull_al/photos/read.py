@@ -35,6 +35,7 @@ __all__ = [
     "Moment",
     "Views",
     "as_jpeg",
+    "capture_time",
     "content_id",
     "content_id_of",
     "decode",
@@ -46,7 +47,6 @@ __all__ = [
     "lattice",
     "load",
     "moment",
-    "pressed",
     "preview",
     "preview_of",
     "stat_of",
@@ -138,15 +138,15 @@ def moment(path: str | Path) -> Moment:
         return UNKNOWN
 
 
-def pressed(path: str | Path) -> float:
-    """When the shutter was pressed, in seconds by the camera's clock; NaN if that isn't noted.
+def capture_time(path: str | Path) -> float:
+    """When the photo was taken, in seconds by the camera's clock; NaN if that isn't noted.
 
     Reads `HEAD` bytes where the notes stand in these. Raises `UnreadablePhoto`.
     """
     start = head(path, HEAD)
-    time = pool.shared().do(operations.PRESSED, start)
+    time = pool.shared().do(operations.CAPTURE_TIME, start)
     if math.isnan(time) and len(start) == HEAD and not start.startswith(_JPEG):
-        time = pool.shared().do(operations.PRESSED, _now(path))
+        time = pool.shared().do(operations.CAPTURE_TIME, _now(path))
     return time
 
 

@@ -17,7 +17,7 @@ Both use the same frame, with big-endian numbers:
     {"do": "preview", "limit": 1600}             the photo   {}                                      a JPEG
     {"do": "exposure"}                           the photo   {"exposure": {"camera": …}}
     {"do": "moment"}                             the photo   {"moment": [taken, compensation, camera, damaged]}
-    {"do": "pressed"}                            the photo   {"pressed": seconds or null}
+    {"do": "capture_time"}                       the photo   {"capture_time": seconds or null}
     {"do": "xmp"}                                the photo   {}                                      its XMP packet
     any                                                      {"error": reason, "lasting": true}
 

@@ -101,9 +101,9 @@ def pair(files: Iterable[str], apart: Apart = none_known) -> Sorted:
     companions: dict[str, list[str]] = {}
     alone, rest = [], []
     claims = {key: owners.of_raw(key) for key in raws}
-    two = set(apart([(owner, key) for key, found in claims.items() for owner in found]))
+    separate = set(apart([(owner, key) for key, found in claims.items() for owner in found]))
     for key, owned in claims.items():
-        found = [owner for owner in owned if (owner, key) not in two] if two else owned
+        found = [owner for owner in owned if (owner, key) not in separate] if separate else owned
         for owner in found:
             companions.setdefault(owner, []).append(key)
         if not found:

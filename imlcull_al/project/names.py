@@ -14,10 +14,12 @@ Everything else means no photo: it is never guessed, and stays what it is.
 import os
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import StageError
 from . import tables
@@ -53,6 +55,16 @@ def _nearest(key: str, keys: Sequence[str], at: int) -> str:
         return min(named_so, key=lambda each: each.casefold() != folded)
     around = {each.casefold(): each for each in keys[max(at - _NEAR, 0) : at + _NEAR]}
     return next((around[each] for each in get_close_matches(folded, around, 1, _ALIKE)), "")
+
+
+class _Prefix(NamedTuple):
+    """What a name has before a path, or a path before a name; at most one of them isn't empty."""
+
+    of_name: str
+    of_path: str
+
+
+_NO_PREFIX = _Prefix("", "")
 
 
 class Names:
@@ -127,24 +139,59 @@ class Names:
         return [key for key, n in common.items() if n == longest]
 
 
-class Ends:
-    """Resolves paths that may begin elsewhere: one of two paths must end with the other whole."""
+class Meant(NamedTuple):
+    """`paths`: name → the path that it means. `rest`: name → the paths that it could mean elsewhere; often none."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        """`paths`: those that may be meant, in NFC and with `/`."""
+    paths: dict[str, str]
+    rest: dict[str, list[str]]
+
+
+class PathSuffixes:
+    """Resolves names of files that begin at another place than the paths do, the same place for all the names.
+
+    A name is a prefix and a path, or a path is a prefix and the name. There is one prefix for all names, because files
+    are numbered anew in every folder: `day2/1.jpg` may end with a path of `day1`, and is not meant. It is, in this
+    order, the one under which all names that could mean a path do, the one that ends as the folder of the paths does,
+    and none. If several are as good, no name means anything.
+    """
+
+    def __init__(self, paths: Iterable[str], folder: Path | None = None) -> None:
+        """`paths`: those that may be meant, in NFC and with `/`, below `folder`."""
         self._paths = frozenset(paths)
+        self._folder = as_key(folder.as_posix()).casefold().split("/") if folder else []
         self._ending: dict[str, list[str]] = {}
         for path in sorted(self._paths):
             for tail in _tails(path)[1:]:
                 self._ending.setdefault(tail, []).append(path)
 
-    def meant(self, path: str) -> list[str]:
-        """The longest path that `path` ends with, else those that end with `path`; none if it is unknown."""
-        forms = [path] if "\\" not in path else [path, path.replace("\\", "/")]
-        for form in forms:
-            if whole := next((tail for tail in _tails(form) if tail in self._paths), None):
-                return [whole]
-        return self._ending.get(forms[-1], [])
+    def meant(self, names: Iterable[str]) -> Meant:
+        """The paths that these names mean, all of one table or folder."""
+        found = {name: self._candidates(name) for name in names}
+        common = self._common(found.values())
+        paths = {name: each[common] for name, each in found.items() if common in each}
+        return Meant(paths, {name: [*each.values()] for name, each in found.items() if name not in paths})
+
+    def _candidates(self, name: str) -> dict[_Prefix, str]:
+        """Prefix → the path that the name means under it."""
+        for form in [name] if "\\" not in name else [name, name.replace("\\", "/")]:
+            shorter = {_Prefix(form[: len(form) - len(tail)], ""): tail for tail in _tails(form) if tail in self._paths}
+            longer = {_Prefix("", path[: -len(form)]): path for path in self._ending.get(form, [])}
+            if shorter or longer:
+                return shorter | longer
+        return {}
+
+    def _common(self, found: Collection[dict[_Prefix, str]]) -> _Prefix | None:
+        """The prefix of all the names; None if that is unknown."""
+        counts = Counter(prefix for each in found for prefix in each)
+        most = sum(bool(each) for each in found)
+        best = [prefix for prefix, count in counts.items() if count == most]
+        if _NO_PREFIX in best:
+            return _NO_PREFIX
+        if len(best) != 1:
+            ends = {each: _common_end(each.of_name.casefold().split("/")[:-1], self._folder) for each in best or counts}
+            longest = max(ends.values(), default=0)
+            best = [prefix for prefix, length in ends.items() if length == longest > 0]
+        return best[0] if len(best) == 1 else _NO_PREFIX if _NO_PREFIX in counts else None
 
 
 def _tails(path: str) -> list[str]:

@@ -26,8 +26,10 @@ from .stages import (
     gone,
     is_same,
     lies_in_a_stage,
+    of_others,
     open_stage,
     stage_numbers,
+    was_made_of,
 )
 
 
@@ -50,22 +52,23 @@ def project_of(folder: str | Path, project: str | Path | None = None, *, moved: 
     known, numbers = first_stage(place), stage_numbers(place) if place.is_dir() else []
     if known is not None and is_same(known, photos):
         return place
-    if known is not None and (has_photos(known) or (known.exists() and not moved)):
+    if known is not None and has_photos(known):
         raise StageError(f"{place} is the project of {known}. Name another one for {photos} with --project.")
     if known is not None and not moved:
+        is_now = "has no photos any more" if known.exists() else "is gone"
         raise StageError(
-            f"{place} is the project of {known}, which is gone. If {photos} holds those photos, say that they were "
+            f"{place} is the project of {known}, which {is_now}. If {photos} holds those photos, say that they were "
             f"moved: imlcull {quoted(str(photos))} --project {quoted(str(place))} --moved. If it holds others, name "
             "another project."
         )
     if known is None and numbers:
-        if project is None:  # made of this folder by an import
+        if was_made_of(place, photos):
             return place
-        raise StageError(f"{place} has stages of its own. Name another project for {photos} with --project.")
+        raise of_others(place, photos)
     if not has_photos(photos):
         raise StageError(f"There are no photos in {photos}. Name a folder with photos, or a project.")
     with making(place), writing(place) as document:
-        document[FIRST_STAGE] = _written(photos, place)
+        document[FIRST_STAGE] = as_setting(photos, place)
     return place
 
 
@@ -113,7 +116,7 @@ def check_place(project: Path, photos: Path) -> None:
         raise StageError(f"{photos} is in a stage of {project}. Open that project: imlcull {quoted(str(project))}")
 
 
-def _written(photos: Path, project: Path) -> str:
+def as_setting(photos: Path, project: Path) -> str:
     """A folder as the settings name it: relative if it is beside the project, so that both can be moved together."""
     real = os.path.realpath(photos)
     is_beside = os.path.dirname(real) == os.path.dirname(os.path.realpath(project))  # noqa: PTH120

@@ -41,6 +41,8 @@ from .task import CULL_TASK
 PROJECT_SUFFIX = ".imlcull"
 FIRST_STAGE = "stage_1"
 """The line of the settings that says where the first stage lies."""
+IMPORTED_FROM = "imported_from"
+"""The line of the settings that says which folder an import copied the first stage from."""
 _STAGE_NAME = re.compile(r"stage_([1-9][0-9]*)")
 
 
@@ -166,9 +168,15 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
     `project`: also a folder of photos with its project beside it. Raises `StageError` if there is no stage.
     """
     root = absolute(project)
-    if _is_of(beside(root), root):
-        root = beside(root)
+    place = beside(root)
+    first = first_stage(place)
+    if first is not None and is_same(first, root):
+        root = place
     numbers, elsewhere = stage_numbers(root), first_stage(root)
+    if first is None and not numbers and elsewhere is None and place.is_dir() and stage_numbers(place):
+        if not was_made_of(place, root):
+            raise of_others(place, root)
+        root, numbers = place, stage_numbers(place)
     if not numbers and elsewhere is None:
         raise _no_stage(root)
     if elsewhere is not None:
@@ -193,7 +201,11 @@ def beside(folder: Path) -> Path:
 
 def first_stage(project: Path) -> Path | None:
     """Where the settings of a project say that its first stage lies; None if they don't. Raises `StorageError`."""
-    place = read(project).get(FIRST_STAGE)
+    return _place(project, FIRST_STAGE)
+
+
+def _place(project: Path, line: str) -> Path | None:
+    place = read(project).get(line)
     if not isinstance(place, str) or not place:
         return None
     return Path(os.path.normpath(os.path.join(os.path.realpath(project), os.path.expanduser(place))))  # noqa: PTH111, PTH118
@@ -204,13 +216,19 @@ def is_same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _is_of(project: Path, folder: Path) -> bool:
-    """Whether the first stage of a project is `folder`, or was made of it by an import."""
-    first = first_stage(project)
-    if first is not None:
-        return is_same(first, folder)
-    are_there = os.path.isdir(folder) and os.path.isdir(project)  # noqa: PTH112 - Path's raises for a long name
-    return are_there and bool(stage_numbers(project)) and not stage_numbers(folder) and first_stage(folder) is None
+def was_made_of(project: Path, folder: Path) -> bool:
+    """Whether an import copied the first stage of a project from `folder`."""
+    source = _place(project, IMPORTED_FROM)
+    return source is not None and is_same(source, folder)
+
+
+def of_others(project: Path, folder: Path) -> StageError:
+    """The error for a project that is named as that of `folder`, and has stages of unknown origin."""
+    return StageError(
+        f"{project} has stages of its own, and its settings don't say that they were copied from {folder}. If they "
+        f"were, open that project by its name: imlcull {quoted(str(project))}. If not, name another project for this "
+        "folder with --project."
+    )
 
 
 def gone(stage: Stage) -> StageError:

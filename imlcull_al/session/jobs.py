@@ -199,6 +199,7 @@ class Jobs:
         _give_way()
         working_for.set(f"jobs of {self._visitor}")
         ending = self._in_turn(task)
+        task.work = _ended  # it may hold much in memory
         with self._lock:
             if task is not self._task:
                 return  # preempted: a newer job owns the state
@@ -264,6 +265,10 @@ class Jobs:
     def _change(self, task: _Task, **changes: Any) -> None:
         if task is self._task and self._job is not None:
             self._job = self._latest[task.name] = replace(self._job, revision=self._job.revision + 1, **changes)
+
+
+def _ended(progress: Progress, stop: Stop) -> None:
+    """The work of a task that has ended."""
 
 
 def _give_way() -> None:

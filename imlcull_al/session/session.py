@@ -30,6 +30,7 @@ from ..encoding.load import Model, load_encoder
 from ..encoding.moments import Moments
 from ..encoding.own import OwnEncoder
 from ..errors import Cancelled, ModelFileError, StageError
+from ..exchange.elsewhere import Drops
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise
 from ..learning.queues import Ranker, check_queue
@@ -93,6 +94,8 @@ class Session:
         self._moments = Moments(cache_dir, stage.paths)
         self._knowledge = Knowledge(stage, self._labels, self._listed)
         self._visitors = Visitors()
+        self.drops = Drops()
+        """Sidecars on their way to `ratings.look`."""
         self._model_state = model_state(stage)
         self._next_state = next_state(stage)
         self._detections_state: State | None = None

@@ -76,7 +76,7 @@ class News:
     """What came and went while the page is open, in words. Changes in close succession are told together."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """With no news."""
         self.text = ""
         """Such as `14:05 12 new photos. 1 photo is gone.`; empty if there is nothing to tell."""
         self._before: frozenset[str] = frozenset()

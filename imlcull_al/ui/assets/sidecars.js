@@ -16,7 +16,7 @@ export function start(element, watch, trigger) {
       const sorted = parted(files), drop = crypto.randomUUID?.() ?? `${Math.random()}`;
       for (const [at, part] of sorted.parts.entries()) {
         said.textContent = `Sending, part ${at + 1} of ${sorted.parts.length}`;
-        const { error } = await act('sidecars', { drop, sidecars: await Promise.all(part.map(encoded)) });
+        const { error } = await act('sidecars', { drop, part: at, sidecars: await Promise.all(part.map(encoded)) });
         if (error) throw new Error(error);
       }
       said.textContent = spokenParts(sorted);
