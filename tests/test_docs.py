@@ -118,6 +118,9 @@ def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
     for name, key in zip(garment.classes, sorted(sample.truth(my_project)), strict=False):
         (my_project.with_name("garments") / name).mkdir(parents=True)
         shutil.copy(my_project / "stage_1" / key, my_project.with_name("garments") / name)
+    for key, tags in zip(sorted(sample.truth(my_project)), ("red\nstriped", "", "red\n", "striped"), strict=False):
+        (my_project / "stage_1" / f"{key}.txt").write_text(tags, encoding="utf-8")
+    my_project.with_name("whitelist.txt").write_bytes(b"red\n")
     results = {"images": [{"file": photo, "detections": []}]}
     my_project.with_name("results.json").write_text(json.dumps(results), encoding="utf-8")
     clusters = []

@@ -33,17 +33,23 @@ class Sidecars(NamedTuple):
 
 def sidecars_below(folder: Path) -> Sidecars:
     """The sidecars in a folder and below it; links to folders are not followed. Raises `RatingsRefused`."""
+    names = files_below(folder, SUFFIX, "sidecars")
+    return Sidecars(tuple(names), lambda name: bytes_inside(folder, name))
+
+
+def files_below(folder: Path, suffix: str, what: str) -> list[str]:
+    """The files with a suffix in a folder and below it, as `Sidecars.names`. Raises `RatingsRefused` without any."""
     if not folder.is_dir():
-        raise RatingsRefused(f"There is no folder {folder}. Name the one that holds the sidecars.")
+        raise RatingsRefused(f"There is no folder {folder}. Name the one that holds the {what}.")
     names = []
     for place, folders, files in os.walk(folder):
         folders.sort()
         below = Path(place).relative_to(folder)
-        names += [(below / name).as_posix() for name in sorted(files) if name.casefold().endswith(SUFFIX)]
+        names += [(below / name).as_posix() for name in sorted(files) if name.casefold().endswith(suffix)]
     if not names:
-        raise RatingsRefused(f"There are no sidecars in {folder}. Name a folder with {SUFFIX} files.")
+        raise RatingsRefused(f"There are no {what} in {folder}. Name a folder with {suffix} files.")
     check_number(len(names))
-    return Sidecars(tuple(names), lambda name: bytes_inside(folder, name))
+    return names
 
 
 def check_number(count: int) -> None:
