@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
-_IMPORTS = [[], ["folder"], ["ratings"], ["megadetector"], ["folders"], ["tags-txt"]]
+_IMPORTS = [[], ["folder"], ["ratings"], ["megadetector"], ["folders"], ["tags-txt"], ["timelapse"]]
 MOST_NAMES = 50
 """Names listed in one note, at most."""
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -159,12 +159,16 @@ def order(options: argparse.Namespace) -> None:
     """Print the next photos to label."""
     session = _prepared(options)
     photos = session.order(options.n)
-    if session.task == CULL_TASK:
+    if options.format == "timelapse":
+        from ..exchange import timelapse
+
+        _put_out(session, options.out, timelapse.selector(session.listing.keys, [each.key for each in photos]))
+    elif session.task == CULL_TASK:
         rows = [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos]
-        _print_results(tables.render(ORDER_COLUMNS, rows))
+        _put_out(session, options.out, tables.render(ORDER_COLUMNS, rows))
     else:
         scored = [{"image_name": tables.as_name(each.key), **_by_class(session, each.probability)} for each in photos]
-        _print_results(tables.render((ORDER_COLUMNS[0], *session.task.classes), scored))
+        _put_out(session, options.out, tables.render((ORDER_COLUMNS[0], *session.task.classes), scored))
     if not photos:
         say("All readable photos are labeled.")
     elif photos[0].p_keep is None and photos[0].probability is None:
@@ -404,6 +408,20 @@ def import_tags_txt(options: argparse.Namespace) -> None:
     session, task = _planned(options, names, tags=True)
     found = from_tags(session, task, tags, ignored, overwrite=options.overwrite)
     _preview_and_take(options, session, found, "the text files", "tags-txt")
+
+
+def import_timelapse(options: argparse.Namespace) -> None:
+    """Turn the species in a table of Timelapse into answers, after a preview."""
+    from ..exchange.timelapse import SOURCE
+    from ..session.answers import from_timelapse
+
+    if _took_back(options, SOURCE, "Timelapse"):
+        return
+    if options.file is None:
+        raise AnswersRefused("Name the table that Timelapse wrote: import timelapse FILE --project PROJECT")
+    session, task = _planned(options, ())
+    found = from_timelapse(session, task, options.file, overwrite=options.overwrite)
+    _preview_and_take(options, session, found, "the table", "timelapse")
 
 
 def export_tags_txt(options: argparse.Namespace) -> None:
@@ -686,6 +704,14 @@ def _by_class(session: "Session", probability: Sequence[float] | None) -> dict[s
     return {name: None if math.isnan(score) else _rounded(score) for name, score in pairs}
 
 
+def _put_out(session: "Session", path: Path | None, text: str) -> None:
+    """Results to a file if one is named, else to standard output."""
+    if path is None:
+        _print_results(text)
+    else:
+        _write_beside(session.stage, path, text)
+
+
 def _print_results(text: str) -> None:
     """Verbatim when piped; with control characters escaped on a terminal, because file names may contain them."""
     print("\n".join(plain(line) for line in text.split("\n")) if sys.stdout.isatty() else text, end="")
@@ -713,6 +739,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
         for run in (
             *(label, embed, order, train, score, check, cull, undo_cull),
             *(import_folder, import_ratings, import_megadetector, import_folders, import_tags_txt),
+            import_timelapse,
             *(export_ratings, export_folders, export_tags_txt, replay, demo),
         )
     },

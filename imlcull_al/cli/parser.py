@@ -70,6 +70,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_encoder(sub)
     _add_scores(sub)
     sub.add_argument("-n", type=_positive, default=20, help="number of photos to list")
+    sub.add_argument(
+        "--format",
+        choices=("csv", "timelapse"),
+        default="csv",
+        help="their names and scores, or all photos of the stage as Timelapse reads them, with these selected",
+    )
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE", help="write to a file instead of printing", default=argparse.SUPPRESS
+    )
+    sub.set_defaults(out=None)
 
     sub = command("train", "fine-tune the vision transformer on the labels")
     _add_project(sub)
@@ -119,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
 
     kinds = command("import", "take over photos, or what other programs know").add_subparsers(
-        required=True, metavar="folder|ratings|megadetector|folders|tags-txt"
+        required=True, metavar="folder|ratings|megadetector|folders|tags-txt|timelapse"
     )
     sub = kind_of(
         kinds, "import", "folder", "make stage_1 of a new project from the photos of a folder, which stays as it is"
@@ -174,6 +184,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sub.set_defaults(origin=None)
     _add_taking(sub, "text files")
+
+    sub = kind_of(kinds, "import", "timelapse", "turn the species in a table of Timelapse into answers")
+    sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="CSV that Timelapse wrote")
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_taking(sub, "Timelapse")
 
     kinds = command("export", "tell other programs what was decided").add_subparsers(
         required=True, metavar="ratings|folders|tags-txt"
