@@ -374,11 +374,10 @@ def export_folders(options: argparse.Namespace) -> None:
     session = _opened(options, prepare=False) if options.above is None else _prepared(options)
     tags = decided(session, options.above)
     classes = {key: [name for name, has in each.items() if has] for key, each in tags.items()}
-    files = folders.placed(classes)
-    folders.check_out(session.stage, options.out, session.task.classes)
-    if not files:
+    counts = Counter(name for names in classes.values() for name in names)
+    folders.check_out(session.stage, options.out, counts)
+    if not counts:
         raise AnswersRefused(f"No photo of {session.stage.name} has a class of {session.task.name} yet. Answer some.")
-    counts = Counter(place.partition("/")[0] for place in files)
     print(", ".join(f"{counts[name]:,} {name}" for name in session.task.classes if counts[name]))
     if options.dry_run:
         print(f"Dry run: nothing was written. Run it without --dry-run to make {options.out}.")

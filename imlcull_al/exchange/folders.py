@@ -168,7 +168,7 @@ def write(
 def check_out(stage: Stage, out: Path, classes: Iterable[str]) -> None:
     """Raise `AnswersRefused` for a place where no class folders of these names may be made."""
     check_new(stage, out)
-    if odd := sorted(name for name in classes if set(name) & set('/\\:*?"<>|') or why_folder(name)):
+    if odd := sorted(name for name in classes if set(name) & set('/\\:*?"<>|') or name[-1] == "." or why_folder(name)):
         raise AnswersRefused(f"The class {odd[0]!r} can't be the name of a folder on every system. Nothing was made.")
 
 
