@@ -61,7 +61,7 @@ def test_tags_are_written_as_the_other_program_does():
     assert (name_of("day1/a.b.JPG", "full"), name_of("day1/a.b.JPG", "stem")) == ("day1/a.b.JPG.txt", "day1/a.b.txt")
 
 
-def test_photos_without_a_file_are_no_error_and_one_tag_works(run, project):
+def test_photos_without_a_file_are_no_error_and_one_tag_works(run, project, cache_dir):
     beside(project, warm_00=b"red", warm_01=b"", cold_00=b"red\n")
     arguments = ("import", "tags-txt", "--project", project, "--task", "notes")
     before = fingerprint_of(project / "stage_1")
@@ -69,12 +69,12 @@ def test_photos_without_a_file_are_no_error_and_one_tag_works(run, project):
     assert (code, out.splitlines()[0]) == (0, "2 red, 1 with none, 9 without an answer in these files")
     assert "notes" not in tasks_of(project)
     assert run(*arguments, "--yes")[0] == 0
-    session = open_session(project, task="notes", prepare=False)
+    session = open_session(project, cache_dir=cache_dir, task="notes", prepare=False)
     assert session.labels() == {"cold_00.jpg": "red=1", "warm_00.jpg": "red=1", "warm_01.jpg": "red=0"}
     assert fingerprint_of(project / "stage_1") == before
     beside(project, warm_00=b"red\nstriped", warm_02=b"striped")  # edited by hand, and a new tag
     assert run(*arguments, "--yes")[0] == 0
-    labels = open_session(project, task="notes", prepare=False).labels()
+    labels = open_session(project, cache_dir=cache_dir, task="notes", prepare=False).labels()
     assert (labels["warm_00.jpg"], labels["cold_00.jpg"]) == ("red=1;striped=1", "red=1;striped=0")
     assert run(*arguments, "--undo")[1] == "Took back 7 answers that came from text files.\n"
 
@@ -115,10 +115,10 @@ def test_a_whitelist_is_the_tags_of_a_file(tmp_path):
 
 
 @pytest.fixture
-def answered(project):
+def answered(project, cache_dir):
     open_task(project, "notes", tags=NOTES.classes)
     save_photo(project / "stage_1" / "day1" / "warm_00.jpg", WARM, seed=90)
-    session = open_session(project, task="notes", prepare=False)
+    session = open_session(project, cache_dir=cache_dir, task="notes", prepare=False)
     session.answer_each({"warm_00.jpg": "striped;red", "day1/warm_00.jpg": "blue", "cold_00.jpg": ""})
     return session
 

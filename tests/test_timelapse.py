@@ -77,7 +77,7 @@ def filled(table, species, separator="/"):
 
 
 @pytest.mark.parametrize("separator", ["/", "\\"])
-def test_photos_go_out_and_species_come_back(run, project, tmp_path, separator):
+def test_photos_go_out_and_species_come_back(run, project, cache_dir, tmp_path, separator):
     save_photo(project / "stage_1" / "day1" / "site 2" / "a.jpg", COLD, seed=90)
     open_task(project, "species", ["deer", "fox"])
     table = tmp_path / "timelapse_selector.csv"
@@ -92,7 +92,7 @@ def test_photos_go_out_and_species_come_back(run, project, tmp_path, separator):
     code, out, err = run(*taking)
     assert (code, out.splitlines()[0]) == (0, "2 deer, 1 fox, 10 without an answer in these files")
     assert "Rows with a species: 3, without one: 10" in err
-    session = open_session(project, task="species", prepare=False)
+    session = open_session(project, cache_dir=cache_dir, task="species", prepare=False)
     assert set(session.sources().values()) == {SOURCE}
     assert run(*asked)[0] == 0  # the rest is asked again
     rest = [line for line in table.read_text(encoding="utf-8").splitlines()[1:] if line.endswith(",True")]
@@ -104,17 +104,17 @@ def test_photos_go_out_and_species_come_back(run, project, tmp_path, separator):
     assert "--classes fix" in err
     filled(table, ["fox"] * 10, separator)
     assert run(*taking)[0] == 0
-    assert len(open_session(project, task="species", prepare=False).labels()) == 13
+    assert len(open_session(project, cache_dir=cache_dir, task="species", prepare=False).labels()) == 13
     assert run("import", "timelapse", "--undo", "--project", project, "--task", "species")[1].startswith("Took back 13")
 
 
-def test_a_new_class_is_added_where_it_is_named(run, project, tmp_path):
+def test_a_new_class_is_added_where_it_is_named(run, project, cache_dir, tmp_path):
     labels = written(tmp_path / "labels.csv", "File,RelativePath,Species\nwarm_00.jpg,,owl\nwarm_01.jpg,,deer\n")
     taking = ("import", "timelapse", labels, "--project", project, "--task", "species")
     assert "There is no task 'species'" in run(*taking, "--yes")[2]
     assert "'owl' is no class" in run(*taking, "--classes", "deer,fox", "--yes")[2]
     assert run(*taking, "--classes", "deer,fox,owl", "--yes")[0] == 0
-    assert open_session(project, task="species", prepare=False).labels() == {
+    assert open_session(project, cache_dir=cache_dir, task="species", prepare=False).labels() == {
         "warm_00.jpg": "owl",
         "warm_01.jpg": "deer",
     }
