@@ -203,7 +203,7 @@ def _notice_changes(event: str, arguments: tuple[Any, ...]) -> None:
     paths = [path for path in paths if not any(part.startswith(".imlcull-") for part in path.parts)]  # temporary
     if any(re.fullmatch(r"stage_\d+", parent.name) for path in paths for parent in path.parents):
         frame = sys._getframe(1)
-        if all(path.suffix.casefold() == ".xmp" for path in paths) and _is_below(frame, EXPORT):
+        if all(path.suffix.casefold() in (".xmp", ".txt") for path in paths) and _is_below(frame, EXPORT):
             return
         while frame and not frame.f_code.co_filename.startswith((PACKAGE, TESTS)):
             frame = frame.f_back

@@ -6,7 +6,7 @@ import pytest
 from conftest import COLD, WARM, fingerprint_of, save_photo
 
 from imlcull_al import open_session
-from imlcull_al.errors import AnswersRefused
+from imlcull_al.errors import AnswersRefused, StorageError
 from imlcull_al.exchange.folders import SOURCE, judge, placed, read_folders, write
 from imlcull_al.project.settings import open_task, tasks_of
 from imlcull_al.project.stages import Stage
@@ -165,12 +165,30 @@ def test_answers_go_out_as_class_folders_and_come_back(project, cache_dir, tmp_p
         write(session.stage, classes, out)
 
 
+def test_an_export_that_fails_leaves_nothing(project, tmp_path):
+    classes = {"cold_00.jpg": ["shirt"], "gone.jpg": ["shirt"]}
+    with pytest.raises(StorageError, match=r"Could not read .*gone\.jpg"):
+        write(Stage(project, 1), classes, tmp_path / "new" / "out")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_scores_decide_only_what_nobody_answered(project, warm_cache, encoder):
+    session = open_session(project, model=encoder, cache_dir=warm_cache)
+    session.answer_each({"warm_00.jpg": "keep", "cold_00.jpg": "cull", "warm_01.jpg": "cull"})
+    assert decided(session).keys() == {"warm_00.jpg", "cold_00.jpg", "warm_01.jpg"}
+    found = decided(session, 0.5)
+    assert found["warm_01.jpg"] == {"keep": False, "cull": True}
+    assert found["cold_02.jpg"] == {"keep": False, "cull": True}
+    assert len(found) == 12
+    assert decided(session, 1.0) == decided(session)
+
+
 def test_nothing_is_made_among_the_photos_or_under_a_name_that_is_no_folder(project, tmp_path):
     stage = Stage(project, 1)
     for place in (project / "stage_1" / "out", project / "stage_2"):
         with pytest.raises(AnswersRefused, match="lies among the photos"):
             write(stage, {"warm_00.jpg": ["shirt"]}, place)
-    for name in ("../up", "a/b", ".hidden"):
+    for name in ("../up", "a/b", ".hidden", "no."):
         with pytest.raises(AnswersRefused, match="can't be the name of a folder"):
             write(stage, {"warm_00.jpg": [name]}, tmp_path / "out")
 

@@ -92,6 +92,20 @@ def my_project(sample_project, tmp_path, monkeypatch):
     return tmp_path / "my_project"
 
 
+def put_files_of_others(project):
+    """The class folders, text files and tables that the docs name, of photos of a project and beside it."""
+    photos = sorted(sample.truth(project))
+    folders = ("garments/shirt", "garments/dress", "garments/shoe", "species/deer", "species/fox", "pictures/cat")
+    for folder, key in zip(folders, photos, strict=False):
+        (project.parent / folder).mkdir(parents=True)
+        shutil.copy(project / "stage_1" / key, project.parent / folder)
+    for tags, key in zip(("red\nstriped", "", "red\n", "striped"), photos, strict=False):
+        (project / "stage_1" / f"{key}.txt").write_text(tags, encoding="utf-8")
+    project.with_name("whitelist.txt").write_text("red\n", encoding="utf-8")
+    species = [f"{key},,{name}" for name, key in zip(("deer", "fox", ""), photos, strict=False)]
+    project.with_name("labels.csv").write_text("\n".join(["File,RelativePath,Species", *species]), encoding="utf-8")
+
+
 @pytest.fixture
 def launched(monkeypatch):
     """What was asked to serve a page, which would go on until it is stopped; the browser tests open it."""
@@ -123,9 +137,7 @@ def test_the_commands_run(my_project, monkeypatch, capsys, unreported):
     sidecars = my_project.with_name("sidecars_of_the_laptop")
     sidecars.mkdir()
     shutil.copy(ROOT / "tests/sidecars/IMG_0001.xmp", sidecars / Path(photo).with_suffix(".xmp").name)
-    for name, key in zip(garment.classes, sorted(sample.truth(my_project)), strict=False):
-        (my_project.with_name("garments") / name).mkdir(parents=True)
-        shutil.copy(my_project / "stage_1" / key, my_project.with_name("garments") / name)
+    put_files_of_others(my_project)
     results = {"images": [{"file": photo, "detections": []}]}
     my_project.with_name("results.json").write_text(json.dumps(results), encoding="utf-8")
     clusters = []

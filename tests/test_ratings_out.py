@@ -169,7 +169,7 @@ def test_an_export_changes_nothing_but_sidecars_and_is_undone_to_the_byte(stage)
     assert (undone.sidecars, undone.left) == (11, {})
     assert {name: digest for name, (digest, _, _) in fingerprint_of(stage.folder).items()} == bytes_before
     assert undone.backup.name.startswith("stage_1_cull_sidecars_1.zip.undone-")
-    with pytest.raises(RatingsRefused, match="No export of ratings from stage_1"):
+    with pytest.raises(RatingsRefused, match="No export beside the photos of stage_1"):
         step.undo(stage)
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 ORDER_COLUMNS = ("image_name", "p_keep")
-_IMPORTS = {"folder", "ratings", "megadetector", "folders"}
+_IMPORTS = {"folder", "ratings", "megadetector", "folders", "tags-txt", "timelapse"}
 MOST_NAMES = 50
 """Names listed in one note, at most."""
 SCORE_COLUMNS = ("image_name", "p_keep", "decision", "reason")
@@ -160,12 +160,16 @@ def order(options: argparse.Namespace) -> None:
     """Print the next photos to label."""
     session = _prepared(options)
     photos = session.order(options.n)
-    if session.task == CULL_TASK:
+    if options.format == "timelapse":
+        from ..exchange import timelapse
+
+        _put_out(session, options.out, timelapse.selector(session.listing.keys, [each.key for each in photos]))
+    elif session.task == CULL_TASK:
         rows = [{"image_name": tables.as_name(each.key), "p_keep": _rounded(each.p_keep)} for each in photos]
-        _print_results(tables.render(ORDER_COLUMNS, rows))
+        _put_out(session, options.out, tables.render(ORDER_COLUMNS, rows))
     else:
         scored = [{"image_name": tables.as_name(each.key), **_by_class(session, each.probability)} for each in photos]
-        _print_results(tables.render((ORDER_COLUMNS[0], *session.task.classes), scored))
+        _put_out(session, options.out, tables.render((ORDER_COLUMNS[0], *session.task.classes), scored))
     if not photos:
         say("All readable photos are labeled.")
     elif photos[0].p_keep is None and photos[0].probability is None:
@@ -371,11 +375,10 @@ def export_folders(options: argparse.Namespace) -> None:
     session = _opened(options, prepare=False) if options.above is None else _prepared(options)
     tags = decided(session, options.above)
     classes = {key: [name for name, has in each.items() if has] for key, each in tags.items()}
-    files = folders.placed(classes)
-    folders.check_out(session.stage, options.out, session.task.classes)
-    if not files:
+    counts = Counter(name for names in classes.values() for name in names)
+    folders.check_out(session.stage, options.out, counts)
+    if not counts:
         raise AnswersRefused(f"No photo of {session.stage.name} has a class of {session.task.name} yet. Answer some.")
-    counts = Counter(place.partition("/")[0] for place in files)
     print(", ".join(f"{counts[name]:,} {name}" for name in session.task.classes if counts[name]))
     if options.dry_run:
         print(f"Dry run: nothing was written. Run it without --dry-run to make {options.out}.")
@@ -383,6 +386,97 @@ def export_folders(options: argparse.Namespace) -> None:
     with progress_bar() as progress:
         count = folders.write(session.stage, classes, options.out, options.link, progress=progress)
     print(f"Made {options.out} with {amount(count, 'photo')}.")
+
+
+def import_tags_txt(options: argparse.Namespace) -> None:
+    """Turn text files with tags into answers, after a preview."""
+    from ..exchange import tags_txt
+    from ..project.listing import list_photos
+    from ..project.settings import tasks_of
+    from ..project.stages import open_stage
+    from ..session.answers import from_tags, only_tags
+
+    if _took_back(options, tags_txt.SOURCE, "text files"):
+        return
+    if not options.dry_run:
+        _begin(options)
+    stage = open_stage(options.project, options.stage)
+    if known := tasks_of(stage.project).get(options.task):
+        only_tags(known, "import folders")
+    tags, ignored = tags_txt.read_tags(stage, list_photos(stage), options.names, options.origin)
+    names = sorted({tag for named in tags.values() for tag in named})
+    session, task = _planned(options, names, tags=True)
+    found = from_tags(session, task, tags, ignored, overwrite=options.overwrite)
+    _preview_and_take(options, session, found, "the text files", "tags-txt")
+
+
+def import_timelapse(options: argparse.Namespace) -> None:
+    """Turn the species in a table of Timelapse into answers, after a preview."""
+    from ..exchange.timelapse import SOURCE
+    from ..session.answers import from_timelapse
+
+    if _took_back(options, SOURCE, "Timelapse"):
+        return
+    if options.file is None:
+        raise AnswersRefused("Name the table that Timelapse wrote: import timelapse FILE --project PROJECT")
+    session, task = _planned(options, ())
+    found = from_timelapse(session, task, options.file, overwrite=options.overwrite)
+    _preview_and_take(options, session, found, "the table", "timelapse")
+
+
+def export_tags_txt(options: argparse.Namespace) -> None:
+    """Write a text file with the tags of each photo, into a new folder, or beside the photos after a preview."""
+    from ..exchange import step, tags_txt
+    from ..session.answers import decided, only_tags
+
+    _check_undo(options)
+    if options.undo:
+        _undo_beside(options, options.task)
+        return
+    if (options.out is None) != options.beside:
+        raise AnswersRefused("Say where the text files go: --out DIR for a new folder, or --beside the photos.")
+    session = _opened(options, prepare=False)
+    only_tags(session.task, "export folders")
+    allowed: Sequence[str] = session.task.classes
+    if options.whitelist is not None:
+        allowed, others = tags_txt.read_whitelist(options.whitelist, session.task)
+        _say_names("In the whitelist", dict.fromkeys(others, f"it is no tag of {session.task.name}"))
+    if options.above is not None:
+        with progress_bar() as progress:
+            session.prepare(progress=progress)
+    tags = {key: [tag for tag in allowed if each.get(tag)] for key, each in decided(session, options.above).items()}
+    texts, refused = tags_txt.texts_of(session.stage, tags, options.names)
+    if not texts:
+        raise AnswersRefused(f"No photo of {session.stage.name} has tags of {session.task.name} to write. Answer some.")
+    if options.beside:
+        writing = tags_txt.plan(session.stage, texts, refused, replace=options.replace)
+        _say_names("Left as it is", writing.refused)
+        print(writing.summary)
+        count = amount(len(writing.changes), "text file")
+        if writing.changes and _goes_on(options, f"Write {count} beside the photos?"):
+            with progress_bar() as progress:
+                written = step.write(writing, progress=progress)
+            _say_names("Left as it is", written.left)
+            back = _way_back("export", options, "tags-txt")
+            print(f"Wrote {amount(written.sidecars, 'text file')}. To take them back: {back}")
+        return
+    tags_txt.check_new(session.stage, options.out, instead=options.replace)
+    _say_names("Left out", refused)
+    if options.dry_run:
+        print(f"{amount(len(texts), 'text file')} to write. Dry run: nothing was changed.")
+        return
+    tags_txt.write_folder(session.stage, texts, options.out, replace=options.replace)
+    print(f"Made {options.out} with {amount(len(texts), 'text file')}.")
+
+
+def _undo_beside(options: argparse.Namespace, task: str) -> None:
+    """Take back the last export of a task beside the photos."""
+    from ..exchange import step
+    from ..project.stages import open_stage
+
+    undone = step.undo(replace(open_stage(options.project, options.stage), task=task))
+    _say_names("Left as it is", undone.left)
+    print(f"Restored {amount(undone.sidecars, 'sidecar')}. What the export wrote is listed in {undone.backup.name}.")
 
 
 def _planned(options: argparse.Namespace, names: Sequence[str], *, tags: bool = False) -> tuple["Session", "Task"]:
@@ -457,18 +551,12 @@ def import_megadetector(options: argparse.Namespace) -> None:
 
 def export_ratings(options: argparse.Namespace) -> None:
     """Write decisions into sidecars, after a preview, or take the last export back."""
-    from ..exchange import step
     from ..exchange.profiles import Wish, profile_of
-    from ..project.stages import open_stage
     from ..session import ratings
 
     _check_undo(options)
     if options.undo:
-        undone = step.undo(open_stage(options.project, options.stage))
-        _say_names("Left as it is", undone.left)
-        print(
-            f"Restored {amount(undone.sidecars, 'sidecar')}. What the export wrote is listed in {undone.backup.name}."
-        )
+        _undo_beside(options, CULL_TASK.name)
         return
     if not options.program:
         raise RatingsRefused(f"Say which program will read the sidecars: --for {', '.join(PROFILES)}.")
@@ -616,6 +704,14 @@ def _by_class(session: "Session", probability: Sequence[float] | None) -> dict[s
     return {name: None if math.isnan(score) else _rounded(score) for name, score in pairs}
 
 
+def _put_out(session: "Session", path: Path | None, text: str) -> None:
+    """Results to a file if one is named, else to standard output."""
+    if path is None:
+        _print_results(text)
+    else:
+        _write_beside(session.stage, path, text)
+
+
 def _print_results(text: str) -> None:
     """Verbatim when piped; with control characters escaped on a terminal, because file names may contain them."""
     print("\n".join(plain(line) for line in text.split("\n")) if sys.stdout.isatty() else text, end="")
@@ -642,8 +738,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
         run.__name__.replace("_", "-"): run
         for run in (
             *(label, embed, order, train, score, check, cull, undo_cull),
-            *(import_folder, import_ratings, import_megadetector, import_folders),
-            *(export_ratings, export_folders, replay, demo),
+            *(import_folder, import_ratings, import_megadetector, import_folders, import_tags_txt),
+            import_timelapse,
+            *(export_ratings, export_folders, export_tags_txt, replay, demo),
         )
     },
 }

@@ -15,6 +15,7 @@ from ..errors import TrainingError
 from ..exchange.megadetector import THRESHOLD
 from ..exchange.profiles import MARGIN, PROFILES
 from ..exchange.ratings import CULL_RULE, KEEP_RULE
+from ..exchange.tags_txt import NAMES
 from ..installation import DEFAULT_CACHE_DIR, started_as
 from ..learning.choice import SCORES
 from ..learning.scores import AUTO
@@ -69,6 +70,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_encoder(sub)
     _add_scores(sub)
     sub.add_argument("-n", type=_positive, default=20, help="number of photos to list")
+    sub.add_argument(
+        "--format",
+        choices=("csv", "timelapse"),
+        default="csv",
+        help="their names and scores, or all photos of the stage as Timelapse reads them, with these selected",
+    )
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE", help="write to a file instead of printing", default=argparse.SUPPRESS
+    )
+    sub.set_defaults(out=None)
 
     sub = command("train", "fine-tune the vision transformer on the labels")
     _add_project(sub)
@@ -118,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_project(sub)
 
     kinds = command("import", "take over photos, or what other programs know").add_subparsers(
-        required=True, metavar="folder|ratings|megadetector|folders"
+        required=True, metavar="folder|ratings|megadetector|folders|tags-txt|timelapse"
     )
     sub = kind_of(
         kinds, "import", "folder", "make stage_1 of a new project from the photos of a folder, which stays as it is"
@@ -158,9 +169,31 @@ def build_parser() -> argparse.ArgumentParser:
     _add_task(sub)
     _add_encoder(sub)
     _add_taking(sub, "class folders")
+    sub = kind_of(kinds, "import", "tags-txt", "turn text files, one for each photo with a tag a line, into answers")
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_names(sub)
+    sub.add_argument(
+        "--from",
+        dest="origin",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="read the text files in this folder, instead of those beside the photos",
+    )
+    sub.set_defaults(origin=None)
+    _add_taking(sub, "text files")
+
+    sub = kind_of(kinds, "import", "timelapse", "turn the species in a table of Timelapse into answers")
+    sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="CSV that Timelapse wrote")
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_taking(sub, "Timelapse")
 
     kinds = command("export", "tell other programs what was decided").add_subparsers(
-        required=True, metavar="ratings|folders"
+        required=True, metavar="ratings|folders|tags-txt"
     )
     sub = kind_of(kinds, "export", "ratings", "write decisions into XMP sidecars, beside the photos")
     _add_project(sub)
@@ -177,6 +210,34 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--link", choices=("copy", "hardlink"), default="copy", help="copy method")
     _add_above(sub)
     sub.add_argument("--dry-run", action="store_true", help="print what would be done and write nothing")
+
+    sub = kind_of(kinds, "export", "tags-txt", "write a text file for each photo, with a tag a line")
+    _add_project(sub)
+    _add_task(sub)
+    _add_encoder(sub)
+    _add_scores(sub)
+    _add_names(sub)
+    sub.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="new folder, with folders as the photos are in",
+        default=argparse.SUPPRESS,
+    )
+    sub.add_argument("--beside", action="store_true", help="write beside the photos instead")
+    sub.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace text files that say something else, or rename a folder in the place of the new one; what was "
+        "there is kept",
+    )
+    sub.add_argument(
+        "--whitelist", type=Path, metavar="FILE", help="write only the tags in this file", default=argparse.SUPPRESS
+    )
+    sub.add_argument("--undo", action="store_true", help="give text files beside the photos the bytes they had before")
+    sub.set_defaults(out=None, whitelist=None)
+    _add_above(sub)
+    add_asking(sub)
 
     sub = command("replay", "simulate labeling with known answers, to measure how many labels a strategy needs")
     _add_project(sub)
@@ -365,6 +426,15 @@ def _add_taking(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--overwrite", action="store_true", help="also replace answers that you gave yourself")
     parser.add_argument("--undo", action="store_true", help=f"take back all answers that came from {what}")
     add_asking(parser)
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--names",
+        choices=NAMES,
+        default=NAMES[0],
+        help="how a text file is named: IMG_1.jpg.txt by the full name of the photo, IMG_1.txt by its stem",
+    )
 
 
 def _add_above(parser: argparse.ArgumentParser) -> None:

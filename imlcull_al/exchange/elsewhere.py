@@ -118,8 +118,16 @@ def _check(drops: Sequence[_Drop]) -> None:
 
 def sidecars_below(folder: Path) -> Sidecars:
     """The sidecars in a folder and below it; links to folders are not followed. Raises `RatingsRefused`."""
+    names, refused = files_below(folder, SUFFIX, "sidecars")
+    return Sidecars(tuple(names), lambda name: bytes_inside(folder, name), refused)
+
+
+def files_below(folder: Path, suffix: str, what: str) -> tuple[list[str], dict[str, str]]:
+    """The files with a suffix in a folder and below it, as `Sidecars.names`, and folder below → why it can't be opened.
+    Raises `RatingsRefused` without any files.
+    """
     if not folder.is_dir():
-        raise RatingsRefused(f"There is no folder {folder}. Name the one that holds the sidecars.")
+        raise RatingsRefused(f"There is no folder {folder}. Name the one that holds the {what}.")
     names, refused = [], dict[str, str]()
 
     def refuse(error: OSError) -> None:
@@ -129,12 +137,12 @@ def sidecars_below(folder: Path) -> Sidecars:
     for place, folders, files in os.walk(folder, onerror=refuse):
         folders.sort()
         below = Path(place).relative_to(folder)
-        names += [(below / name).as_posix() for name in sorted(files) if name.casefold().endswith(SUFFIX)]
+        names += [(below / name).as_posix() for name in sorted(files) if name.casefold().endswith(suffix)]
     if not names:
         but = "".join(f" {name}: {reason}." for name, reason in refused.items())
-        raise RatingsRefused(f"There are no sidecars in {folder}.{but} Name a folder with {SUFFIX} files.")
+        raise RatingsRefused(f"There are no {what} in {folder}.{but} Name a folder with {suffix} files.")
     check_number(len(names))
-    return Sidecars(tuple(names), lambda name: bytes_inside(folder, name), refused)
+    return names, refused
 
 
 def check_number(count: int) -> None:

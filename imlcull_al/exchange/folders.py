@@ -8,7 +8,6 @@ same bytes; else the one of its name. They are only read; `write` makes a whole 
 """
 
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from ..parallel import in_order
 from ..photos import read as photos
 from ..progress import Progress, Stop, never, silent
 from ..project.companions import photo_suffix
-from ..project.files import sweep, sync_folder, temporary_sibling, unwritable
+from ..project.files import making_folder
 from ..project.left_out import why_folder
 from ..project.listing import Listing, list_photos
 from ..project.originals import stat_of
@@ -156,37 +155,31 @@ def write(
     out = absolute(out)
     check_out(stage, out, {name for names in classes.values() for name in names})
     targets = [(key, place) for place, key in placed(classes).items()]
-    partial = temporary_sibling(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent)
-        partial.mkdir()
-        with copies.on_the_disk(partial):
-            for done, (key, place) in enumerate(targets):
-                if stop():
-                    raise Cancelled(f"The export was stopped; {out} was not made.")
-                progress("copying", done, len(targets))
-                (partial / place).parent.mkdir(exist_ok=True)
-                _put(stage, key, partial / place, link, stop)
-        if os.path.lexists(out):
-            raise _is_there(out)
-        partial.rename(out)
-        sync_folder(out.parent)
-    except OSError as error:
-        raise unwritable(out, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with making_folder(out) as partial, copies.on_the_disk(partial):
+        for done, (key, place) in enumerate(targets):
+            if stop():
+                raise Cancelled(f"The export was stopped; {out} was not made.")
+            progress("copying", done, len(targets))
+            (partial / place).parent.mkdir(exist_ok=True)
+            _put(stage, key, partial / place, link, stop)
     return len(targets)
 
 
 def check_out(stage: Stage, out: Path, classes: Iterable[str]) -> None:
     """Raise `AnswersRefused` for a place where no class folders of these names may be made."""
+    check_new(stage, out)
+    if odd := sorted(name for name in classes if set(name) & set('/\\:*?"<>|') or name[-1] == "." or why_folder(name)):
+        raise AnswersRefused(f"The class {odd[0]!r} can't be the name of a folder on every system. Nothing was made.")
+
+
+def check_new(stage: Stage, out: Path, *, instead: bool = False) -> None:
+    """Raise `AnswersRefused` for a folder among the photos, or one that is there, unless another takes its place."""
     if lies_in_a_stage(absolute(out), stage):
         raise AnswersRefused(f"{out} lies among the photos, where nothing is written. Name another folder with --out.")
-    if os.path.lexists(out):
-        raise _is_there(out)
-    if odd := sorted(name for name in classes if set(name) & set('/\\:*?"<>|') or why_folder(name)):
-        raise AnswersRefused(f"The class {odd[0]!r} can't be the name of a folder on every system. Nothing was made.")
+    if os.path.lexists(out) and not instead:
+        raise AnswersRefused(
+            f"{out} already exists; nothing was changed. Name a new folder with --out, or move it away."
+        )
 
 
 def placed(classes: Mapping[str, Iterable[str]]) -> dict[str, str]:
@@ -307,7 +300,3 @@ def _put(stage: Stage, key: str, target: Path, link: str, stop: Stop) -> None:
         raise AnswersRefused(f"The disk of {source} does not support hard links there. Use --link copy.") from error
     except copies.Differs as error:
         raise StorageError(f"{error}; no class folders were made. Check the disk and try again.") from error
-
-
-def _is_there(out: Path) -> AnswersRefused:
-    return AnswersRefused(f"{out} already exists; nothing was changed. Name a new folder with --out, or move it away.")

@@ -42,6 +42,10 @@ class Writing:
     refused: dict[str, str]
     out_of_reach: tuple[str, ...]
 
+    def bytes_of(self, change: Change, old: bytes | None) -> bytes:
+        """The bytes that a sidecar gets, from those that it has. Raises `UnreadableXmp`."""
+        return new_bytes(old, self.wish, change.mark, self.now)
+
     @property
     def created(self) -> int:
         """Number of sidecars that are not there yet."""

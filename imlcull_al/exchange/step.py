@@ -1,8 +1,8 @@
-"""Writes sidecars, all changes of an export as one step that can be undone.
+"""Writes sidecars, XMP or tags in text, all changes of an export as one step that can be undone.
 
-`stage_N_cull_sidecars_<number>.zip` in the project holds the bytes that an export replaced, each under the path of its
-sidecar below the stage, and `sidecars.csv`: sidecar,before,after; the content ids of each sidecar, `before` empty for
-one that was created. It is written before the first sidecar is touched.
+`stage_N_<task>_sidecars_<number>.zip` in the project holds the bytes that an export replaced, each under the path of
+its sidecar below the stage, and `sidecars.csv`: sidecar,before,after; the content ids of each sidecar, `before` empty
+for one that was created. It is written before the first sidecar is touched.
 
 Each sidecar is written beside and renamed, so a kill at any moment leaves every one old or new, and the undo goes by
 content: one that is new becomes old again, one that is old stays, one that is neither was changed by another program
@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..errors import RatingsRefused, StageError, StorageError, UnreadableXmp
 from ..progress import Progress, amount, logged, silent
@@ -38,13 +38,30 @@ from ..project.listing import has_photos
 from ..project.originals import content_id
 from ..project.stages import Stage, as_key, as_text, gone
 from .beside import SUFFIX
-from .sidecars import Change, Writing, id_of, new_bytes, read
+from .sidecars import Change, id_of, read
 
+SUFFIXES = (SUFFIX, ".txt")
+"""Of the files that may be written beside photos."""
 _COLUMNS = ("sidecar", "before", "after")
 _MANIFEST = "sidecars.csv"
 _OTHER = b"other bytes"
 """Stands for bytes that are not those expected."""
 _CHANGED = "it was changed by another program; it stays as it is"
+
+
+class Writing(Protocol):
+    """What an export would do; see `sidecars.Writing` and `tags_txt.Writing`."""
+
+    @property
+    def stage(self) -> Stage:
+        """Whose sidecars they are."""
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The sidecars to write."""
+
+    def bytes_of(self, change: Change, old: bytes | None) -> bytes:
+        """The bytes that a sidecar gets. Raises `UnreadableXmp`."""
 
 
 class Saved(NamedTuple):
@@ -95,7 +112,7 @@ def write(writing: Writing, *, progress: Progress = silent) -> Written:
         return Written(count, left, backup)
 
 
-@logged("undoing an export of ratings")
+@logged("undoing an export")
 def undo(stage: Stage) -> Written:
     """Give sidecars the bytes that they had before the last export.
 
@@ -106,7 +123,7 @@ def undo(stage: Stage) -> Written:
     with locked(stage.next.lock, f"writing sidecars of {stage.name}"):
         numbers = _numbers(stage)
         if not numbers:
-            raise RatingsRefused(f"No export of ratings from {stage.name} is there to be undone.")
+            raise RatingsRefused(f"No export beside the photos of {stage.name} is there to be undone.")
         backup = stage.sidecars(max(numbers))
         left: dict[str, str] = {}
         count = sum(_restore(stage, saved, left) for saved in _backed_up(backup))
@@ -148,7 +165,7 @@ def _put(writing: Writing, change: Change, left: dict[str, str]) -> bool:
     stage, old = writing.stage, _seen(writing.stage, change, left)
     if old is _OTHER:
         return False
-    new = new_bytes(old, writing.wish, change.mark, writing.now)
+    new = writing.bytes_of(change, old)
     if old is not None:
         _replace(stage, change.name, new)
     elif not _create(stage, change.name, new):
@@ -226,7 +243,7 @@ def _backed_up(backup: Path) -> Iterator[Saved]:
             for row in tables.parse(archive.read(_MANIFEST).decode(), backup).rows:
                 text, before, after = (row.values.get(column, "") for column in _COLUMNS)
                 name = text.removeprefix("./")
-                if name.casefold().endswith(SUFFIX) and not Path(name).is_absolute():
+                if name.casefold().endswith(SUFFIXES) and not Path(name).is_absolute():
                     yield Saved(os.fsdecode(name.encode()), before, after, archive.read(name) if before else b"")
     except (OSError, zipfile.BadZipFile, zlib.error, KeyError, UnicodeError) as error:
         raise unreadable(backup, error) from error

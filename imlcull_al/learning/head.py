@@ -22,7 +22,7 @@ of low variance.
 ENOUGH = 8
 """Labels of the rarer class required before C is chosen."""
 HINT = 0.5
-"""What one unit of the hint counts beside features whose mean squared norm is 1: the more, the fewer labels it takes."""
+"""What a unit of the hint counts beside features whose mean squared norm is 1: the more, the fewer labels it takes."""
 BALANCE = 0.5
 """Exponent of the class weights: 0 keeps the class frequencies, 1 gives both classes equal total weight."""
 _WIDE = 1e3  # variance of the bias

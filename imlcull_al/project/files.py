@@ -164,6 +164,31 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def making_folder(path: Path, *, instead: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder to fill; rename it to `path` on success, remove it on failure.
+
+    `instead`: what is there already is renamed to `<name>.replaced-<time>` first. Raises `StorageError`, also for a
+    folder that is there and stays.
+    """
+    partial = temporary_sibling(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        partial.mkdir()
+        yield partial
+        if instead and os.path.lexists(path):
+            set_aside(path, "replaced")
+        if os.path.lexists(path):  # made meanwhile
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        partial.rename(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def replace_text(path: Path, text: str) -> None:
     """Replace the content of `path` atomically with `text` (UTF-8, newlines as given)."""
     with replacing(path) as temporary:

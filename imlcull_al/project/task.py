@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -126,6 +127,13 @@ class Task:
         if self.exclusive:
             return self.classes[int(np.argmax(probability))]
         return self.label_of({name: p >= 0.5 for name, p in zip(self.classes, probability, strict=True) if p == p})
+
+    def has_no(self, name: str) -> str:
+        """That no class has this name, and the nearest one that there is, as sentences."""
+        near = get_close_matches(name.casefold(), [each.casefold() for each in self.classes], 1)
+        meant = next((each for each in self.classes if near and each.casefold() == near[0]), "")
+        what, did = "class" if self.exclusive else "tag", f" Did you mean {meant!r}?" if meant else ""
+        return f"{name!r} is no {what} of {self.name}, which has {in_words(self.classes)}.{did}"
 
     def words(self, label: str) -> str:
         """A label for people: `keep`, `red, striped`, `none`."""

@@ -11,18 +11,19 @@ A person's answer stays unless it is to be overwritten. Nothing is written befor
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..culling.plan import some
 from ..errors import AnswersRefused
 from ..exchange import folders as class_folders
+from ..exchange import tags_txt, timelapse
 from ..exchange.ratings import counted
 from ..progress import Progress, Stop, never, silent
+from ..project.names import Names
 from ..project.settings import open_task, planned_task, tasks_of
 from ..project.stages import open_stage
-from ..project.task import CULL_TASK, Task, in_words
+from ..project.task import CULL_TASK, Task
 from .session import Session, open_session
 
 
@@ -52,6 +53,8 @@ class Proposal:
         counts = counted(self.task, self.labels)
         parts = [f"{counts[name]:,} {name}" for name in self.task.classes if counts[name]]
         rest = self.photos - len(self.labels.keys() | set(self.own)) - self.same
+        if not self.task.exclusive and (bare := sum("=1" not in label for label in self.labels.values())):
+            parts += [f"{bare:,} with none"]
         parts += [f"{rest:,} without an answer in these files"]
         parts += [f"{self.same:,} answered so already"] if self.same else []
         return ", ".join(parts)
@@ -83,26 +86,17 @@ def planned(
     """
     root = open_stage(project, stage).project
     known = tasks_of(root).get(task)
-    more = [name for name in dict.fromkeys(names) if known is None or name not in known.classes]
-    more = [name for name in more if known is None or name.casefold() not in map(str.casefold, known.classes)]
+    there = {name.casefold() for name in known.classes} if known else set()
+    more = list({name.casefold(): name for name in reversed(names) if name.casefold() not in there}.values())[::-1]
     if known == CULL_TASK and more:
-        raise AnswersRefused(f"{unknown(more[0], CULL_TASK)} Name another task with --task for other classes.")
+        raise AnswersRefused(f"{CULL_TASK.has_no(more[0])} Name another task with --task for other classes.")
     wanted = known
     if more or known is None:
-        are_tags = not known.exclusive if known else tags
+        are_tags = tags or (known is not None and not known.exclusive)
         wanted = planned_task(root, task, **{"tags" if are_tags else "classes": more})
     assert wanted is not None
     session = open_session(project, stage, task=known or wanted, prepare=False, **named)
     return session, wanted
-
-
-def unknown(name: str, task: Task) -> str:
-    """That a task has no class of this name, and the nearest one that it has, as sentences."""
-    near = get_close_matches(name.casefold(), {each.casefold(): each for each in task.classes}, 1)
-    meant = next((each for each in task.classes if near and each.casefold() == near[0]), "")
-    did = f" Did you mean {meant!r}?" if meant else ""
-    what = "class" if task.exclusive else "tag"
-    return f"{name!r} is no {what} of {task.name}, which has {in_words(task.classes)}.{did}"
 
 
 def propose(
@@ -168,6 +162,47 @@ def from_folders(
     ignored = {**found.ignored, **dict.fromkeys(both, "it lies in folders of more than one class")}
     told = f"Photos in the class folders: {found.summary}"
     return propose(session, class_folders.SOURCE, labels, task, overwrite=overwrite, ignored=ignored, told=[told])
+
+
+def from_tags(
+    session: Session,
+    task: Task,
+    tags: Mapping[str, Sequence[str]],
+    ignored: Mapping[str, str],
+    *,
+    overwrite: bool = False,
+) -> Proposal:
+    """What text files say of a stage, `tags`: photo → its tags; it has none of the others of `task`."""
+    spelled = {name.casefold(): name for name in task.classes}
+    has = {key: {spelled[tag.casefold()] for tag in named} for key, named in tags.items()}
+    labels = {key: task.label_of({tag: tag in own for tag in task.classes}) for key, own in has.items()}
+    told = f"Photos with a text file: {len(tags):,}"
+    return propose(session, tags_txt.SOURCE, labels, task, overwrite=overwrite, ignored=ignored, told=[told])
+
+
+def from_timelapse(session: Session, task: Task, path: Path, *, overwrite: bool = False) -> Proposal:
+    """What a table of Timelapse says of a stage. Raises `AnswersRefused` with the line, `StorageError`."""
+    if not task.exclusive:
+        raise AnswersRefused(f"A row of Timelapse has one species, and {task.name} has tags. Name a task with classes.")
+    rows, empty = timelapse.read_species(path)
+    keys = set(session.listing.keys)
+    names = Names(session.stage.folder, lambda: keys)
+
+    def key_of(photo: str) -> str | None:
+        key = names.key_of(photo)
+        return key if key in keys else None
+
+    labels, ignored = timelapse.judge(rows, task, key_of, path)
+    told = f"Rows with a species: {len(rows):,}, without one: {empty:,}"
+    return propose(session, timelapse.SOURCE, labels, task, overwrite=overwrite, ignored=ignored, told=[told])
+
+
+def only_tags(task: Task, what: str) -> None:
+    """Raise `AnswersRefused` for a task that has no tags. `what`: what to use for its classes instead."""
+    if task.exclusive:
+        raise AnswersRefused(
+            f"A photo has one class of {task.name}, and text files hold tags. Name a task with tags, or use {what}."
+        )
 
 
 def decided(session: Session, above: float | None = None) -> dict[str, dict[str, bool]]:

@@ -34,9 +34,9 @@ class Minutes:
     """What one replay took.
 
     `in_truth`: minutes until the cull first loses at most the share of the keepers that may be lost; infinite if never.
-    `certified`: minutes until that is certified and everything is looked at that has to be; infinite if never. `lost`: share of all
-    keepers that the cull then loses. `unchecked`: the share that it would lose at the threshold right after the single
-    answers. `singles`, `checks`, `looks`: photos seen alone, on sheets of checks, and looked at.
+    `certified`: minutes until that is certified and everything is looked at that has to be; infinite if never. `lost`:
+    share of all keepers that the cull then loses. `unchecked`: the share that it would lose at the threshold right
+    after the single answers. `singles`, `checks`, `looks`: photos seen alone, on sheets of checks, and looked at.
     """
 
     in_truth: float
