@@ -75,7 +75,7 @@ def test_screens(visit, address, size, schemes):
     signs = {
         "Review": "#review-screen .cell",
         "Check": "#check-screen .cells[data-seen=true]",
-        "Train": "text=Start training",
+        "Improve": "text=Start training",
         "Cull": "text=Copy method",
     }
     for name, sign in signs.items():
@@ -88,7 +88,7 @@ def test_screens(visit, address, size, schemes):
             tab.get_by_role("button", name="Large", exact=True).click()
             assert violations(tab, schemes) == [], "its large view"
             tab.keyboard.press("Escape")
-        if name == "Train":
+        if name == "Improve":
             tab.get_by_role("button", name="More").locator("visible=true").click()
             tab.get_by_text("Step size of Adam").first.wait_for()
             assert violations(tab, schemes) == [], "its settings"

@@ -182,7 +182,7 @@ def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
     page.locator("#label-screen .score").wait_for()
     page.locator("#label-screen input[placeholder='Name or number']").fill("<svg")
     page.keyboard.press("Enter")
-    for tab in ("Review", "Check", "Train", "Cull"):
+    for tab in ("Review", "Check", "Improve", "Cull"):
         page.get_by_role("tab", name=tab).click()
         page.locator("#review-screen .cell, #check-screen .cell, .screen").filter(visible=True).first.wait_for()
     page.get_by_role("button", name="Preview").click()

@@ -1,4 +1,4 @@
-"""The Train and Cull screens: as functions with numbers, then in Chromium on a real server with a real training."""
+"""The Improve and Cull screens: as functions with numbers, then in Chromium on a real server with a real training."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from imlcull_al.session.jobs import CANCELLED, DONE, Job
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.unfinished import Interrupted, note_unfinished
-from imlcull_al.ui import cull, curves, look, telling, train
+from imlcull_al.ui import cull, curves, improve, look, telling
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +107,9 @@ class TestCurves:
 
 class TestTrain:
     def test_fields_become_options(self):
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, None, False)) == Options()
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 0, False)) == Options()
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 2, True)) == Options(train_blocks=2, gentle=True)
+        assert improve.options((256, 64, 1e-4, 8, 0.25, 0, None, False)) == Options()
+        assert improve.options((256, 64, 1e-4, 8, 0.25, 0, 0, False)) == Options()
+        assert improve.options((256, 64, 1e-4, 8, 0.25, 0, 2, True)) == Options(train_blocks=2, gentle=True)
 
     @pytest.mark.parametrize(
         ("values", "says"),
@@ -122,29 +122,31 @@ class TestTrain:
     )
     def test_what_can_not_be_trained_with_is_named(self, values, says):
         with pytest.raises(TrainingError, match=says):
-            train.options(values).check()
+            improve.options(values).check()
 
     def test_the_cost_is_photos_and_seconds_once_known(self):
         counts = Counts(photos=360, keep=30, cull=50, unreadable=0, missing=0)
-        assert train.cost(counts, None, 256) == (
+        assert improve.cost(counts, None, 256) == (
             "80 labeled photos (30 keep, 50 cull). Time per epoch: unknown until the first epoch is done."
         )
-        assert train.cost(counts, 2.04, 30) == (
-            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; 30 epochs take at most 1:01."
+        assert improve.cost(counts, 2.04, 30) == (
+            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; all epochs take at most 1:01."
         )
+        assert improve.price_of(counts, 2.04, 30) == "80 answers, at most 1:01."
+        assert improve.price_of(counts, None, 30) == "80 answers."
         for nonsense in (None, "many", math.nan, math.inf, -1, [3]):
-            assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
+            assert improve.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
 
     def test_what_follows_is_said_before(self):
         said = "Afterwards 3,000 photos are analyzed again in the background{}; until then the old scores hold."
-        assert train.afterwards(3000, None) == said.format("")
-        assert train.afterwards(3000, 0.2) == said.format(", about 10:00")
+        assert improve.afterwards(3000, None) == said.format("")
+        assert improve.afterwards(3000, 0.2) == said.format(", about 10:00")
 
     def test_the_pace_leaves_the_start_out(self):
         laps = (Lap(epoch(0), True, 60.0), Lap(epoch(1), True, 2.0), Lap(epoch(2), False, 3.0))
-        assert train.pace(None) is None
-        assert train.pace(Job(1, 1, TRAINING, notes=laps[:1])) is None
-        assert train.pace(Job(1, 1, TRAINING, notes=laps)) == 2.5
+        assert improve.pace(None) is None
+        assert improve.pace(Job(1, 1, TRAINING, notes=laps[:1])) is None
+        assert improve.pace(Job(1, 1, TRAINING, notes=laps)) == 2.5
 
     @pytest.mark.slow
     def test_without_labels_the_job_fails_with_a_sentence(self, session):
@@ -154,7 +156,7 @@ class TestTrain:
         desk.train(Options())
         job = desk.jobs.wait(30)
         assert "no labels yet" in job.error
-        assert "no labels yet" in train.training_html(session, job)
+        assert "no labels yet" in improve.training_html(session, job)
 
     def test_epochs_are_curves_and_a_table_latest_first(self):
         laps = (
@@ -162,7 +164,7 @@ class TestTrain:
             Lap(epoch(1), True, 1.0),
             Lap(epoch(2, 0.1, 0.1, 0.75), False, 1.0),
         )
-        html = train.epochs_html(laps)
+        html = improve.epochs_html(laps)
         table = html[html.index("<table") :]
         assert html.count("<svg") == 2
         assert table.index("75.0%") < table.index("50.0%") < table.index("Start")
@@ -170,9 +172,9 @@ class TestTrain:
 
     def test_what_a_stop_would_keep_is_said(self):
         none_yet = Job(1, 1, TRAINING, notes=(Lap(epoch(0), True, 1.0),))
-        assert "stopping now changes nothing" in train.standing(none_yet)
+        assert "stopping now changes nothing" in improve.standing(none_yet)
         one = Job(1, 1, TRAINING, notes=(Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
-        assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; stopping keeps it."
+        assert improve.standing(one) == "Epoch 3 is the best so far, 87.5%; stopping keeps it."
 
     def test_stop_means_the_training_and_nothing_else(self):
         desk, asked = Desk(None), []
@@ -181,8 +183,8 @@ class TestTrain:
         assert asked == [False]
 
     def test_every_picture_of_the_report_has_its_sentence(self, session, monkeypatch):
-        monkeypatch.setattr(train, "report_urls", lambda session: {"curves": "report/curves.png?1", "other": "x"})
-        html = train.report_html(session)
+        monkeypatch.setattr(improve, "report_urls", lambda session: {"curves": "report/curves.png?1", "other": "x"})
+        html = improve.report_html(session)
         assert html.count("<img") == 1
         assert 'alt="Curves"' in html
 
@@ -210,7 +212,7 @@ class TestInterrupted:
         self.leave(session)
         lost = session.interrupted_training()
         assert lost == Interrupted(Options(epochs=3, batch_size=4), 0, False)
-        assert train.offer_again(session, lost) == (
+        assert improve.offer_again(session, lost) == (
             "Training on stage_1 was interrupted before its first epoch was done; no model was changed. "
             "You can restart it with its options."
         )
@@ -224,7 +226,7 @@ class TestInterrupted:
         time.sleep(0.02)
         session.stage.epoch_log.write_text(log)
         session.stage.model.write_bytes(b"a model")
-        assert train.offer_again(session, session.interrupted_training()) == (
+        assert improve.offer_again(session, session.interrupted_training()) == (
             "Training on stage_1 was interrupted after epoch 2; its best epoch is saved. "
             "You can restart it with its options."
         )
@@ -393,9 +395,10 @@ def ticks(tab) -> None:
 
 def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session):
     jobs = desk.jobs
-    opened(tab, "Train")
-    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
+    opened(tab, "Improve")
+    tab.get_by_text("8 answers.").wait_for()
     in_detail(tab, gentle=False)
+    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
     for label, value in (("Epochs", 500), ("Patience", 500), ("Batch size", 2)):
         tab.get_by_label(label).first.fill(str(value))
     tab.get_by_role("button", name="Start training").click()
@@ -404,7 +407,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     tab.get_by_text("An epoch took").wait_for()
 
     tab.reload()
-    opened(tab, "Train")
+    opened(tab, "Improve")
     tab.locator("svg.chart").first.wait_for()
     assert jobs.latest(TRAINING).running
     tab.get_by_role("status").get_by_text("of at most 500").wait_for()
@@ -418,7 +421,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     assert jobs.latest(TRAINING).status == DONE
     best = jobs.latest(TRAINING).result.best.epoch
     tab.get_by_text(f"Epoch {best} is saved").wait_for()
-    tab.locator(".report figure figcaption").nth(len(train.REPORT) - 1).wait_for()
+    tab.locator(".report figure figcaption").nth(len(improve.REPORT) - 1).wait_for()
     assert session.stage.model.exists()
     assert not session.stage.unfinished.exists()
 
@@ -442,7 +445,7 @@ def test_dry_run_then_cull_then_take_back(tab, session):
 
 
 def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
-    opened(tab, "Train")
+    opened(tab, "Improve")
     in_detail(tab)
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()
@@ -466,7 +469,7 @@ def test_a_killed_training_is_offered_again(session, tab, desk):
         note = session.stage.unfinished.read_text()
     session.stage.unfinished.write_text(note)
     tab.reload()
-    opened(tab, "Train")
+    opened(tab, "Improve")
     tab.get_by_text("was interrupted before its first epoch was done").wait_for()
     tab.get_by_role("button", name="Start again").click()
     tab.get_by_text("was interrupted").wait_for(state="hidden")
@@ -533,14 +536,39 @@ def test_the_way_on_stays_when_the_next_stage_has_answers(tab, desk):
     assert not tab.get_by_role("button", name="Undo this cull").is_visible()
 
 
-def test_a_reload_comes_back_to_its_tab(tab):
-    opened(tab, "Train")
+def test_each_tab_has_an_address_which_reload_back_and_links_open(tab, address):
+    def is_open(name):
+        tab.get_by_role("tab", name=name, selected=True).wait_for()
+        assert tab.url == (f"{address}#{name.lower()}" if name != "Label" else address)
+
+    is_open("Label")
+    opened(tab, "Improve")
     tab.get_by_role("button", name="Start training").wait_for()
+    is_open("Improve")
     tab.reload()
     tab.get_by_role("button", name="Start training").wait_for()
+    is_open("Improve")
+    opened(tab, "Check")
+    for name in ("Improve", "Label"):
+        tab.go_back()
+        is_open(name)
+    tab.go_forward()
+    is_open("Improve")
+    tab.goto("about:blank")
+    tab.goto(f"{address}#cull")
+    is_open("Cull")
 
 
-@pytest.mark.parametrize(("name", "button"), [("Train", "Start training"), ("Cull", "Preview")])
+def test_the_step_that_is_next_is_said_and_its_link_opens_the_tab(tab, session):
+    tab.get_by_role("link", name="Answer about 12 more photos").wait_for()
+    for number in range(8, 20):
+        session.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
+    session.prepare()
+    tab.get_by_role("link", name="Ready: cull 10, keep 11").click()
+    tab.get_by_role("tab", name="Cull", selected=True).wait_for()
+
+
+@pytest.mark.parametrize(("name", "button"), [("Improve", "Start training"), ("Cull", "Preview")])
 def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button):
     for _ in range(8):
         session.undo()
@@ -555,7 +583,7 @@ def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button
 
 
 def test_what_could_not_start_is_said_until_the_answers_change(tab, session):
-    opened(tab, "Train")
+    opened(tab, "Improve")
     in_detail(tab)
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()

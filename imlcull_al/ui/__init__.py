@@ -7,10 +7,11 @@
     review.py      all photos in a grid, split by the threshold
     check.py       the plan to a promise, and contact sheets of spot checks
     promise.py     what the checks say, as HTML
-    train.py       options, cost, progress and report
-    curves.py      line charts as SVG
     cull.py        preview, make the next stage, undo
     ratings.py     part of Cull: ratings of other programs in, decisions out
+    improve.py     a training: options, cost, progress and report
+    curves.py      line charts as SVG
+    way.py         what to do next, above the tabs
     threshold.py   the threshold of all screens, in the parts that Gradio draws
     tasks.py       what the screens need of the task
     api.py         the same actions for scripts
@@ -62,7 +63,7 @@ from ..session.session import open_session
 from ..session.workspaces import Workspaces
 from ..terminal import say
 from ..training.options import TRAIN_EVERY
-from . import api, check, cull, first, label, presses, review, scripts, strict, tasks, threshold, train, visitors
+from . import api, check, cull, first, improve, label, presses, review, scripts, strict, tasks, threshold, visitors, way
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
@@ -267,6 +268,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
         clock = Clock(find)
         with gr.Row(elem_classes="top"):
             line = gr.HTML(heading(name, ""))
+            step = gr.HTML("", elem_classes="step")
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             again = gr.Button("Analyze again", size="sm", scale=0, min_width=110, visible=False)
         with gr.Tabs():
@@ -280,14 +282,14 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 review.build(clock, task)
             with gr.Tab("Check", visible=not is_public) as check_tab:
                 check.build(clock, task)
-            with gr.Tab("Train", visible=not is_public) as train_tab:
-                train.build(find, clock)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
                     slider = cull.build(find, clock, has_programs=not is_public)
+            # Apart from the steps: it is never needed.
+            with gr.Tab("Improve", visible=not is_public, alignment="right") as improve_tab:
+                improve.build(find, clock)
 
-        if task == CULL_TASK:
-            threshold.follow(slider)
+        aims = [slider, threshold.follow(slider)] if task == CULL_TASK else []
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
@@ -300,8 +302,9 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             )
 
         clock.every_second(on_tick, None, [line, stop, again])
+        clock.every_second(way.look, aims, step)
         if is_public:
-            tabs = [label_tab, review_tab, check_tab, train_tab, cull_tab]
+            tabs = [label_tab, review_tab, check_tab, cull_tab, improve_tab]
             seen = gr.State(value=False)
 
             def on_photos(desk: Desk, seen: bool) -> tuple[Any, ...]:

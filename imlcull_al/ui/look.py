@@ -50,6 +50,14 @@ footer { display: none !important; }
 button[role=tab].selected { color: var(--keep-ink) !important; }
 .heading { display: flex; gap: 1rem; align-items: baseline; padding: .25rem 0; }
 .heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; }
+.top > .block { flex: 0 1 auto !important; min-width: 0 !important; width: auto !important; }
+.top { align-items: center; } .top > button { margin-left: auto; }
+.next { font-size: .95rem; margin: 0; }
+.next a { display: inline-block; max-width: 100%; box-sizing: border-box; padding: 0 .8rem; border-radius: 1rem;
+          border: 1px solid var(--keep-ink); color: var(--keep-ink); font-weight: 600; line-height: 1.6;
+          overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-decoration: none; }
+.next a:hover { background: var(--background-fill-secondary); }
+.next a:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
 .subdued { color: var(--body-text-color-subdued); font-size: .9rem; }
 .numbers { font-variant-numeric: tabular-nums; }
 .failed { color: var(--cull-ink); }
@@ -100,7 +108,8 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 @media (max-width: 40rem) {
   .gradio-container > main { padding: .5rem .9rem !important; }
   .heading { flex-wrap: wrap; gap: .1rem 1rem; } .heading .bar { width: 4rem; margin-right: .4rem; }
-  .top { position: relative; } .top > .block:first-child { min-width: 100% !important; }
+  .next { font-size: .82rem; } .next a { padding: 0 .6rem; }
+  .top { position: relative; gap: .1rem; } .top > .block:first-child { min-width: 100% !important; }
   .top > button { position: absolute; right: 0; top: .1rem; }
   .heading > span { min-width: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .screen :is(th, td) { padding-right: .8rem !important; }
