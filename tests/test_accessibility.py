@@ -76,7 +76,7 @@ def test_screens(visit, address, size, schemes):
         "Review": "#review-screen .cell",
         "Check": "#check-screen .cells[data-seen=true]",
         "Improve": "text=Start training",
-        "Cull": "text=Copy method",
+        "Cull": "#cull-screen .call",
     }
     for name, sign in signs.items():
         tab.get_by_role("tab", name=name).click()
@@ -92,9 +92,14 @@ def test_screens(visit, address, size, schemes):
             tab.get_by_role("button", name="More").locator("visible=true").click()
             tab.get_by_text("Step size of Adam").first.wait_for()
             assert violations(tab, schemes) == [], "its settings"
-    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_role("tab", name="Cull").click()
+    tab.locator("#cull-screen .call").first.click()
+    tab.get_by_role("dialog", name="Large view").wait_for()
+    assert violations(tab, schemes) == [], "its large view"
+    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="to stage_2").click()
     tab.get_by_role("heading", name="Kept").wait_for()
-    assert violations(tab, schemes) == []
+    assert violations(tab, schemes) == [], "its summary"
 
 
 def test_nothing_is_named_that_has_no_role():

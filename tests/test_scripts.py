@@ -69,7 +69,11 @@ def test_the_version_is_that_of_all_modules():
     assert scripts._version(dict(one)) == versions[0]
 
 
-@pytest.mark.parametrize("screen", ["label.js", "review.js", "check.js", "threshold.js", "visitors.js", "tabs.js"])
+OWN = ("label.js", "review.js", "check.js", "threshold.js", "cull.js", "tabs.js")
+"""The modules that a local page starts."""
+
+
+@pytest.mark.parametrize("screen", [*OWN, "visitors.js"])
 def test_whatever_a_screen_imports_is_preloaded_once(screen):
     expected, new = set(), {screen}
     while new:
@@ -80,7 +84,7 @@ def test_whatever_a_screen_imports_is_preloaded_once(screen):
 
 
 def test_every_module_belongs_to_a_screen():
-    found = scripts.preloads("label.js", "review.js", "check.js", "threshold.js", "visitors.js", "tabs.js")
+    found = scripts.preloads(*OWN, "visitors.js")
     assert found.count("\n") + 1 == len(MODULES)
     assert len(set(found.splitlines())) == len(MODULES)
 
@@ -112,7 +116,7 @@ def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serv
     address, tab = serve(desk), browser.new_page()  # a page that has nothing in its cache yet
     tab.goto(address)
     preloaded = re.findall(
-        r'href="([^"]+)"', scripts.preloads("label.js", "review.js", "check.js", "threshold.js", "tabs.js")
+        r'href="([^"]+)"', scripts.preloads("label.js", "review.js", "check.js", "threshold.js", "cull.js", "tabs.js")
     )
     first = loaded(tab)
     assert sorted(first) == sorted(address + path for path in preloaded)

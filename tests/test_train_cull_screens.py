@@ -9,10 +9,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from conftest import fill_bright_and_dark
 
-from imlcull_al.culling.plan import Decision
-from imlcull_al.errors import CullRefused, StorageError, TrainingError
+from imlcull_al.culling.plan import Decision, Plan
+from imlcull_al.errors import CullRefused, StageError, StorageError, TrainingError
 from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING, UNDOING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
+from imlcull_al.session.outlook import Outlook, _emptied, outlook
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.unfinished import Interrupted, note_unfinished
@@ -255,18 +256,39 @@ class TestCull:
         finish(desk.jobs, DRY_RUN)
         return desk
 
-    def test_a_dry_run_embeds_first_then_counts_and_writes_nothing(self, session):
+    def test_what_a_cull_comes_to_is_counted_and_nothing_is_written(self, session):
+        session.prepare()
         before = sorted(session.stage.project.iterdir())
-        desk = self.dry_run(session)
-        plan = desk.planned()
-        assert session.prepared
-        html = cull.outcome_html(desk, desk.planned())
+        found = outlook(session, 0.5)
+        plan, html = found.plan, cull.outcome_html(Desk(session), found)
         assert len(plan.kept) + len(plan.culled) == 21
         assert f"<td>{len(plan.kept)}</td><td>4</td>" in html
-        assert html.count("<img") == 21
-        assert "unreadable" in html
+        assert html.count("<img") == 12  # the photos that the scores decide
         assert session.notice[:20] in html
+        assert found.kept_bytes == sum(session.stage.path(key).stat().st_size for key in plan.files)
         assert sorted(session.stage.project.iterdir()) == before
+
+    def test_before_all_photos_are_analyzed_it_says_so(self, session):
+        with pytest.raises(StageError, match="once all photos are analyzed"):
+            outlook(session, 0.5)
+
+    def test_moments_that_keep_nothing_are_named_with_their_best_photo(self):
+        frames = [
+            Decision(key, side, "score", p)
+            for key, side, p in (
+                ("a", "cull", 0.1),
+                ("b", "cull", 0.4),
+                ("c", "keep", 0.9),
+                ("d", "cull", 0.1),
+                ("e", "cull", 0.1),
+            )
+        ]
+        plan = Plan(None, 0.5, "", tuple(frames), {}, {})
+        assert _emptied(plan, {"a": 0, "b": 0, "c": 1, "d": 1, "e": 2}, set()) == ("b",)
+        assert _emptied(plan, {"a": 0, "b": 0}, {0}) == ()  # a bracket
+        html = "".join(cull.warnings(Outlook(plan, 0, 0, ("b", "<b>"), ("c",))))
+        assert "2 moments keep nothing: b, &lt;b&gt;." in html
+        assert "1 kept photo is damaged: c." in html
 
     def test_what_is_no_photo_and_what_stays_behind_is_told(self, session):
         for name in ("00.NEF", "01.NEF", "02.HEIC", "02.NEF", "<b>.psd", "Thumbs.db"):
@@ -279,8 +301,8 @@ class TestCull:
         assert "<summary>102 files or folders are left out</summary>" in told
         assert "&#x27;&lt;b&gt;.psd&#x27;: it is a Photoshop document, which is not read" in told
         assert "&#x27;MVI_10.MOV&#x27; and 97 more: each is a movie without a photo of its name" in told
-        html = cull.plan_html(session, session.plan_cull(0.5))
-        assert told in html
+        html = cull.outlook_html(session, outlook(session, 0.5))
+        assert told.partition("</p>")[2] in html
         assert "2 companion files go with their photos." in html
         assert "1 companion file stays behind with culled photos: &#x27;01.NEF&#x27;." in html
         assert "1 companion file belongs to several photos and is kept if one of them is: &#x27;02.NEF&#x27;" in html
@@ -298,19 +320,13 @@ class TestCull:
         finish(desk.jobs, TRAINING)
         assert desk.planned() is None
 
-    def test_too_few_labels_are_a_sentence(self, session):
-        while session.undo():
-            pass
-        desk = self.dry_run(session)
-        assert "no labels yet" in cull.outcome_html(desk, desk.planned())
-
     def test_a_cull_can_be_taken_back_until_its_stage_is_changed(self, session):
         desk = self.dry_run(session)
         assert session.cull_to_undo() is None
         desk.cull()
         made = finish(desk.jobs, CULLING).result.stage
         assert session.cull_to_undo() == made
-        html = cull.outcome_html(desk, desk.planned())
+        html = cull.outcome_html(desk, None)
         assert "Made stage_2 with 11 photos, listed in stage_2_cull_manifest.csv, in holiday at home" in html
 
         first = sorted(made.folder.iterdir())[0]
@@ -318,7 +334,7 @@ class TestCull:
         first.write_bytes(original + b"edited")
         desk.take_back()
         finish(desk.jobs, UNDOING)
-        assert "was changed" in cull.outcome_html(desk, desk.planned())
+        assert "was changed" in cull.outcome_html(desk, None)
         assert made.folder.exists()
 
         first.write_bytes(original)
@@ -326,7 +342,7 @@ class TestCull:
         aside = finish(desk.jobs, UNDOING).result
         assert not made.folder.exists()
         assert (aside / first.name).exists()
-        assert aside.name in cull.outcome_html(desk, desk.planned())
+        assert aside.name in cull.outcome_html(desk, None)
         assert session.cull_to_undo() is None
 
     def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):
@@ -345,8 +361,10 @@ class TestCull:
             session.undo_cull()
 
     def test_names_cannot_smuggle_html(self, session):
-        html = cull.sheet_html(session, "Kept", [Decision('<b onload="x">.jpg', "keep", "label", None)])
-        assert "<b" not in html
+        plan = Plan(session.stage, 0.5, "", (Decision('<b onload="x">.jpg', "keep", "score", 0.6),), {}, {})
+        for html in (cull.wall_html(session, plan), cull.mosaic_html(session, ['<b onload="x">.jpg'])):
+            assert "<img" in html
+            assert "<b " not in html
 
 
 class TestLook:
@@ -426,22 +444,60 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     assert not session.stage.unfinished.exists()
 
 
-def test_dry_run_then_cull_then_take_back(tab, session):
+KEEPERS = re.compile(r"Copy \d+ keepers to stage_2")
+
+
+def test_cull_opens_computed_then_makes_the_stage_says_what_was_made_and_undoes_it(tab, session):
+    session.prepare()
     opened(tab, "Cull")
     back = tab.get_by_role("button", name="Undo this cull")
+    tab.get_by_role("heading", name="Close calls").wait_for()
     assert not back.is_visible()
-    tab.get_by_role("button", name="Preview").click()
-    tab.get_by_role("heading", name="Kept").wait_for()
-    tab.get_by_role("heading", name="Culled").wait_for()
     assert not session.stage.next.folder.exists()
-    tab.get_by_role("button", name="Make stage_2 with").click()
+    kept = len(session.plan_cull(0.5).kept)
+    tab.get_by_role("button", name=f"Copy {kept} keepers to stage_2").click()
     tab.get_by_role("button", name="Continue with the").wait_for()
+    tab.get_by_text(f"{kept} kept · {21 - kept} culled").wait_for()
+    tab.get_by_text("12 photos nobody had to look at.").wait_for()
+    assert tab.locator("#cull-screen .mosaic img").count() == kept
     back.click()
     tab.get_by_text("Cull undone.").wait_for()
     assert not session.stage.next.folder.exists()
     assert session.stage.folder.exists()
-    ticks(tab)
+    tab.get_by_role("heading", name="Close calls").wait_for()
     assert not back.is_visible()
+
+
+def test_what_a_cull_comes_to_follows_the_threshold_and_the_answers(tab, session):
+    session.prepare()
+    opened(tab, "Cull")
+    for percent in (100, 0):
+        tab.locator("input[type=number]:visible").fill(str(percent))
+        kept = len(session.plan_cull(percent / 100).kept)
+        tab.get_by_role("button", name=f"Copy {kept} keepers to stage_2").wait_for()
+    key = next(each.key for each in session.plan_cull(0).kept if each.reason == "score")
+    session.answer(key, "cull")
+    tab.get_by_role("button", name=f"Copy {kept - 1} keepers to stage_2").wait_for()
+
+
+def test_a_close_call_is_shown_large_and_answered_there(tab, session):
+    session.prepare()
+    opened(tab, "Cull")
+    call = tab.locator("#cull-screen .call").first
+    key = call.get_attribute("data-key")
+    call.click()
+    closer = tab.get_by_role("dialog", name="Large view")
+    closer.get_by_text(f"{key}, 1 of 12: ").wait_for()
+    with tab.expect_response("**/act/presses"):
+        tab.keyboard.press("k")
+    closer.get_by_text(", 2 of 12: ").wait_for()
+    assert session.labels()[key] == "keep"
+    with tab.expect_response("**/act/presses"):
+        tab.keyboard.press("u")
+    closer.get_by_text(f"{key}, 1 of 12: ").wait_for()
+    assert key not in session.labels()
+    tab.keyboard.press("Escape")
+    closer.wait_for(state="hidden")
 
 
 def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
@@ -480,12 +536,12 @@ def test_go_on_with_the_next_stage_and_back(tab, desk, visit, address):
     first = desk.session
     other = visit(address)
     other.locator("#label-screen .counts", has_text="8 of 21 labeled").wait_for()
+    first.prepare()
     opened(tab, "Cull")
-    tab.get_by_role("button", name="Preview").click()
-    tab.get_by_role("button", name="Make stage_2 with").click()
+    tab.get_by_role("button", name=KEEPERS).click()
     tab.get_by_role("button", name="Continue with the").click()
     tab.get_by_role("heading", name="holiday at home / stage_2").wait_for()
-    tab.get_by_role("button", name="Make stage_3").wait_for()
+    tab.get_by_role("button", name="to stage_3").wait_for()
     kept = len(desk.session.listing.keys)
     assert desk.session.stage == first.stage.next
     # The other tab had photos of stage_1 in hand; a key there never answers a photo of stage_2 by mistake.
@@ -568,18 +624,27 @@ def test_the_step_that_is_next_is_said_and_its_link_opens_the_tab(tab, session):
     tab.get_by_role("tab", name="Cull", selected=True).wait_for()
 
 
-@pytest.mark.parametrize(("name", "button"), [("Improve", "Start training"), ("Cull", "Preview")])
-def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button):
+def test_a_refusal_goes_when_the_answers_have_changed(tab, session):
     for _ in range(8):
         session.undo()
-    opened(tab, name)
-    tab.get_by_role("button", name=button).click()
+    opened(tab, "Improve")
+    tab.get_by_role("button", name="Start training").click()
     refused = tab.get_by_text("stage_1 has no labels yet")
     refused.wait_for()
     ticks(tab)
     assert refused.is_visible()
     session.answer("00.jpg", "keep")
     refused.wait_for(state="hidden")
+
+
+def test_why_a_cull_is_not_possible_yet_is_said_without_a_press(tab, session):
+    for _ in range(8):
+        session.undo()
+    opened(tab, "Cull")
+    tab.get_by_text("known once all photos are analyzed").wait_for()
+    session.prepare()
+    tab.get_by_text("stage_1 has no labels yet").wait_for()
+    assert tab.get_by_role("button", name="Copy the keepers").is_disabled()
 
 
 def test_what_could_not_start_is_said_until_the_answers_change(tab, session):

@@ -7,7 +7,7 @@
     review.py      all photos in a grid, split by the threshold
     check.py       the plan to a promise, and contact sheets of spot checks
     promise.py     what the checks say, as HTML
-    cull.py        preview, make the next stage, undo
+    cull.py        what a cull would come to, make the next stage, undo
     ratings.py     part of Cull: ratings of other programs in, decisions out
     improve.py     a training: options, cost, progress and report
     curves.py      line charts as SVG
@@ -191,7 +191,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, TABS]
+    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, cull.SCRIPT, TABS]
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
@@ -284,12 +284,17 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 check.build(clock, task)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                    slider = cull.build(find, clock, has_programs=not is_public)
+                    culling = cull.build(find, clock, has_programs=not is_public)
             # Apart from the steps: it is never needed.
             with gr.Tab("Improve", visible=not is_public, alignment="right") as improve_tab:
                 improve.build(find, clock)
 
-        aims = [slider, threshold.follow(slider)] if task == CULL_TASK else []
+        aims: list[Any] = []
+        if task == CULL_TASK:
+            aims = [culling.threshold, threshold.follow(culling.threshold)]
+            for tab in (label_tab, review_tab, check_tab, cull_tab, improve_tab):
+                is_open = f"() => {int(tab is cull_tab)}"
+                tab.select(None, None, culling.is_open, js=is_open, show_progress="hidden", api_visibility="private")
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()

@@ -78,6 +78,27 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .5rem; }
 .sheet figure { margin: 0; font-size: .75rem; }
 .sheet img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--surround); display: block; }
+.call { padding: 0; border: 0; background: none; font: inherit; font-size: .75rem; color: inherit; cursor: pointer;
+        text-align: left; border-radius: 3px; align-self: start; }
+.call img { border-bottom: 3px solid var(--cull); } .call.keep img { border-color: var(--keep); }
+.call:focus-visible, .warning a:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
+.warning { border-left: 3px solid var(--cull); padding-left: .7rem; }
+.warning a { color: var(--keep-ink); text-decoration: underline; }
+.mosaic { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: 2px; }
+.mosaic img { width: 100%; aspect-ratio: 1; object-fit: cover; background: var(--surround); display: block; }
+.call-closer { border: 0; padding: 0; margin: auto; width: 94vw; height: 94vh; max-width: none; max-height: none;
+               background: var(--body-background-fill); color: var(--body-text-color); outline: none; }
+.call-closer[open] { display: grid; grid-template-rows: minmax(0, 1fr) auto; }
+.call-closer::backdrop { background: rgb(0 0 0 / .7); }
+.call-closer img { width: 100%; height: 100%; object-fit: contain; background: var(--surround); min-height: 0; }
+.call-closer div { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; padding: .6rem 1rem; }
+.call-closer .about { margin-right: auto; overflow-wrap: anywhere; }
+.call-closer button { padding: .45rem 1rem; border-radius: 4px; border: 1px solid var(--border-color-primary);
+                      font: inherit; color: inherit; background: var(--background-fill-secondary); cursor: pointer; }
+.call-closer :is([data-answer=keep], [data-answer=cull]) { color: white; border: 0; font-weight: 600; }
+.call-closer [data-answer=keep] { background: var(--keep); }
+.call-closer [data-answer=cull] { background: var(--cull); }
+.call-closer button:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
 .report { columns: 2 24rem; column-gap: 1.5rem; }
 .report figure { margin: 0 0 1.6rem; break-inside: avoid; }
 .report img { width: 100%; background: white; display: block; border-radius: 3px; }
