@@ -335,5 +335,5 @@ class TestPassword:
         tab.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
         tab.goto(locked)
         tab.get_by_role("tab", name="Improve").click()
-        tab.get_by_text("1 labeled photo (").wait_for(timeout=15_000)  # from the timer
+        tab.get_by_text("1 answer.").wait_for(timeout=15_000)  # from the timer
         assert [url for url in refused if "/photos/" not in url] == []
