@@ -102,6 +102,18 @@ def test_screens(visit, address, size, schemes):
     assert violations(tab, schemes) == [], "its summary"
 
 
+def test_light_or_dark_is_chosen_and_remembered(visit, public):
+    tab = visit(public)
+    menu, is_dark = tab.get_by_label("Appearance"), "is => document.body.classList.contains('dark') === is"
+    for choice, scheme, dark in (("dark", "light", True), ("light", "dark", False), ("system", "dark", True)):
+        menu.select_option(choice)
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_function(is_dark, arg=dark)
+        tab.reload()
+        tab.wait_for_function(is_dark, arg=dark)
+        assert menu.input_value() == choice
+
+
 def test_nothing_is_named_that_has_no_role():
     """What axe-core says only of elements that happen to be seen while it looks."""
     for page in (Path(ui.__file__).parent / "assets").glob("*.html"):

@@ -69,7 +69,7 @@ def test_the_version_is_that_of_all_modules():
     assert scripts._version(dict(one)) == versions[0]
 
 
-OWN = ("label.js", "review.js", "check.js", "threshold.js", "cull.js", "tabs.js")
+OWN = ("label.js", "review.js", "check.js", "threshold.js", "cull.js", "appearance.js", "tabs.js")
 """The modules that a local page starts."""
 
 
@@ -115,9 +115,7 @@ def loaded(tab) -> dict[str, int]:
 def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serve, browser):
     address, tab = serve(desk), browser.new_page()  # a page that has nothing in its cache yet
     tab.goto(address)
-    preloaded = re.findall(
-        r'href="([^"]+)"', scripts.preloads("label.js", "review.js", "check.js", "threshold.js", "cull.js", "tabs.js")
-    )
+    preloaded = re.findall(r'href="([^"]+)"', scripts.preloads(*OWN))
     first = loaded(tab)
     assert sorted(first) == sorted(address + path for path in preloaded)
     assert all(size > 0 for size in first.values())

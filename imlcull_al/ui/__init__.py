@@ -69,7 +69,7 @@ from .clock import Clock
 from .connections import bound
 from .fairly import Whose
 from .guard import AUTH_VARIABLE, LOOPBACK, Known, check_auth, guards
-from .look import CSS, THEME, heading, on_press, sentence, status
+from .look import APPEARANCE, CSS, THEME, appearance, heading, on_press, sentence, status
 from .senders import is_proxied, sender_of
 from .serving import Find, routes
 from .streams import AT_ONCE, CALLS_IN_ALL, SESSIONS
@@ -191,7 +191,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, cull.SCRIPT, TABS]
+    modules = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, cull.SCRIPT, APPEARANCE, TABS]
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
         own, whose, known = visitors.routes(place), visitors.whose(place), visitors.knower(place)
@@ -269,6 +269,7 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
         with gr.Row(elem_classes="top"):
             line = gr.HTML(heading(name, ""))
             step = gr.HTML("", elem_classes="step")
+            appearance()
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             again = gr.Button("Analyze again", size="sm", scale=0, min_width=110, visible=False)
         with gr.Tabs():

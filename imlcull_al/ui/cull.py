@@ -55,7 +55,7 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> Screen:
             threshold = threshold_slider()
         with gr.Row():
             make = gr.Button("Copy the keepers", variant="primary", interactive=False, scale=0, min_width=300)
-            go_on = gr.Button("Continue", variant="primary", visible=False, scale=0, min_width=180)
+            go_on = gr.Button("Continue", variant="primary", visible=False, scale=0, min_width=300)
             take_back = gr.Button("Undo this cull", visible=False, scale=0, min_width=180)
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()

@@ -9,6 +9,7 @@ import gradio as gr
 from ..progress import how_far
 from ..session.desk import DRY_RUN, EMBEDDING, UNDOING, Desk
 from ..session.jobs import Job
+from .scripts import starting
 from .serving import Find
 from .telling import attempt
 
@@ -51,7 +52,11 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .heading { display: flex; gap: 1rem; align-items: baseline; padding: .25rem 0; }
 .heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; }
 .top > .block { flex: 0 1 auto !important; min-width: 0 !important; width: auto !important; }
-.top { align-items: center; } .top > button { margin-left: auto; }
+.top { align-items: center; } .top > .appearance-place { margin-left: auto !important; order: 1; }
+.appearance { font: inherit; font-size: .8rem; padding: .1rem .3rem; border-radius: 4px; appearance: auto;
+              cursor: pointer; border: 1px solid var(--border-color-primary); color: var(--body-text-color-subdued);
+              background: var(--body-background-fill); }
+.appearance:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 1px; }
 .next { font-size: .95rem; margin: 0; }
 .next a { display: inline-block; max-width: 100%; box-sizing: border-box; padding: 0 .8rem; border-radius: 1rem;
           border: 1px solid var(--keep-ink); color: var(--keep-ink); font-weight: 600; line-height: 1.6;
@@ -131,6 +136,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
   .heading { flex-wrap: wrap; gap: .1rem 1rem; } .heading .bar { width: 4rem; margin-right: .4rem; }
   .next { font-size: .82rem; } .next a { padding: 0 .6rem; }
   .top { position: relative; gap: .1rem; } .top > .block:first-child { min-width: 100% !important; }
+  .top > .appearance-place { position: absolute; right: 0; top: 1.7rem; }
   .top > button { position: absolute; right: 0; top: .1rem; }
   .heading > span { min-width: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .screen :is(th, td) { padding-right: .8rem !important; }
@@ -182,6 +188,16 @@ def ended(desk: Desk, job: Job | None, known: Ended | None) -> Ended | None:
     if known is None or known[0] != job.number:
         return job.number, now, True
     return job.number, known[1], known[2] and known[1] == now
+
+
+APPEARANCE = "appearance.js"
+
+
+def appearance() -> gr.HTML:
+    """The menu that makes the page light or dark."""
+    options = "".join(f'<option value="{name.lower()}">{name}</option>' for name in ("System", "Light", "Dark"))
+    menu = f'<select class="appearance" aria-label="Appearance" title="Light or dark">{options}</select>'
+    return gr.HTML(menu, js_on_load=starting(APPEARANCE), elem_classes="appearance-place", apply_default_css=False)
 
 
 def heading(project: str, status: str) -> str:
