@@ -75,8 +75,8 @@ def test_screens(visit, address, size, schemes):
     signs = {
         "Review": "#review-screen .cell",
         "Check": "#check-screen .cells[data-seen=true]",
-        "Train": "text=Start training",
-        "Cull": "text=Copy method",
+        "Improve": "text=Start training",
+        "Cull": "#cull-screen .call",
     }
     for name, sign in signs.items():
         tab.get_by_role("tab", name=name).click()
@@ -88,13 +88,30 @@ def test_screens(visit, address, size, schemes):
             tab.get_by_role("button", name="Large", exact=True).click()
             assert violations(tab, schemes) == [], "its large view"
             tab.keyboard.press("Escape")
-        if name == "Train":
+        if name == "Improve":
             tab.get_by_role("button", name="More").locator("visible=true").click()
             tab.get_by_text("Step size of Adam").first.wait_for()
             assert violations(tab, schemes) == [], "its settings"
-    tab.get_by_role("button", name="Preview").click()
+    tab.get_by_role("tab", name="Cull").click()
+    tab.locator("#cull-screen .call").first.click()
+    tab.get_by_role("dialog", name="Large view").wait_for()
+    assert violations(tab, schemes) == [], "its large view"
+    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="to stage_2").click()
     tab.get_by_role("heading", name="Kept").wait_for()
-    assert violations(tab, schemes) == []
+    assert violations(tab, schemes) == [], "its summary"
+
+
+def test_light_or_dark_is_chosen_and_remembered(visit, public):
+    tab = visit(public)
+    menu, is_dark = tab.get_by_label("Appearance"), "is => document.body.classList.contains('dark') === is"
+    for choice, scheme, dark in (("dark", "light", True), ("light", "dark", False), ("system", "dark", True)):
+        menu.select_option(choice)
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_function(is_dark, arg=dark)
+        tab.reload()
+        tab.wait_for_function(is_dark, arg=dark)
+        assert menu.input_value() == choice
 
 
 def test_nothing_is_named_that_has_no_role():

@@ -1,3 +1,4 @@
+import re
 import socket
 import subprocess
 import sys
@@ -155,18 +156,14 @@ def test_scores_appear_then_dry_run_and_cull(visit, served):
     assert page.locator("#label-screen .notice").inner_text() == session.notice
 
     page.get_by_role("tab", name="Cull").click()
-    page.get_by_role("button", name="Preview").click()
-    page.get_by_role("heading", name="Kept").wait_for()
+    page.get_by_role("heading", name="Close calls").wait_for()
     assert not session.stage.next.folder.exists()
-    make = page.get_by_role("button", name="Make stage_2 with")
-    kept = int("".join(filter(str.isdigit, make.inner_text().split(" with ")[1])))
+    make = page.get_by_role("button", name=re.compile(r"Copy \d+ keepers to stage_2"))
+    kept = int("".join(filter(str.isdigit, make.inner_text().split(" to ")[0])))
     make.click()
     page.get_by_text("Made ").wait_for()
     assert len(list(session.stage.next.folder.iterdir())) == kept
-
-    page.get_by_role("button", name="Preview").click()
-    page.get_by_role("heading", name="Kept").wait_for()
-    assert page.get_by_role("button", name="Make stage_2").is_disabled()  # it exists already
+    assert not make.is_visible()  # it exists already
 
 
 def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
@@ -182,11 +179,13 @@ def test_no_name_of_a_photo_acts_on_the_page(visit, serve, project, tmp_path):
     page.locator("#label-screen .score").wait_for()
     page.locator("#label-screen input[placeholder='Name or number']").fill("<svg")
     page.keyboard.press("Enter")
-    for tab in ("Review", "Check", "Train", "Cull"):
+    for tab in ("Review", "Check", "Improve", "Cull"):
         page.get_by_role("tab", name=tab).click()
         page.locator("#review-screen .cell, #check-screen .cell, .screen").filter(visible=True).first.wait_for()
-    page.get_by_role("button", name="Preview").click()
-    page.get_by_role("heading", name="Kept").wait_for()
-    assert page.get_by_title(names[1]).count() > 0
+    page.get_by_role("heading", name="Close calls").wait_for()
+    page.locator("#cull-screen .call").first.click()
+    page.get_by_role("button", name="Close", exact=True).locator("visible=true").click()
+    page.get_by_role("button", name=re.compile(r"Copy \d+ keepers")).click()
+    page.locator("#cull-screen").get_by_alt_text(names[1]).wait_for()
     assert page.evaluate("window.owned") is None
     assert page.locator("b[onclick], svg[onload]").count() == 0

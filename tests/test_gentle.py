@@ -430,8 +430,7 @@ class TestByItself:
         assert desk.jobs.wait(60, EMBEDDING).status == "done"
         assert "12 labels" in desk.session.source
         assert desk.planned() is None
-        desk.follow_disk()  # the plan is made again once nothing has changed between two looks
-        desk.follow_disk()
+        desk.dry_run(0.5)
         assert desk.jobs.wait(60, "dry run").result.model == desk.session.source
         assert desk.planned() is not None
 

@@ -199,11 +199,10 @@ class TestFrames:
         cell = tab.locator("#review-screen .cell").first
         cell.click()
         tab.keyboard.press("c")
-        for name in ("Check", "Train", "Cull"):
+        for name in ("Check", "Improve", "Cull"):
             tab.get_by_role("tab", name=name).click()
             tab.locator(".screen:visible").first.wait_for()
-        tab.get_by_role("button", name="Preview").click()
-        tab.get_by_role("heading", name="Kept").wait_for()
+        tab.get_by_role("heading", name="Close calls").wait_for()
         assert len(desk.session.labels()) == 4
         assert (tab.evaluate("refused"), said) == ([], [])
 
@@ -335,6 +334,6 @@ class TestPassword:
         tab = browser.new_context(http_credentials={"username": "anna", "password": "pass:wörd"}).new_page()
         tab.on("response", lambda reply: refused.append(reply.url) if reply.status >= 400 else None)
         tab.goto(locked)
-        tab.get_by_role("tab", name="Train").click()
-        tab.get_by_text("1 labeled photo (").wait_for(timeout=15_000)  # from the timer
+        tab.get_by_role("tab", name="Improve").click()
+        tab.get_by_text("1 answer.").wait_for(timeout=15_000)  # from the timer
         assert [url for url in refused if "/photos/" not in url] == []

@@ -157,7 +157,7 @@ def test_compositions_and_shortcuts_answer_nothing(tab, session):
 
 
 def test_keys_on_other_tabs_answer_nothing(tab, session):
-    tab.get_by_role("tab", name="Train").click()
+    tab.get_by_role("tab", name="Improve").click()
     tab.get_by_role("button", name="More").locator("visible=true").click()
     field = tab.get_by_label("Batch size").first
     field.wait_for()

@@ -358,7 +358,7 @@ def test_keys_undo_skip_next_and_reload(open_page, served):
     assert session.order()[-1].key == left
     assert answers(session) == expected
 
-    tab.get_by_role("tab", name="Train").click()
+    tab.get_by_role("tab", name="Improve").click()
     tab.keyboard.press("k")  # on another tab keys are ignored
     tab.get_by_role("tab", name="Label").click()
     settled(tab)

@@ -17,7 +17,6 @@ from imlcull_al.ui import assets, scripts
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(assets.__file__).parent
-ON_A_LOCAL_PAGE = ("label.js", "review.js", "check.js", "threshold.js", "tabs.js", "sidecars.js")
 MODULES = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.js")}
 
 
@@ -70,7 +69,11 @@ def test_the_version_is_that_of_all_modules():
     assert scripts._version(dict(one)) == versions[0]
 
 
-@pytest.mark.parametrize("screen", ["label.js", "review.js", "check.js", "threshold.js", "visitors.js", "tabs.js"])
+OWN = ("label.js", "review.js", "check.js", "threshold.js", "cull.js", "appearance.js", "tabs.js", "sidecars.js")
+"""The modules that a local page starts."""
+
+
+@pytest.mark.parametrize("screen", [*OWN, "visitors.js"])
 def test_whatever_a_screen_imports_is_preloaded_once(screen):
     expected, new = set(), {screen}
     while new:
@@ -81,7 +84,7 @@ def test_whatever_a_screen_imports_is_preloaded_once(screen):
 
 
 def test_every_module_belongs_to_a_screen():
-    found = scripts.preloads(*ON_A_LOCAL_PAGE, "visitors.js")
+    found = scripts.preloads(*OWN, "visitors.js")
     assert found.count("\n") + 1 == len(MODULES)
     assert len(set(found.splitlines())) == len(MODULES)
 
@@ -112,7 +115,7 @@ def loaded(tab) -> dict[str, int]:
 def test_a_page_loads_each_of_its_modules_once_and_the_next_page_none(desk, serve, browser):
     address, tab = serve(desk), browser.new_page()  # a page that has nothing in its cache yet
     tab.goto(address)
-    preloaded = re.findall(r'href="([^"]+)"', scripts.preloads(*ON_A_LOCAL_PAGE))
+    preloaded = re.findall(r'href="([^"]+)"', scripts.preloads(*OWN))
     first = loaded(tab)
     assert sorted(first) == sorted(address + path for path in preloaded)
     assert all(size > 0 for size in first.values())

@@ -14,7 +14,7 @@ from imlcull_al.errors import LabelsError, StageError
 from imlcull_al.project.task import CULL_TASK, Task
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import Counts, open_session
-from imlcull_al.ui import api, label, presses, promise, review, serving, tasks, train
+from imlcull_al.ui import api, improve, label, presses, promise, review, serving, tasks
 
 ME = str(uuid.UUID(int=1))
 GARMENT = Task("garment", ("shirt", "dress", "shoe"))
@@ -139,7 +139,9 @@ class TestWords:
 
     def test_the_cost_of_a_training_counts_the_classes(self):
         counts = Counts(360, 0, 0, 0, 0, (20, 17, 1), 38)
-        assert train.cost(counts, None, 256, GARMENT).startswith("38 labeled photos (20 shirt, 17 dress, 1 shoe). Time")
+        assert improve.cost(counts, None, 256, GARMENT).startswith(
+            "38 labeled photos (20 shirt, 17 dress, 1 shoe). Time"
+        )
 
 
 class TestLabel:
@@ -387,7 +389,7 @@ def test_numbers_and_buttons_answer_and_the_keys_of_cull_do_not(garment, serve, 
     tab = visit(serve(Desk(garment), alone=True))
     first = shown(tab)
     tab.get_by_role("heading", name="project / stage_1 / garment").wait_for()
-    assert tab.get_by_role("tab").all_inner_texts() == ["Label", "Review", "Check", "Train"]
+    assert tab.get_by_role("tab").all_inner_texts() == ["Label", "Review", "Check", "Improve"]
     for key in ("k", "c", "p", "x", "ArrowLeft", "ArrowRight", "Enter", "4", "9"):
         tab.keyboard.press(key)
     assert shown(tab) == first
@@ -681,7 +683,7 @@ def test_they_are_accessible(opened, serve, visit, kind, size, schemes):
     for name, sign in {
         "Review": "#review-screen .cell",
         "Check": "#check-screen .said p",
-        "Train": "text=labeled photos",
+        "Improve": "text=Start training",
     }.items():
         tab.get_by_role("tab", name=name).click()
         tab.locator(sign).first.wait_for()

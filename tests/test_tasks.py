@@ -13,8 +13,8 @@ from imlcull_al.encoding.device import VARIABLE, choose, device
 from imlcull_al.errors import EncoderError, LabelsError, ModelFileError, NotEnoughLabels, StageError
 from imlcull_al.learning.promise import class_measures
 from imlcull_al.learning.queues import queues_of
+from imlcull_al.ui.improve import TASK_REPORT
 from imlcull_al.ui.serving import report_urls
-from imlcull_al.ui.train import TASK_REPORT
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 200, 60), "blue": (50, 60, 210)}
 CLASSES = tuple(COLOURS)

@@ -1,4 +1,4 @@
-"""The Train and Cull screens: as functions with numbers, then in Chromium on a real server with a real training."""
+"""The Improve and Cull screens: as functions with numbers, then in Chromium on a real server with a real training."""
 
 import itertools
 import math
@@ -11,15 +11,16 @@ import xml.etree.ElementTree as ET
 import pytest
 from conftest import fill_bright_and_dark
 
-from imlcull_al.culling.plan import Decision
-from imlcull_al.errors import CullRefused, StorageError, TrainingError
+from imlcull_al.culling.plan import Decision, Plan
+from imlcull_al.errors import CullRefused, StageError, StorageError, TrainingError
 from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING, UNDOING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
+from imlcull_al.session.outlook import Outlook, _emptied, outlook
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training.epoch_loop import FineTuning
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.unfinished import Interrupted, note_unfinished
-from imlcull_al.ui import cull, curves, look, telling, train
+from imlcull_al.ui import cull, curves, improve, look, telling
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +111,9 @@ class TestCurves:
 
 class TestTrain:
     def test_fields_become_options(self):
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, None, False)) == Options()
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 0, False)) == Options()
-        assert train.options((256, 64, 1e-4, 8, 0.25, 0, 2, True)) == Options(train_blocks=2, gentle=True)
+        assert improve.options((256, 64, 1e-4, 8, 0.25, 0, None, False)) == Options()
+        assert improve.options((256, 64, 1e-4, 8, 0.25, 0, 0, False)) == Options()
+        assert improve.options((256, 64, 1e-4, 8, 0.25, 0, 2, True)) == Options(train_blocks=2, gentle=True)
 
     @pytest.mark.parametrize(
         ("values", "says"),
@@ -125,29 +126,31 @@ class TestTrain:
     )
     def test_what_can_not_be_trained_with_is_named(self, values, says):
         with pytest.raises(TrainingError, match=says):
-            train.options(values).check()
+            improve.options(values).check()
 
     def test_the_cost_is_photos_and_seconds_once_known(self):
         counts = Counts(photos=360, keep=30, cull=50, unreadable=0, missing=0)
-        assert train.cost(counts, None, 256) == (
+        assert improve.cost(counts, None, 256) == (
             "80 labeled photos (30 keep, 50 cull). Time per epoch: unknown until the first epoch is done."
         )
-        assert train.cost(counts, 2.04, 30) == (
-            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; at most 1:01 for 30 epochs."
+        assert improve.cost(counts, 2.04, 30) == (
+            "80 labeled photos (30 keep, 50 cull). An epoch took 2 s; all epochs take at most 1:01."
         )
+        assert improve.price_of(counts, 2.04, 30) == "80 answers, at most 1:01."
+        assert improve.price_of(counts, None, 30) == "80 answers."
         for nonsense in (None, "many", math.nan, math.inf, -1, [3]):
-            assert train.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
+            assert improve.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
 
     def test_what_follows_is_said_before(self):
-        said = "Afterwards all photos (3,000) are analyzed again in the background{}; until then the old scores hold."
-        assert train.afterwards(3000, None) == said.format("")
-        assert train.afterwards(3000, 0.2) == said.format(", about 10:00")
+        said = "Afterwards 3,000 photos are analyzed again in the background{}; until then the old scores hold."
+        assert improve.afterwards(3000, None) == said.format("")
+        assert improve.afterwards(3000, 0.2) == said.format(", about 10:00")
 
     def test_the_pace_leaves_the_start_out(self):
         laps = (Lap(epoch(0), True, 60.0), Lap(epoch(1), True, 2.0), Lap(epoch(2), False, 3.0))
-        assert train.pace(None) is None
-        assert train.pace(Job(1, 1, TRAINING, notes=laps[:1])) is None
-        assert train.pace(Job(1, 1, TRAINING, notes=laps)) == 2.5
+        assert improve.pace(None) is None
+        assert improve.pace(Job(1, 1, TRAINING, notes=laps[:1])) is None
+        assert improve.pace(Job(1, 1, TRAINING, notes=laps)) == 2.5
 
     @pytest.mark.slow
     def test_without_labels_the_job_fails_with_a_sentence(self, session):
@@ -157,7 +160,7 @@ class TestTrain:
         desk.train(Options())
         job = desk.jobs.wait(30)
         assert "no labels yet" in job.error
-        assert "no labels yet" in train.training_html(session, job)
+        assert "no labels yet" in improve.training_html(session, job)
 
     def test_epochs_are_curves_and_a_table_latest_first(self):
         laps = (
@@ -165,7 +168,7 @@ class TestTrain:
             Lap(epoch(1), True, 1.0),
             Lap(epoch(2, 0.1, 0.1, 0.75), False, 1.0),
         )
-        html = train.epochs_html(laps)
+        html = improve.epochs_html(laps)
         table = html[html.index("<table") :]
         assert html.count("<svg") == 2
         assert table.index("75.0%") < table.index("50.0%") < table.index("Start")
@@ -173,9 +176,9 @@ class TestTrain:
 
     def test_what_a_stop_would_keep_is_said(self):
         none_yet = Job(1, 1, TRAINING, notes=(Lap(epoch(0), True, 1.0),))
-        assert "stopping now changes nothing" in train.standing(none_yet)
+        assert "stopping now changes nothing" in improve.standing(none_yet)
         one = Job(1, 1, TRAINING, notes=(Lap(epoch(3, val_accuracy=0.875), True, 1.0),))
-        assert train.standing(one) == "Epoch 3 is the best so far, 87.5%; stopping keeps it."
+        assert improve.standing(one) == "Epoch 3 is the best so far, 87.5%; stopping keeps it."
 
     def test_stop_means_the_training_and_nothing_else(self):
         desk, asked = Desk(None), []
@@ -184,8 +187,8 @@ class TestTrain:
         assert asked == [False]
 
     def test_every_picture_of_the_report_has_its_sentence(self, session, monkeypatch):
-        monkeypatch.setattr(train, "report_urls", lambda session: {"curves": "report/curves.png?1", "other": "x"})
-        html = train.report_html(session)
+        monkeypatch.setattr(improve, "report_urls", lambda session: {"curves": "report/curves.png?1", "other": "x"})
+        html = improve.report_html(session)
         assert html.count("<img") == 1
         assert 'alt="Curves"' in html
 
@@ -213,7 +216,7 @@ class TestInterrupted:
         self.leave(session)
         lost = session.interrupted_training()
         assert lost == Interrupted(Options(epochs=3, batch_size=4), 0, False)
-        assert train.offer_again(session, lost) == (
+        assert improve.offer_again(session, lost) == (
             "Training on stage_1 was interrupted before its first epoch was done; no model was changed. "
             "You can restart it with its options."
         )
@@ -227,7 +230,7 @@ class TestInterrupted:
         time.sleep(0.02)
         session.stage.epoch_log.write_text(log)
         session.stage.model.write_bytes(b"a model")
-        assert train.offer_again(session, session.interrupted_training()) == (
+        assert improve.offer_again(session, session.interrupted_training()) == (
             "Training on stage_1 was interrupted after epoch 2; its best epoch is saved. "
             "You can restart it with its options."
         )
@@ -256,18 +259,39 @@ class TestCull:
         finish(desk.jobs, DRY_RUN)
         return desk
 
-    def test_a_dry_run_embeds_first_then_counts_and_writes_nothing(self, session):
+    def test_what_a_cull_comes_to_is_counted_and_nothing_is_written(self, session):
+        session.prepare()
         before = sorted(session.stage.project.iterdir())
-        desk = self.dry_run(session)
-        plan = desk.planned()
-        assert session.prepared
-        html = cull.outcome_html(desk, desk.planned())
+        found = outlook(session, 0.5)
+        plan, html = found.plan, cull.outcome_html(Desk(session), found)
         assert len(plan.kept) + len(plan.culled) == 21
         assert f"<td>{len(plan.kept)}</td><td>4</td>" in html
-        assert html.count("<img") == 21
-        assert "unreadable" in html
+        assert html.count("<img") == 12  # the photos that the scores decide
         assert session.notice[:20] in html
+        assert found.kept_bytes == sum(session.stage.path(key).stat().st_size for key in plan.files)
         assert sorted(session.stage.project.iterdir()) == before
+
+    def test_before_all_photos_are_analyzed_it_says_so(self, session):
+        with pytest.raises(StageError, match="once all photos are analyzed"):
+            outlook(session, 0.5)
+
+    def test_moments_that_keep_nothing_are_named_with_their_best_photo(self):
+        frames = [
+            Decision(key, side, "score", p)
+            for key, side, p in (
+                ("a", "cull", 0.1),
+                ("b", "cull", 0.4),
+                ("c", "keep", 0.9),
+                ("d", "cull", 0.1),
+                ("e", "cull", 0.1),
+            )
+        ]
+        plan = Plan(None, 0.5, "", tuple(frames), {}, {})
+        assert _emptied(plan, {"a": 0, "b": 0, "c": 1, "d": 1, "e": 2}, set()) == ("b",)
+        assert _emptied(plan, {"a": 0, "b": 0}, {0}) == ()  # a bracket
+        html = "".join(cull.warnings(Outlook(plan, 0, 0, ("b", "<b>"), ("c",))))
+        assert "2 moments keep nothing: b, &lt;b&gt;." in html
+        assert "1 kept photo is damaged: c." in html
 
     def test_what_is_no_photo_and_what_stays_behind_is_told(self, session):
         for name in ("00.NEF", "01.NEF", "02.HEIC", "02.NEF", "<b>.psd", "Thumbs.db"):
@@ -280,9 +304,9 @@ class TestCull:
         assert "<summary>102 files or folders are left out</summary>" in told
         assert "&#x27;&lt;b&gt;.psd&#x27;: it is a Photoshop document, which is not read" in told
         assert "&#x27;MVI_10.MOV&#x27; and 97 more: each is a movie without a photo of its name" in told
-        html = cull.plan_html(session, session.plan_cull(0.5))
-        assert told in html
-        assert "With their photos: 2 companion files." in html
+        html = cull.outlook_html(session, outlook(session, 0.5))
+        assert told.partition("</p>")[2] in html
+        assert "2 companion files go with their photos." in html
         assert "1 companion file stays behind with culled photos: &#x27;01.NEF&#x27;." in html
         assert "1 companion file belongs to several photos and is kept if one of them is: &#x27;02.NEF&#x27;" in html
 
@@ -299,19 +323,13 @@ class TestCull:
         finish(desk.jobs, TRAINING)
         assert desk.planned() is None
 
-    def test_too_few_labels_are_a_sentence(self, session):
-        while session.undo():
-            pass
-        desk = self.dry_run(session)
-        assert "no labels yet" in cull.outcome_html(desk, desk.planned())
-
     def test_a_cull_can_be_taken_back_until_its_stage_is_changed(self, session):
         desk = self.dry_run(session)
         assert session.cull_to_undo() is None
         desk.cull()
         made = finish(desk.jobs, CULLING).result.stage
         assert session.cull_to_undo() == made
-        html = cull.outcome_html(desk, desk.planned())
+        html = cull.outcome_html(desk, None)
         assert "Made stage_2 with 11 photos, listed in stage_2_cull_manifest.csv, in holiday at home" in html
 
         first = sorted(made.folder.iterdir())[0]
@@ -319,7 +337,7 @@ class TestCull:
         first.write_bytes(original + b"edited")
         desk.take_back()
         finish(desk.jobs, UNDOING)
-        assert "was changed" in cull.outcome_html(desk, desk.planned())
+        assert "was changed" in cull.outcome_html(desk, None)
         assert made.folder.exists()
 
         first.write_bytes(original)
@@ -327,7 +345,7 @@ class TestCull:
         aside = finish(desk.jobs, UNDOING).result
         assert not made.folder.exists()
         assert (aside / first.name).exists()
-        assert aside.name in cull.outcome_html(desk, desk.planned())
+        assert aside.name in cull.outcome_html(desk, None)
         assert session.cull_to_undo() is None
 
     def test_an_answer_in_the_new_stage_hides_the_way_back(self, session):
@@ -346,8 +364,10 @@ class TestCull:
             session.undo_cull()
 
     def test_names_cannot_smuggle_html(self, session):
-        html = cull.sheet_html(session, "Kept", [Decision('<b onload="x">.jpg', "keep", "label", None)])
-        assert "<b" not in html
+        plan = Plan(session.stage, 0.5, "", (Decision('<b onload="x">.jpg', "keep", "score", 0.6),), {}, {})
+        for html in (cull.wall_html(session, plan), cull.mosaic_html(session, ['<b onload="x">.jpg'])):
+            assert "<img" in html
+            assert "<b " not in html
 
 
 class TestLook:
@@ -411,9 +431,10 @@ def sixth_epoch(monkeypatch):
 
 def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk, session, sixth_epoch):
     jobs = desk.jobs
-    opened(tab, "Train")
-    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
+    opened(tab, "Improve")
+    tab.get_by_text("8 answers.").wait_for()
     in_detail(tab, gentle=False)
+    tab.get_by_text("8 labeled photos (4 keep, 4 cull). Time per epoch: unknown").wait_for()
     for label, value in (("Epochs", 500), ("Patience", 500), ("Batch size", 2)):
         tab.get_by_label(label).first.fill(str(value))
     tab.get_by_role("button", name="Start training").click()
@@ -422,7 +443,7 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     tab.get_by_text("An epoch took").wait_for()
 
     tab.reload()
-    opened(tab, "Train")
+    opened(tab, "Improve")
     tab.locator("svg.chart").first.wait_for()
     assert jobs.latest(TRAINING).running
     tab.get_by_role("status").get_by_text("of at most 500").wait_for()
@@ -437,31 +458,69 @@ def test_a_training_outlives_a_reload_and_stops_with_its_best(tab, address, desk
     assert jobs.latest(TRAINING).status == DONE
     best = jobs.latest(TRAINING).result.best.epoch
     tab.get_by_text(f"Epoch {best} is saved").wait_for()
-    tab.locator(".report figure figcaption").nth(len(train.REPORT) - 1).wait_for()
+    tab.locator(".report figure figcaption").nth(len(improve.REPORT) - 1).wait_for()
     assert session.stage.model.exists()
     assert not session.stage.unfinished.exists()
 
 
-def test_dry_run_then_cull_then_take_back(tab, session):
+KEEPERS = re.compile(r"Copy \d+ keepers to stage_2")
+
+
+def test_cull_opens_computed_then_makes_the_stage_says_what_was_made_and_undoes_it(tab, session):
+    session.prepare()
     opened(tab, "Cull")
     back = tab.get_by_role("button", name="Undo this cull")
+    tab.get_by_role("heading", name="Close calls").wait_for()
     assert not back.is_visible()
-    tab.get_by_role("button", name="Preview").click()
-    tab.get_by_role("heading", name="Kept").wait_for()
-    tab.get_by_role("heading", name="Culled").wait_for()
     assert not session.stage.next.folder.exists()
-    tab.get_by_role("button", name="Make stage_2 with").click()
+    kept = len(session.plan_cull(0.5).kept)
+    tab.get_by_role("button", name=f"Copy {kept} keepers to stage_2").click()
     tab.get_by_role("button", name="Continue with the").wait_for()
+    tab.get_by_text(f"{kept} kept · {21 - kept} culled").wait_for()
+    tab.get_by_text("12 photos nobody had to look at.").wait_for()
+    assert tab.locator("#cull-screen .mosaic img").count() == kept
     back.click()
     tab.get_by_text("Cull undone.").wait_for()
     assert not session.stage.next.folder.exists()
     assert session.stage.folder.exists()
-    ticks(tab)
+    tab.get_by_role("heading", name="Close calls").wait_for()
     assert not back.is_visible()
 
 
+def test_what_a_cull_comes_to_follows_the_threshold_and_the_answers(tab, session):
+    session.prepare()
+    opened(tab, "Cull")
+    for percent in (100, 0):
+        tab.locator("input[type=number]:visible").fill(str(percent))
+        kept = len(session.plan_cull(percent / 100).kept)
+        tab.get_by_role("button", name=f"Copy {kept} keepers to stage_2").wait_for()
+    key = next(each.key for each in session.plan_cull(0).kept if each.reason == "score")
+    session.answer(key, "cull")
+    tab.get_by_role("button", name=f"Copy {kept - 1} keepers to stage_2").wait_for()
+
+
+def test_a_close_call_is_shown_large_and_answered_there(tab, session):
+    session.prepare()
+    opened(tab, "Cull")
+    call = tab.locator("#cull-screen .call").first
+    key = call.get_attribute("data-key")
+    call.click()
+    closer = tab.get_by_role("dialog", name="Large view")
+    closer.get_by_text(f"{key}, 1 of 12: ").wait_for()
+    with tab.expect_response("**/act/presses"):
+        tab.keyboard.press("k")
+    closer.get_by_text(", 2 of 12: ").wait_for()
+    assert session.labels()[key] == "keep"
+    with tab.expect_response("**/act/presses"):
+        tab.keyboard.press("u")
+    closer.get_by_text(f"{key}, 1 of 12: ").wait_for()
+    assert key not in session.labels()
+    tab.keyboard.press("Escape")
+    closer.wait_for(state="hidden")
+
+
 def test_errors_are_sentences_in_the_page(tab, session, monkeypatch):
-    opened(tab, "Train")
+    opened(tab, "Improve")
     in_detail(tab)
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()
@@ -485,7 +544,7 @@ def test_a_killed_training_is_offered_again(session, tab, desk, unreported):
         note = session.stage.unfinished.read_text()
     session.stage.unfinished.write_text(note)
     tab.reload()
-    opened(tab, "Train")
+    opened(tab, "Improve")
     tab.get_by_text("was interrupted before its first epoch was done").wait_for()
     tab.get_by_role("button", name="Start again").click()
     tab.get_by_text("was interrupted").wait_for(state="hidden")
@@ -496,12 +555,12 @@ def test_go_on_with_the_next_stage_and_back(tab, desk, visit, address):
     first = desk.session
     other = visit(address)
     other.locator("#label-screen .counts", has_text="8 of 21 labeled").wait_for()
+    first.prepare()
     opened(tab, "Cull")
-    tab.get_by_role("button", name="Preview").click()
-    tab.get_by_role("button", name="Make stage_2 with").click()
+    tab.get_by_role("button", name=KEEPERS).click()
     tab.get_by_role("button", name="Continue with the").click()
     tab.get_by_role("heading", name="holiday at home / stage_2").wait_for()
-    tab.get_by_role("button", name="Make stage_3").wait_for()
+    tab.get_by_role("button", name="to stage_3").wait_for()
     kept = len(desk.session.listing.keys)
     assert desk.session.stage == first.stage.next
     # The other tab had photos of stage_1 in hand; a key there never answers a photo of stage_2 by mistake.
@@ -552,19 +611,43 @@ def test_the_way_on_stays_when_the_next_stage_has_answers(tab, desk):
     assert not tab.get_by_role("button", name="Undo this cull").is_visible()
 
 
-def test_a_reload_comes_back_to_its_tab(tab):
-    opened(tab, "Train")
+def test_each_tab_has_an_address_which_reload_back_and_links_open(tab, address):
+    def is_open(name):
+        tab.get_by_role("tab", name=name, selected=True).wait_for()
+        assert tab.url == (f"{address}#{name.lower()}" if name != "Label" else address)
+
+    is_open("Label")
+    opened(tab, "Improve")
     tab.get_by_role("button", name="Start training").wait_for()
+    is_open("Improve")
     tab.reload()
     tab.get_by_role("button", name="Start training").wait_for()
+    is_open("Improve")
+    opened(tab, "Check")
+    for name in ("Improve", "Label"):
+        tab.go_back()
+        is_open(name)
+    tab.go_forward()
+    is_open("Improve")
+    tab.goto("about:blank")
+    tab.goto(f"{address}#cull")
+    is_open("Cull")
 
 
-@pytest.mark.parametrize(("name", "button"), [("Train", "Start training"), ("Cull", "Preview")])
-def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button):
+def test_the_step_that_is_next_is_said_and_its_link_opens_the_tab(tab, session):
+    tab.get_by_role("link", name="Answer about 12 more photos").wait_for()
+    for number in range(8, 20):
+        session.answer(f"{number:02}.jpg", "keep" if number % 2 == 0 else "cull")
+    session.prepare()
+    tab.get_by_role("link", name="Ready: cull 10, keep 11").click()
+    tab.get_by_role("tab", name="Cull", selected=True).wait_for()
+
+
+def test_a_refusal_goes_when_the_answers_have_changed(tab, session):
     for _ in range(8):
         session.undo()
-    opened(tab, name)
-    tab.get_by_role("button", name=button).click()
+    opened(tab, "Improve")
+    tab.get_by_role("button", name="Start training").click()
     refused = tab.get_by_text("stage_1 has no labels yet")
     refused.wait_for()
     ticks(tab)
@@ -573,8 +656,18 @@ def test_a_refusal_goes_when_the_answers_have_changed(tab, session, name, button
     refused.wait_for(state="hidden")
 
 
+def test_why_a_cull_is_not_possible_yet_is_said_without_a_press(tab, session):
+    for _ in range(8):
+        session.undo()
+    opened(tab, "Cull")
+    tab.get_by_text("known once all photos are analyzed").wait_for()
+    session.prepare()
+    tab.get_by_text("stage_1 has no labels yet").wait_for()
+    assert tab.get_by_role("button", name="Copy the keepers").is_disabled()
+
+
 def test_what_could_not_start_is_said_until_the_answers_change(tab, session):
-    opened(tab, "Train")
+    opened(tab, "Improve")
     in_detail(tab)
     tab.get_by_label("Epochs").first.fill("0")
     tab.get_by_role("button", name="Start training").click()

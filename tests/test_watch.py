@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import threading
+import time
 
 import pytest
 from conftest import COLD, WARM, fingerprint_of, label_of, save_photo, save_upright, turn_in_place
@@ -17,7 +18,7 @@ from imlcull_al.project.files import locked
 from imlcull_al.project.listing import list_photos
 from imlcull_al.project.originals import stat_of
 from imlcull_al.project.stages import Stage
-from imlcull_al.session.desk import DRY_RUN, EMBEDDING, TRAINING, Desk, preview_token
+from imlcull_al.session.desk import DRY_RUN, EMBEDDING, TRAINING, Desk
 from imlcull_al.session.session import open_session
 from imlcull_al.session.watch import News, Photos, next_state, told_of
 from imlcull_al.training.options import Options
@@ -432,6 +433,14 @@ def test_a_cull_by_another_program_is_another_revision(desk, project, cache_dir,
     assert desk.session.cull_to_undo() is not None
 
 
+def shown(desk, threshold=0.5):
+    """What the Cull screen shows, once it is made."""
+    until = time.monotonic() + 60
+    while (found := desk.outlooks.at(desk.session, threshold)) is None:
+        assert time.monotonic() < until
+    return found
+
+
 class TestPreview:
     @pytest.fixture
     def previewed(self, desk):
@@ -445,36 +454,22 @@ class TestPreview:
         for key in ("warm_02.jpg", "warm_03.jpg", "cold_02.jpg", "cold_03.jpg", "cold_04.jpg"):
             other.answer(key, "cull")
 
-    def test_a_button_promises_what_the_preview_says_and_makes_that(self, previewed):
-        plan = previewed.planned()
-        assert promised(previewed, previewed.planned(), 0.5) == (f"Make stage_2 with {len(plan.kept)} photos", True)
-        previewed.cull("copy", previewed.shown(preview_token(plan)))
-        made = previewed.jobs.wait(60, "cull").result
-        assert made.photos == len(plan.kept) == len(list_photos(made.stage).keys)
-        assert f"Made stage_2 with {made.photos} photos, listed in" in outcome_html(previewed, previewed.planned())
+    def test_a_button_promises_what_is_shown_and_makes_that(self, desk):
+        found = shown(desk)
+        assert promised("stage_2", found, "copy") == f"Copy {len(found.plan.kept)} keepers to stage_2"
+        desk.cull("copy", desk.outlooks.shown(found.token))
+        made = desk.jobs.wait(60, "cull").result
+        assert made.photos == len(found.plan.kept) == len(list_photos(made.stage).keys)
+        assert f"Made stage_2 with {made.photos} photos, listed in" in outcome_html(desk, None)
 
     def test_answers_make_a_preview_old_on_every_page(self, previewed):
         plan = previewed.planned()
         self.decide_otherwise(previewed)
         assert previewed.planned() is None
-        assert promised(previewed, previewed.planned(), 0.5) == ("Make stage_2: the preview is out of date", False)
-        assert "changed since this preview" in outcome_html(previewed, previewed.planned())
         now = len(previewed.session.plan_cull(0.5).kept)
         with pytest.raises(CullRefused, match=f"{now} photos would be kept now, not {len(plan.kept)}"):
             previewed.cull()
         assert not previewed.session.stage.next.folder.exists()
-
-    def test_an_old_preview_is_made_anew_once_nothing_changes(self, previewed):
-        self.decide_otherwise(previewed)
-        before = previewed.jobs.latest(DRY_RUN).number
-        look(previewed)
-        assert previewed.jobs.latest(DRY_RUN).number == before  # answers may still be coming
-        look(previewed)
-        assert previewed.jobs.latest(DRY_RUN).number > before
-        assert previewed.planned() is not None
-        look(previewed)
-        look(previewed)
-        assert previewed.jobs.latest(DRY_RUN).number == before + 1
 
     def test_what_fills_the_time_between_leaves_a_preview_true(self, desk):
         desk.embed()
@@ -486,13 +481,19 @@ class TestPreview:
         assert desk.planned() is not None
         assert desk.jobs.latest(EMBEDDING).number > desk.jobs.latest(DRY_RUN).number
 
-    def test_a_page_that_shows_another_preview_makes_nothing(self, previewed):
-        old = preview_token(previewed.planned())
-        self.decide_otherwise(previewed)
-        look(previewed)
-        look(previewed)
-        with pytest.raises(CullRefused, match="There is a newer preview: it keeps"):
-            previewed.shown(old)
+    def test_answers_make_what_is_shown_anew_and_the_old_is_not_made(self, desk):
+        old = shown(desk)
+        self.decide_otherwise(desk)
+        look(desk)
+        assert len(shown(desk).plan.kept) < len(old.plan.kept)
+        with pytest.raises(CullRefused, match="Look at what would be kept now"):
+            desk.outlooks.shown(old.token)
+
+    def test_each_page_has_what_its_own_threshold_keeps(self, desk):
+        found = {threshold: shown(desk, threshold) for threshold in (0.0, 1.0)}
+        assert len(found[0.0].plan.kept) > len(found[1.0].plan.kept)
+        for each in found.values():
+            assert desk.outlooks.shown(each.token) == each.plan
 
     def test_answers_that_change_nothing_leave_the_promise_as_it_is(self, previewed):
         plan = previewed.planned()
@@ -500,10 +501,6 @@ class TestPreview:
         previewed.session.skip(kept)
         previewed.cull()
         assert previewed.jobs.wait(60, "cull").result.photos == len(plan.kept)
-
-    def test_a_slider_that_was_moved_is_not_what_was_previewed(self, previewed):
-        assert promised(previewed, previewed.planned(), 0.8) == ("Make stage_2: not previewed at 80%", False)
-        assert promised(previewed, previewed.planned(), None) == ("Make stage_2: there is no threshold", False)
 
 
 @pytest.mark.slow

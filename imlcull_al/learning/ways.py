@@ -67,8 +67,8 @@ class Way(NamedTuple):
         """One sentence for people: what to do for which promise."""
         parts = [f"answer {amount(self.again, 'photo')} of your sheets again"] if self.again else []
         parts += [f"cull {self.culls:,} unseen"] if self.culls else []
-        parts += [f"look at {self.looks:,} ({_minutes(self.looks)})"] if self.looks else []
-        parts += [f"check {self.checks:,} ({_minutes(self.checks)})"] if self.checks else []
+        parts += [f"look at {self.looks:,} ({time_for(self.looks)})"] if self.looks else []
+        parts += [f"check {self.checks:,} ({time_for(self.checks)})"] if self.checks else []
         if not parts and not self.is_reached:
             return "More keepers were overlooked on sheets than may be lost. Look at what you culled there, in Review."
         if not parts:
@@ -81,7 +81,7 @@ class Way(NamedTuple):
         return f"{what[0].upper()}{what[1:]}: then {holds}."
 
 
-def _minutes(photos: int) -> str:
+def time_for(photos: int) -> str:
     """The time that so many photos take on sheets."""
     seconds = SECONDS * photos
     return amount(max(round(seconds), 1), "second") if seconds < 90 else amount(round(seconds / 60), "minute")

@@ -24,6 +24,7 @@ from ..project.stages import Stage
 from ..training.options import GENTLE, Epoch, Options
 from ..training.train import Training
 from .jobs import DONE, WAITING, Job, Jobs, Work
+from .outlook import Outlooks
 from .session import Session
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,20 @@ class Lap(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Result of a cull: the new stage, and how many photos and companion files it holds."""
+    """Result of a cull: the new stage, and the plan that it followed."""
 
     stage: Stage
-    photos: int
-    companions: int
+    plan: Plan
+
+    @property
+    def photos(self) -> int:
+        """Number of photos in the new stage."""
+        return len(self.plan.kept)
+
+    @property
+    def companions(self) -> int:
+        """Number of companion files there."""
+        return self.plan.companions
 
 
 class Desk:
@@ -69,7 +79,7 @@ class Desk:
         self._turned = 0  # number of the last job before the stage was switched
         self._stages = {session.stage.name: session} if session else {}
         self._lock = threading.RLock()
-        self._old_preview_at = ""  # session revision at which the preview was last found stale
+        self.outlooks = Outlooks()
 
     def watch(self, seconds: float = SECONDS_BETWEEN_LOOKS) -> None:
         """Poll for changes that other programs make on disk, in a background thread, until the jobs are closed."""
@@ -81,16 +91,12 @@ class Desk:
         threading.Thread(target=look, name="watch", daemon=True).start()
 
     def follow_disk(self) -> None:
-        """Poll once. Re-embeds if photos or the model changed; redoes a stale preview once nothing has changed between
-        two polls.
-        """
+        """Poll once. Re-embeds if photos or the model changed."""
         job = self.jobs.state()
         is_busy = job is not None and job.running and not job.yields
         try:
             if self.session.follow_disk(is_busy=is_busy):
                 self.embed()
-            if not is_busy:
-                self._renew_preview()
             self._train_now_and_then()
         except ImlcullError:
             pass  # the screens read the same files and show the error
@@ -130,16 +136,6 @@ class Desk:
             return self._training(session, GENTLE, progress, gives_way, unasked=True)
         except (NotEnoughLabels, TrainingError, StorageError) as error:
             raise Cancelled(str(error)) from error
-
-    def _renew_preview(self) -> None:
-        plan = self.preview()
-        if plan is None or not self.session.prepared or self.session.is_current(plan):
-            return
-        self.session.check_folder()  # else the preview would fail in its place
-        revision = self.session.revision
-        if revision == self._old_preview_at:
-            self.dry_run(plan.threshold)
-        self._old_preview_at = revision
 
     def at(self, stage: object = None) -> Session:
         """The session of the stage named `stage`, if it was opened here; the present session for None.
@@ -242,20 +238,9 @@ class Desk:
 
         def work(progress: Progress, stop: Stop) -> Made:
             plan = _still_true(session, promised)
-            return Made(make.make_stage(plan, link, progress=progress, stop=stop), len(plan.kept), plan.companions)
+            return Made(make.make_stage(plan, link, progress=progress, stop=stop), plan)
 
         self.start(CULLING, work)
-
-    def shown(self, token: str | None) -> Plan:
-        """The preview with this `preview_token`. Raises `CullRefused` if it is not the latest."""
-        plan = self.preview()
-        if plan is None:
-            raise CullRefused("Preview the cull first.")
-        if preview_token(plan) != token:
-            raise CullRefused(
-                f"There is a newer preview: it keeps {amount(len(plan.kept), 'photo')}. Check it, then press again."
-            )
-        return plan
 
     def take_back(self) -> None:
         """Undo the last cull in the background: verify every file against the manifest, then move the next stage
@@ -319,11 +304,6 @@ class Desk:
             self.session, self._turned = session, job.number if job else 0
             self._stages[stage.name] = session
             self.embed()
-
-
-def preview_token(plan: Plan) -> str:
-    """Identifies a preview: changes with the labels, scores, photos or threshold."""
-    return f"{plan.revision} {plan.threshold}"
 
 
 def _still_true(session: Session, promised: Plan) -> Plan:

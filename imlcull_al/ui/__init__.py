@@ -7,11 +7,12 @@
     review.py      all photos in a grid, split by the threshold
     check.py       the plan to a promise, and contact sheets of spot checks
     promise.py     what the checks say, as HTML
-    train.py       options, cost, progress and report
-    curves.py      line charts as SVG
-    cull.py        preview, make the next stage, undo
+    cull.py        what a cull would come to, make the next stage, undo
     ratings.py     part of Cull: ratings of other programs in, decisions out
     sidecars.py    part of it: where sidecars from elsewhere are dropped
+    improve.py     a training: options, cost, progress and report
+    curves.py      line charts as SVG
+    way.py         what to do next, above the tabs
     threshold.py   the threshold of all screens, in the parts that Gradio draws
     tasks.py       what the screens need of the task
     api.py         the same actions for scripts
@@ -68,6 +69,7 @@ from . import (
     check,
     cull,
     first,
+    improve,
     label,
     presses,
     review,
@@ -76,15 +78,15 @@ from . import (
     strict,
     tasks,
     threshold,
-    train,
     visitors,
+    way,
 )
 from .addresses import bare, family, in_url, reached_at
 from .clock import Clock
 from .connections import bound
 from .fairly import Whose
 from .guard import AUTH_VARIABLE, LOOPBACK, Known, check_auth, guards
-from .look import CSS, THEME, heading, on_press, sentence, status
+from .look import APPEARANCE, CSS, THEME, appearance, heading, on_press, sentence, status
 from .senders import is_proxied, sender_of
 from .serving import Find, routes
 from .streams import AT_ONCE, CALLS_IN_ALL, SESSIONS
@@ -208,7 +210,7 @@ def serve(place: Desk | Workspaces, host: str, port: int, auth: str | None = Non
         place.watch()
     find, page = _finder(place), build(place)
     own, known, paths = [], None, _MCP_PATHS if mcp else ()
-    on_all = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, TABS]
+    on_all = [label.SCRIPT, review.SCRIPT, check.SCRIPT, threshold.SCRIPT, cull.SCRIPT, APPEARANCE, TABS]
     modules, screens = [*on_all, sidecars.SCRIPT], LOCAL_SCREENS
     whose: Whose = sender_of
     if isinstance(place, Workspaces):
@@ -286,6 +288,8 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
         clock = Clock(find)
         with gr.Row(elem_classes="top"):
             line = gr.HTML(heading(name, ""))
+            step = gr.HTML("", elem_classes="step")
+            appearance()
             stop = gr.Button("Stop", size="sm", scale=0, min_width=110, visible=False)
             again = gr.Button("Analyze again", size="sm", scale=0, min_width=110, visible=False)
         with gr.Tabs():
@@ -299,14 +303,19 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
                 review.build(clock, task)
             with gr.Tab("Check", visible=not is_public) as check_tab:
                 check.build(clock, task)
-            with gr.Tab("Train", visible=not is_public) as train_tab:
-                train.build(find, clock)
             if task == CULL_TASK:
                 with gr.Tab("Cull", visible=not is_public) as cull_tab:
-                    slider = cull.build(find, clock, has_programs=not is_public)
+                    culling = cull.build(find, clock, has_programs=not is_public)
+            # Apart from the steps: it is never needed.
+            with gr.Tab("Improve", visible=not is_public, alignment="right") as improve_tab:
+                improve.build(find, clock)
 
+        aims: list[Any] = []
         if task == CULL_TASK:
-            threshold.follow(slider)
+            aims = [culling.threshold, threshold.follow(culling.threshold)]
+            for tab in (label_tab, review_tab, check_tab, cull_tab, improve_tab):
+                is_open = f"() => {int(tab is cull_tab)}"
+                tab.select(None, None, culling.is_open, js=is_open, show_progress="hidden", api_visibility="private")
 
         def on_tick(desk: Desk) -> tuple[str, gr.Button, gr.Button]:
             job = desk.jobs.state()
@@ -319,8 +328,9 @@ def build(place: Desk | Workspaces) -> gr.Blocks:
             )
 
         clock.every_second(on_tick, None, [line, stop, again])
+        clock.every_second(way.look, aims, step)
         if is_public:
-            tabs = [label_tab, review_tab, check_tab, train_tab, cull_tab]
+            tabs = [label_tab, review_tab, check_tab, cull_tab, improve_tab]
             seen = gr.State(value=False)
 
             def on_photos(desk: Desk, seen: bool) -> tuple[Any, ...]:

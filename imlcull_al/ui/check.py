@@ -46,7 +46,7 @@ def build(clock: Clock, task: Task) -> None:
 def page(task: Task) -> str:
     """The HTML of the screen."""
     options = "".join(
-        f'<option value="{target}"{" selected" if target == MAX_KEEPERS_LOST else ""}>{target:.0%}</option>'
+        f'<option value="{target * 100:.0f}"{" selected" if target == MAX_KEEPERS_LOST else ""}>{target:.0%}</option>'
         for target in TARGETS
     )
     return page_for(task, "check.html").replace("<!-- targets -->", options)

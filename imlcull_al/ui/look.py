@@ -9,6 +9,7 @@ import gradio as gr
 from ..progress import how_far
 from ..session.desk import DRY_RUN, EMBEDDING, UNDOING, Desk
 from ..session.jobs import Job
+from .scripts import starting
 from .serving import Find
 from .telling import attempt
 
@@ -51,6 +52,18 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .heading { display: flex; gap: 1rem; align-items: baseline; padding: .25rem 0; }
 .heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; min-width: 6rem; overflow: hidden;
                text-overflow: ellipsis; }
+.top > .block { flex: 0 1 auto !important; min-width: 0 !important; width: auto !important; }
+.top { align-items: center; } .top > .appearance-place { margin-left: auto !important; order: 1; }
+.appearance { font: inherit; font-size: .8rem; padding: .1rem .3rem; border-radius: 4px; appearance: auto;
+              cursor: pointer; border: 1px solid var(--border-color-primary); color: var(--body-text-color-subdued);
+              background: var(--body-background-fill); }
+.appearance:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 1px; }
+.next { font-size: .95rem; margin: 0; }
+.next a { display: inline-block; max-width: 100%; box-sizing: border-box; padding: 0 .8rem; border-radius: 1rem;
+          border: 1px solid var(--keep-ink); color: var(--keep-ink); font-weight: 600; line-height: 1.6;
+          overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-decoration: none; }
+.next a:hover { background: var(--background-fill-secondary); }
+.next a:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
 .subdued { color: var(--body-text-color-subdued); font-size: .9rem; }
 .numbers { font-variant-numeric: tabular-nums; }
 .failed { color: var(--cull-ink); }
@@ -71,6 +84,27 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .5rem; }
 .sheet figure { margin: 0; font-size: .75rem; }
 .sheet img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--surround); display: block; }
+.call { padding: 0; border: 0; background: none; font: inherit; font-size: .75rem; color: inherit; cursor: pointer;
+        text-align: left; border-radius: 3px; align-self: start; }
+.call img { border-bottom: 3px solid var(--cull); } .call.keep img { border-color: var(--keep); }
+.call:focus-visible, .warning a:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
+.warning { border-left: 3px solid var(--cull); padding-left: .7rem; }
+.warning a { color: var(--keep-ink); text-decoration: underline; }
+.mosaic { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: 2px; }
+.mosaic img { width: 100%; aspect-ratio: 1; object-fit: cover; background: var(--surround); display: block; }
+.call-closer { border: 0; padding: 0; margin: auto; width: 94vw; height: 94vh; max-width: none; max-height: none;
+               background: var(--body-background-fill); color: var(--body-text-color); outline: none; }
+.call-closer[open] { display: grid; grid-template-rows: minmax(0, 1fr) auto; }
+.call-closer::backdrop { background: rgb(0 0 0 / .7); }
+.call-closer img { width: 100%; height: 100%; object-fit: contain; background: var(--surround); min-height: 0; }
+.call-closer div { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; padding: .6rem 1rem; }
+.call-closer .about { margin-right: auto; overflow-wrap: anywhere; }
+.call-closer button { padding: .45rem 1rem; border-radius: 4px; border: 1px solid var(--border-color-primary);
+                      font: inherit; color: inherit; background: var(--background-fill-secondary); cursor: pointer; }
+.call-closer :is([data-answer=keep], [data-answer=cull]) { color: white; border: 0; font-weight: 600; }
+.call-closer [data-answer=keep] { background: var(--keep); }
+.call-closer [data-answer=cull] { background: var(--cull); }
+.call-closer button:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
 .report { columns: 2 24rem; column-gap: 1.5rem; }
 .report figure { margin: 0 0 1.6rem; break-inside: avoid; }
 .report img { width: 100%; background: white; display: block; border-radius: 3px; }
@@ -101,7 +135,9 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 @media (max-width: 40rem) {
   .gradio-container > main { padding: .5rem .9rem !important; }
   .heading { flex-wrap: wrap; gap: .1rem 1rem; } .heading .bar { width: 4rem; margin-right: .4rem; }
-  .top { position: relative; } .top > .block:first-child { min-width: 100% !important; }
+  .next { font-size: .82rem; } .next a { padding: 0 .6rem; }
+  .top { position: relative; gap: .1rem; } .top > .block:first-child { min-width: 100% !important; }
+  .top > .appearance-place { position: absolute; right: 0; top: 1.7rem; }
   .top > button { position: absolute; right: 0; top: .1rem; }
   .heading > span { min-width: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .screen :is(th, td) { padding-right: .8rem !important; }
@@ -153,6 +189,16 @@ def ended(desk: Desk, job: Job | None, known: Ended | None) -> Ended | None:
     if known is None or known[0] != job.number:
         return job.number, now, True
     return job.number, known[1], known[2] and known[1] == now
+
+
+APPEARANCE = "appearance.js"
+
+
+def appearance() -> gr.HTML:
+    """The menu that makes the page light or dark."""
+    options = "".join(f'<option value="{name.lower()}">{name}</option>' for name in ("System", "Light", "Dark"))
+    menu = f'<select class="appearance" aria-label="Appearance" title="Light or dark">{options}</select>'
+    return gr.HTML(menu, js_on_load=starting(APPEARANCE), elem_classes="appearance-place", apply_default_css=False)
 
 
 def heading(project: str, status: str) -> str:

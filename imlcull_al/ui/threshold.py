@@ -1,11 +1,12 @@
 """The threshold of the page in the parts that Gradio draws: whole per cent, one value for all screens.
 
-The browser keeps it; see assets/logic/threshold.js. Everywhere below the page it is a number between 0 and 1.
+The browser keeps it; see assets/logic/aims.js. Everywhere below the page it is a number between 0 and 1.
 """
 
 import gradio as gr
 
 from ..errors import StageError
+from ..learning.promise import MAX_KEEPERS_LOST
 from .scripts import calling, starting
 
 SCRIPT = "threshold.js"
@@ -24,11 +25,18 @@ def threshold_slider() -> gr.Slider:
     return found
 
 
-def follow(slider: gr.Slider) -> None:
-    """Couple the slider to the threshold of the page. Call it outside the tabs, which are drawn when first opened."""
+def follow(slider: gr.Slider) -> gr.Number:
+    """Couple the slider to the threshold of the page. Call it outside the tabs, which are drawn when first opened.
+
+    Returns the share of keepers that may be lost, as chosen on the Check screen.
+    """
     follower = gr.HTML("", js_on_load=starting(SCRIPT), elem_classes="unseen", apply_default_css=False)
-    follower.select(None, None, slider, js=calling(SCRIPT, "percent"), show_progress="hidden", api_visibility="private")
+    target = gr.Number(MAX_KEEPERS_LOST, visible=False)
+    follower.select(
+        None, None, [slider, target], js=calling(SCRIPT, "aims"), show_progress="hidden", api_visibility="private"
+    )
     slider.change(None, slider, None, js=calling(SCRIPT, "set"), show_progress="hidden", api_visibility="private")
+    return target
 
 
 def given(percent: float | None) -> float:

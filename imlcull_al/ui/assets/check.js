@@ -8,15 +8,13 @@ import { addMenu } from './label_hands.js';
 import { makeSheets } from './logic/check_sheets.js';
 import { answerOf, labelsOf, namesOf } from './logic/check_words.js';
 import { readTask } from './logic/task.js';
-import { recall, remember } from './memory.js';
-import { act, outbox, threshold } from './page.js';
+import { act, outbox, target, threshold } from './page.js';
 import { sendBeacon } from './page_life.js';
 import { redrawn, write } from './writing.js';
 
 const EVERY = 20000;            // milliseconds between looks, which keep the photos for this page
 const AGAIN = 2000;             // milliseconds before a failed look is retried
 const SEEN = 250;               // milliseconds a sheet is on screen before it can be answered
-const TARGET = 'imlcull target';
 
 // Start the screen in `place`, which holds its HTML. `watch(name, changed)` tells when Gradio changes a property.
 export function start(place, watch) { begin(place.firstElementChild, watch); }
@@ -24,10 +22,8 @@ export function start(place, watch) { begin(place.firstElementChild, watch); }
 function begin(element, watch) {
   const find = (selector) => element.querySelector(selector), task = readTask(element.dataset.task);
   const again = (html) => begin(redrawn(element, html), watch);
-  const target = find('.target'), box = find('.threshold');
-  const aims = () => ({ threshold: threshold.share(), target: target ? Number(target.value) : undefined });
-  const known = recall(TARGET);
-  if (target && [...target.options].some((option) => option.value === known)) target.value = known;
+  const aims = () => ({ threshold: threshold.share(), target: task.isCull ? target.share() : undefined });
+  const menu = find('.target'), box = find('.threshold');
   const screen = { look() {}, planned() {} };
   const report = makeReport(element, () => (box ? aims() : {}), (plan) => screen.planned(plan));
   if (box) Object.assign(screen, makeScreen(element, task, { report, again }));
@@ -35,21 +31,27 @@ function begin(element, watch) {
     const reply = await act('check', { do: 'look', visitor: outbox.visitor, classes: task.classes.length }).catch(() => null);
     if (reply?.revision) report.follow(reply.revision);
   };
-  if (target) addMenu(target, find('.cells'), () => { remember(TARGET, target.value); report.plan(); });
-  if (box) followThreshold(element, box, () => {
+  const anew = () => {
     report.outdate();
     if (element.offsetParent) { report.plan(); screen.look(); }
-  });
+  };
+  if (menu) {
+    addMenu(menu, find('.cells'), () => target.set(menu.value));
+    couple(element, menu, target, anew);
+  }
+  if (box) {
+    box.addEventListener('change', () => { threshold.set(box.value); box.value = threshold.percent(); });
+    couple(element, box, threshold, anew);
+  }
   watch('value', () => { if (element.offsetParent) screen.look(); });
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting) screen.look(); }).observe(element);
   if (element.offsetParent) screen.look();
 }
 
-// The threshold in its box, and from any other screen.
-function followThreshold(element, box, changed) {
-  const draw = () => { box.value = threshold.percent(); };
-  box.addEventListener('change', () => { threshold.set(box.value); draw(); });
-  threshold.follow(() => element.isConnected, () => { draw(); changed(); });
+// Show a value of the page in a field, and call `changed` whenever it does.
+function couple(element, field, value, changed) {
+  const draw = () => { field.value = value.percent(); };
+  value.follow(() => element.isConnected, () => { draw(); changed(); });
   draw();
 }
 

@@ -5,11 +5,15 @@ import { makeOutbox } from './logic/outbox.js';
 import { recall, remember } from './memory.js';
 import { afterPaint, guardLeaving } from './page_life.js';
 import { makeStore } from './logic/press_store.js';
-import { makeThreshold } from './logic/threshold.js';
+import { makeAim } from './logic/aims.js';
 
 const inAllTabs = () => localStorage;
-export const threshold = makeThreshold((name) => recall(name, inAllTabs), (name, value) => remember(name, value, inAllTabs));
-export const act = makeAct(() => !outbox.pending().length, () => location.reload(), threshold.open);
+const storage = [(name) => recall(name, inAllTabs), (name, value) => remember(name, value, inAllTabs)];
+export const threshold = makeAim('threshold', 50, ...storage), target = makeAim('target', 5, ...storage);
+export const act = makeAct(() => !outbox.pending().length, () => location.reload(), (here) => {
+  threshold.open(here);
+  target.open(here);
+});
 export const outbox = makeOutbox({ act, store: makeStore(() => sessionStorage), later: afterPaint });
 export const hands = makeHands();
 

@@ -1,26 +1,28 @@
-// Reopen the same tab after a reload.
-import { recall, remember } from './memory.js';
-
-const MEMORY = 'imlcull tab';
-
-let isChosen = false; // a person chose a tab on this page
+// The tab in the address: a reload, Back and a link open it again.
+let isByAddress = false; // a tab is opened by the address, not by a person
 
 export function start() {
   document.addEventListener('click', (event) => {
     const tab = event.target.closest('button[role=tab]');
     if (!tab) return;
-    isChosen ||= event.isTrusted;
-    remember(MEMORY, tab.textContent.trim());
+    if (!isByAddress && nameOf(tab) !== wanted()) history.pushState(null, '', `#${nameOf(tab)}`);
     if (event.detail) tab.blur(); // by pointer, not keyboard: leave the arrow keys to the tab's content
   });
-  const remembered = recall(MEMORY);
-  if (remembered) open(remembered, 40); // on a public page the tabs appear a moment later
+  window.addEventListener('popstate', () => open(wanted(), 1)); // a link to a tab, too
+  if (wanted()) open(wanted(), 40); // on a public page the tabs appear a moment later
 }
 
+function nameOf(tab) { return tab.textContent.trim().toLowerCase(); }
+
+function wanted() { return decodeURIComponent(location.hash.slice(1)); }
+
+// Without a name: the first tab. Gives up when another is wanted meanwhile.
 function open(name, tries) {
-  if (isChosen) return;
-  const tab = [...document.querySelectorAll('button[role=tab]')].find(
-    (each) => each.textContent.trim() === name && each.offsetParent);
-  if (tab && tab.ariaSelected !== 'true') tab.click();
-  else if (!tab && tries > 1) setTimeout(open, 100, name, tries - 1);
+  if (name !== wanted()) return;
+  const tab = [...document.querySelectorAll('button[role=tab]')].find((each) => each.offsetParent && (!name || nameOf(each) === name));
+  if (!tab && tries > 1) setTimeout(open, 100, name, tries - 1);
+  if (!tab || tab.ariaSelected === 'true') return;
+  isByAddress = true;
+  tab.click();
+  isByAddress = false;
 }

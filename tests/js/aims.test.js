@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { asPercent, makeThreshold } from '../../imlcull_al/ui/assets/logic/threshold.js';
+import { asPercent, makeAim } from '../../imlcull_al/ui/assets/logic/aims.js';
 
 let stored, told, threshold;
 
 beforeEach(() => {
   [stored, told] = [new Map(), []];
-  threshold = makeThreshold((name) => stored.get(name) ?? null, (name, value) => stored.set(name, value));
+  threshold = makeAim('threshold', 50, (name) => stored.get(name) ?? null, (name, value) => stored.set(name, value));
   threshold.follow(() => true, (percent) => told.push(percent));
 });
 

@@ -1,4 +1,4 @@
-"""The Train screen: cost, options, start and stop, live epochs, and the report of the last training.
+"""The Improve screen: cost, options, start and stop, live epochs, and the report of the last training.
 
 The history of a training is in the notes of its job, one `Lap` per epoch.
 """
@@ -81,6 +81,7 @@ def build(find: Find, clock: Clock) -> None:
             stop = gr.Button("Stop training", interactive=False, scale=0, min_width=140)
         message = gr.HTML()
         with gr.Accordion("More", open=False):
+            details = gr.HTML()
             gentle = gr.Checkbox(GENTLE.gentle, label=_title("gentle"), info=_MEANINGS["gentle"])
             with gr.Row():
                 numbers = [_number(name, default) for name, default in _numbers(GENTLE).items()]
@@ -108,17 +109,19 @@ def build(find: Find, clock: Clock) -> None:
             gr.Button(interactive=running and not (job and job.stopping)),
         )
 
-    def on_cost(desk: Desk, shown: str, epochs: float | None) -> tuple[Any, Any]:
+    def on_cost(desk: Desk, shown: str, epochs: float | None) -> tuple[Any, ...]:
         counts, session = desk.session.counts(), desk.session
         words = cost(counts, pace(desk.latest(TRAINING)), epochs, session.task)
         words = f"{words} {afterwards(counts.photos, session.seconds_per_photo)}"
-        return (gr.skip(), gr.skip()) if words == shown else (words, sentence(words, "numbers"))
+        if words == shown:
+            return (gr.skip(),) * 3
+        return words, sentence(price_of(counts, pace(desk.latest(TRAINING)), epochs), "numbers"), sentence(words)
 
     on_press(start, find, lambda desk, *values: desk.train(options(values)), [*numbers, gentle], message, then)
     on_press(again, find, lambda desk: desk.train_again(), None, message, then)
     on_press(stop, find, lambda desk: desk.stop_training(), None, None)
     clock.every_second(on_tick, seen, [seen, course, report, offer, start, again, stop], message)
-    clock.every_second(on_cost, [cost_seen, numbers[0]], [cost_seen, price], message)
+    clock.every_second(on_cost, [cost_seen, numbers[0]], [cost_seen, price, details], message)
     gentle.change(_usual, gentle, numbers, api_visibility="private")
 
 
@@ -138,15 +141,24 @@ def pace(job: Job | None) -> float | None:
     return statistics.median(measured) if measured else None
 
 
+def price_of(counts: Counts, seconds: float | None, epochs: float | None) -> str:
+    """What a training learns from and how long it takes: `81 answers, at most 1:10.`"""
+    return f"{amount(counts.labeled, 'answer')}{_most(seconds, epochs, ', at most ')}."
+
+
+def _most(seconds: float | None, epochs: float | None, before: str) -> str:
+    """The longest that so many epochs take; empty if unknown."""
+    is_known = seconds is not None and isinstance(epochs, int | float) and 1 <= epochs < float("inf")
+    return f"{before}{minutes(seconds * epochs)}" if is_known and seconds and epochs else ""
+
+
 def cost(counts: Counts, seconds: float | None, epochs: float | None, task: Task = CULL_TASK) -> str:
     """Cost of a training: photos, measured seconds per epoch, and the longest that `epochs` epochs take."""
     photos = counts.labeled
     labeled = f"{amount(photos, 'labeled photo')} ({in_numbers(task, counts, ', ')})"
     if seconds is None:
         return f"{labeled}. Time per epoch: unknown until the first epoch is done."
-    whole = isinstance(epochs, int | float) and 1 <= epochs < float("inf")
-    most = f"; at most {minutes(seconds * epochs)} for {amount(round(epochs), 'epoch')}" if whole and epochs else ""
-    return f"{labeled}. An epoch took {seconds:.2g} s{most}."
+    return f"{labeled}. An epoch took {seconds:.2g} s{_most(seconds, epochs, '; all epochs take at most ')}."
 
 
 def afterwards(photos: int, seconds_per_photo: float | None) -> str:

@@ -1,5 +1,5 @@
-// The threshold of the page: whole per cent, one value for all screens, kept in the browser for each stage.
-export const USUAL = 50;
+// The threshold of the page, and the share of keepers that may be lost: whole per cent, one value each for all screens,
+// kept in the browser for each stage.
 
 // A whole number from 0 to 100; null for anything else.
 export function asPercent(text) {
@@ -7,9 +7,9 @@ export function asPercent(text) {
   return value >= 0 && value <= 100 ? Math.round(value) : null;
 }
 
-// `recall(name)` and `remember(name, value)` reach the browser's storage.
-export function makeThreshold(recall, remember) {
-  let followers = [], percent = USUAL, name = null;
+// `what`: its name in the storage; `usual`: what it begins with. `recall(name)` and `remember(name, value)` reach the browser's storage.
+export function makeAim(what, usual, recall, remember) {
+  let followers = [], percent = usual, name = null;
 
   function take(value) {
     if (value === percent) return;
@@ -23,7 +23,7 @@ export function makeThreshold(recall, remember) {
     share: () => percent / 100,
     // The page shows this stage of this project.
     open({ project, stage }) {
-      name = `imlcull threshold ${project} ${stage}`;
+      name = `imlcull ${what} ${project} ${stage}`;
       take(asPercent(recall(name)) ?? percent);
     },
     // Nonsense changes nothing.

@@ -1,0 +1,111 @@
+"""What a cull would come to now: its plan, how large both sides are, and what to look at before.
+
+`Outlooks` makes it in the background, and hands out only what is still true.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..culling.plan import Plan
+from ..errors import CullRefused, StageError
+from ..project.labels import KEEP
+from ..project.stages import Stage
+from .session import Session
+
+_SECONDS = 0.3
+"""How long a caller waits for an outlook that is under way."""
+
+
+class Outlook(NamedTuple):
+    """A plan and its consequences. `kept_bytes`, `culled_bytes`: with companions. `emptied`: of each moment of several
+    photos that keeps none, the photo with the highest score. `damaged`: kept photos whose file lacks its end.
+    """
+
+    plan: Plan
+    kept_bytes: int
+    culled_bytes: int
+    emptied: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+    @property
+    def token(self) -> str:
+        """Identifies it: changes with the labels, scores, photos or threshold."""
+        return f"{self.plan.revision} {self.plan.threshold}"
+
+
+def outlook(session: Session, threshold: float) -> Outlook:
+    """The outlook of a cull at this threshold. Raises as `Session.plan_cull`, and before all photos are analyzed."""
+    if not session.prepared:
+        raise StageError("What a cull would keep is known once all photos are analyzed.")
+    plan = session.plan_cull(threshold)
+    now, kept = session.standing(wait=False), {each.key for each in plan.kept}
+    culled = [each.key for each in plan.culled]
+    return Outlook(
+        plan,
+        _size(plan.stage, plan.files),
+        _size(plan.stage, [*culled, *plan.stays]),
+        _emptied(plan, {key: moment for key, (moment, _) in now.moments().items()}, {*now.brackets()}),
+        tuple(key for key in now.damaged() if key in kept),
+    )
+
+
+def _emptied(plan: Plan, moments: dict[str, int], brackets: set[int]) -> tuple[str, ...]:
+    frames = defaultdict(list)
+    for each in plan.decisions:
+        if moments.get(each.key, -1) not in {-1, *brackets}:
+            frames[moments[each.key]].append(each)
+    lost = (each for each in frames.values() if len(each) > 1 and all(frame.decision != KEEP for frame in each))
+    return tuple(max(each, key=lambda frame: frame.p_keep or 0.0).key for each in lost)
+
+
+def _size(stage: Stage, keys: Iterable[str]) -> int:
+    """Bytes of these files; one that just vanished has none."""
+    total = 0
+    for key in keys:
+        with suppress(OSError):
+            total += stage.path(key).stat().st_size
+    return total
+
+
+class Outlooks:
+    """The outlooks that pages show, made in the background. Thread-safe."""
+
+    def __init__(self) -> None:
+        """Nothing is made before it is asked for."""
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str, float], Future[Outlook]] = {}
+
+    def at(self, session: Session, threshold: float) -> Outlook | None:
+        """The outlook as of now; None while it is being made. Raises as `outlook`."""
+        asked = (session.stage.name, session.revision, threshold)
+        with self._lock:
+            if asked not in self._made:
+                # What was asked before another answer is of no more use.
+                self._made = {key: made for key, made in self._made.items() if key[:2] == asked[:2] or not made.done()}
+                self._made[asked] = Future()
+                threading.Thread(target=_make, args=(self._made[asked], session, threshold), daemon=True).start()
+            made = self._made[asked]
+        with suppress(TimeoutError):
+            found = made.result(_SECONDS)
+            return found if session.is_current(found.plan) else None
+        return None
+
+    def shown(self, token: str | None) -> Plan:
+        """The plan of the outlook with this token. Raises `CullRefused` if there is none any more."""
+        with self._lock:
+            done = [made for made in self._made.values() if made.done() and not made.exception()]
+        for made in done:
+            if made.result().token == token:
+                return made.result().plan
+        raise CullRefused("Answers, scores or photos have changed. Look at what would be kept now, then press again.")
+
+
+def _make(made: Future[Outlook], session: Session, threshold: float) -> None:
+    try:
+        made.set_result(outlook(session, threshold))
+    except Exception as error:  # noqa: BLE001 - raised for whoever asked
+        made.set_exception(error)
