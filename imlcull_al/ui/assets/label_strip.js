@@ -4,7 +4,7 @@ import { spokenLabel } from './logic/task.js';
 import { describe, write } from './writing.js';
 
 export function makeStrip(find, task) {
-  const strip = find('strip'), frames = find('frames'), whole = find('whole'), bracket = find('bracket');
+  const strip = find('strip'), frames = find('frames'), whole = find('whole'), bracket = find('bracket'), sideBySide = find('side-by-side');
   const fetched = new Map(); // photo id → an image that keeps the thumbnail of a likely next strip in memory
   let shown = '';            // ids of the frames in the strip
 
@@ -18,6 +18,7 @@ export function makeStrip(find, task) {
     write(whole.firstElementChild, words);
     describe(whole, 'hidden', !words);
     describe(bracket, 'hidden', !burst?.bracket);
+    describe(sideBySide, 'hidden', !burst);
   }
 
   function drawFrame(button, frame, isShown, isSharpest) {
