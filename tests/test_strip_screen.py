@@ -139,3 +139,40 @@ def test_on_a_phone_the_strip_is_below_the_photo(open_page):
     assert photo["y"] + photo["height"] <= frames["y"]
     assert frames["y"] + frames["height"] <= tab.locator("#label-screen .cull-button").bounding_box()["y"]
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_zoom_stays_at_its_place_for_the_next_frame(open_page):
+    tab = open_page()
+    image, badge = tab.locator("#label-screen .pixels"), tab.locator("#label-screen .badge")
+    tab.keyboard.press("z")
+    badge.get_by_text("100 %", exact=True).wait_for()
+    before = image.bounding_box()
+    tab.keyboard.press("ArrowRight")
+    shows(tab, "01.jpg")
+    tab.locator("#label-screen .stage.close").wait_for()
+    assert image.bounding_box() == before
+    tab.keyboard.press("Escape")
+    image.wait_for(state="hidden")
+    tab.keyboard.press("ArrowRight")
+    shows(tab, "02.jpg")
+    assert badge.inner_text() == ""
+
+
+def test_a_pinch_answers_nothing(open_page, session):
+    tab = open_page(viewport={"width": 390, "height": 844}, has_touch=True)
+    box = tab.locator("#label-screen .stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = tab.context.new_cdp_session(tab)
+
+    def send(kind, *apart):
+        points = [{"x": x + way, "y": y, "id": number} for number, way in enumerate(apart)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    send("touchStart", -10)
+    send("touchStart", -10, 10)
+    for way in range(20, 140, 20):
+        send("touchMove", -way, way)
+    send("touchEnd")
+    tab.wait_for_timeout(300)
+    shows(tab, "00.jpg")
+    assert journal(session) == []

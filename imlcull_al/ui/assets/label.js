@@ -76,7 +76,7 @@ function begin(element, queue, bursts) {
   function display() {
     const photo = queue.current();
     isPainted = false;
-    zoom.end();
+    zoom.follow(photo);
     hands.still();
     picture.show(photo);
     beside.clear();
