@@ -37,7 +37,8 @@ export function makeStrip(find, task) {
     reserve(hasBursts) { describe(strip, 'hidden', !hasBursts); },
     // Once the photo is painted: scroll to its frame, and fetch the thumbnails of the bursts that come next.
     rest(bursts) {
-      frames.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+      const frame = frames.querySelector('[aria-current=true]'); // scrollIntoView would scroll the page, too
+      if (frame) frames.scrollLeft = frame.offsetLeft + (frame.offsetWidth - frames.clientWidth) / 2;
       const next = bursts.flatMap((burst) => burst?.frames || []).map(({ id }) => id);
       next.filter((id) => !fetched.has(id)).forEach((id) => { fetched.set(id, thumbnail(id)); });
       fetched.forEach((image, id) => { if (!next.includes(id)) fetched.delete(id); });
