@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from conftest import fill_shoot
 
+from imlcull_al.encoding.builtin import QUALITIES
 from imlcull_al.errors import StageError
 from imlcull_al.project.labels import AUDIT
-from imlcull_al.session.frames import burst_of, sharpest
+from imlcull_al.session.frames import burst_of, reasons, sharpest
 from imlcull_al.session.session import open_session
 from imlcull_al.ui import label, presses
 
@@ -125,3 +126,28 @@ def test_another_task_has_no_whole_burst(tmp_path, shoot_cache):
     session = open_session(stage.parent, model="builtin", cache_dir=shoot_cache, task="kind", prepare=False)
     with pytest.raises(StageError, match="decides nothing about keeping"):
         session.answer_burst("00.jpg", ["01.jpg"], {})
+
+
+def test_reasons_are_said_only_of_what_is_clear_and_three_at_most():
+    def seen(*frames):
+        rows = np.zeros((len(frames), 6, len(QUALITIES)))
+        for row, frame in zip(rows, frames, strict=True):
+            for name, strength in frame.items():
+                row[:2, QUALITIES.index(name)] = strength
+        return rows
+
+    burst = seen({}, {"motion": 0.49}, {"defocus": 0.6, "dark": 0.9, "bright": 0.5}, {"dark": 0.4, "motion": 0.1})
+    assert [reasons(burst, at) for at in range(4)] == [
+        [],
+        ["a sharper frame in this burst"],
+        ["out of focus", "dark", "too bright"],
+        [],
+    ]
+    assert reasons(np.full((1, 6, len(QUALITIES)), np.nan), 0) == []
+
+
+def test_nothing_is_said_against_a_photo_that_is_shown_blind(session, monkeypatch):
+    monkeypatch.setattr(label, "reasons_of", lambda now, key: ["dark"])
+    asked = {"do": "about", "key": "00.jpg"}
+    assert label.respond(session, asked)["reasons"] == ["dark"]
+    assert label.respond(session, {**asked, "blind": True})["reasons"] == []

@@ -109,9 +109,70 @@ def test_a_burst_of_a_spot_check_shows_no_scores(open_page):
     assert tab.locator("#label-screen .score").inner_text() == ""
 
 
+def test_frames_side_by_side_have_one_zoom_and_a_number_chooses_the_best(open_page, session):
+    tab = open_page()
+    before = session.labels()
+    tab.keyboard.press("b")
+    view = tab.get_by_role("dialog", name="Compare")
+    assert view.get_by_role("img").count() == 3
+    view.get_by_role("img", name="01.jpg").click()
+    places = view.get_by_role("img").evaluate_all("all => all.map((each) => getComputedStyle(each).transform)")
+    assert len(set(places)) == 1
+    assert places[0].startswith("matrix(4, 0, 0, 4, -")
+    tab.keyboard.press("k")  # answers nothing here
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Escape")
+    view.wait_for(state="hidden")
+    shows(tab, "00.jpg")
+    assert journal(session) == []
+    tab.keyboard.press("b")
+    tab.keyboard.press("2")
+    view.wait_for(state="hidden")
+    until(tab, lambda: session.labels() == {**before, "00.jpg": "cull", "01.jpg": "keep", "02.jpg": "cull"})
+    tab.keyboard.press("u")
+    until(tab, lambda: session.labels() == before)
+
+
 def test_on_a_phone_the_strip_is_below_the_photo(open_page):
     tab = open_page(viewport={"width": 390, "height": 844}, has_touch=True)
     photo, frames = tab.locator("#label-screen .stage").bounding_box(), strip(tab).bounding_box()
     assert photo["y"] + photo["height"] <= frames["y"]
     assert frames["y"] + frames["height"] <= tab.locator("#label-screen .cull-button").bounding_box()["y"]
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_zoom_stays_at_its_place_for_the_next_frame(open_page):
+    tab = open_page()
+    image, badge = tab.locator("#label-screen .pixels"), tab.locator("#label-screen .badge")
+    tab.keyboard.press("z")
+    badge.get_by_text("100 %", exact=True).wait_for()
+    before = image.bounding_box()
+    tab.keyboard.press("ArrowRight")
+    shows(tab, "01.jpg")
+    tab.locator("#label-screen .stage.close").wait_for()
+    assert image.bounding_box() == before
+    tab.keyboard.press("Escape")
+    image.wait_for(state="hidden")
+    tab.keyboard.press("ArrowRight")
+    shows(tab, "02.jpg")
+    assert badge.inner_text() == ""
+
+
+def test_a_pinch_answers_nothing(open_page, session):
+    tab = open_page(viewport={"width": 390, "height": 844}, has_touch=True)
+    box = tab.locator("#label-screen .stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = tab.context.new_cdp_session(tab)
+
+    def send(kind, *apart):
+        points = [{"x": x + way, "y": y, "id": number} for number, way in enumerate(apart)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    send("touchStart", -10)
+    send("touchStart", -10, 10)
+    for way in range(20, 140, 20):
+        send("touchMove", -way, way)
+    send("touchEnd")
+    tab.wait_for_timeout(300)
+    shows(tab, "00.jpg")
+    assert journal(session) == []

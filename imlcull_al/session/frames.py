@@ -1,15 +1,27 @@
-"""The burst of a photo: its frames in time order, and the sharpest one."""
+"""The burst of a photo: its frames in time order, the sharpest one, and what the built-in encoder sees wrong."""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
-from ..encoding.builtin import blur, qualities
+from ..encoding.builtin import QUALITIES, blur, qualities
 from .standing import Standing
 
 SHARPER = 0.1
 """How much less blurred than the average frame the sharpest one must be to be called so."""
+
+BEHIND = 0.25
+"""How much more blurred than the sharpest frame of its burst a frame must be for that to be a reason."""
+_WHOLE, _TILES = 0, 1
+REASONS = (
+    ("out of focus", "defocus", _TILES, 0.3),
+    ("blurred by motion", "motion", _TILES, 0.5),
+    ("dark", "dark", _WHOLE, 0.5),
+    ("too bright", "bright", _WHOLE, 0.4),
+)
+"""Words, the quality they stand for, where it is seen, and the least strength. In the sample project each is right for
+all photos that it is said of. Tilt is left out: the encoder tells too little of it."""
 
 
 class Burst(NamedTuple):
@@ -41,6 +53,26 @@ def burst_of(now: Standing, key: str, blind: Collection[str] = ()) -> Burst | No
     seen = None if is_blind else qualities(ranker.scorer.source.encoder, ranker.seen.rows[rows])
     best = None if seen is None else sharpest(blur(seen))
     return Burst(keys, None if best is None else keys[best], int(number) in ranker.brackets, is_blind)
+
+
+def reasons_of(now: Standing, key: str) -> list[str]:
+    """What the built-in encoder sees wrong with a photo, in plain words; empty without its numbers."""
+    ranker = now.ranking.ranker
+    row = ranker.scorer.row.get(key) if ranker else None
+    if ranker is None or row is None:
+        return []
+    rows = np.flatnonzero(ranker.bursts == ranker.bursts[row])
+    seen = qualities(ranker.scorer.source.encoder, ranker.seen.rows[rows])
+    return [] if seen is None else reasons(seen, int(np.searchsorted(rows, row)))
+
+
+def reasons(seen: np.ndarray, at: int) -> list[str]:
+    """`builtin.qualities` (n, V, 9) of the frames of a burst → what is wrong with frame `at`, at most three reasons."""
+    said = [words for words, name, view, least in REASONS if seen[at, view, QUALITIES.index(name)] >= least]
+    blurs = blur(seen)
+    if np.isfinite(blurs[at]) and blurs[at] - np.nanmin(blurs) >= BEHIND:
+        said.append("a sharper frame in this burst")
+    return said[:3]
 
 
 def sharpest(blurs: np.ndarray) -> int | None:

@@ -14,7 +14,7 @@ import gradio as gr
 from ..encoding.sharpness import COLOURS
 from ..errors import StageError
 from ..project.task import CULL_TASK, Task
-from ..session.frames import burst_of
+from ..session.frames import burst_of, reasons_of
 from ..session.session import Counts, Photo, Session, Standing
 from ..session.similar import similar
 from ..session.similar import unlike as least_like
@@ -117,9 +117,9 @@ def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `photo` by `key`, its exposure, and the most similar labeled photos (none for a spot check).
+    """Return `photo` by `key`, its exposure, `reasons` against it, and the most similar labeled photos.
 
-    `blind`: whether the photo is shown without its score.
+    `blind`: whether the photo is shown without its score; it then has no reasons and no similar photos.
     """
     key = session.check(str(request.get("key")))
     now = session.standing(wait=False)
@@ -127,6 +127,7 @@ def about(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "photo": _shown(now, now.photo(key)),
         "exposure": session.exposure(key),
+        "reasons": [] if request.get("blind") else reasons_of(now, key),
         "similar": [
             {"key": each.key, "id": photo_id(now, each.key), "label": each.label, "similarity": each.similarity}
             for each in alike

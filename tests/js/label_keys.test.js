@@ -6,7 +6,7 @@ import { makeTyping } from '../../imlcull_al/ui/assets/logic/label_typing.js';
 
 test('every key and what it does', () => {
   const expected = {
-    k: ['answer', 'keep'], p: ['answer', 'keep'], c: ['answer', 'cull'], x: ['answer', 'cull'], enter: ['burst'],
+    k: ['answer', 'keep'], p: ['answer', 'keep'], c: ['answer', 'cull'], x: ['answer', 'cull'], enter: ['burst'], b: ['compare'],
     arrowleft: ['left'], arrowright: ['right'],
     u: ['undo'], s: ['skip'], z: ['zoom'], m: ['map'], ' ': ['next'], arrowdown: ['next'], arrowup: ['previous'],
     '?': ['help'], '/': ['search'],

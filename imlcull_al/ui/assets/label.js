@@ -2,7 +2,8 @@
 import { makeBeside } from './label_beside.js';
 import { makeClasses } from './label_classes.js';
 import { addHands, addMenu } from './label_hands.js';
-import { makeBursts } from './logic/label_bursts.js';
+import { makeCompare } from './label_compare.js';
+import { makeBursts, wholeBurst } from './logic/label_bursts.js';
 import { keysFor } from './logic/label_keys.js';
 import { makeMap } from './logic/label_map.js';
 import { makePicture } from './label_picture.js';
@@ -57,10 +58,12 @@ function begin(element, queue, bursts) {
       left: () => { if (queue.step(-1)) display(); },
       right: () => { if (queue.step(1)) display(); },
       frame: (photo, key) => { if (queue.showFrame(key)) display(); },
+      compare: (photo) => { if (queue.burst()) compare.open(queue.burst(), photo); },
       toggle: (photo, number) => { if (photo) classes.toggle(number); },
     },
   });
   const beside = makeBeside(element, task, at, { jump, isOn: (photo) => photo === queue.current() });
+  const compare = task.isCull && makeCompare(find('compare'), chooseBest);
   const strip = makeStrip(find, task);
   const hands = addHands(element, at, {
     zoom, press, pressOf: keysFor(task, typing), swipes: task.isCull, complain: presses.complain,
@@ -73,7 +76,7 @@ function begin(element, queue, bursts) {
   function display() {
     const photo = queue.current();
     isPainted = false;
-    zoom.end();
+    zoom.follow(photo);
     hands.still();
     picture.show(photo);
     beside.clear();
@@ -108,6 +111,13 @@ function begin(element, queue, bursts) {
     if (zoom.isOn()) { zoom.end(); return; }
     const frame = picture.frame(), { x, y } = hands.place();
     if (frame) zoom.start(photo, frame, x, y);
+  }
+
+  // Keep this frame of the burst, and cull the others that have no answer.
+  function chooseBest(key) {
+    if (!queue.showFrame(key)) return;
+    display();
+    if (wholeBurst(queue.burst(), queue.current())) press('burst'); else press('answer', 'keep');
   }
 
   // The map is hidden at 100 %, so turning it on ends the zoom.
@@ -156,7 +166,7 @@ function begin(element, queue, bursts) {
   // Whether drawing the screen anew takes nothing out of a person's hands.
   function isUntouched() {
     const isTyping = !typing.isEmpty() || find('search input').value;
-    return !(presses.isWaiting() || isTyping || zoom.isOn() || help.open) && (!classes || classes.isUntouched());
+    return !(presses.isWaiting() || isTyping || zoom.isOn() || help.open || (compare && compare.isOpen())) && (!classes || classes.isUntouched());
   }
 
   function describe(reply) {

@@ -33,6 +33,7 @@ export function makeBeside(element, task, { find, say }, { jump, isOn }) {
   function clear() {
     clearTimeout(resting);
     say('exposure', '');
+    say('reasons', '');
     element.querySelectorAll('.likes').forEach((row) => row.replaceChildren());
   }
 
@@ -48,7 +49,8 @@ export function makeBeside(element, task, { find, say }, { jump, isOn }) {
     }, REST);
   }
 
-  function draw({ exposure, similar }) {
+  function draw({ exposure, similar, reasons }) {
+    say('reasons', words.spokenReasons(reasons));
     say('exposure', words.spokenExposure(exposure));
     if (task.isCull) task.classes.forEach((label) => fill(label, similar.filter((other) => other.label === label)));
     else fill('all', similar);

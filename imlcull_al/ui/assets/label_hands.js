@@ -25,7 +25,7 @@ export function addHands(element, { find }, { zoom, press, pressOf, swipes, comp
 
   function endDrag(event, isMeant) {
     if (!drag || drag.id !== event.pointerId) return;
-    const answer = swipes && answerOf(drag.swung);
+    const answer = swipes && !drag.isPinch && answerOf(drag.swung);
     drag = null;
     swing(0);
     if (isMeant && answer) press('answer', answer);
@@ -36,13 +36,14 @@ export function addHands(element, { find }, { zoom, press, pressOf, swipes, comp
     pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
     if (!drag || drag.id !== event.pointerId) return;
     if (zoom.isOn()) zoom.move(event.clientX - drag.x, event.clientY - drag.y);
-    else if (event.pointerType !== 'mouse') { drag.swung += event.clientX - drag.x; swing(drag.swung); }
+    else if (event.pointerType !== 'mouse' && !drag.isPinch) { drag.swung += event.clientX - drag.x; swing(drag.swung); }
     Object.assign(drag, { x: event.clientX, y: event.clientY });
   });
   stage.addEventListener('pointerleave', () => { if (!drag) pointer = null; });
   stage.addEventListener('pointerdown', (event) => {
+    if (drag && event.pointerId !== drag.id) { drag.isPinch = true; swing(0); return; } // two fingers never answer
     if (event.button || drag) return;
-    drag = { id: event.pointerId, x: event.clientX, y: event.clientY, swung: 0 };
+    drag = { id: event.pointerId, x: event.clientX, y: event.clientY, swung: 0, isPinch: false };
     stage.setPointerCapture(event.pointerId);
   });
   stage.addEventListener('pointerup', (event) => endDrag(event, true));

@@ -10,6 +10,7 @@ export function makePicture(stage, canvas, onShown, mapOf) {
   const brush = canvas.getContext('2d');
   const loaded = new Map(); // photo id → { bitmap, isFailed }; both unset while loading
   let wanted = [], loading = 0, current = null, isDrawn = false, told = '', resizing = 0;
+  let shape = null; // width and height of the photo on the canvas, also while it is decoded for a new size
 
   function placeOf(bitmap) { return fitted([bitmap.width, bitmap.height], [canvas.width, canvas.height]); }
 
@@ -53,6 +54,7 @@ export function makePicture(stage, canvas, onShown, mapOf) {
     if (bitmap) brush.drawImage(bitmap, ...placeOf(bitmap));
     layOver(bitmap && mapOf(current), bitmap);
     isDrawn = Boolean(bitmap);
+    shape = bitmap && { width: bitmap.width, height: bitmap.height };
     stage.dataset.shown = current.key;
     if (told === (isFailed ? 'failed' : 'shown')) return; // a redraw after a resize
     told = isFailed ? 'failed' : 'shown';
@@ -105,6 +107,7 @@ export function makePicture(stage, canvas, onShown, mapOf) {
     show(photo) {
       current = photo;
       isDrawn = false;
+      shape = null;
       told = '';
       const entry = photo && loaded.get(photo.id);
       if (photo && entry && (entry.bitmap || entry.isFailed)) { draw(); return; }
@@ -117,10 +120,9 @@ export function makePicture(stage, canvas, onShown, mapOf) {
     again() { if (isDrawn) draw(); },
     // Rectangle of the photo on the stage, in CSS pixels.
     frame() {
-      const { bitmap } = (current && loaded.get(current.id)) || {};
-      if (!bitmap) return null;
+      if (!shape) return null;
       const ratio = canvas.width / canvas.clientWidth;
-      const [left, top, width, height] = placeOf(bitmap).map((pixels) => pixels / ratio);
+      const [left, top, width, height] = placeOf(shape).map((pixels) => pixels / ratio);
       return [left + canvas.offsetLeft, top + canvas.offsetTop, width, height];
     },
   };

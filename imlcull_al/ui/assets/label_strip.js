@@ -4,7 +4,7 @@ import { spokenLabel } from './logic/task.js';
 import { describe, write } from './writing.js';
 
 export function makeStrip(find, task) {
-  const strip = find('strip'), frames = find('frames'), whole = find('whole'), bracket = find('bracket');
+  const strip = find('strip'), frames = find('frames'), whole = find('whole'), bracket = find('bracket'), sideBySide = find('side-by-side');
   const fetched = new Map(); // photo id → an image that keeps the thumbnail of a likely next strip in memory
   let shown = '';            // ids of the frames in the strip
 
@@ -18,6 +18,7 @@ export function makeStrip(find, task) {
     write(whole.firstElementChild, words);
     describe(whole, 'hidden', !words);
     describe(bracket, 'hidden', !burst?.bracket);
+    describe(sideBySide, 'hidden', !burst);
   }
 
   function drawFrame(button, frame, isShown, isSharpest) {
@@ -36,7 +37,8 @@ export function makeStrip(find, task) {
     reserve(hasBursts) { describe(strip, 'hidden', !hasBursts); },
     // Once the photo is painted: scroll to its frame, and fetch the thumbnails of the bursts that come next.
     rest(bursts) {
-      frames.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+      const frame = frames.querySelector('[aria-current=true]'); // scrollIntoView would scroll the page, too
+      if (frame) frames.scrollLeft = frame.offsetLeft + (frame.offsetWidth - frames.clientWidth) / 2;
       const next = bursts.flatMap((burst) => burst?.frames || []).map(({ id }) => id);
       next.filter((id) => !fetched.has(id)).forEach((id) => { fetched.set(id, thumbnail(id)); });
       fetched.forEach((image, id) => { if (!next.includes(id)) fetched.delete(id); });

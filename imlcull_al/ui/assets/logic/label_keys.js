@@ -2,13 +2,14 @@
 import { isTyped, pressFor } from './task.js';
 
 const ANSWERS = { k: 'keep', p: 'keep', c: 'cull', x: 'cull' };
+const OF_BURST = { enter: 'burst', b: 'compare' };
 const ACTIONS = { arrowleft: 'left', arrowright: 'right', u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
 const SWIPE = 70; // pixels
 
 // What a key, in lower case, does: [what] or [answer, label]; null if nothing.
 export function pressOf(key) {
   if (Object.hasOwn(ANSWERS, key)) return ['answer', ANSWERS[key]];
-  if (key === 'enter') return ['burst'];
+  if (Object.hasOwn(OF_BURST, key)) return [OF_BURST[key]];
   return commandOf(key);
 }
 

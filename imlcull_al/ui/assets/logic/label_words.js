@@ -31,6 +31,11 @@ export function spokenExposure(facts) {
   return [settings, rest, state].map((line) => line.filter(Boolean).join(' · ')).filter(Boolean).join('\n');
 }
 
+export function spokenReasons(reasons) {
+  const text = (reasons || []).join(' · ');
+  return text && text[0].toUpperCase() + text.slice(1);
+}
+
 export function spokenLikeness({ key, label, similarity }) {
   return `${key}: ${label}, ${Math.round(similarity * 100)}% similar`;
 }
