@@ -103,7 +103,7 @@ def test_the_commands_say_the_same_and_cull_refuses_what_it_can_not_promise(sess
     assert out.splitlines()[0] == session.promise(max_keepers_lost=0.2).summary
     code, _, err = run("cull", "--project", project, "--max-keepers-lost", 0.01)
     assert code == 1
-    assert "more, none of them with a low" in err
+    assert "Not yet known that at most 1.0% of your keepers would be lost" in err
     assert not session.stage.next.folder.exists()
     check(session, 99)
     code, out, _ = run("cull", "--project", project, "--max-keepers-lost", 0.3, "--dry-run")

@@ -142,7 +142,7 @@ class TestTrain:
             assert improve.cost(counts, 2.0, nonsense).endswith("An epoch took 2 s.")
 
     def test_what_follows_is_said_before(self):
-        said = "Afterwards 3,000 photos are analyzed again in the background{}; until then the old scores hold."
+        said = "Afterwards all photos (3,000) are analyzed again in the background{}; until then the old scores hold."
         assert improve.afterwards(3000, None) == said.format("")
         assert improve.afterwards(3000, 0.2) == said.format(", about 10:00")
 
@@ -306,7 +306,7 @@ class TestCull:
         assert "&#x27;MVI_10.MOV&#x27; and 97 more: each is a movie without a photo of its name" in told
         html = cull.outlook_html(session, outlook(session, 0.5))
         assert told.partition("</p>")[2] in html
-        assert "2 companion files go with their photos." in html
+        assert "With their photos: 2 companion files." in html
         assert "1 companion file stays behind with culled photos: &#x27;01.NEF&#x27;." in html
         assert "1 companion file belongs to several photos and is kept if one of them is: &#x27;02.NEF&#x27;" in html
 
