@@ -157,8 +157,8 @@ def test_a_threshold_is_as_large_as_the_checks_support_and_refused_with_the_way_
     threshold = session.threshold_for(0.3)
     assert threshold >= 0.5
     assert session.promise(threshold, 0.3).is_reached
-    keepers = [photo.p_keep for photo in session.survey() if "warm" in photo.key and photo.label is None]
-    assert np.mean(np.array(keepers) < threshold) <= 0.3
+    keepers = [photo for photo in session.survey() if "warm" in photo.key]
+    assert np.mean([photo.label is None and photo.p_keep < threshold for photo in keepers]) <= 0.3
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def _clear(partial: Path) -> None:
     """Remove what a killed cull left, or rename it where Windows refuses: read-only hard links."""
     try:
         remove_tree(partial)
-    except OSError:
+    except PermissionError:
         set_aside(partial, "left")
 
 
