@@ -93,7 +93,7 @@ def interrupted(project: Path, cache_dir: Path) -> list[str]:
     wrong = {
         f"it ended with {run.returncode} and said: {said}": (run.returncode, said.splitlines()[-1]) != (130, STOPPED),
         "no folder of Ray was seen": not folders,
-        "processes were left behind": not have_ended(started),
+        "processes were left behind": left_behind(started),
         "folders were left behind": any(Path(folder).exists() for folder in folders),
         "the cache held temporary files": any(cache_dir.glob(".imlcull-*.tmp")),
     }
@@ -118,7 +118,7 @@ def killed(paths: Sequence[Path], cache_dir: Path) -> tuple[int, list[str]]:
         "no worker was killed": not victims,
         "progress did not go from none to all": (told[0], told[-1]) != ((0, total), (total, total)),
         "more was computed than was missing": computed > total,
-        "workers were left behind": not have_ended(process for process in descendants() if process not in before),
+        "workers were left behind": left_behind(process for process in descendants() if process not in before),
     }
     return computed, [what for what, is_so in wrong.items() if is_so]
 
@@ -145,14 +145,12 @@ def command(process: int) -> str:
         return ""
 
 
-def have_ended(processes: Iterable[int]) -> bool:
-    """Whether all of them end within `PATIENCE`."""
+def left_behind(processes: Iterable[int]) -> list[str]:
+    """The command lines of those that don't end within `PATIENCE`."""
     left, deadline = list(processes), time.monotonic() + PATIENCE
-    while left := [process for process in left if command(process)]:
-        if time.monotonic() > deadline:
-            return False
+    while (lines := [line for process in left if (line := command(process))]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return True
+    return lines
 
 
 if __name__ == "__main__":
