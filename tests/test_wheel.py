@@ -30,12 +30,11 @@ def checkout(tmp_path_factory):
     return folder
 
 
-def extras_of(wheel):
-    """Extra → how many requirements it has."""
+def needed_by(wheel):
+    """The requirements in its metadata."""
     archive = zipfile.ZipFile(wheel)
     (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-    needed = re.findall(r"^Requires-Dist: (.*)$", archive.read(name).decode(), re.MULTILINE)
-    return Counter(extra[1] if (extra := re.search(r'extra == "(\w+)"', each)) else "" for each in needed)
+    return re.findall(r"^Requires-Dist: (.*)$", archive.read(name).decode(), re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -49,7 +48,13 @@ def test_a_wheel_holds_the_package_and_leaves_nothing_behind(checkout):
         path.relative_to(checkout).as_posix() for path in package.rglob("*") if path.is_file()
     )
     assert "imlcull_al/builtin/model.safetensors" in shipped
-    assert extras_of(wheel) == {"": 15, "raw": 3, "cluster": 2}
+    assert "imlcull_al/py.typed" in shipped
+    needed = needed_by(wheel)
+    extras = Counter(extra[1] if (extra := re.search(r'extra == "(\w+)"', each)) else "" for each in needed)
+    assert extras == {"": 15, "raw": 3, "cluster": 2, "all": 5}
+    versions = [each.partition(";")[0] for each in needed]
+    assert not [each for each in versions if re.search("[=!<>~]=", each)[0] != "~="]  # an exact pin shares nothing
+    assert "torch~=2.13" in [each.strip() for each in versions]
     assert sorted(checkout.iterdir()) == sorted([*before, checkout / "out"])
 
 
