@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imlcull_al.cli.parser import CACHE_DIR_HELP, Help, add_device, count_or_zero, port
+from imlcull_al.cli.options import CACHE_DIR_HELP, add_device
+from imlcull_al.cli.parser import Help
+from imlcull_al.cli.values import count_or_zero, port
 from imlcull_al.encoding.device import choose
 from imlcull_al.errors import ImlcullError, ServerError
 from imlcull_al.installation import started_as
