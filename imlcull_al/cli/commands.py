@@ -335,14 +335,12 @@ def import_ratings(options: argparse.Namespace) -> None:
     if _took_back(options, SOURCE, "ratings"):
         return
     elsewhere = sidecars_below(options.origin) if options.origin else None
-    if not options.dry_run:
-        _begin(options)
-    session = _opened(options, prepare=False)
+    session, task = _planned(options, ())
     named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
-    rules = rules_for(session.task, {**named, **dict(options.rules or ())})
+    rules = rules_for(task, {**named, **dict(options.rules or ())})
     say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
     with progress_bar() as progress:
-        found = ratings.look(session, rules, overwrite=options.overwrite, elsewhere=elsewhere, progress=progress)
+        found = ratings.look(session, rules, task, overwrite=options.overwrite, elsewhere=elsewhere, progress=progress)
     _say_names("Not read, and left as it is", found.refused)
     _say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
     print(found.summary)
@@ -391,19 +389,16 @@ def export_folders(options: argparse.Namespace) -> None:
 def import_tags_txt(options: argparse.Namespace) -> None:
     """Turn text files with tags into answers, after a preview."""
     from ..exchange import tags_txt
-    from ..project.listing import list_photos
+    from ..project.opening import planned_stage
     from ..project.settings import tasks_of
-    from ..project.stages import open_stage
-    from ..session.answers import from_tags, only_tags
+    from ..session.answers import from_tags, listing_of, only_tags
 
     if _took_back(options, tags_txt.SOURCE, "text files"):
         return
-    if not options.dry_run:
-        _begin(options)
-    stage = open_stage(options.project, options.stage)
+    stage = planned_stage(options.project, options.stage)
     if known := tasks_of(stage.project).get(options.task):
         only_tags(known, "import folders")
-    tags, ignored = tags_txt.read_tags(stage, list_photos(stage), options.names, options.origin)
+    tags, ignored = tags_txt.read_tags(stage, listing_of(stage, options.cache_dir), options.names, options.origin)
     names = sorted({tag for named in tags.values() for tag in named})
     session, task = _planned(options, names, tags=True)
     found = from_tags(session, task, tags, ignored, overwrite=options.overwrite)
@@ -483,9 +478,7 @@ def _planned(options: argparse.Namespace, names: Sequence[str], *, tags: bool = 
     """A session on the task of an import, and the task with what the import adds to it; see `answers.planned`."""
     from ..session.answers import planned
 
-    if not options.dry_run:
-        _begin(options)
-    named = {name: getattr(options, name) for name in ("stage", "model", "cache_dir", "start")}
+    named = {name: getattr(options, name) for name in ("stage", "model", "cache_dir")}
     more = [*options.classes, *options.tags, *names]
     return planned(options.project, options.task, more, tags=tags or bool(options.tags), **named)
 
@@ -521,7 +514,7 @@ def _take_over(
         do = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
         print(f"Answers of your own that differ from {what}, and {do}: {len(found.own):,}.")
     if found.labels and _goes_on(options, f"Take over {amount(len(found.labels), 'answer')}?"):
-        count = take(session, found)
+        count = take(session, found, getattr(options, "start", None))
         print(f"Took over {amount(count, 'answer')}. To take them back: {_way_back('import', options, kind)}")
 
 
@@ -529,9 +522,10 @@ def import_megadetector(options: argparse.Namespace) -> None:
     """Ask last about photos in which MegaDetector found nothing, after a preview, or in their usual order again."""
     from ..exchange import megadetector
     from ..project.detections import drop_detections
+    from ..project.opening import planned_stage
 
     _check_undo(options)
-    session = _opened(options, prepare=False)
+    session = _opened(options, planned_stage(options.project, options.stage), prepare=False)
     if options.undo:
         aside = drop_detections(session.stage)
         print(f"No photo is asked last; {aside.name} holds what was." if aside else "No photo was asked last.")
@@ -665,12 +659,12 @@ def _prepared(options: argparse.Namespace) -> "Session":
     return session
 
 
-def _opened(options: argparse.Namespace, **named: Any) -> "Session":
+def _opened(options: argparse.Namespace, stage: "Stage | None" = None, **named: Any) -> "Session":
     from ..session.session import open_session
 
     names = ("task", "classes", "tags", "start", "scores")
     asked = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
+    return open_session(stage or options.project, options.stage, options.model, options.cache_dir, **asked, **named)
 
 
 def _goes_on(options: argparse.Namespace, question: str) -> bool:

@@ -823,7 +823,7 @@ def _encoder_of(stage: Stage, model: Model, task: Task, scores: str) -> Encoder:
 
 
 def open_session(
-    project: str | Path,
+    project: str | Path | Stage,
     stage: int | None = None,
     model: Model = None,
     cache_dir: str | Path | None = None,
@@ -838,6 +838,7 @@ def open_session(
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
+    `project`: its folder, or a `Stage`, which is taken as it is.
     `model`: a name, see `load_encoder`, or an encoder of one's own, see `own`. `task`: what is asked of every photo, by
     default keep or cull; see `settings.open_task` for `classes` and `tags`. A `Task` is taken as it is, and not kept in
     the settings. `start`: another project, whose answers are the first guess from now on. `scores`: `head` for a
@@ -846,7 +847,7 @@ def open_session(
     `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
-    opened = open_stage(project, stage)
+    opened = project if isinstance(project, Stage) else open_stage(project, stage)
     asked = task if isinstance(task, Task) else open_task(opened.project, task, classes, tags)
     if start is not None:
         start_from(opened.project, absolute(start))
