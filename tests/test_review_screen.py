@@ -124,14 +124,14 @@ class TestAnswer:
         assert sorted(undone["keys"]) == sorted(keys)
         assert answers(session) == before
 
-    def test_undo_takes_back_a_later_answer_of_somebody_else_first(self, session):
+    def test_undo_leaves_a_later_answer_of_somebody_else_alone(self, session):
         before = answers(session)
         take(session, {"do": "answer", "keys": ["030.jpg", "031.jpg"], "label": "keep"})
         session.answer("040.jpg", "cull")
         undo = {"do": "undo", "keys": ["030.jpg", "031.jpg"]}
-        assert take(session, undo)["undone"][0]["keys"] == ["040.jpg"]
         assert take(session, undo)["undone"][0]["keys"] == ["031.jpg", "030.jpg"]
-        assert answers(session) == before
+        assert "nothing to undo" in take(session, undo)["refused"][0]["error"]
+        assert answers(session) == {**before, "040.jpg": "cull"}
 
     @pytest.mark.parametrize(
         ("request_", "says"),

@@ -169,7 +169,7 @@ class TestSheet:
         asked = next(iter(session.standing().answers.again))
         now = replace(before, answers=session.standing().answers)
         assert sorted(now.asked_again()) == [key for key in keys if key != asked]
-        session.undo_all(keys)
+        session.undo(asked)
         session.undo_all(keys)
         now = replace(before, answers=session.standing().answers)
         assert now.asked_again() == []

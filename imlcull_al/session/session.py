@@ -588,7 +588,9 @@ class Session:
         return undone
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
-        """Undo the last answer or skip, and earlier ones as long as each is for another photo in `keys`."""
+        """Undo what was answered in one step to photos of `keys`, as by `answer_all`; without any, the last answer or
+        skip. What others answered to them since stays.
+        """
         self.check_folder()
         undone = self._labels.undo_all(list(map(as_key, keys)))
         self._knowledge.answered()
