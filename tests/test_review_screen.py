@@ -133,6 +133,13 @@ class TestAnswer:
         assert "nothing to undo" in take(session, undo)["refused"][0]["error"]
         assert answers(session) == {**before, "040.jpg": "cull"}
 
+    def test_an_undo_of_nothing_leaves_the_answer_of_somebody_who_is_labeling_alone(self, session):
+        session.offer("somebody else")
+        session.answer("040.jpg", "cull")
+        assert "somebody else's" in take(session, {"do": "undo", "keys": []})["refused"][0]["error"]
+        session.offer("somebody else", count=0)
+        assert take(session, {"do": "undo", "keys": []})["undone"][0]["keys"] == ["040.jpg"]
+
     @pytest.mark.parametrize(
         ("request_", "says"),
         [

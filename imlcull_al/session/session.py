@@ -452,9 +452,9 @@ class Session:
         """Score these photos but never ask about them: a held-out set for measurements."""
         self._knowledge.withhold(keys)
 
-    def visitors(self) -> int:
-        """Number of people or tabs that are being shown photos."""
-        return self._visitors.count()
+    def visitors(self, but: str = "") -> int:
+        """Number of people or tabs that are being shown photos, without the visitor named `but`."""
+        return self._visitors.count(but)
 
     def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
         """Run `work` once per press of a visitor; return None for a duplicate press."""
