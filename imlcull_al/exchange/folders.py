@@ -9,7 +9,7 @@ folder, or none.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,13 +190,14 @@ def placed(classes: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """
     places: dict[str, str] = {}
     taken = set()
+    numbers: dict[str, int] = {}
     for name, key in sorted((name, key) for key, names in classes.items() for name in names):
         file = key.rpartition("/")[2]
         suffix = photo_suffix(file)
         stem, ending = file[: len(file) - len(suffix)], file[len(file) - len(suffix) :]
-        place, number = f"{name}/{file}", 1
+        first = place = f"{name}/{file}"
         while place.casefold() in taken:
-            number += 1
+            numbers[first.casefold()] = number = numbers.get(first.casefold(), 1) + 1
             place = f"{name}/{stem}-{number}{ending}"
         taken.add(place.casefold())
         places[place] = key
@@ -243,7 +244,7 @@ def _same_bytes(
 
 
 def _same_name(
-    files: Iterable[str], keys: Iterable[str], told: Collection[str]
+    files: Iterable[str], keys: Collection[str], told: Collection[str]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """File → the one photo of its name; of several, the one in folders of the same names. And file → why it is none.
 
@@ -252,10 +253,11 @@ def _same_name(
     by_name: dict[str, list[str]] = {}
     for key in keys:
         by_name.setdefault(key.rpartition("/")[2], []).append(key)
+    there = frozenset(keys)
     named, unclear = {}, {}
     for file in files:
         found = by_name.get(file.rpartition("/")[2], [])
-        near = found if len(found) == 1 else [key for key in found if "/" in key and f"/{file}".endswith(f"/{key}")]
+        near = found if len(found) == 1 else [tail for tail in _tails(file) if tail in there]
         if len(near) == 1 and near[0] in told:
             unclear[file] = f"another file has the bytes of {near[0]}"
         elif len(near) == 1:
@@ -263,6 +265,13 @@ def _same_name(
         elif found:
             unclear[file] = f"it could be {found[0]} or {found[1]}"
     return named, unclear
+
+
+def _tails(file: str) -> Iterator[str]:
+    """A path without its first folders, as long as it has one: `a/b/c.jpg`, `b/c.jpg`."""
+    while "/" in file:
+        yield file
+        file = file.partition("/")[2]
 
 
 def _by_size(stage: Stage, keys: Iterable[str]) -> dict[int, list[str]]:
