@@ -501,6 +501,14 @@ class TestPreview:
         with pytest.raises(CullRefused, match="or the threshold have changed"):
             desk.outlooks.shown(shown(desk, 0.5).token, 0.6)
 
+    def test_it_analyzes_no_photo(self, desk):
+        save_photo(desk.session.stage.folder / "new.jpg", (9, 9, 9))
+        with pytest.raises(StageError, match="once all photos are analyzed"):
+            shown(desk)
+        assert "new.jpg" not in desk.session.moments()
+        look(desk)
+        assert "new.jpg" in {each.key for each in shown(desk).plan.decisions}
+
     def test_one_is_made_at_a_time_and_few_are_kept(self, desk, monkeypatch):
         held = threading.Event()
 

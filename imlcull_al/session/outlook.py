@@ -41,10 +41,8 @@ class Outlook(NamedTuple):
 
 
 def outlook(session: Session, threshold: float) -> Outlook:
-    """The outlook of a cull at this threshold. Raises as `Session.plan_cull`, and before all photos are analyzed."""
-    if not session.prepared:
-        raise StageError("What a cull would keep is known once all photos are analyzed.")
-    plan = session.plan_cull(threshold)
+    """The outlook of a cull at this threshold. Raises as `Session.plan_cull`, and while photos are not analyzed."""
+    plan = session.plan_cull(threshold, prepare=False)
     now, kept = session.standing(wait=False), {each.key for each in plan.kept}
     culled = [each.key for each in plan.culled]
     return Outlook(
@@ -95,7 +93,7 @@ class Outlooks:
             found = made.result(_SECONDS)
         except TimeoutError:
             return None
-        except StorageError:  # the disk may not refuse it again
+        except (StageError, StorageError):  # the disk may not refuse it again, and photos are analyzed meanwhile
             with self._lock:
                 self._made.pop(asked, None)
             raise

@@ -748,18 +748,33 @@ class Session:
         """Photo → burst number; empty until all photos have embeddings."""
         return {key: burst for key, (burst, _) in self.moments().items()} if self._knowledge.frame.is_whole else {}
 
-    def plan_cull(self, threshold: float = 0.5) -> Plan:
-        """The plan that `cull` would carry out. Raises `StageError` for a task other than keep or cull."""
+    def plan_cull(self, threshold: float = 0.5, *, prepare: bool = True) -> Plan:
+        """The plan that `cull` would carry out. Photos that are not analyzed yet are first, if `prepare`. Raises
+        `StageError` if they aren't, and for a task other than keep or cull.
+        """
         self.check_folder()
         self.standing(wait=False).only_culls()
-        listing = self._listed()
-        if not self.prepared or self._are_apart(listing) or self._differs(listing):
+        if not self._is_as_analyzed():
+            if not prepare:
+                raise StageError("What a cull would keep is known once all photos are analyzed.")
             self.prepare()
         now = self.standing()
         known = KnownContents(self.stage, now.listing, self._cache_dir)
         plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, known.of)
         plan = make.openable(plan)
         return replace(plan, revision=now.revision, note_links=known.note_links)
+
+    def _is_as_analyzed(self) -> bool:
+        """Whether all photos are analyzed, and none was added, removed or replaced since. If any was, the next
+        `follow_disk` says so.
+        """
+        if not self.prepared:
+            return False
+        listing = self._listed()
+        if not (self._are_apart(listing) or self._differs(listing)):
+            return True
+        self._must_prepare = True
+        return False
 
     def _differs(self, listing: Listing) -> bool:
         """Whether a photo was added, removed or replaced since the last listing. One `stat` each."""
