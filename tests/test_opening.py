@@ -44,6 +44,21 @@ def test_the_project_stands_beside_its_photos(wedding):
     assert inside(wedding) == before
 
 
+def test_a_name_that_is_as_long_as_can_be_leaves_no_room_for_a_project_beside_it(wedding, tmp_path, run):
+    long = tmp_path / ("x" * 255)
+    wedding.rename(long)
+    code, _, err = run("import", "tags-txt", "--project", long, "--task", "notes")
+    assert (code, "No text file in" in err) == (1, True)
+    with pytest.raises(StageError, match="There is no stage folder in"):
+        open_stage(long)
+    with pytest.raises(StorageError, match="Name another place for it with --project"):
+        project_of(long)
+    assert open_stage(project_of(long, tmp_path / "mine")).folder == long
+    (tmp_path / ("y" * 255)).mkdir()
+    long.rename(tmp_path / ("y" * 255) / "stage_1")
+    assert open_stage(tmp_path / ("y" * 255)).number == 1
+
+
 def test_the_project_may_stand_anywhere(wedding, tmp_path):
     project = project_of(wedding, tmp_path / "mine")
     assert (project / "project.toml").read_text() == f'version = 1\nstage_1 = "{wedding}"\n'

@@ -76,7 +76,7 @@ def _place_of(photos: Path, project: str | Path | None = None, *, moved: bool = 
         return photos, True
     place = absolute(project) if project is not None else beside(photos)
     check_place(place, photos)
-    known, numbers = first_stage(place), stage_numbers(place) if place.is_dir() else []
+    known, numbers = first_stage(place), stage_numbers(place) if os.path.isdir(place) else []  # noqa: PTH112
     if known is not None and is_same(known, photos):
         return place, True
     if known is not None and has_photos(known):
@@ -100,7 +100,7 @@ def _place_of(photos: Path, project: str | Path | None = None, *, moved: bool = 
 @contextmanager
 def making(project: Path) -> Iterator[None]:
     """Make the folder of a project if there is none, and remove it again if the block fails. Raises `StorageError`."""
-    is_new = not project.exists()
+    is_new = not os.path.exists(project)  # noqa: PTH110
     try:
         project.mkdir(exist_ok=True)
     except OSError as error:
@@ -125,7 +125,7 @@ def stage_of(folder: str | Path) -> Stage:
     place = beside(photos)
     is_there = os.path.exists(photos)  # noqa: PTH110 - Path's raises for a long name
     is_project = is_there and (stage_numbers(photos) or first_stage(photos) is not None)
-    if is_there and not is_project and not (place.is_dir() and stage_numbers(place)):
+    if is_there and not is_project and not (os.path.isdir(place) and stage_numbers(place)):  # noqa: PTH112
         return Stage(place, 1, elsewhere=photos)
     return open_stage(photos)
 
