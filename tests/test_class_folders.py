@@ -49,6 +49,14 @@ def test_photos_elsewhere_are_told_by_their_bytes_else_by_their_name(project, ca
     assert session.labels() == {}
 
 
+def test_a_name_says_nothing_of_a_photo_that_another_file_has_the_bytes_of(project, cache_dir, folders):
+    shutil.copy(project / "stage_1" / "warm_01.jpg", folders / "shirt")
+    save_photo(folders / "dress" / "warm_01.jpg", COLD, seed=83)
+    found = looked(project, cache_dir, folders)[1]
+    assert found.labels["warm_01.jpg"] == "shirt"
+    assert found.ignored["dress/warm_01.jpg"] == "another file has the bytes of warm_01.jpg"
+
+
 def test_a_name_in_several_folders_is_not_guessed(project, cache_dir, folders):
     for folder in ("day1", "day2"):
         save_photo(project / "stage_1" / folder / "twice.jpg", COLD, seed=80)

@@ -120,9 +120,9 @@ def test_the_threshold_is_that_of_the_person_else_of_the_file():
         found_in(confidence, threshold=0.0)
 
 
-def test_these_last_keeps_both_orders():
-    are_last = np.array([True, False, True, False])
-    assert orders.these_last(np.array([3, 2, 0, 1]), are_last).tolist() == [3, 1, 2, 0]
+def test_photos_of_the_same_turn_keep_their_order():
+    turn = np.array([1, 0, 1, 3, 2, 0])
+    assert orders.in_turn(np.array([3, 2, 4, 0, 1, 5]), turn).tolist() == [1, 5, 2, 0, 4, 3]
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from raws import raw
 from imlcull_al import open_session
 from imlcull_al.encoding.moments import Moments
 from imlcull_al.errors import Cancelled, UnreadablePhoto
+from imlcull_al.exchange.tags_txt import read_tags
 from imlcull_al.photos import read as photos
 from imlcull_al.project.companions import raw_pairs
 from imlcull_al.project.listing import list_photos
 from imlcull_al.project.stages import Stage
+from imlcull_al.session.answers import listing_of
 
 TIMES = {  # of the raw: 2024:10:10 19:05:10.25
     "same": "2024:10:10 19:05:10",
@@ -167,3 +169,9 @@ def test_of_a_raf_the_notes_of_its_embedded_picture_are_read(tmp_path):
     header = b"FUJIFILMCCD-RAW 0201".ljust(84, b"\0") + (148).to_bytes(4, "big") + len(jpeg).to_bytes(4, "big")
     (tmp_path / "a.RAF").write_bytes(header.ljust(148, b"\0") + jpeg + bytes(photos.HEAD))
     assert photos.capture_time(tmp_path / "a.RAF") == 1728587110.0
+
+
+def test_a_text_file_of_a_raw_that_is_a_photo_of_its_own_is_read(stage, opened, cache_dir):
+    (stage.folder / "later.NEF.txt").write_bytes(b"red")
+    opened()
+    assert read_tags(stage, listing_of(stage, cache_dir)) == ({"later.NEF": ("red",)}, {})

@@ -1,6 +1,7 @@
 """Any folder of photos as it is: its project stands beside it, and nothing is written inside."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import fill_stage, fingerprint_of, label_of, save_photo
@@ -13,7 +14,7 @@ from imlcull_al.errors import CullRefused, StageError, StorageError
 from imlcull_al.project import tables
 from imlcull_al.project.listing import list_photos
 from imlcull_al.project.opening import project_of, stage_of
-from imlcull_al.project.settings import open_task
+from imlcull_al.project.settings import open_task, start_from
 from imlcull_al.project.stages import Stage, open_stage
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
@@ -41,6 +42,21 @@ def test_the_project_stands_beside_its_photos(wedding):
     assert open_stage(project) == open_stage(wedding) == Stage(project, 1, elsewhere=wedding)
     assert open_stage(project).folder == wedding
     assert inside(wedding) == before
+
+
+def test_a_name_that_is_as_long_as_can_be_leaves_no_room_for_a_project_beside_it(wedding, tmp_path, run):
+    long = tmp_path / ("x" * 255)
+    wedding.rename(long)
+    code, _, err = run("import", "tags-txt", "--project", long, "--task", "notes")
+    assert (code, "No text file in" in err) == (1, True)
+    with pytest.raises(StageError, match="There is no stage folder in"):
+        open_stage(long)
+    with pytest.raises(StorageError, match="Name another place for it with --project"):
+        project_of(long)
+    assert open_stage(project_of(long, tmp_path / "mine")).folder == long
+    (tmp_path / ("y" * 255)).mkdir()
+    long.rename(tmp_path / ("y" * 255) / "stage_1")
+    assert open_stage(tmp_path / ("y" * 255)).number == 1
 
 
 def test_the_project_may_stand_anywhere(wedding, tmp_path):
@@ -321,12 +337,47 @@ class TestCommandLine:
 
     def test_a_command_that_begins_the_work_makes_the_project(self, wedding, opened, run):
         project, words = wedding.with_name("Wedding.imlcull"), ("ratings", "--project", str(wedding))
-        for command in (["score", *words[1:]], ["import", *words, "--dry-run"], ["import", *words, "--undo"]):
+        for command in (["score", *words[1:]], ["import", *words, "--undo"]):
             assert main(command) == 1
         assert not project.exists()
         assert run("embed", "--project", wedding)[0] == 0
         assert main(["label", "--project", str(wedding)]) == 0
         assert (opened, project.is_dir()) == ([wedding], True)
+
+    @pytest.mark.parametrize(
+        ("kind", "more"),
+        [
+            ("ratings", ("--from", "in")),
+            ("folders", ("in", "--task", "garment")),
+            ("tags-txt", ("--from", "in", "--task", "notes")),
+            ("timelapse", ("in/table.csv", "--task", "kind", "--classes", "deer,fox")),
+            ("megadetector", ("in/found.json",)),
+        ],
+    )
+    def test_an_import_makes_the_project_once_it_is_agreed_to(
+        self, wedding, run, tmp_path, monkeypatch, project, kind, more
+    ):
+        monkeypatch.chdir(tmp_path)
+        for name in ("shirt", "dress"):
+            (tmp_path / "in" / name).mkdir(parents=True)
+        shutil.copy(wedding / "warm_00.jpg", "in/shirt")
+        shutil.copy(wedding / "cold_00.jpg", "in/dress")
+        shutil.copy(Path(__file__).parent / "sidecars" / "IMG_0001.xmp", "in/warm_00.xmp")
+        Path("in/warm_00.jpg.txt").write_text("red")
+        Path("in/table.csv").write_text("File,RelativePath,Species\nwarm_00.jpg,,deer\n")
+        Path("in/found.json").write_text('[{"file": "warm_00.jpg", "detections": []}]')
+        start = None if kind == "megadetector" else project
+        words = ("import", kind, *more, "--project", wedding, *(("--start-from", start) if start else ()))
+        before = sorted(wedding.parent.iterdir())
+        for extra in ((), ("--dry-run",)):
+            code, out, err = run(*words, *extra)
+            assert (code, "othing was changed" in out) == (0, True), err
+            assert sorted(wedding.parent.iterdir()) == before
+        assert run(*words, "--yes")[0] == 0
+        stage = open_stage(wedding)
+        assert stage == Stage(wedding.with_name("Wedding.imlcull"), 1, elsewhere=wedding)
+        assert stage.detections.exists() or list(stage.project.glob("*_labels.csv"))
+        assert start_from(stage.project) == start
 
     def test_every_command_knows_the_folder_of_an_import(self, wedding, run):
         assert main(["import", str(wedding)]) == 0

@@ -13,8 +13,9 @@ from conftest import fill_stage
 from imlcull_al.culling import copies
 from imlcull_al.culling.make import make_stage
 from imlcull_al.culling.plan import decide, make_plan
+from imlcull_al.errors import Cancelled
 from imlcull_al.project import files
-from imlcull_al.project.files import put_in_place, remove_tree, replace_text, sync
+from imlcull_al.project.files import making_folder, put_in_place, remove_tree, replace_text, sync
 from imlcull_al.project.listing import list_photos
 from imlcull_al.project.stages import Stage
 
@@ -62,6 +63,25 @@ def test_a_file_that_others_read_is_waited_for(windows, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", busy)
     put_in_place(tmp_path / "new", tmp_path / "old")
     assert (tmp_path / "old").read_text() == "new"
+
+
+def test_a_new_folder_that_others_read_is_waited_for_and_a_failed_one_leaves_nothing(windows, tmp_path, monkeypatch):
+    refusals, rename = iter([True, False]), os.replace
+
+    def busy(source, target):
+        if next(refusals):
+            raise PermissionError(errno.EACCES, "it is being used by another process", str(target))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    with making_folder(tmp_path / "new") as partial:
+        (partial / "a").write_text("a")
+    assert (tmp_path / "new" / "a").read_text() == "a"
+    with pytest.raises(Cancelled), making_folder(tmp_path / "other") as partial:
+        (partial / "a").write_text("a")
+        (partial / "a").chmod(0o444)
+        raise Cancelled("Stopped.")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_a_file_that_stays_open_is_refused_in_the_end(windows, tmp_path, monkeypatch):

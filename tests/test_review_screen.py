@@ -124,14 +124,21 @@ class TestAnswer:
         assert sorted(undone["keys"]) == sorted(keys)
         assert answers(session) == before
 
-    def test_undo_takes_back_a_later_answer_of_somebody_else_first(self, session):
+    def test_undo_leaves_a_later_answer_of_somebody_else_alone(self, session):
         before = answers(session)
         take(session, {"do": "answer", "keys": ["030.jpg", "031.jpg"], "label": "keep"})
         session.answer("040.jpg", "cull")
         undo = {"do": "undo", "keys": ["030.jpg", "031.jpg"]}
-        assert take(session, undo)["undone"][0]["keys"] == ["040.jpg"]
         assert take(session, undo)["undone"][0]["keys"] == ["031.jpg", "030.jpg"]
-        assert answers(session) == before
+        assert "nothing to undo" in take(session, undo)["refused"][0]["error"]
+        assert answers(session) == {**before, "040.jpg": "cull"}
+
+    def test_an_undo_of_nothing_leaves_the_answer_of_somebody_who_is_labeling_alone(self, session):
+        session.offer("somebody else")
+        session.answer("040.jpg", "cull")
+        assert "somebody else's" in take(session, {"do": "undo", "keys": []})["refused"][0]["error"]
+        session.offer("somebody else", count=0)
+        assert take(session, {"do": "undo", "keys": []})["undone"][0]["keys"] == ["040.jpg"]
 
     @pytest.mark.parametrize(
         ("request_", "says"),

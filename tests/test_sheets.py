@@ -10,7 +10,7 @@ import pytest
 from conftest import fill_stage, label_of, save_photo
 
 from imlcull_al import open_session
-from imlcull_al.errors import StageError
+from imlcull_al.errors import CullRefused, StageError
 from imlcull_al.learning import sheets
 from imlcull_al.learning.bounds import Certificate, Pile
 from imlcull_al.learning.sample import Sheets
@@ -169,7 +169,7 @@ class TestSheet:
         asked = next(iter(session.standing().answers.again))
         now = replace(before, answers=session.standing().answers)
         assert sorted(now.asked_again()) == [key for key in keys if key != asked]
-        session.undo_all(keys)
+        session.undo(asked)
         session.undo_all(keys)
         now = replace(before, answers=session.standing().answers)
         assert now.asked_again() == []
@@ -227,6 +227,8 @@ class TestWay:
         way = session.cheapest_way(max_keepers_lost=0.01)
         assert (way.looks, way.checks, way.again, way.is_reached) == (0, 0, 0, False)
         assert way.summary(0.01, 0.95).startswith("More keepers were overlooked on sheets than may be lost.")
+        with pytest.raises(CullRefused, match=r"confidence\)\. More keepers .* in Review. Or choose a threshold"):
+            session.threshold_for(0.01)
         assert "They were overlooked on sheets" in session.promise(0.5, 0.01).summary
 
     def test_there_is_none_while_photos_have_no_score(self, session):

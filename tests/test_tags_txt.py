@@ -104,6 +104,10 @@ def test_files_are_named_in_full_or_by_the_stem(project):
         {},
         {"a.txt": "it would belong to a.jpg and a.png, which have different tags"},
     )
+    assert texts_of(Stage(project, 1), {"A.jpg": ["red"], "a.png": [], "b.jpg": ["red"], "B.png": ["red"]}, "stem") == (
+        {"B.txt": b"red\n"},  # on many disks, it is the file of both
+        {"A.txt": "it would belong to A.jpg and a.png, which have different tags"},
+    )
 
 
 def test_a_whitelist_is_the_tags_of_a_file(tmp_path):

@@ -12,13 +12,15 @@ from conftest import COLD, WARM, fingerprint_of, label_of, save_photo, save_upri
 from PIL import Image
 
 from imlcull_al.culling.make import make_stage
-from imlcull_al.errors import CullRefused, StageError
+from imlcull_al.errors import CullRefused, StageError, StorageError
 from imlcull_al.photos import read as photos
 from imlcull_al.project.files import locked
 from imlcull_al.project.listing import list_photos
 from imlcull_al.project.originals import stat_of
 from imlcull_al.project.stages import Stage
+from imlcull_al.session import outlook as outlooks
 from imlcull_al.session.desk import DRY_RUN, EMBEDDING, TRAINING, Desk
+from imlcull_al.session.outlook import outlook
 from imlcull_al.session.session import open_session
 from imlcull_al.session.watch import News, Photos, next_state, told_of
 from imlcull_al.training.options import Options
@@ -457,7 +459,7 @@ class TestPreview:
     def test_a_button_promises_what_is_shown_and_makes_that(self, desk):
         found = shown(desk)
         assert promised("stage_2", found, "copy") == f"Copy {len(found.plan.kept)} keepers to stage_2"
-        desk.cull("copy", desk.outlooks.shown(found.token))
+        desk.cull("copy", desk.outlooks.shown(found.token, 0.5))
         made = desk.jobs.wait(60, "cull").result
         assert made.photos == len(found.plan.kept) == len(list_photos(made.stage).keys)
         assert f"Made stage_2 with {made.photos} photos, listed in" in outcome_html(desk, None)
@@ -487,13 +489,51 @@ class TestPreview:
         look(desk)
         assert len(shown(desk).plan.kept) < len(old.plan.kept)
         with pytest.raises(CullRefused, match="Look at what would be kept now"):
-            desk.outlooks.shown(old.token)
+            desk.outlooks.shown(old.token, 0.5)
 
     def test_each_page_has_what_its_own_threshold_keeps(self, desk):
         found = {threshold: shown(desk, threshold) for threshold in (0.0, 1.0)}
         assert len(found[0.0].plan.kept) > len(found[1.0].plan.kept)
         for each in found.values():
-            assert desk.outlooks.shown(each.token) == each.plan
+            assert desk.outlooks.shown(each.token, each.plan.threshold) == each.plan
+
+    def test_what_is_shown_of_another_threshold_than_was_set_is_not_made(self, desk):
+        with pytest.raises(CullRefused, match="or the threshold have changed"):
+            desk.outlooks.shown(shown(desk, 0.5).token, 0.6)
+
+    def test_it_analyzes_no_photo(self, desk):
+        save_photo(desk.session.stage.folder / "new.jpg", (9, 9, 9))
+        with pytest.raises(StageError, match="once all photos are analyzed"):
+            shown(desk)
+        assert "new.jpg" not in desk.session.moments()
+        look(desk)
+        assert "new.jpg" in {each.key for each in shown(desk).plan.decisions}
+
+    def test_one_is_made_at_a_time_and_few_are_kept(self, desk, monkeypatch):
+        held = threading.Event()
+
+        def slow(session, threshold):
+            held.wait(60)
+            return outlook(session, threshold)
+
+        monkeypatch.setattr(outlooks, "outlook", slow)
+        monkeypatch.setattr(outlooks, "_SECONDS", 0.01)
+        assert [desk.outlooks.at(desk.session, percent / 100) for percent in range(20)] == [None] * 20
+        assert len(desk.outlooks._made) == 1
+        held.set()
+        for percent in range(20):
+            assert shown(desk, percent / 100).plan.threshold == percent / 100
+        assert len(desk.outlooks._made) == outlooks._MOST
+
+    def test_what_the_disk_refused_once_is_tried_again(self, desk, monkeypatch):
+        def refused(session, threshold):
+            raise StorageError("It can't be read.")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(outlooks, "outlook", refused)
+            with pytest.raises(StorageError):
+                shown(desk)
+        assert shown(desk).plan.kept
 
     def test_answers_that_change_nothing_leave_the_promise_as_it_is(self, previewed):
         plan = previewed.planned()

@@ -1,6 +1,7 @@
 """What to do next: every step, in the order of a cull."""
 
 import pytest
+from conftest import save_photo
 
 from imlcull_al.learning.ways import Way
 from imlcull_al.session.desk import Desk
@@ -28,6 +29,9 @@ AFTER = Facts(photos=500, answered=40, checked=20)
         (Facts(9, 4, "Scores start with a shirt.", is_cull=False), "Scores start with a shirt", "Label"),
         (Facts(9, 4, is_cull=False), "Scores are useful now: review 5 of 9 photos", "Review"),
         (Facts(9, 9, is_cull=False), "Every photo has an answer", "Review"),
+        (Facts(500, 2, "First label some.", unreadable=30), "Answer about 18 more photos", "Label"),
+        (Facts(9, 4, is_cull=False, unreadable=2), "Scores are useful now: review 3 of 9 photos", "Review"),
+        (Facts(500, 470, culled=300, unreadable=30), "Ready: cull 300, keep 200", "Cull"),
     ],
 )
 def test_each_step_and_its_tab(facts, words, tab):
@@ -54,6 +58,22 @@ def test_it_is_found_once_for_the_same_scores(desk, monkeypatch):
     monkeypatch.setattr(way, "facts_of", None)
     assert way.look(desk, 50, 0.05) == first
     assert 'href="#cull"' in first
+
+
+def test_checks_alone_make_no_scores_however_many_are_analyzed(project, cache_dir):
+    session = open_session(project, model="builtin", cache_dir=cache_dir)
+    session.answer("warm_00.jpg", "keep")
+    session.answer("cold_00.jpg", "cull", "audit")
+    assert way.facts_of(session.standing(), 0.5, 0.05).missing == "First label some photos keep and some cull."
+
+
+def test_what_would_be_culled_is_counted_while_an_answered_photo_is_not_analyzed(desk):
+    save_photo(desk.session.stage.folder / "new.jpg", (9, 9, 9))
+    assert desk.session.follow_photos()
+    desk.session.answer("new.jpg", "cull")
+    now = desk.session.standing()
+    assert now.cheapest_way().is_reached
+    assert way.facts_of(now, 0.5, 0.05).culled == now.counts.cull
 
 
 def test_names_of_classes_are_escaped(desk, monkeypatch):

@@ -245,7 +245,7 @@ def check(options: argparse.Namespace) -> None:
     way = session.cheapest_way(options.threshold, options.max_keepers_lost, options.confidence)
     if way and session.task == CULL_TASK:
         limit = f" Cull at --threshold {way.threshold:g}." if way.culls else ""
-        print(f"The cheapest way: {way.summary(options.max_keepers_lost, options.confidence)}{limit}")
+        print(f"{way.advice(options.max_keepers_lost, options.confidence)}{limit}")
     if curve := session.learning_curve():
         print(hint(curve))
 

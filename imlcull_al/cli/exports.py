@@ -109,7 +109,8 @@ def export_tags_txt(options: argparse.Namespace) -> None:
     if options.dry_run:
         print(f"{amount(len(texts), 'text file')} to write. Dry run: nothing was changed.")
         return
-    tags_txt.write_folder(session.stage, texts, options.out, replace=options.replace)
+    with progress_bar() as progress:
+        tags_txt.write_folder(session.stage, texts, options.out, replace=options.replace, progress=progress)
     print(f"Made {options.out} with {amount(len(texts), 'text file')}.")
 
 

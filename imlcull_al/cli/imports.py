@@ -9,7 +9,7 @@ from ..progress import amount
 from ..project.left_out import told
 from ..project.task import LABELS
 from ..terminal import progress_bar, say
-from .shell import begin, check_undo, goes_on, opened, say_names, way_back
+from .shell import check_undo, goes_on, opened, say_names, way_back
 
 if TYPE_CHECKING:
     from ..project.task import Task
@@ -41,14 +41,12 @@ def import_ratings(options: argparse.Namespace) -> None:
     if _took_back(options, SOURCE, "ratings"):
         return
     elsewhere = sidecars_below(options.origin) if options.origin else None
-    if not options.dry_run:
-        begin(options)
-    session = opened(options, prepare=False)
+    session, task = _planned(options, ())
     named = {name: rule for name in LABELS if (rule := getattr(options, name)) is not None}
-    rules = rules_for(session.task, {**named, **dict(options.rules or ())})
+    rules = rules_for(task, {**named, **dict(options.rules or ())})
     say("Rules: " + "; ".join(f"{name} where {rule.text}" for name, rule in rules.items()))
     with progress_bar() as progress:
-        found = ratings.look(session, rules, overwrite=options.overwrite, elsewhere=elsewhere, progress=progress)
+        found = ratings.look(session, rules, task, overwrite=options.overwrite, elsewhere=elsewhere, progress=progress)
     say_names("Not read, and left as it is", found.refused)
     say_names("Left unrated", dict.fromkeys(found.both, "it matches more than one rule"))
     print(found.summary)
@@ -76,19 +74,16 @@ def import_folders(options: argparse.Namespace) -> None:
 def import_tags_txt(options: argparse.Namespace) -> None:
     """Turn text files with tags into answers, after a preview."""
     from ..exchange import tags_txt
-    from ..project.listing import list_photos
+    from ..project.opening import planned_stage
     from ..project.settings import tasks_of
-    from ..project.stages import open_stage
-    from ..session.answers import from_tags, only_tags
+    from ..session.answers import from_tags, listing_of, only_tags
 
     if _took_back(options, tags_txt.SOURCE, "text files"):
         return
-    if not options.dry_run:
-        begin(options)
-    stage = open_stage(options.project, options.stage)
+    stage = planned_stage(options.project, options.stage)
     if known := tasks_of(stage.project).get(options.task):
         only_tags(known, "import folders")
-    tags, ignored = tags_txt.read_tags(stage, list_photos(stage), options.names, options.origin)
+    tags, ignored = tags_txt.read_tags(stage, listing_of(stage, options.cache_dir), options.names, options.origin)
     names = sorted({tag for named in tags.values() for tag in named})
     session, task = _planned(options, names, tags=True)
     found = from_tags(session, task, tags, ignored, overwrite=options.overwrite)
@@ -113,9 +108,10 @@ def import_megadetector(options: argparse.Namespace) -> None:
     """Ask last about photos in which MegaDetector found nothing, after a preview, or in their usual order again."""
     from ..exchange import megadetector
     from ..project.detections import drop_detections
+    from ..project.opening import planned_stage
 
     check_undo(options)
-    session = opened(options, prepare=False)
+    session = opened(options, planned_stage(options.project, options.stage), prepare=False)
     if options.undo:
         aside = drop_detections(session.stage)
         print(f"No photo is asked last; {aside.name} holds what was." if aside else "No photo was asked last.")
@@ -137,9 +133,7 @@ def _planned(options: argparse.Namespace, names: Sequence[str], *, tags: bool = 
     """A session on the task of an import, and the task with what the import adds to it; see `answers.planned`."""
     from ..session.answers import planned
 
-    if not options.dry_run:
-        begin(options)
-    named = {name: getattr(options, name) for name in ("stage", "model", "cache_dir", "start")}
+    named = {name: getattr(options, name) for name in ("stage", "model", "cache_dir")}
     more = [*options.classes, *options.tags, *names]
     return planned(options.project, options.task, more, tags=tags or bool(options.tags), **named)
 
@@ -175,5 +169,5 @@ def _take_over(
         do = "are overwritten" if options.overwrite else "stay (--overwrite replaces them)"
         print(f"Answers of your own that differ from {what}, and {do}: {len(found.own):,}.")
     if found.labels and goes_on(options, f"Take over {amount(len(found.labels), 'answer')}?"):
-        count = take(session, found)
+        count = take(session, found, getattr(options, "start", None))
         print(f"Took over {amount(count, 'answer')}. To take them back: {way_back('import', options, kind)}")

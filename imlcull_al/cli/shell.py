@@ -39,13 +39,13 @@ def prepared(options: argparse.Namespace) -> "Session":
     return session
 
 
-def opened(options: argparse.Namespace, **named: Any) -> "Session":
-    """The session of a command line; `named`: more arguments of `open_session`."""
+def opened(options: argparse.Namespace, stage: "Stage | None" = None, **named: Any) -> "Session":
+    """The session of a command line. `stage`: if not that of its project; `named`: more arguments of `open_session`."""
     from ..session.session import open_session
 
     names = ("task", "classes", "tags", "start", "scores")
     asked = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    return open_session(options.project, options.stage, options.model, options.cache_dir, **asked, **named)
+    return open_session(stage or options.project, options.stage, options.model, options.cache_dir, **asked, **named)
 
 
 def goes_on(options: argparse.Namespace, question: str) -> bool:

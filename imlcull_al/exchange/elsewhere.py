@@ -141,16 +141,14 @@ def files_below(folder: Path, suffix: str, what: str) -> tuple[list[str], dict[s
     if not names:
         but = "".join(f" {name}: {reason}." for name, reason in refused.items())
         raise RatingsRefused(f"There are no {what} in {folder}.{but} Name a folder with {suffix} files.")
-    check_number(len(names))
+    check_number(len(names), what)
     return names, refused
 
 
-def check_number(count: int) -> None:
-    """Raise `RatingsRefused` for more sidecars than one import takes."""
+def check_number(count: int, what: str = "sidecars") -> None:
+    """Raise `RatingsRefused` for more files than one import takes."""
     if count > MOST:
-        raise RatingsRefused(
-            f"There are {count:,} sidecars, and one import takes {MOST:,}. Import some of the folders."
-        )
+        raise RatingsRefused(f"There are {count:,} {what}, and one import takes {MOST:,}. Import some of the folders.")
 
 
 def bytes_inside(folder: Path, name: str) -> bytes:

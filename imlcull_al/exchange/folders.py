@@ -4,11 +4,12 @@
     garments/train/shirt/a.jpg       and so it is in parts for training, validation and test
 
 A photo of the folders is that photo of a stage that lies there, if the folders lie in the stage; else each one with the
-same bytes; else the one of its name. They are only read; `write` makes a whole new folder, or none.
+same bytes; else the one of its name, unless another file has its bytes. They are only read; `write` makes a whole new
+folder, or none.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,8 @@ def match(
         there = {file: [inside + file] for file in folders.classes if inside + file in keys}
         return _matched(folders, there, by_place=len(there))
     same = _same_bytes(folders, stage, listing, contents, progress, stop)
-    named, unclear = _same_name(folders.classes.keys() - same.keys(), listing.keys)
+    told = {key for keys in same.values() for key in keys}
+    named, unclear = _same_name(folders.classes.keys() - same.keys(), listing.keys, told)
     return _matched(folders, {**same, **named}, unclear, by_bytes=len(same), by_name=len(named))
 
 
@@ -188,13 +190,14 @@ def placed(classes: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """
     places: dict[str, str] = {}
     taken = set()
+    numbers: dict[str, int] = {}
     for name, key in sorted((name, key) for key, names in classes.items() for name in names):
         file = key.rpartition("/")[2]
         suffix = photo_suffix(file)
         stem, ending = file[: len(file) - len(suffix)], file[len(file) - len(suffix) :]
-        place, number = f"{name}/{file}", 1
+        first = place = f"{name}/{file}"
         while place.casefold() in taken:
-            number += 1
+            numbers[first.casefold()] = number = numbers.get(first.casefold(), 1) + 1
             place = f"{name}/{stem}-{number}{ending}"
         taken.add(place.casefold())
         places[place] = key
@@ -240,20 +243,35 @@ def _same_bytes(
     return same
 
 
-def _same_name(files: Iterable[str], keys: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """File → the one photo of its name; of several, the one in folders of the same names. And file → why it is none."""
+def _same_name(
+    files: Iterable[str], keys: Collection[str], told: Collection[str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """File → the one photo of its name; of several, the one in folders of the same names. And file → why it is none.
+
+    `told`: photos of which other files have the very bytes.
+    """
     by_name: dict[str, list[str]] = {}
     for key in keys:
         by_name.setdefault(key.rpartition("/")[2], []).append(key)
+    there = frozenset(keys)
     named, unclear = {}, {}
     for file in files:
         found = by_name.get(file.rpartition("/")[2], [])
-        near = found if len(found) == 1 else [key for key in found if "/" in key and f"/{file}".endswith(f"/{key}")]
-        if len(near) == 1:
+        near = found if len(found) == 1 else [tail for tail in _tails(file) if tail in there]
+        if len(near) == 1 and near[0] in told:
+            unclear[file] = f"another file has the bytes of {near[0]}"
+        elif len(near) == 1:
             named[file] = near
         elif found:
             unclear[file] = f"it could be {found[0]} or {found[1]}"
     return named, unclear
+
+
+def _tails(file: str) -> Iterator[str]:
+    """A path without its first folders, as long as it has one: `a/b/c.jpg`, `b/c.jpg`."""
+    while "/" in file:
+        yield file
+        file = file.partition("/")[2]
 
 
 def _by_size(stage: Stage, keys: Iterable[str]) -> dict[int, list[str]]:

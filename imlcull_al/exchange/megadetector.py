@@ -19,6 +19,7 @@ from ..errors import DetectionsRefused, in_words
 from ..project.detections import keep_detections
 from ..project.listing import Listing
 from ..project.names import PathSuffixes
+from ..project.opening import make_project
 from ..project.stages import Stage
 from ..project.tables import as_key
 
@@ -128,7 +129,8 @@ def match(results: Results, listing: Listing, threshold: float | None = None, *,
 
 
 def take(stage: Stage, found: Found) -> None:
-    """Let the empty photos be asked last, in place of those of an earlier import. Raises `StorageError`."""
+    """Let the empty photos be asked last, in place of those of an earlier import. Raises as `make_project`."""
+    make_project(stage)
     keep_detections(stage, found.confidence, found.empty)
 
 

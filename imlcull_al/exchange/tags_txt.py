@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..culling.copies import on_the_disk
 from ..errors import AnswersRefused, StageError, UnreadableXmp
-from ..progress import amount
+from ..progress import Progress, amount, silent
 from ..project.companions import photo_suffix
-from ..project.files import making_folder, sync
+from ..project.files import making_folder
 from ..project.listing import Listing
 from ..project.names import PathSuffixes
 from ..project.originals import content_id
@@ -132,17 +133,20 @@ def read_whitelist(path: Path, task: Task) -> tuple[list[str], list[str]]:
 def texts_of(stage: Stage, tags: Mapping[str, Iterable[str]], names: str) -> tuple[dict[str, bytes], dict[str, str]]:
     """Name on the disk below the stage → bytes of its text file; and name → why there is none. `tags`: photo → tags.
 
-    Of photos that share a stem, all must have the same tags.
+    Of photos that share a file, as many disks take upper and lower case for one, all must have the same tags.
     """
-    texts: dict[str, bytes] = {}
-    owners: dict[str, str] = {}
-    refused = {}
-    for key, named in sorted(tags.items()):
-        file, text = name_of(stage.name_of(key), names), text_of(named)
-        if texts.setdefault(file, text) != text:
-            refused[file] = f"it would belong to {owners[file]} and {key}, which have different tags"
-        owners.setdefault(file, key)
-    return {file: text for file, text in texts.items() if file not in refused}, refused
+    owners: dict[str, list[str]] = {}
+    for key in sorted(tags):
+        owners.setdefault(name_of(key, names).casefold(), []).append(key)
+    texts, refused = {}, {}
+    for keys in owners.values():
+        file, said = name_of(stage.name_of(keys[0]), names), [text_of(tags[key]) for key in keys]
+        other = next((key for key, text in zip(keys, said, strict=True) if text != said[0]), None)
+        if other is None:
+            texts[file] = said[0]
+        else:
+            refused[file] = f"it would belong to {keys[0]} and {other}, which have different tags"
+    return texts, refused
 
 
 def plan(stage: Stage, texts: Mapping[str, bytes], refused: Mapping[str, str], *, replace: bool = False) -> Writing:
@@ -163,21 +167,22 @@ def plan(stage: Stage, texts: Mapping[str, bytes], refused: Mapping[str, str], *
     return Writing(stage, texts, tuple(changes), same, left)
 
 
-def write_folder(stage: Stage, texts: Mapping[str, bytes], out: Path, *, replace: bool = False) -> None:
+def write_folder(
+    stage: Stage, texts: Mapping[str, bytes], out: Path, *, replace: bool = False, progress: Progress = silent
+) -> None:
     """Make the folder `out` with these files, in folders as the photos are. `replace`: one in its place is renamed.
 
     Raises `AnswersRefused` for one that is there or lies among the photos, `StorageError`; then there is no new one.
     """
     out = absolute(out)
     check_new(stage, out, instead=replace)
-    with making_folder(out, instead=replace) as partial:
-        for name, text in texts.items():
+    with making_folder(out, instead=replace) as partial, on_the_disk(partial):
+        for done, (name, text) in enumerate(texts.items()):
+            progress("writing text files", done, len(texts))
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
                 file.write(text)
-                file.flush()
-                sync(file.fileno())
 
 
 def _says(old: bytes, text: bytes) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import AnswersRefused
+from ..installation import quoted
 from ..project import tables
 from ..project.task import Task, clean
 
@@ -76,7 +77,7 @@ def judge(
         if species not in task.classes:
             raise AnswersRefused(
                 f"{path}, line {line}: {task.has_no(species)} Nothing was taken. Correct it, or add it as a class: "
-                f"--classes {species}"
+                f"--classes {quoted(species)}"
             )
         key = key_of(photo)
         if key is None:

@@ -1,7 +1,9 @@
 """Which scores count after a training: those of the head on frozen embeddings, of the trained model, or their mean.
 
 Judged by cross-validation on the training answers, never by blind checks: these measure, and would stop measuring if
-they chose. Pure arithmetic, independent of photos, files and torch.
+they chose. None of the three is judged with the hint, see `head.Features`, and in use all of them have it: the head
+learns it as a feature, the model as a part of its correction, the mean as both. Pure arithmetic, independent of photos,
+files and torch.
 """
 
 from typing import NamedTuple

@@ -149,9 +149,9 @@ def next_first(
     return _in_turns(order, bursts)
 
 
-def these_last(order: np.ndarray, are_last: np.ndarray) -> np.ndarray:
-    """`order` (n,), positions, with those of `are_last` (N,) bool behind the others; both parts keep their order."""
-    return order[np.argsort(are_last[order], kind="stable")]
+def in_turn(order: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """`order` (n,), positions, by their `turn` (N,), the smallest first; those of the same turn keep their order."""
+    return order[np.argsort(turn[order], kind="stable")]
 
 
 def rarer_first(probability: np.ndarray, side: int, candidates: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from ..encoding.embeddings import Embeddings
 from ..errors import StageError
 from ..project.labels import AUDIT, Answers
 from ..project.task import CULL_TASK, Task
-from . import blind, bursts, orders, sheets
+from . import blind, orders, sheets
 from .scores import Scorer
 
 QUEUES = {
@@ -56,7 +56,7 @@ class Ranker:
             self.keys = (*scorer.keys, *self.unseen)
             self.row = {key: row for row, key in enumerate(self.keys)}
         self._stream: tuple[str, Mapping[str, str], np.ndarray] | None = None
-        self.bursts = bursts.in_time(seen.taken, scorer.bursts)
+        self.bursts, self.brackets = scorer.bursts, scorer.brackets
 
     @cached_property
     def others(self) -> np.ndarray:
@@ -93,11 +93,6 @@ class Ranker:
     def has_bursts(self) -> bool:
         """Whether any burst has several frames."""
         return int(self.bursts.max(initial=-1)) + 1 < len(self.bursts)
-
-    @cached_property
-    def brackets(self) -> list[int]:
-        """Numbers of the bursts that are exposure brackets."""
-        return bursts.brackets(self.seen.taken, self.bursts, self.seen.compensation)
 
     @cached_property
     def covering(self) -> np.ndarray:
@@ -212,7 +207,7 @@ class Ranking:
         if self.probability is None:
             return self._names(self._order("uncertain"))
         rows = orders.most_uncertain_first(self.probability, self._candidates, self.task.exclusive)
-        return self._names(self._skipped_last(orders.these_last(self._and_others(rows), self._is_last)))
+        return self._names(orders.in_turn(self._and_others(rows), np.maximum(self._turn, self._is_last)))
 
     def _mixed(self, out: Collection[str]) -> dict[str, str]:
         """The front of `uncertain`, with checks interleaved: key → queue it is asked in."""
@@ -257,17 +252,19 @@ class Ranking:
         """Rows of one queue without interleaving, skipped ones last. Raises `StageError` for an unknown queue."""
         check_queue(name, self.task)
         if name not in self._orders:
-            rows = self._rows(name)
-            if name == "uncertain":
-                rows = orders.these_last(rows, self._is_last)
-            self._orders[name] = self._skipped_last(rows)
+            turn = np.maximum(self._turn, self._is_last) if name == "uncertain" else self._turn
+            self._orders[name] = orders.in_turn(self._rows(name), turn)
         return self._orders[name]
 
-    def _skipped_last(self, rows: np.ndarray) -> np.ndarray:
-        skipped = np.array([row for key in self.answers.skipped if (row := self._row(key)) is not None], np.intp)
-        if not len(skipped):
-            return rows
-        return np.concatenate([rows[~np.isin(rows, skipped)], skipped[np.isin(skipped, rows)]])
+    @cached_property
+    def _turn(self) -> np.ndarray:
+        """(N,) 0, or from 2 on for skipped photos, in the order in which they were skipped: later than what is asked
+        last.
+        """
+        turn = np.zeros(len(self.keys), np.intp)
+        skipped = [row for key in self.answers.skipped if (row := self._row(key)) is not None]
+        turn[skipped] = 2 + np.arange(len(skipped))
+        return turn
 
     def _rows(self, name: str) -> np.ndarray:
         """Rows of a queue in order, skipped ones in place."""

@@ -194,8 +194,10 @@ class Scorer:
         )
         self.keys = seen.keys
         self.row = {key: row for row, key in enumerate(seen.keys)}
-        self.bursts = bursts.groups(seen.taken, seen.rows, seen.camera)
-        """(N,) number of the burst of each photo."""
+        self.bursts = bursts.in_time(seen.taken, bursts.groups(seen.taken, seen.rows, seen.camera))
+        """(N,) number of the burst of each photo, in order of time."""
+        self.brackets = bursts.brackets(seen.taken, self.bursts, seen.compensation)
+        """Numbers of the bursts that are exposure brackets."""
         self.features = head.features(seen.rows, self._hint(seen))
         self._logits = self._known(source.model.head) if source.model else None
         self._prior = self._known(source.prior.head) if source.prior and source.model is None else None
@@ -208,8 +210,7 @@ class Scorer:
         severity = builtin.severity(self.source.encoder, seen.rows) if self.task == CULL_TASK else None
         if severity is None:
             return None
-        brackets = bursts.brackets(seen.taken, self.bursts, seen.compensation)
-        severity[np.isin(self.bursts, brackets)] = np.nan
+        severity[np.isin(self.bursts, self.brackets)] = np.nan
         return -bursts.behind_best(severity, self.bursts)
 
     def _known(self, known: head.Head | head.Heads) -> np.ndarray:

@@ -63,6 +63,11 @@ class Way(NamedTuple):
         steps = ((AGAIN, self.again), (SHEET, self.checks), (LOOK, self.looks))
         return next((step for step, count in steps if count), "")
 
+    def advice(self, max_keepers_lost: float, confidence: float) -> str:
+        """The summary, called the cheapest way where there is something to do."""
+        said = self.summary(max_keepers_lost, confidence)
+        return f"The cheapest way: {said}" if self.culls or self.next_step else said
+
     def summary(self, max_keepers_lost: float, confidence: float) -> str:
         """One sentence for people: what to do for which promise."""
         parts = [f"answer {amount(self.again, 'photo')} of your sheets again"] if self.again else []

@@ -3,6 +3,7 @@
 A file of another version is refused. What is not changed stays as it is, byte for byte.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ def read(project: Path) -> tomlkit.TOMLDocument:
     except (FileNotFoundError, NotADirectoryError):
         return tomlkit.document()
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # no project can stand beside a folder whose name is as long as can be
+            return tomlkit.document()
         raise unreadable(path, error) from error
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise StorageError(f"{path} is not valid TOML: {error}. Correct it, or move it away.") from error

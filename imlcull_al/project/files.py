@@ -131,9 +131,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def put_in_place(new: Path, path: Path) -> None:
-    """Rename `new` to `path`, over a file of that name. Raises `OSError`.
+    """Rename `new`, a file or a folder, to `path`, over a file of that name. Raises `OSError`.
 
-    On Windows, while another program reads either, such as a virus scanner: tried again for a while.
+    On Windows, while another program reads either, or a file in it, such as a virus scanner: tried again for a while.
     """
     until = time.monotonic() + OTHERS_READ
     while True:
@@ -181,12 +181,13 @@ def making_folder(path: Path, *, instead: bool = False) -> Iterator[Path]:
             set_aside(path, "replaced")
         if os.path.lexists(path):  # made meanwhile
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        partial.rename(path)
+        put_in_place(partial, path)
         sync_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(partial)
 
 
 def replace_text(path: Path, text: str) -> None:

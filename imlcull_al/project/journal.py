@@ -63,12 +63,16 @@ class Given(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer or skip that can be undone. `label` is None for a skip; `earlier`: how `before` came about."""
+    """An answer or skip that can be undone. `label` is None for a skip; `earlier`: how `before` came about.
+
+    `at`: its time, the same for all answers that were given in one step.
+    """
 
     key: str
     label: str | None
     before: str | None
     earlier: Given = Given()
+    at: str = ""
 
 
 class Waiting(NamedTuple):
@@ -116,7 +120,7 @@ class State:
             self._settle(event)
             return
         if do in ("answer", "skip"):
-            self.undoable.append(Answer(key, label, self.labels.get(key), self.given.get(key, Given())))
+            self.undoable.append(Answer(key, label, self.labels.get(key), self.given.get(key, Given()), event["at"]))
         given = self._take_back(key) if do == "undo" else self._given(event)
         self._confirm(event)
         self.skipped.pop(key, None)

@@ -245,13 +245,14 @@ class Labels:
             return last
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
-        """Undo the trailing run of answers and skips to distinct photos of `keys`, at least the latest one.
+        """Undo an `answer_all` or `answer_each` of photos of `keys`, in one write; without any, the latest answer.
 
-        This undoes an `answer_all` in one write and leaves answers that others gave in between alone.
+        What others answered before, since or in between stays.
         """
         with self._writing():
             self._refresh()
-            last = _latest(self._journal.state.undoable, keys)
+            undoable = self._journal.state.undoable
+            last = _of_one_step(undoable, frozenset(keys)) if keys else undoable[-1:]
             if last:
                 self._append([event("undo", each.key, each.before, each.label) for each in last])
                 self._write_csv()
@@ -361,9 +362,11 @@ class Labels:
         return self._journal.state.labels
 
     def _append(self, events: Sequence[dict[str, Any]]) -> None:
-        """Append events to the journal, each with the size and mtime of the CSV before it is updated."""
+        """Append events to the journal as one step of one time, each with the size and mtime of the CSV before it is
+        updated.
+        """
         table = self._csv_stat[:2] if self._csv_stat else None
-        self._journal.append([{**each, "table": table} for each in events])
+        self._journal.append([{**each, "at": events[0]["at"], "table": table} for each in events])
 
     def _read_csv(self, *, is_alone: bool) -> None:
         """Import differences between the CSV and the journal as edits, unless a crash explains them.
@@ -494,16 +497,20 @@ class Labels:
         return line
 
 
-def _latest(answers: Sequence[Answer], keys: Sequence[str]) -> list[Answer]:
-    """The trailing run of answers to distinct photos of `keys`, but at least one answer; newest first."""
-    left = set(keys)
-    latest: list[Answer] = []
+def _of_one_step(answers: Sequence[Answer], keys: Collection[str]) -> list[Answer]:
+    """The answers of the step that answered most photos of `keys`, the latest of several, newest first; without photos
+    that got another answer since.
+    """
+    steps: dict[str, list[Answer]] = {}
+    standing: dict[str, Answer] = {}
     for each in reversed(answers):
-        if each.key not in left:
-            break
-        left.remove(each.key)
-        latest.append(each)
-    return latest or list(answers[-1:])
+        if each.key in keys:
+            steps.setdefault(each.at, []).append(each)
+            standing.setdefault(each.key, each)
+            if len(steps[each.at]) == len(keys):
+                break
+    step = max(steps.values(), key=len, default=[])
+    return [each for each in step if standing[each.key] is each]
 
 
 def _seconds(at: str) -> float:

@@ -166,7 +166,7 @@ class PathSuffixes:
 
     def meant(self, names: Iterable[str]) -> Meant:
         """The paths that these names mean, all of one table or folder."""
-        found = {name: self._candidates(name) for name in names}
+        found = {name: self._candidates(name) for name in dict.fromkeys(names)}
         common = self._common(found.values())
         paths = {name: each[common] for name, each in found.items() if common in each}
         return Meant(paths, {name: [*each.values()] for name, each in found.items() if name not in paths})

@@ -41,17 +41,44 @@ def project_of(folder: str | Path, project: str | Path | None = None, *, moved: 
     `StorageError`.
     """
     photos = absolute(folder)
+    place, is_there = _place_of(photos, project, moved=moved)
+    if not is_there:
+        with making(place), writing(place) as document:
+            document[FIRST_STAGE] = as_setting(photos, place)
+    return place
+
+
+def planned_stage(project: str | Path, number: int | None = None) -> Stage:
+    """The stage with this number of a project, as `open_stage` opens it; or of a folder of photos that has no project
+    yet, its first: `make_project` makes that. Writes nothing. Raises as `project_of` and `open_stage`.
+    """
+    photos = absolute(project)
+    if number in (None, 1) and has_photos(photos):
+        place, is_there = _place_of(photos)
+        if not is_there:
+            return Stage(place, 1, elsewhere=photos)
+    return open_stage(photos, number)
+
+
+def make_project(stage: Stage) -> None:
+    """Make the project of a planned stage, unless it is there. Raises as `project_of`."""
+    if stage.elsewhere is not None and first_stage(stage.project) is None:
+        project_of(stage.elsewhere, stage.project)
+
+
+def _place_of(photos: Path, project: str | Path | None = None, *, moved: bool = False) -> tuple[Path, bool]:
+    """The place of a project, as `project_of` has it, and whether it is there already. Raises as that does."""
     if not os.path.exists(photos) and first_stage(beside(photos)) is not None:  # noqa: PTH110 - Path's raises
         raise gone(Stage(beside(photos), 1, elsewhere=photos))
     if stage_numbers(photos) or first_stage(photos) is not None:
         if project is not None:
             raise StageError(f"{photos} is a project itself. Open it without --project.")
-        return photos
+        return photos, True
     place = absolute(project) if project is not None else beside(photos)
     check_place(place, photos)
-    known, numbers = first_stage(place), stage_numbers(place) if place.is_dir() else []
+    known, numbers = first_stage(place), stage_numbers(place) if os.path.isdir(place) else []  # noqa: PTH112
     if known is not None and is_same(known, photos):
-        return place
+        return place, True
     if known is not None and has_photos(known):
         raise StageError(f"{place} is the project of {known}. Name another one for {photos} with --project.")
     if known is not None and not moved:
@@ -63,19 +90,17 @@ def project_of(folder: str | Path, project: str | Path | None = None, *, moved: 
         )
     if known is None and numbers:
         if was_made_of(place, photos):
-            return place
+            return place, True
         raise of_others(place, photos)
     if not has_photos(photos):
         raise StageError(f"There are no photos in {photos}. Name a folder with photos, or a project.")
-    with making(place), writing(place) as document:
-        document[FIRST_STAGE] = as_setting(photos, place)
-    return place
+    return place, False
 
 
 @contextmanager
 def making(project: Path) -> Iterator[None]:
     """Make the folder of a project if there is none, and remove it again if the block fails. Raises `StorageError`."""
-    is_new = not project.exists()
+    is_new = not os.path.exists(project)  # noqa: PTH110
     try:
         project.mkdir(exist_ok=True)
     except OSError as error:
@@ -100,7 +125,7 @@ def stage_of(folder: str | Path) -> Stage:
     place = beside(photos)
     is_there = os.path.exists(photos)  # noqa: PTH110 - Path's raises for a long name
     is_project = is_there and (stage_numbers(photos) or first_stage(photos) is not None)
-    if is_there and not is_project and not (place.is_dir() and stage_numbers(place)):
+    if is_there and not is_project and not (os.path.isdir(place) and stage_numbers(place)):  # noqa: PTH112
         return Stage(place, 1, elsewhere=photos)
     return open_stage(photos)
 

@@ -173,7 +173,7 @@ def open_stage(project: str | Path, number: int | None = None) -> Stage:
     if first is not None and is_same(first, root):
         root = place
     numbers, elsewhere = stage_numbers(root), first_stage(root)
-    if first is None and not numbers and elsewhere is None and place.is_dir() and stage_numbers(place):
+    if first is None and not numbers and elsewhere is None and os.path.isdir(place) and stage_numbers(place):  # noqa: PTH112
         if not was_made_of(place, root):
             raise of_others(place, root)
         root, numbers = place, stage_numbers(place)

@@ -5,8 +5,8 @@
     print(found.summary)
     take(session, found)
 
-A person's answer stays unless it is to be overwritten. Nothing is written before `take`, which writes all at once; one
-`Session.take_back` of the same source undoes it.
+A person's answer stays unless it is to be overwritten. Nothing is written before `take`, which writes all at once, and
+makes the project of a folder of photos that has none; one `Session.take_back` of the same source undoes it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from ..culling.plan import some
+from ..encoding.moments import Moments
 from ..errors import AnswersRefused
 from ..exchange import folders as class_folders
 from ..exchange import tags_txt, timelapse
 from ..exchange.ratings import counted
+from ..installation import DEFAULT_CACHE_DIR
 from ..progress import Progress, Stop, never, silent
+from ..project.listing import Listing, list_photos
 from ..project.names import Names
-from ..project.settings import open_task, planned_task, tasks_of
-from ..project.stages import open_stage
+from ..project.opening import make_project, planned_stage
+from ..project.settings import open_task, planned_task, start_from, tasks_of
+from ..project.stages import Stage, absolute
 from ..project.task import CULL_TASK, Task
 from .session import Session, open_session
 
@@ -81,10 +85,13 @@ def planned(
 ) -> tuple[Session, Task]:
     """A session on a task, and the task with these names among its classes or tags; both are only kept by `take`.
 
+    `project`: also a folder of photos, as `planned_stage` takes it.
+
     `tags`: whether a new task has tags. A name that differs from a known one in case alone is that one. `named`: as
     `open_session` takes them. Raises `AnswersRefused` for a name that the task cull doesn't have, `StageError`.
     """
-    root = open_stage(project, stage).project
+    opened = planned_stage(project, stage)
+    root = opened.project
     known = tasks_of(root).get(task)
     there = {name.casefold() for name in known.classes} if known else set()
     more = list({name.casefold(): name for name in reversed(names) if name.casefold() not in there}.values())[::-1]
@@ -95,7 +102,7 @@ def planned(
         are_tags = tags or (known is not None and not known.exclusive)
         wanted = planned_task(root, task, **{"tags" if are_tags else "classes": more})
     assert wanted is not None
-    session = open_session(project, stage, task=known or wanted, prepare=False, **named)
+    session = open_session(opened, task=known or wanted, prepare=False, **named)
     return session, wanted
 
 
@@ -127,14 +134,22 @@ def propose(
     )
 
 
-def take(session: Session, found: Proposal) -> int:
+def listing_of(stage: Stage, cache_dir: Path | None = None) -> Listing:
+    """The photos of a stage as a session on it lists them. Raises `StageError` for an empty stage."""
+    return list_photos(stage, Moments(cache_dir or DEFAULT_CACHE_DIR, stage.paths).apart)
+
+
+def take(session: Session, found: Proposal, start: Path | None = None) -> int:
     """Keep the task and give the answers of a preview, in one write; how many. Photos answered since then keep that
-    answer.
+    answer. `start`: as `open_session` takes it.
     """
     session.sources()  # answers of other programs
     now, before = session.labels(), found.answers
     labels = {key: label for key, label in found.labels.items() if now.get(key) == before.get(key)}
     if labels:
+        make_project(session.stage)
+        if start is not None:
+            start_from(session.stage.project, absolute(start))
         if found.task != CULL_TASK:
             kind = "classes" if found.task.exclusive else "tags"
             open_task(session.stage.project, found.task.name, **{kind: found.task.classes})

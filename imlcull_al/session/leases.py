@@ -50,10 +50,10 @@ class Leases:
         self._drop_old(now)
         return {key for key, (holder, _) in self._held.items() if holder != (visitor, "")}
 
-    def visitors(self, now: float) -> int:
-        """Number of visitors that hold a lease."""
+    def visitors(self, now: float, but: str = "") -> int:
+        """Number of visitors that hold a lease, without the one named `but`."""
         self._drop_old(now)
-        return len({visitor for (visitor, _), _ in self._held.values()})
+        return len({visitor for (visitor, _), _ in self._held.values()} - {but})
 
     def _drop_old(self, now: float) -> None:
         for key in [key for key, (_, since) in self._held.items() if now - since > SECONDS]:

@@ -8,16 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 from ..culling.plan import Plan
-from ..errors import CullRefused, StageError
+from ..errors import CullRefused, StageError, StorageError
 from ..project.labels import KEEP
 from ..project.stages import Stage
 from .session import Session
 
 _SECONDS = 0.3
 """How long a caller waits for an outlook that is under way."""
+_MOST = 8
+"""Outlooks kept, one for each threshold: of a large stage, each takes many megabytes."""
 
 
 class Outlook(NamedTuple):
@@ -38,10 +41,8 @@ class Outlook(NamedTuple):
 
 
 def outlook(session: Session, threshold: float) -> Outlook:
-    """The outlook of a cull at this threshold. Raises as `Session.plan_cull`, and before all photos are analyzed."""
-    if not session.prepared:
-        raise StageError("What a cull would keep is known once all photos are analyzed.")
-    plan = session.plan_cull(threshold)
+    """The outlook of a cull at this threshold. Raises as `Session.plan_cull`, and while photos are not analyzed."""
+    plan = session.plan_cull(threshold, prepare=False)
     now, kept = session.standing(wait=False), {each.key for each in plan.kept}
     culled = [each.key for each in plan.culled]
     return Outlook(
@@ -72,7 +73,7 @@ def _size(stage: Stage, keys: Iterable[str]) -> int:
 
 
 class Outlooks:
-    """The outlooks that pages show, made in the background. Thread-safe."""
+    """The outlooks that pages show, made in the background, one at a time. Thread-safe."""
 
     def __init__(self) -> None:
         """Nothing is made before it is asked for."""
@@ -80,28 +81,44 @@ class Outlooks:
         self._made: dict[tuple[str, str, float], Future[Outlook]] = {}
 
     def at(self, session: Session, threshold: float) -> Outlook | None:
-        """The outlook as of now; None while it is being made. Raises as `outlook`."""
+        """The outlook as of now; None while it, or another one, is being made. Raises as `outlook`."""
         asked = (session.stage.name, session.revision, threshold)
         with self._lock:
-            if asked not in self._made:
-                # What was asked before another answer is of no more use.
-                self._made = {key: made for key, made in self._made.items() if key[:2] == asked[:2] or not made.done()}
-                self._made[asked] = Future()
-                threading.Thread(target=_make, args=(self._made[asked], session, threshold), daemon=True).start()
-            made = self._made[asked]
-        with suppress(TimeoutError):
+            made = self._made.get(asked)
+            if made is None and all(each.done() for each in self._made.values()):
+                made = self._begin(asked, session, threshold)
+        if made is None:
+            return None
+        try:
             found = made.result(_SECONDS)
-            return found if session.is_current(found.plan) else None
-        return None
+        except TimeoutError:
+            return None
+        except (StageError, StorageError):  # the disk may not refuse it again, and photos are analyzed meanwhile
+            with self._lock:
+                self._made.pop(asked, None)
+            raise
+        return found if session.is_current(found.plan) else None
 
-    def shown(self, token: str | None) -> Plan:
-        """The plan of the outlook with this token. Raises `CullRefused` if there is none any more."""
+    def shown(self, token: str | None, threshold: float) -> Plan:
+        """The plan of the outlook with this token. Raises `CullRefused` if there is none any more, or if it is for
+        another threshold.
+        """
         with self._lock:
-            done = [made for made in self._made.values() if made.done() and not made.exception()]
-        for made in done:
-            if made.result().token == token:
-                return made.result().plan
-        raise CullRefused("Answers, scores or photos have changed. Look at what would be kept now, then press again.")
+            done = [made.result() for made in self._made.values() if made.done() and not made.exception()]
+        for each in done:
+            if each.token == token and each.plan.threshold == threshold:
+                return each.plan
+        raise CullRefused(
+            "Answers, scores, photos or the threshold have changed. Look at what would be kept now, then press again."
+        )
+
+    def _begin(self, asked: tuple[str, str, float], session: Session, threshold: float) -> "Future[Outlook]":
+        """Make an outlook in a thread. What was asked before another answer is of no more use, and forgotten."""
+        useful = [each for each in self._made.items() if each[0][:2] == asked[:2]]
+        made: Future[Outlook] = Future()
+        self._made = {**dict(islice(useful, max(0, len(useful) + 1 - _MOST), None)), asked: made}
+        threading.Thread(target=_make, args=(made, session, threshold), daemon=True).start()
+        return made
 
 
 def _make(made: Future[Outlook], session: Session, threshold: float) -> None:

@@ -22,6 +22,7 @@ from ..photos import read as photos
 from ..progress import Progress, Stop, never, silent
 from ..project import tables
 from ..project.journal import Answer
+from ..project.task import Task
 from .answers import Proposal, propose, take
 from .session import Session
 
@@ -60,6 +61,7 @@ class Found(Proposal):
 def look(
     session: Session,
     rules: Mapping[str, Rule],
+    task: Task | None = None,
     *,
     overwrite: bool = False,
     elsewhere: Sidecars | None = None,
@@ -68,15 +70,17 @@ def look(
 ) -> Found:
     """Read the ratings of a stage and judge them by `rules`: class → rule. `overwrite`: also a person's own answers.
 
-    `elsewhere`: sidecars to read instead of those beside the photos. Raises `Cancelled`.
+    `task`: that of the session, with classes that the import would add. `elsewhere`: sidecars to read instead of those
+    beside the photos. Raises `Cancelled`.
     """
     session.check_folder()
     session.follow_photos()  # sidecars come and go without a photo that does
     ratings = read_ratings(
         session.stage, session.listing, photos.xmp, elsewhere=elsewhere, progress=progress, stop=stop
     )
-    verdict = judge(session.task, rules, ratings.values)
-    proposal = propose(session, SOURCE, verdict.labels, overwrite=overwrite)
+    task = task or session.task
+    verdict = judge(task, rules, ratings.values)
+    proposal = propose(session, SOURCE, verdict.labels, task, overwrite=overwrite)
     return Found(**vars(proposal), rules=rules, both=verdict.both, refused=ratings.refused)
 
 

@@ -452,9 +452,9 @@ class Session:
         """Score these photos but never ask about them: a held-out set for measurements."""
         self._knowledge.withhold(keys)
 
-    def visitors(self) -> int:
-        """Number of people or tabs that are being shown photos."""
-        return self._visitors.count()
+    def visitors(self, but: str = "") -> int:
+        """Number of people or tabs that are being shown photos, without the visitor named `but`."""
+        return self._visitors.count(but)
 
     def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
         """Run `work` once per press of a visitor; return None for a duplicate press."""
@@ -588,7 +588,9 @@ class Session:
         return undone
 
     def undo_all(self, keys: Sequence[str]) -> list[Answer]:
-        """Undo the last answer or skip, and earlier ones as long as each is for another photo in `keys`."""
+        """Undo what was answered in one step to photos of `keys`, as by `answer_all`; without any, the last answer or
+        skip. What others answered to them since stays.
+        """
         self.check_folder()
         undone = self._labels.undo_all(list(map(as_key, keys)))
         self._knowledge.answered()
@@ -746,18 +748,33 @@ class Session:
         """Photo → burst number; empty until all photos have embeddings."""
         return {key: burst for key, (burst, _) in self.moments().items()} if self._knowledge.frame.is_whole else {}
 
-    def plan_cull(self, threshold: float = 0.5) -> Plan:
-        """The plan that `cull` would carry out. Raises `StageError` for a task other than keep or cull."""
+    def plan_cull(self, threshold: float = 0.5, *, prepare: bool = True) -> Plan:
+        """The plan that `cull` would carry out. Photos that are not analyzed yet are first, if `prepare`. Raises
+        `StageError` if they aren't, and for a task other than keep or cull.
+        """
         self.check_folder()
         self.standing(wait=False).only_culls()
-        listing = self._listed()
-        if not self.prepared or self._are_apart(listing) or self._differs(listing):
+        if not self._is_as_analyzed():
+            if not prepare:
+                raise StageError("What a cull would keep is known once all photos are analyzed.")
             self.prepare()
         now = self.standing()
         known = KnownContents(self.stage, now.listing, self._cache_dir)
         plan = make_plan(self.stage, now.scores(threshold), now.listing, threshold, now.source, known.of)
         plan = make.openable(plan)
         return replace(plan, revision=now.revision, note_links=known.note_links)
+
+    def _is_as_analyzed(self) -> bool:
+        """Whether all photos are analyzed, and none was added, removed or replaced since. If any was, the next
+        `follow_disk` says so.
+        """
+        if not self.prepared:
+            return False
+        listing = self._listed()
+        if not (self._are_apart(listing) or self._differs(listing)):
+            return True
+        self._must_prepare = True
+        return False
 
     def _differs(self, listing: Listing) -> bool:
         """Whether a photo was added, removed or replaced since the last listing. One `stat` each."""
@@ -823,7 +840,7 @@ def _encoder_of(stage: Stage, model: Model, task: Task, scores: str) -> Encoder:
 
 
 def open_session(
-    project: str | Path,
+    project: str | Path | Stage,
     stage: int | None = None,
     model: Model = None,
     cache_dir: str | Path | None = None,
@@ -838,6 +855,7 @@ def open_session(
 ) -> Session:
     """Open a stage (the latest by default) for labeling, scoring, training and culling.
 
+    `project`: its folder, or a `Stage`, which is taken as it is.
     `model`: a name, see `load_encoder`, or an encoder of one's own, see `own`. `task`: what is asked of every photo, by
     default keep or cull; see `settings.open_task` for `classes` and `tags`. A `Task` is taken as it is, and not kept in
     the settings. `start`: another project, whose answers are the first guess from now on. `scores`: `head` for a
@@ -846,7 +864,7 @@ def open_session(
     `ImlcullError`.
     """
     folder = absolute(cache_dir) if cache_dir else DEFAULT_CACHE_DIR
-    opened = open_stage(project, stage)
+    opened = project if isinstance(project, Stage) else open_stage(project, stage)
     asked = task if isinstance(task, Task) else open_task(opened.project, task, classes, tags)
     if start is not None:
         start_from(opened.project, absolute(start))

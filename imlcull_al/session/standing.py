@@ -334,10 +334,10 @@ class Standing:
         if found is None or way is None:
             raise without_scores(self.stage, self.answers.labels, self.task)
         if way.again or not found:
+            leads = "The Check tab leads through it; or choose" if way.next_step else "Or choose"
             raise CullRefused(
                 f"Not yet known that at most {max_keepers_lost:.1%} of your keepers would be lost ({confidence:.0%} "
-                f"confidence). The cheapest way there: {way.summary(max_keepers_lost, confidence)} The Check tab leads "
-                "through it; or choose a threshold yourself."
+                f"confidence). {way.advice(max_keepers_lost, confidence)} {leads} a threshold yourself."
             )
         return found
 

@@ -132,10 +132,10 @@ class Visitors:
             held = self._leases.held(time.monotonic())
             return {key for key, place in held.items() if place in BLIND or self._asked_in.get(key) == AUDIT}
 
-    def count(self) -> int:
-        """Number of people or tabs that are being shown photos."""
+    def count(self, but: str = "") -> int:
+        """Number of people or tabs that are being shown photos, without the visitor named `but`."""
         with self._lock:
-            return self._leases.visitors(time.monotonic())
+            return self._leases.visitors(time.monotonic(), but)
 
     def once(self, visitor: str, number: int, work: Callable[[], Any]) -> Any:
         """Run `work` once per press of a visitor; return None for a duplicate press."""

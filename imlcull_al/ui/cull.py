@@ -96,10 +96,11 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> Screen:
             found.token if found else None,
         )
 
-    # Bound to what this page shows: what is true now may keep other photos.
-    on_press(
-        make, find, lambda desk, link, token: desk.cull(link, desk.outlooks.shown(token)), [link, shown], message, then
-    )
+    # Bound to what this page shows: what is true now, or at a threshold that was just moved, may keep other photos.
+    def on_make(desk: Desk, link: str, token: str | None, percent: float | None) -> None:
+        desk.cull(link, desk.outlooks.shown(token, given(percent)))
+
+    on_press(make, find, on_make, [link, shown, threshold], message, then)
     on_press(take_back, find, lambda desk: desk.take_back(), None, message, then)
     on_press(go_on, find, lambda desk: desk.go_on(), None, message, then)
     on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)

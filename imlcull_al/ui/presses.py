@@ -23,8 +23,9 @@ def respond(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     or a sheet, which are answered atomically; `label` keep | cull, or of a sheet `labels`, one for each of its `keys`;
     the `queue` it was shown in. A burst keeps the first of its `keys` and culls the others; its `key` is the one that
     was asked, in `queue`.
-    An undo with a `key` undoes that photo's last answer, with null the last answer of anybody; with `keys` it
-    calls `Session.undo_all`. `of`: number of the press it undoes, if known.
+    An undo with a `key` undoes that photo's last answer, with `keys` what was answered in one step to them, see
+    `Session.undo_all`, and without any the last answer, unless others are being shown photos: it may be theirs. `of`:
+    number of the press it undoes, if known.
     Returns `refused` (number, error) and `undone` (number, undone keys). All other presses succeeded.
     """
     taken, error = attempt(lambda: _take(session, visitor_of(request), listed(request.get("presses"))))
@@ -64,7 +65,7 @@ def _take(session: Session, visitor: str, presses: list[Any]) -> dict[str, Any]:
         number = press.get("number") if isinstance(press, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
             raise StageError("A press has no number. Reload the page.")
-        work = partial(_undo_of_none if _is_of(press, refused) else _do, session, press)
+        work = partial(_undo_of_none if _is_of(press, refused) else _do, session, visitor, press)
         done, error = attempt(partial(session.once, visitor, number, work))
         if error:
             refused.append({"number": number, "error": error})
@@ -77,16 +78,16 @@ def _is_of(press: Mapping[str, Any], refused: list[dict[str, Any]]) -> bool:
     return press.get("of") in [each["number"] for each in refused]
 
 
-def _undo_of_none(session: Session, press: Mapping[str, Any]) -> None:
+def _undo_of_none(session: Session, visitor: str, press: Mapping[str, Any]) -> None:
     """Refuse: the undo of a refused answer would undo an older answer to the same photo."""
     raise StageError("The answer was not saved, so there is nothing to undo.")
 
 
-def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
+def _do(session: Session, visitor: str, press: Mapping[str, Any]) -> list[str]:
     """Apply one press; returns the keys it undid."""
     do, key, label, queue = press.get("do"), press.get("key"), str(press.get("label")), press.get("queue")
     if do == "undo":
-        return _undo(session, press)
+        return _undo(session, visitor, press)
     if do == "answer" and "keys" in press:
         session.answer_all(_range(press), label, source="page")
     elif do == "answer":
@@ -103,12 +104,12 @@ def _do(session: Session, press: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _undo(session: Session, press: Mapping[str, Any]) -> list[str]:
-    key = press.get("key")
-    if "keys" in press:
-        taken_back = session.undo_all(_range(press))
-    elif key is None and session.visitors() > 1:
+def _undo(session: Session, visitor: str, press: Mapping[str, Any]) -> list[str]:
+    key, keys = press.get("key"), _range(press) if "keys" in press else []
+    if key is None and not keys and session.visitors(but=visitor):
         raise StageError("You have nothing to undo here; the last answer may be somebody else's.")
+    if keys:
+        taken_back = session.undo_all(keys)
     else:
         last = session.undo(None if key is None else str(key))
         taken_back = [last] if last else []

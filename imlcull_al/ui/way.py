@@ -9,7 +9,7 @@ import numpy as np
 from ..learning.promise import MAX_KEEPERS_LOST
 from ..learning.ways import Way, time_for
 from ..progress import amount
-from ..project.labels import AGAIN, CULL, SHEET
+from ..project.labels import AGAIN, SHEET
 from ..project.task import CULL_TASK
 from ..session.desk import PAUSE, Desk
 from ..session.session import Standing
@@ -27,9 +27,10 @@ MANY = 0.05
 class Facts(NamedTuple):
     """What the next step depends on, as numbers of photos.
 
-    `missing`: what must be labeled before there are scores, as a sentence; empty once there are. `near`: close calls
-    without an answer; `checked`: spot checks. `way`: see `Standing.cheapest_way`; None before all are analyzed.
-    `culled`: by answers and scores, known once the promise is reached.
+    `missing`: what must be labeled before there are scores, as a sentence; empty once there are, or once they only wait
+    for the analysis. `near`: close calls without an answer; `checked`: spot checks. `way`: see `Standing.cheapest_way`;
+    None before all are analyzed. `culled`: by answers and scores, known once the promise is reached. `unreadable`:
+    without an answer.
     """
 
     photos: int
@@ -40,6 +41,12 @@ class Facts(NamedTuple):
     checked: int = 0
     way: Way | None = None
     culled: int = 0
+    unreadable: int = 0
+
+    @property
+    def left(self) -> int:
+        """Photos that can be answered and have no answer."""
+        return self.photos - self.answered - self.unreadable
 
 
 class Step(NamedTuple):
@@ -54,12 +61,12 @@ CULLED = Step("Culled: go on with the keepers", "Cull")
 
 def next_step(facts: Facts) -> Step:
     """The next step."""
-    if facts.answered >= facts.photos:
+    if facts.left <= 0:
         return _ready(facts) if facts.is_cull else Step("Every photo has an answer", "Review")
     if not facts.is_cull:
         if facts.missing:
             return Step(facts.missing.rstrip("."), "Label")
-        return Step(f"Scores are useful now: review {_of(facts.photos - facts.answered, facts.photos)}", "Review")
+        return Step(f"Scores are useful now: review {_of(facts.left, facts.photos)}", "Review")
     if facts.answered < FIRST:
         more = "more " if facts.answered else ""
         return Step(f"Answer about {FIRST - facts.answered} {more}photos", "Label")
@@ -95,18 +102,22 @@ def _of(some: int, photos: int) -> str:
 def facts_of(now: Standing, threshold: float, target: float) -> Facts:
     """The facts of a standing. `threshold`: of the page; `target`: share of keepers that may be lost."""
     counts, is_cull = now.counts, now.task == CULL_TASK
-    lacks_side = is_cull and not (counts.keep and counts.cull)
-    missing = first_steps(now) if lacks_side or not is_cull else ""
-    facts = Facts(counts.photos, counts.labeled + counts.unreadable, missing, is_cull, culled=counts.cull)
+    learned = {label for key, label in now.answers.training.items() if key in now.keys}
+    missing = first_steps(now) if len(learned) < 2 or not is_cull else ""
+    facts = Facts(counts.photos, counts.labeled, missing, is_cull, culled=counts.cull, unreadable=counts.unreadable)
     way, labels, p_keep = now.cheapest_way(threshold, target), now.answers.labels, now.ranking.p_keep
     if not is_cull or p_keep is None:
         return facts
-    close = np.flatnonzero(np.abs(p_keep - threshold) < NEAR).tolist()
-    near = sum(now.ranking.keys[row] not in labels for row in close)
-    facts = facts._replace(near=near, checked=len(now.answers.audited), way=way)
+
+    def open_among(are_meant: np.ndarray) -> int:
+        return sum(now.ranking.keys[row] not in labels for row in np.flatnonzero(are_meant).tolist())
+
+    facts = facts._replace(
+        near=open_among(np.abs(p_keep - threshold) < NEAR), checked=len(now.answers.audited), way=way
+    )
     if not (way and way.is_reached):
         return facts
-    return facts._replace(culled=sum(each.decision == CULL for each in now.scores(threshold)))
+    return facts._replace(culled=counts.cull + open_among(p_keep < threshold))
 
 
 def step_of(now: Standing, threshold: float = 0.5, target: float = MAX_KEEPERS_LOST) -> Step:

@@ -14,7 +14,7 @@ export function start() {
 
 function nameOf(tab) { return tab.textContent.trim().toLowerCase(); }
 
-function wanted() { return decodeURIComponent(location.hash.slice(1)); }
+function wanted() { return location.hash.slice(1); }
 
 // Without a name: the first tab. Gives up when another is wanted meanwhile.
 function open(name, tries) {

@@ -9,7 +9,7 @@ export function makeSheets() {
   let awaited = null;               // key of a photo asked again, whose answer decides what to show once it is there
   const marked = new Set();         // keys
   let mine = [];                    // answers given here: number, and a sheet or a photo asked again
-  const undoing = new Map();        // number of an undo → the answer that it takes back
+  const undoing = new Map();        // number of an undo → the photos whose answers it takes back
 
   function keysOf({ sheet: answered, photo }) { return photo ? [photo.key] : answered.photos.map(({ key }) => key); }
 
@@ -101,7 +101,7 @@ export function makeSheets() {
       reopen(last);
       return { number: last.number, keys: keysOf(last) };
     },
-    undo(number, { number: of, keys }) { undoing.set(number, { of, keys }); },
+    undo(number, { keys }) { undoing.set(number, keys); },
 
     // Outcome of presses: numbers refused, and what was undone. Whether the screen changed.
     took(refused, undone) {
@@ -120,19 +120,14 @@ export function makeSheets() {
     next = [...next.filter(({ key }) => open.has(key)), ...photos.filter(({ key }) => !here.has(key) && !waiting.has(key))];
   }
 
-  // An undo may have taken back a later answer of another tab first. Then ours is still there, to be taken back again.
+  // What an undo left was answered by somebody else.
   function leaveAnswered(number, undone) {
-    const undo = undoing.get(number);
+    const left = new Set(undoing.get(number)?.filter((key) => !undone.includes(key)));
     undoing.delete(number);
-    const left = new Set(undo?.keys.filter((key) => !undone.includes(key)));
     if (!left.size) return false;
-    if (asked && left.has(asked.key)) { mine.push({ number: undo.of, photo: asked }); asked = null; }
-    const photos = sheet ? sheet.photos.filter(({ key }) => left.has(key)) : [];
-    if (photos.length) {
-      mine.push({ number: undo.of, sheet: { ...sheet, photos } });
-      sheet.photos = sheet.photos.filter(({ key }) => !left.has(key));
-      if (!sheet.photos.length) sheet = null;
-    }
+    if (asked && left.has(asked.key)) asked = null;
+    if (sheet) sheet.photos = sheet.photos.filter(({ key }) => !left.has(key));
+    if (sheet && !sheet.photos.length) sheet = null;
     goOn();
     return true;
   }

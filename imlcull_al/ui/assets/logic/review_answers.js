@@ -1,6 +1,5 @@
 // Answers given on the Review screen: those under way, shown before the server acknowledged them, and those to undo.
-// A change is { number, keys, codes, of }: the press, its photos, and the label code that each will have; `of`: the answer
-// that it undoes.
+// A change is { number, keys, codes }: the press, its photos, and the label code that each will have.
 
 export function makeAnswers() {
   let underway = [];  // changes
@@ -14,7 +13,7 @@ export function makeAnswers() {
     // The last answer given here, to be undone; without keys if there is none.
     takeBack: () => mine.pop() || { keys: [], before: [] },
     // Press `number` undoes an answer that `takeBack` returned.
-    undo(number, { number: of, keys, before }) { underway.push({ number, keys, codes: before, of }); },
+    undo(number, { keys, before }) { underway.push({ number, keys, codes: before }); },
     // Apply what is under way to a column of label codes. `rowOf`: name → row.
     layOver(labels, rowOf) {
       underway.forEach(({ keys, codes }) => {
@@ -34,9 +33,6 @@ export function makeAnswers() {
 
   function settle(change, undone) {
     if (!change) return [];
-    const { of, keys, codes } = change, left = keys.filter((key) => !undone.includes(key));
-    // A later answer from another tab was undone first; the rest of ours can still be undone.
-    if (left.length) mine.push({ number: of, keys: left, before: left.map((key) => codes[keys.indexOf(key)]) });
-    return !keys.length && undone.length === 1 ? undone : [];
+    return !change.keys.length && undone.length === 1 ? undone : []; // what it left was answered by somebody else
   }
 }
