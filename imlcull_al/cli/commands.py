@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..encoding.device import choose
 from ..errors import ImlcullError, StageError
+from ..installation import DEFAULT_CACHE_DIR
 from ..progress import amount
 from ..project import tables
 from ..project.left_out import told
@@ -27,7 +28,7 @@ from ..terminal import progress_bar, say, show_log
 from ..training.options import Epoch, Options, options_of
 from . import exports, imports
 from .parser import build_parser
-from .shell import begin, opened, prepared, print_results, put_out, say_notices
+from .shell import begin, opened, prepared, print_results, put_out, say_names, say_notices
 
 if TYPE_CHECKING:
     from ..session.session import Session
@@ -226,6 +227,24 @@ def score(options: argparse.Namespace) -> None:
     print_results(tables.render(columns, named))
 
 
+def predict(options: argparse.Namespace) -> None:
+    """Predict photos without a project."""
+    from ..exchange.predict import Wish
+    from ..exchange.predict import predict as run
+    from ..learning.predictor import load_predictor
+
+    predictor = load_predictor(options.classifier)
+    wish = Wish(options.top, options.format, options.out, options.bins, options.link)
+    with progress_bar() as progress:
+        outcome = run(predictor, options.paths, options.cache_dir or DEFAULT_CACHE_DIR, wish, progress=progress)
+    say_names("Unreadable", outcome.unreadable)
+    if options.out is None:
+        print_results(outcome.text)
+    else:
+        count = amount(len(outcome.predictions) - len(outcome.unreadable), "photo")
+        print(f"Made {options.out} with the predictions of {count}, {len(outcome.unreadable):,} unreadable.")
+
+
 def check(options: argparse.Namespace) -> None:
     """Print an upper bound on the keepers that a cull would lose, and the cheapest way to the share asked for; for
     several classes, how often scores are right.
@@ -359,7 +378,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     **{
         run.__name__.replace("_", "-"): run
         for run in (
-            *(label, embed, order, train, score, check, cull, undo_cull, replay, demo),
+            *(label, embed, order, train, score, predict, check, cull, undo_cull, replay, demo),
             *(imports.import_folder, imports.import_ratings, imports.import_megadetector, imports.import_folders),
             *(imports.import_tags_txt, imports.import_timelapse),
             *(exports.export_ratings, exports.export_folders, exports.export_tags_txt),

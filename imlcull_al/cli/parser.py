@@ -19,6 +19,7 @@ from .options import (
     add_import,
     add_names,
     add_page,
+    add_predict,
     add_project,
     add_replay,
     add_scores,
@@ -93,6 +94,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_encoder(sub)
     add_scores(sub)
     sub.add_argument("--format", choices=("csv", "json"), default="csv", help="output format")
+
+    add_predict(command("predict", "predict the photos of folders, zip archives and files, without a project"))
 
     sub = command(
         "check", "print how many keepers a cull would lose at most, and what to check and look at", aliases=["audit"]

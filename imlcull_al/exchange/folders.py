@@ -161,7 +161,7 @@ def write(
                 raise Cancelled(f"The export was stopped; {out} was not made.")
             progress("copying", done, len(targets))
             (partial / place).parent.mkdir(exist_ok=True)
-            _put(stage, key, partial / place, link, stop)
+            put(stage, key, partial / place, link, stop)
     return len(targets)
 
 
@@ -187,18 +187,22 @@ def placed(classes: Mapping[str, Iterable[str]]) -> dict[str, str]:
     `shirt/a.jpg`, `shirt/a-2.jpg`.
     """
     places: dict[str, str] = {}
-    taken = set()
+    taken: set[str] = set()
     for name, key in sorted((name, key) for key, names in classes.items() for name in names):
-        file = key.rpartition("/")[2]
-        suffix = photo_suffix(file)
-        stem, ending = file[: len(file) - len(suffix)], file[len(file) - len(suffix) :]
-        place, number = f"{name}/{file}", 1
-        while place.casefold() in taken:
-            number += 1
-            place = f"{name}/{stem}-{number}{ending}"
-        taken.add(place.casefold())
-        places[place] = key
+        places[free(f"{name}/{key.rpartition('/')[2]}", taken)] = key
     return places
+
+
+def free(place: str, taken: set[str]) -> str:
+    """`place`, with a number before its suffix if it is in `taken` but for upper and lower case; added to `taken`."""
+    suffix = photo_suffix(place)
+    stem, ending = place[: len(place) - len(suffix)], place[len(place) - len(suffix) :]
+    number = 1
+    while place.casefold() in taken:
+        number += 1
+        place = f"{stem}-{number}{ending}"
+    taken.add(place.casefold())
+    return place
 
 
 def _has_folders(keys: Iterable[str]) -> bool:
@@ -288,7 +292,8 @@ def _matched(
     return Matched(found, by_place, by_bytes, by_name, {**folders.ignored, **unknown})
 
 
-def _put(stage: Stage, key: str, target: Path, link: str, stop: Stop) -> None:
+def put(stage: Stage, key: str, target: Path, link: str, stop: Stop = never) -> None:
+    """Place one photo of a stage at `target`, verified. Raises `AnswersRefused`, `StorageError`, `Cancelled`."""
     source = stage.path(key)
     try:
         with copies.opened(stage, stage.name_of(key)) as file:
