@@ -80,7 +80,7 @@ def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
     if not arguments:
         return True
-    first, commands = arguments[0], (*COMMANDS, "audit", "import", "export")
+    first, commands = arguments[0], (*COMMANDS, "audit", "model", "import", "export")
     if first[:1] == "-":
         words = (word for before, word in pairwise(arguments) if before[:1] != "-")  # the others are options' values
         return first not in ("-h", "--help") and not any(word in commands for word in words)
@@ -245,6 +245,22 @@ def predict(options: argparse.Namespace) -> None:
         print(f"Made {options.out} with the predictions of {count}, {len(outcome.unreadable):,} unreadable.")
 
 
+def models(options: argparse.Namespace) -> None:
+    """List the models of a project or folder."""
+    from ..learning.inventory import models_in
+
+    for path, summary in models_in(options.folder):
+        print_results(f"{path}: {summary}\n")
+
+
+def model_info(options: argparse.Namespace) -> None:
+    """Print what a model says of itself."""
+    from ..learning.inventory import facts
+
+    for name, value in facts(options.file).items():
+        print_results(f"{name}: {value}\n")
+
+
 def check(options: argparse.Namespace) -> None:
     """Print an upper bound on the keepers that a cull would lose, and the cheapest way to the share asked for; for
     several classes, how often scores are right.
@@ -378,10 +394,10 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     **{
         run.__name__.replace("_", "-"): run
         for run in (
-            *(label, embed, order, train, score, predict, check, cull, undo_cull, replay, demo),
+            *(label, embed, order, train, score, predict, models, model_info, check, cull, undo_cull, replay, demo),
             *(imports.import_folder, imports.import_ratings, imports.import_megadetector, imports.import_folders),
             *(imports.import_tags_txt, imports.import_timelapse),
-            *(exports.export_ratings, exports.export_folders, exports.export_tags_txt),
+            *(exports.export_ratings, exports.export_folders, exports.export_tags_txt, exports.export_hf),
         )
     },
 }

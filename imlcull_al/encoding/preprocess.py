@@ -86,6 +86,27 @@ class Preprocessing:
         """Plain values for fingerprints and files; equal preprocessing gives equal dicts."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
+    def as_config(self) -> dict[str, Any]:
+        """The fields of a `preprocessor_config.json`, for `from_config` and for Hugging Face's image processors."""
+        kind = "ViTImageProcessor" if self.crop is None else "CLIPImageProcessor"  # the first of them can't crop
+        config: dict[str, Any] = {
+            "image_processor_type": kind,
+            "do_resize": self.resize is not None,
+            "resample": self.resample,
+            "do_center_crop": self.crop is not None,
+            "do_rescale": self.rescale is not None,
+            "do_normalize": self.mean is not None,
+        }
+        if self.resize is not None:
+            config["size"] = {"shortest_edge": self.resize} if isinstance(self.resize, int) else _sides(self.resize)
+        if self.crop is not None:
+            config["crop_size"] = _sides(self.crop)
+        if self.rescale is not None:
+            config["rescale_factor"] = self.rescale
+        if self.mean is not None and self.std is not None:
+            config |= {"image_mean": list(self.mean), "image_std": list(self.std)}
+        return config
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
         """The inverse of `as_dict`. Raises `TypeError` for missing or unknown fields."""
@@ -131,6 +152,10 @@ class Preprocessing:
         height, width = self.crop
         left, top = (image.width - width) // 2, (image.height - height) // 2
         return image.crop((left, top, left + width, top + height))  # black where the image is smaller
+
+
+def _sides(size: tuple[int, int]) -> dict[str, int]:
+    return {"height": size[0], "width": size[1]}
 
 
 def _is_side(value: Any) -> bool:

@@ -65,6 +65,13 @@ def parts_of(content: Mapping[str, Tensor]) -> Parts:
     return Parts(_architecture(state), state, _head(tensors))
 
 
+def old_name(name: str) -> str:
+    """The name of a tensor of a ViT by transformers before 5, which later ones read, too."""
+    for old, new in _NEW_NAMES:
+        name = name.replace(new, old)
+    return name
+
+
 def _new_name(name: str) -> str:
     for old, new in _NEW_NAMES:
         name = name.replace(old, new)
