@@ -110,6 +110,43 @@ def test_a_folder_of_hugging_face_says_what_its_library_says(classifier, folder,
         assert each.ranked == tuple(np.argsort(-expected))
 
 
+SIZES = {
+    "DeiT": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+             "image_size": 32, "patch_size": 8},
+    "Beit": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+             "image_size": 32, "patch_size": 8},
+    "Dinov2": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8},
+    "Swin": {"image_size": 32, "patch_size": 4, "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2],
+             "window_size": 4},
+    "ConvNext": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+    "ResNet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_many_kinds_of_classifiers_are_read(kind, tmp_path):
+    import transformers
+
+    torch.manual_seed(0)
+    kind_of = getattr(transformers, f"{kind}ForImageClassification")
+    theirs = kind_of(kind_of.config_class(**SIZES[kind], id2label={0: "a", 1: "b", 2: "c"})).eval()
+    theirs.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(TINY_PROCESSOR))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    pixels = torch.from_numpy(np.asarray(image, np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = theirs(pixels).logits.numpy()
+    assert np.allclose(load_predictor(tmp_path).encoder.encode([image]), expected, atol=2e-2)
+
+
+def test_a_folder_whose_preparation_is_not_known_is_refused(classifier, tmp_path):
+    place, _ = classifier
+    (tmp_path / "config.json").write_text((place / "config.json").read_text())
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_processor_type": "MobileViTImageProcessor"}))
+    with pytest.raises(EncoderError, match="prepares photos by a MobileViTImageProcessor, which imlcull can't do"):
+        load_predictor(tmp_path)
+
+
 def test_a_model_of_several_labels_gives_each_its_own(classifier, tmp_path):
     place, _ = classifier
     copy = tmp_path / "copy"

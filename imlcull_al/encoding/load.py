@@ -32,6 +32,9 @@ BESIDE = f"+{BUILTIN}"
 DEFAULT_MODEL = f"google/vit-base-patch16-224{BESIDE}"
 _FOLDER = Path(__file__).parents[1] / "builtin"
 _CONFIG_FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
+_NOT_OF_EMBEDDINGS = ("id2label", "label2id", "architectures", "transformers_version", "dtype", "torch_dtype")
+_PROCESSORS = ("ViT", "DeiT", "Beit", "CLIP", "Siglip", "Bit", "ConvNext", "DINOv3ViT")
+"""Image processors, by the beginning of their names, whose work is `Preprocessing`; others do more than it says."""
 _WEIGHTS_PATTERNS = ("*.safetensors", "*.safetensors.index.json")
 # Models whose pooler was trained with them. The pooler of plain ViT and DeiT was not; use their class token.
 _POOLER_MODELS = (
@@ -100,6 +103,13 @@ def load_classifier(folder: Path) -> ImageClassifier:
     classes = tuple(str(names.get(str(number), "")) for number in range(len(names))) if isinstance(names, dict) else ()
     if not all(classes) or not classes:
         raise EncoderError(f"The config.json in {folder} doesn't name its classes in id2label. Download it again.")
+    processor = _processor(folder) or {}
+    kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "ViT")
+    if not kind.startswith(_PROCESSORS):
+        raise EncoderError(
+            f"{folder} prepares photos by a {kind}, which imlcull can't do. Choose a model that uses one of "
+            f"{', '.join(_PROCESSORS)}."
+        )
     name = folder.resolve().name
     encoder = _from_folder(name, str(folder.resolve()), folder, pooling="logits")
     return ImageClassifier(encoder, classes, config.get("problem_type") != "multi_label_classification")
@@ -208,18 +218,12 @@ def _architecture(folder: Path, config: dict[str, Any], pooling: str | None) -> 
             f"{folder} holds a {config.get('model_type', 'nameless')} model, not a vision transformer. "
             "Choose a ViT, DeiT, DINOv2, CLIP or SigLIP model."
         )
-    for label_field in (
-        "id2label",
-        "label2id",
-        "architectures",
-        "transformers_version",
-        "dtype",
-        "torch_dtype",
-    ):
-        vision_config.pop(label_field, None)  # they don't affect embeddings
-    processor = read_json(folder / "preprocessor_config.json")
-    if processor is None:
-        processor = (read_json(folder / "processor_config.json") or {}).get("image_processor")
+    named = vision_config.get("architectures")
+    for label_field in _NOT_OF_EMBEDDINGS:
+        vision_config.pop(label_field, None)
+    if pooling == "logits":
+        vision_config["architectures"] = named  # some kinds have two
+    processor = _processor(folder)
     image_size = vision_config.get("image_size", 224)
     try:
         preprocessing = Preprocessing.from_config(processor, image_size if type(image_size) is int else 224)
@@ -229,6 +233,11 @@ def _architecture(folder: Path, config: dict[str, Any], pooling: str | None) -> 
         return Architecture(vision_config, preprocessing, pooling or _pooling(vision_config["model_type"]))
     except ValueError as error:
         raise EncoderError(f"The config.json in {folder} is not usable: {error}. Choose another model.") from error
+
+
+def _processor(folder: Path) -> dict[str, Any] | None:
+    processor = read_json(folder / "preprocessor_config.json")
+    return processor or (read_json(folder / "processor_config.json") or {}).get("image_processor")
 
 
 def _pooling(model_type: str) -> str:

@@ -16,6 +16,7 @@ from ..photos.tiles import without_ends
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_LARGE_CONVNEXT = 384  # pixels
 MAX_SIDE = 4096  # pixels; more than any transformer takes
 
 
@@ -61,6 +62,8 @@ class Preprocessing:
                 IMAGENET_MEAN,
                 IMAGENET_STD,
             )
+        if config.get("crop_pct"):
+            config = _with_margin(config)
         kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "ViT")
         bicubic_by_default = not kind.startswith("ViT")
         resample = config.get("resample")
@@ -172,6 +175,16 @@ def _size(size: Any, kind: str) -> tuple[int, int] | int:
     if isinstance(size, int) and kind.startswith(("CLIP", "Bit")):
         return size
     return _square(size)
+
+
+def _with_margin(config: Mapping[str, Any]) -> dict[str, Any]:
+    """ConvNeXt's rule in other words: of small inputs, a share `crop_pct` of each side is cropped from the middle."""
+    side = _whole(config["size"]["shortest_edge"])
+    squash = {"height": side, "width": side}
+    if side >= _LARGE_CONVNEXT:
+        return {**config, "crop_pct": None, "size": squash}
+    resize = {"shortest_edge": int(side / config["crop_pct"])}
+    return {**config, "crop_pct": None, "size": resize, "do_center_crop": True, "crop_size": squash}
 
 
 def _square(size: Any) -> tuple[int, int]:
