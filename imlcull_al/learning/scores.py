@@ -208,8 +208,8 @@ def _of_file(model: Model, task: Task) -> "TrainedModel | None":
 
 
 def _start_of(trained: "TrainedModel") -> Model:
-    """What a training that replaces this model starts from: what it was trained from, if its file says that."""
-    return trained.base_model or trained.encoder
+    """What a training that replaces this model starts from: what it was trained from, or one of iml-cull itself."""
+    return trained.base_model if trained.base_fingerprint else trained.encoder
 
 
 def _base_of(trained: "TrainedModel") -> Encoder | None:
