@@ -230,12 +230,16 @@ def _batches(roots: Sequence[Path], cache_dir: Path) -> Generator[_Batch]:
 
 
 def _archives(root: Path) -> list[Path]:
-    """The zip archives in a folder."""
-    return [
+    """The zip archives in a folder, without links, which may leave it."""
+    return sorted(
         path
-        for path in sorted(root.rglob("*"))
-        if is_zip(path) and path.is_file() and not any(map(why_folder, path.relative_to(root).parts[:-1]))
-    ]
+        for path in root.rglob("*")
+        if is_zip(path) and path.is_file() and not path.is_symlink() and not _is_left_out(path.relative_to(root))
+    )
+
+
+def _is_left_out(path: Path) -> bool:
+    return any(map(why_folder, path.parts[:-1]))
 
 
 def _stage_of(folder: Path) -> Stage:
