@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -268,6 +269,30 @@ def test_photos_in_archives_are_named_by_their_place(colours, folder, cache_dir,
     assert len(outcome.predictions) == 7
     assert reports[-1] == ("predicting", 7, 7)
     assert [path.name for path in cache_dir.iterdir() if path.name.startswith(".imlcull")] == []
+
+
+def test_archives_of_windows_have_the_same_names(tmp_path):
+    (part,) = zipped.parts(zip_of(tmp_path / "a.zip", **{"day\\a.jpg": b"x"}), folder=tmp_path)
+    assert list(part.files.values()) == ["day/a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/b", ".."])
+def test_a_class_that_leaves_the_folder_is_refused(colours, folder, cache_dir, tmp_path, name):
+    with pytest.raises(AnswersRefused, match="can't be the name of a folder"):
+        predict(
+            replace(colours, classes=("red", name)),
+            [folder / "warm_00.jpg"],
+            cache_dir,
+            Wish(out=tmp_path / "out", bins=2),
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_file_with_impossible_classes_is_refused(save):
+    path = save(GARMENT)
+    torch.save({**torch.load(path, weights_only=True), "classes": ["shoe", "", "shirt"]}, path)
+    with pytest.raises(ModelFileError, match="A class can't be named ''"):
+        load_predictor(path)
 
 
 def test_an_archive_is_unpacked_a_part_at_a_time(tmp_path, monkeypatch):

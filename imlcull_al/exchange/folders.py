@@ -168,6 +168,11 @@ def write(
 def check_out(stage: Stage, out: Path, classes: Iterable[str]) -> None:
     """Raise `AnswersRefused` for a place where no class folders of these names may be made."""
     check_new(stage, out)
+    check_names(classes)
+
+
+def check_names(classes: Iterable[str]) -> None:
+    """Raise `AnswersRefused` for a class that can't be the name of a folder."""
     if odd := sorted(name for name in classes if set(name) & set('/\\:*?"<>|') or name[-1] == "." or why_folder(name)):
         raise AnswersRefused(f"The class {odd[0]!r} can't be the name of a folder on every system. Nothing was made.")
 

@@ -137,12 +137,9 @@ def _check(roots: Sequence[Path], predictor: Predictor, wish: Wish) -> None:
             raise AnswersRefused("Bins are folders of photos. Name a new folder for them with --out.")
         return
     for root in roots:
-        stage = _stage_of(root if root.is_dir() else root.parent)
-        if wish.bins and root.is_dir():
-            folders.check_out(stage, wish.out, predictor.classes)
-        elif root.is_dir():
-            folders.check_new(stage, wish.out)
-    folders.check_new(Stage(absolute(wish.out), 1), wish.out)
+        folders.check_new(_stage_of(root), wish.out)
+    if wish.bins:
+        folders.check_names(predictor.classes)
 
 
 def _all(

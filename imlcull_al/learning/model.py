@@ -183,7 +183,9 @@ def load(path: Path, task: Task | None = CULL_TASK) -> TrainedModel:
             _check_size(path, content, size)
             return _of_royokello(path, royokello.parts_of(content), digest)
         own_task = _task_of(content)
-        task = task or own_task
+        if task is None:
+            task = own_task
+            task.check()
         _check_task(path, own_task, task)
         preprocessing = Preprocessing.from_dict(content["preprocessing"])
         architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))

@@ -99,10 +99,10 @@ class _Unpacking:
                 continue
             if key is not None:
                 keys[key] = name
-        photos = [keys[key] for key in pair(keys).photos]
+        photos = pair(keys).photos
         self._total += len(photos)
-        for name in photos:
-            yield from self._unpack(opened, entries[name], prefix)
+        for key in photos:
+            yield from self._unpack(opened, entries[keys[key]], prefix + key)
         for name in archives:
             inner = self._folder / f"archive_{next(self._numbers)}"
             try:
@@ -113,14 +113,14 @@ class _Unpacking:
             yield from self.open(inner, f"{name}/")
             inner.unlink(missing_ok=True)
 
-    def _unpack(self, opened: zipfile.ZipFile, entry: zipfile.ZipInfo, prefix: str) -> Generator[Part]:
-        name = f"{next(self._numbers):08}{photo_suffix(entry.filename)}"
+    def _unpack(self, opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> Generator[Part]:
+        name = f"{next(self._numbers):08}{photo_suffix(path)}"
         try:
             self._bytes += _write(opened, entry, self._folder / name, self._limits.photo)
         except _Refused as error:
-            self._unreadable[prefix + entry.filename] = str(error)
+            self._unreadable[path] = str(error)
             return
-        self._files[name] = prefix + entry.filename
+        self._files[name] = path
         if len(self._files) >= PART_FILES or self._bytes >= PART_BYTES:
             full = self.rest()
             yield full
