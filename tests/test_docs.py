@@ -89,7 +89,8 @@ def my_project(sample_project, tmp_path, monkeypatch):
     """A copy of the sample project as `my_project` in the current folder, and a cache of its own."""
     shutil.copytree(sample_project, tmp_path / "my_project")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("imlcull_al.session.session.DEFAULT_CACHE_DIR", tmp_path / "cache")
+    for module in ("session.session", "cli.commands"):
+        monkeypatch.setattr(f"imlcull_al.{module}.DEFAULT_CACHE_DIR", tmp_path / "cache")
     return tmp_path / "my_project"
 
 

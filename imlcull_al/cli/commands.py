@@ -28,7 +28,7 @@ from ..terminal import progress_bar, say, show_log
 from ..training.options import Epoch, Options, options_of
 from . import exports, imports
 from .parser import build_parser
-from .shell import begin, opened, prepared, print_results, put_out, say_names, say_notices
+from .shell import begin, goes_on, opened, prepared, print_results, put_out, say_names, say_notices
 
 if TYPE_CHECKING:
     from ..session.session import Session
@@ -80,7 +80,7 @@ def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
     if not arguments:
         return True
-    first, commands = arguments[0], (*COMMANDS, "audit", "model", "import", "export")
+    first, commands = arguments[0], (*COMMANDS, "audit", "model", "cache", "import", "export")
     if first[:1] == "-":
         words = (word for before, word in pairwise(arguments) if before[:1] != "-")  # the others are options' values
         return first not in ("-h", "--help") and not any(word in commands for word in words)
@@ -261,6 +261,38 @@ def model_info(options: argparse.Namespace) -> None:
         print_results(f"{name}: {value}\n")
 
 
+def cache_info(options: argparse.Namespace) -> None:
+    """Print what the cache holds."""
+    from ..encoding.cache_folder import contents
+
+    folder = options.cache_dir or DEFAULT_CACHE_DIR
+    found = contents(folder)
+    for each in found:
+        print(f"{each.path.name}: {each.what}, {_megabytes(each.size)}")
+    print(f"{folder}: {_megabytes(sum(each.size for each in found))}")
+
+
+def cache_clear(options: argparse.Namespace) -> None:
+    """Remove what the cache holds, after saying what that costs."""
+    from ..encoding.cache_folder import PREVIEWS, clear, contents
+
+    found = contents(options.cache_dir or DEFAULT_CACHE_DIR)
+    if options.previews:
+        found = [each for each in found if each.path.name == PREVIEWS]
+    for each in found:
+        print(f"{each.path.name}, {_megabytes(each.size)}: without it, {each.costs}")
+    size = _megabytes(sum(each.size for each in found))
+    if found and goes_on(options, f"Remove {size}? Photos, answers and models are not in the cache and stay."):
+        clear(found)
+        print(f"Removed {size}.")
+    elif not found:
+        print("There is nothing to remove.")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):,.1f} MB"
+
+
 def check(options: argparse.Namespace) -> None:
     """Print an upper bound on the keepers that a cull would lose, and the cheapest way to the share asked for; for
     several classes, how often scores are right.
@@ -394,7 +426,23 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     **{
         run.__name__.replace("_", "-"): run
         for run in (
-            *(label, embed, order, train, score, predict, models, model_info, check, cull, undo_cull, replay, demo),
+            *(
+                label,
+                embed,
+                order,
+                train,
+                score,
+                predict,
+                models,
+                model_info,
+                cache_info,
+                cache_clear,
+                check,
+                cull,
+                undo_cull,
+                replay,
+                demo,
+            ),
             *(imports.import_folder, imports.import_ratings, imports.import_megadetector, imports.import_folders),
             *(imports.import_tags_txt, imports.import_timelapse),
             *(exports.export_ratings, exports.export_folders, exports.export_tags_txt, exports.export_hf),

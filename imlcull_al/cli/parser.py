@@ -13,6 +13,7 @@ from ..project.task import CULL_TASK
 from .options import (
     add_above,
     add_asking,
+    add_cache,
     add_encoder,
     add_export,
     add_folder,
@@ -102,6 +103,15 @@ def build_parser() -> argparse.ArgumentParser:
     kinds = command("model", "say what is known of a model").add_subparsers(required=True, metavar="info")
     sub = kind_of(kinds, "model", "info", "print what a model file or a folder of Hugging Face says of itself")
     sub.add_argument("file", metavar="MODEL", type=Path, help="model file, or folder of a Hugging Face classifier")
+
+    kinds = command("cache", "say what the cache holds, or clear it").add_subparsers(
+        required=True, metavar="info|clear"
+    )
+    add_cache(kind_of(kinds, "cache", "info", "print what the cache holds, and how large it is"))
+    sub = kind_of(kinds, "cache", "clear", "remove what the cache holds, after saying what that costs")
+    sub.add_argument("--previews", action="store_true", help="only the previews for the screen")
+    add_cache(sub)
+    add_asking(sub)
 
     sub = command(
         "check", "print how many keepers a cull would lose at most, and what to check and look at", aliases=["audit"]
@@ -274,7 +284,7 @@ def _add_exports(parser: argparse.ArgumentParser) -> None:
 
 
 def kind_of(kinds: Any, command: str, name: str, summary: str) -> argparse.ArgumentParser:
-    """The parser of `import NAME`, `export NAME` or `model NAME`; its results carry `import-NAME` as `command`."""
+    """The parser of `import NAME`, `export NAME` and their like; its results carry `import-NAME` as `command`."""
     sub: argparse.ArgumentParser = kinds.add_parser(name, help=summary, description=summary, formatter_class=Help)
     sub.set_defaults(command=f"{command}-{name}")
     return sub
