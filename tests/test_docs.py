@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ def my_project(sample_project, tmp_path, monkeypatch):
     """A copy of the sample project as `my_project` in the current folder, and a cache of its own."""
     shutil.copytree(sample_project, tmp_path / "my_project")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("imlcull_al.session.session.DEFAULT_CACHE_DIR", tmp_path / "cache")
+    for module in ("session.session", "cli.commands"):
+        monkeypatch.setattr(f"imlcull_al.{module}.DEFAULT_CACHE_DIR", tmp_path / "cache")
     return tmp_path / "my_project"
 
 
@@ -101,6 +103,8 @@ def put_files_of_others(project):
         shutil.copy(project / "stage_1" / key, project.parent / folder)
     for tags, key in zip(("red\nstriped", "", "red\n", "striped"), photos, strict=False):
         (project / "stage_1" / f"{key}.txt").write_text(tags, encoding="utf-8")
+    with zipfile.ZipFile(project.with_name("card.zip"), "w") as card:
+        card.write(project / "stage_1" / photos[0], "DCIM/IMG_1.jpg")
     project.with_name("whitelist.txt").write_text("red\n", encoding="utf-8")
     species = [f"{key},,{name}" for name, key in zip(("deer", "fox", ""), photos, strict=False)]
     project.with_name("labels.csv").write_text("\n".join(["File,RelativePath,Species", *species]), encoding="utf-8")

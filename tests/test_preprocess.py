@@ -55,3 +55,10 @@ def test_plain_values_there_and_back_hold_nothing_but_plain_types():
         fields = preprocessing.as_dict()
         assert {type(value) for value in fields.values()} <= {int, float, list, type(None)}
         assert Preprocessing.from_dict(fields) == preprocessing
+
+
+@pytest.mark.parametrize(("side", "resize", "crop"), [(224, 256, (224, 224)), (384, (384, 384), None)])
+def test_small_inputs_of_convnext_have_a_margin(side, resize, crop):
+    config = {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": side}, "crop_pct": 0.875}
+    made = Preprocessing.from_config(config)
+    assert (made.resize, made.crop) == (resize, crop)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..encoding.device import choose
 from ..errors import ImlcullError, StageError
+from ..installation import DEFAULT_CACHE_DIR
 from ..progress import amount
 from ..project import tables
 from ..project.left_out import told
@@ -27,7 +28,7 @@ from ..terminal import progress_bar, say, show_log
 from ..training.options import Epoch, Options, options_of
 from . import exports, imports
 from .parser import build_parser
-from .shell import begin, opened, prepared, print_results, put_out, say_notices
+from .shell import begin, goes_on, opened, prepared, print_results, put_out, say_names, say_notices
 
 if TYPE_CHECKING:
     from ..session.session import Session
@@ -79,7 +80,7 @@ def _begins_with_a_folder(arguments: Sequence[str]) -> bool:
     """Whether a command line is that of `open`, without its name. A folder named like a command needs `./`."""
     if not arguments:
         return True
-    first, commands = arguments[0], (*COMMANDS, "audit", "import", "export")
+    first, commands = arguments[0], (*COMMANDS, "audit", "model", "cache", "import", "export")
     if first[:1] == "-":
         words = (word for before, word in pairwise(arguments) if before[:1] != "-")  # the others are options' values
         return first not in ("-h", "--help") and not any(word in commands for word in words)
@@ -226,6 +227,72 @@ def score(options: argparse.Namespace) -> None:
     print_results(tables.render(columns, named))
 
 
+def predict(options: argparse.Namespace) -> None:
+    """Predict photos without a project."""
+    from ..exchange.predict import Wish
+    from ..exchange.predict import predict as run
+    from ..learning.predictor import load_predictor
+
+    predictor = load_predictor(options.classifier)
+    wish = Wish(options.top, options.format, options.out, options.bins, options.link)
+    with progress_bar() as progress:
+        outcome = run(predictor, options.paths, options.cache_dir or DEFAULT_CACHE_DIR, wish, progress=progress)
+    say_names("Unreadable", outcome.unreadable)
+    if options.out is None:
+        print_results(outcome.text)
+    else:
+        count = amount(len(outcome.predictions) - len(outcome.unreadable), "photo")
+        print(f"Made {options.out} with the predictions of {count}, {len(outcome.unreadable):,} unreadable.")
+
+
+def models(options: argparse.Namespace) -> None:
+    """List the models of a project or folder."""
+    from ..learning.inventory import models_in
+
+    for path, summary in models_in(options.folder):
+        print_results(f"{path}: {summary}\n")
+
+
+def model_info(options: argparse.Namespace) -> None:
+    """Print what a model says of itself."""
+    from ..learning.inventory import facts
+
+    for name, value in facts(options.file).items():
+        print_results(f"{name}: {value}\n")
+
+
+def cache_info(options: argparse.Namespace) -> None:
+    """Print what the cache holds."""
+    from ..encoding.cache_folder import contents
+
+    folder = options.cache_dir or DEFAULT_CACHE_DIR
+    found = contents(folder)
+    for each in found:
+        print(f"{each.path.name}: {each.what}, {_megabytes(each.size)}")
+    print(f"{folder}: {_megabytes(sum(each.size for each in found))}")
+
+
+def cache_clear(options: argparse.Namespace) -> None:
+    """Remove what the cache holds, after saying what that costs."""
+    from ..encoding.cache_folder import PREVIEWS, clear, contents
+
+    found = contents(options.cache_dir or DEFAULT_CACHE_DIR)
+    if options.previews:
+        found = [each for each in found if each.path.name == PREVIEWS]
+    for each in found:
+        print(f"{each.path.name}, {_megabytes(each.size)}: without it, {each.costs}")
+    size = _megabytes(sum(each.size for each in found))
+    if found and goes_on(options, f"Remove {size}? Photos, answers and models are not in the cache and stay."):
+        clear(found)
+        print(f"Removed {size}.")
+    elif not found:
+        print("There is nothing to remove.")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):,.1f} MB"
+
+
 def check(options: argparse.Namespace) -> None:
     """Print an upper bound on the keepers that a cull would lose, and the cheapest way to the share asked for; for
     several classes, how often scores are right.
@@ -359,10 +426,26 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     **{
         run.__name__.replace("_", "-"): run
         for run in (
-            *(label, embed, order, train, score, check, cull, undo_cull, replay, demo),
+            *(
+                label,
+                embed,
+                order,
+                train,
+                score,
+                predict,
+                models,
+                model_info,
+                cache_info,
+                cache_clear,
+                check,
+                cull,
+                undo_cull,
+                replay,
+                demo,
+            ),
             *(imports.import_folder, imports.import_ratings, imports.import_megadetector, imports.import_folders),
             *(imports.import_tags_txt, imports.import_timelapse),
-            *(exports.export_ratings, exports.export_folders, exports.export_tags_txt),
+            *(exports.export_ratings, exports.export_folders, exports.export_tags_txt, exports.export_hf),
         )
     },
 }

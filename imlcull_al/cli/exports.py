@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..errors import AnswersRefused, RatingsRefused
+from ..errors import AnswersRefused, ModelFileError, RatingsRefused
 from ..exchange.profiles import PROFILES
 from ..progress import amount
 from ..project.task import CULL_TASK
@@ -66,6 +66,23 @@ def export_folders(options: argparse.Namespace) -> None:
     with progress_bar() as progress:
         count = folders.write(session.stage, classes, options.out, options.link, progress=progress)
     print(f"Made {options.out} with {amount(count, 'photo')}.")
+
+
+def export_hf(options: argparse.Namespace) -> None:
+    """Make a Hugging Face folder of the stage's model."""
+    from ..exchange import hugging_face
+    from ..learning import model
+    from ..learning.choice import MODEL
+    from ..project.stages import open_stage
+
+    stage = replace(open_stage(options.project, options.stage), task=options.task)
+    if not stage.model.exists():
+        raise ModelFileError(f"There is no {stage.model}. Run `train` first.")
+    trained = model.load(stage.model, None)
+    hugging_face.write(stage, trained, options.folder)
+    if trained.scores != MODEL:
+        say(f"Note: the scores of {stage.name} are {trained.scores}; those of the folder are the model's alone.")
+    print(f"Made {options.folder} with {', '.join(sorted(path.name for path in options.folder.iterdir()))}.")
 
 
 def export_tags_txt(options: argparse.Namespace) -> None:

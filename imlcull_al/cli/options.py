@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..encoding.device import DEVICES, VARIABLE
 from ..encoding.load import DEFAULT_MODEL
+from ..exchange.folders import LINKS
+from ..exchange.predictions import FORMATS, TOP
 from ..exchange.profiles import MARGIN, PROFILES
 from ..exchange.ratings import CULL_RULE, KEEP_RULE
 from ..exchange.tags_txt import NAMES
@@ -92,15 +94,48 @@ def add_task(parser: argparse.ArgumentParser) -> None:
 
 def add_encoder(parser: argparse.ArgumentParser) -> None:
     """The model, the cache and the device."""
+    add_cache(parser)
     parser.add_argument(
         "--model",
         default=argparse.SUPPRESS,
         help="builtin, or the Hugging Face id or local folder of a vision transformer; append +builtin to concatenate "
         f"the embeddings of both (default: the stage's trained model, else {DEFAULT_MODEL})",
     )
+    parser.set_defaults(model=None)
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """The cache and the device."""
     parser.add_argument("--cache-dir", type=Path, default=argparse.SUPPRESS, help=CACHE_DIR_HELP)
     add_device(parser)
-    parser.set_defaults(model=None, cache_dir=None)
+    parser.set_defaults(cache_dir=None)
+
+
+def add_predict(parser: argparse.ArgumentParser) -> None:
+    """A classifier, photos, and what is written of them."""
+    parser.add_argument(
+        "classifier", metavar="MODEL", type=Path, help="model file, or folder of a Hugging Face image classifier"
+    )
+    parser.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="folder of photos, zip archive or photo")
+    parser.add_argument("--top", type=positive, default=TOP, metavar="N", help="likeliest classes to tell of a photo")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="output format")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="new folder to write to, instead of printing: one JSON for each photo, or one table",
+    )
+    parser.add_argument(
+        "--bins",
+        type=positive,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="place the photos in --out instead, in N folders for each class by their probability",
+    )
+    parser.add_argument("--link", choices=LINKS, default=LINKS[0], help="copy method of --bins")
+    parser.set_defaults(out=None, bins=None)
+    add_cache(parser)
 
 
 def add_scores(parser: argparse.ArgumentParser) -> None:

@@ -13,12 +13,14 @@ from ..project.task import CULL_TASK
 from .options import (
     add_above,
     add_asking,
+    add_cache,
     add_encoder,
     add_export,
     add_folder,
     add_import,
     add_names,
     add_page,
+    add_predict,
     add_project,
     add_replay,
     add_scores,
@@ -93,6 +95,23 @@ def build_parser() -> argparse.ArgumentParser:
     add_encoder(sub)
     add_scores(sub)
     sub.add_argument("--format", choices=("csv", "json"), default="csv", help="output format")
+
+    add_predict(command("predict", "predict the photos of folders, zip archives and files, without a project"))
+
+    sub = command("models", "list the models of a project or folder")
+    sub.add_argument("folder", metavar="FOLDER", type=Path, help="project, or folder of models")
+    kinds = command("model", "say what is known of a model").add_subparsers(required=True, metavar="info")
+    sub = kind_of(kinds, "model", "info", "print what a model file or a folder of Hugging Face says of itself")
+    sub.add_argument("file", metavar="MODEL", type=Path, help="model file, or folder of a Hugging Face classifier")
+
+    kinds = command("cache", "say what the cache holds, or clear it").add_subparsers(
+        required=True, metavar="info|clear"
+    )
+    add_cache(kind_of(kinds, "cache", "info", "print what the cache holds, and how large it is"))
+    sub = kind_of(kinds, "cache", "clear", "remove what the cache holds, after saying what that costs")
+    sub.add_argument("--previews", action="store_true", help="only the previews for the screen")
+    add_cache(sub)
+    add_asking(sub)
 
     sub = command(
         "check", "print how many keepers a cull would lose at most, and what to check and look at", aliases=["audit"]
@@ -213,7 +232,7 @@ def _add_imports(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_exports(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(required=True, metavar="ratings|folders|tags-txt")
+    kinds = parser.add_subparsers(required=True, metavar="ratings|folders|tags-txt|hf")
     sub = kind_of(kinds, "export", "ratings", "write decisions into XMP sidecars, beside the photos")
     add_project(sub)
     add_encoder(sub)
@@ -258,9 +277,14 @@ def _add_exports(parser: argparse.ArgumentParser) -> None:
     add_above(sub)
     add_asking(sub)
 
+    sub = kind_of(kinds, "export", "hf", "make a Hugging Face image classifier of the stage's model, with a model card")
+    sub.add_argument("folder", metavar="DIR", type=Path, help="new folder")
+    add_project(sub)
+    sub.add_argument("--task", default=CULL_TASK.name, metavar="NAME", help="one of the project's tasks")
+
 
 def kind_of(kinds: Any, command: str, name: str, summary: str) -> argparse.ArgumentParser:
-    """The parser of `import NAME` or `export NAME`; its results carry `import-NAME` as `command`."""
+    """The parser of `import NAME`, `export NAME` and their like; its results carry `import-NAME` as `command`."""
     sub: argparse.ArgumentParser = kinds.add_parser(name, help=summary, description=summary, formatter_class=Help)
     sub.set_defaults(command=f"{command}-{name}")
     return sub

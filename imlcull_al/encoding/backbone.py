@@ -30,8 +30,9 @@ _NOT_A_SHAPE = ("model_type", "auto_map", "attn_implementation")  # the last two
 class Backbone(nn.Module):
     """A Hugging Face vision model with token pooling.
 
-    `pooling`: `first` (class token), `pooler` (the model's own pooled output), `mean` (over all tokens), or `both`
-    (class token and pooled output, concatenated).
+    `pooling`: `first` (class token), `pooler` (the model's own pooled output), `mean` (over all tokens), `both`
+    (class token and pooled output, concatenated), `sized` (class token and a one, so that the length of the token can
+    be told after both are normalized), or `logits` (those of an image classifier).
     """
 
     def __init__(self, transformer: nn.Module, pooling: str) -> None:
@@ -43,10 +44,14 @@ class Backbone(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) preprocessed → (B, D)."""
         output = self.transformer(pixel_values=pixels)
+        if self.pooling == "logits":
+            return output.logits
         if self.pooling == "both":
             return torch.cat([output.last_hidden_state[:, 0], output.pooler_output], dim=1)
         if self.pooling == "first":
             return output.last_hidden_state[:, 0]
+        if self.pooling == "sized":
+            return nn.functional.pad(output.last_hidden_state[:, 0], (0, 1), value=1)
         if self.pooling == "pooler":
             return output.pooler_output
         return output.last_hidden_state.mean(dim=1)
@@ -84,7 +89,7 @@ def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str, size:
             "model again."
         )
     try:
-        transformer, info = transformers.AutoModel.from_pretrained(
+        transformer, info = _library(pooling).from_pretrained(
             folder, config=_config(vision_config), output_loading_info=True, dtype=torch.float32
         )
     # The parsers of configs, safetensors and pickles raise all kinds of exceptions.
@@ -102,7 +107,7 @@ def from_folder(folder: Path, vision_config: dict[str, Any], pooling: str, size:
 def from_config(vision_config: dict[str, Any], pooling: str) -> Backbone:
     """A freshly initialized model, ready for `load_state_dict`. Raises `EncoderError`."""
     try:
-        return Backbone(transformers.AutoModel.from_config(_config(vision_config)), pooling).eval()
+        return Backbone(_library(pooling).from_config(_config(vision_config)), pooling).eval()
     except Exception as error:  # as above
         raise EncoderError(f"Could not build a {vision_config.get('model_type')} model: {error}.") from error
 
@@ -133,6 +138,10 @@ def _most(name: str) -> int:
     if "layers" in name or "depth" in name:
         return _MOST_LAYERS
     return _LARGEST_IMAGE if name.endswith("image_size") else _LARGEST_NUMBER
+
+
+def _library(pooling: str) -> Any:
+    return transformers.AutoModelForImageClassification if pooling == "logits" else transformers.AutoModel
 
 
 def _config(vision_config: dict[str, Any]) -> Any:

@@ -142,7 +142,7 @@ def open_cache(cache_dir: Path, encoder: Encoder) -> Cache:
 def ensure(
     paths: Mapping[str, str | Path],
     encoder: Encoder,
-    cache_dir: Path,
+    cache: Path | Cache,
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
     urgent: Urgent = tuple,
@@ -152,11 +152,13 @@ def ensure(
 ) -> Embeddings:
     """Return the embeddings of `paths` (key → file). A second call over unchanged files reads and computes nothing.
 
+    `cache`: its folder, or the opened cache of this encoder.
     `on_part`: given the part that is embedded, first what is in the cache, then now and then, as it grows; never the
     whole, which is returned. Each part is a copy. Raises `Cancelled` when `stop` returns true; rows computed by then
     are in the cache.
     """
-    work = _Work(paths, encoder, open_cache(cache_dir, encoder), with_rows=True, urgent=urgent, on_part=on_part)
+    opened = open_cache(cache, encoder) if isinstance(cache, Path) else cache
+    work = _Work(paths, encoder, opened, with_rows=True, urgent=urgent, on_part=on_part)
     work.run(batch_size, progress, stop)
     return work.embeddings()
 

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 _FINGERPRINT_VERSION = "imlcull encoder 1"
 MAX_SIZE = 65536
 """Upper bound on embedding sizes. The largest models have 6,144."""
-POOLINGS = ("first", "pooler", "mean", "both")
+_SIZES = {
+    "first": ("hidden_size",), "sized": ("hidden_size",), "pooler": ("hidden_size",), "mean": ("hidden_size",),
+    "both": ("hidden_size", "pooler_output_size"), "logits": ("num_labels",),
+}  # fmt: skip
+"""Pooling → the fields of the config whose sum is the length of an embedding; see `backbone.Backbone`."""
+POOLINGS = tuple(_SIZES)
 
 _loading = threading.Lock()
 _runners: "WeakValueDictionary[str, Runner]" = WeakValueDictionary()
@@ -68,8 +73,8 @@ class Encoder(Embedder, Protocol):
 
     @property
     def reference(self) -> str:
-        """The argument with which `load_encoder` recreates it; empty for one without: stored in a model file, or
-        one's own.
+        """The argument with which `load_encoder` recreates it; for one stored in a model file, the path of that. Empty
+        for one's own.
         """
         ...
 
@@ -137,15 +142,14 @@ class Architecture:
         """Raises `ValueError` for an unknown pooling, or for embeddings large enough to exhaust memory."""
         if self.pooling not in POOLINGS:
             raise ValueError(f"the pooling {self.pooling[:20]} is not one of {', '.join(POOLINGS)}")
-        sizes = [self.vision_config.get(name) for name in ("hidden_size", "pooler_output_size")]
-        if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes[: 1 + (self.pooling == "both")]):
+        sizes = [self.vision_config.get(name) for name in _SIZES[self.pooling]]
+        if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
             raise ValueError(f"its embeddings don't have 1 to {MAX_SIZE:,} numbers")
 
     @property
     def dim(self) -> int:
         """Length of an embedding, D."""
-        hidden: int = self.vision_config["hidden_size"]
-        return hidden + int(self.vision_config["pooler_output_size"]) if self.pooling == "both" else hidden
+        return sum(self.vision_config[name] for name in _SIZES[self.pooling]) + (self.pooling == "sized")
 
     def digest(self, weights: str) -> str:
         """The fingerprint of this architecture with the weights whose digest is `weights`: 64 hexadecimal digits."""
@@ -165,7 +169,7 @@ class VisionEncoder:
 
     name: str
     reference: str
-    """The argument with which `load_encoder` recreates it; empty for an encoder stored in a model file."""
+    """The argument with which `load_encoder` recreates it, or the path of the model file that holds it."""
     architecture: Architecture
     fingerprint: str
     build: "Callable[[], Backbone]"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import EncoderError
 from .builtin import SideBySide, TiledEncoder
@@ -32,6 +32,9 @@ BESIDE = f"+{BUILTIN}"
 DEFAULT_MODEL = f"google/vit-base-patch16-224{BESIDE}"
 _FOLDER = Path(__file__).parents[1] / "builtin"
 _CONFIG_FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
+_NOT_OF_EMBEDDINGS = ("id2label", "label2id", "architectures", "transformers_version", "dtype", "torch_dtype")
+_PROCESSORS = ("ViT", "DeiT", "Beit", "CLIP", "Siglip", "Bit", "ConvNext", "DINOv3ViT")
+"""Image processors, by the beginning of their names, whose work is `Preprocessing`; others do more than it says."""
 _WEIGHTS_PATTERNS = ("*.safetensors", "*.safetensors.index.json")
 # Models whose pooler was trained with them. The pooler of plain ViT and DeiT was not; use their class token.
 _POOLER_MODELS = (
@@ -75,6 +78,41 @@ def load_encoder(model: Model = None) -> Encoder:
             "built-in encoder alone. Go online once, or name a local folder (--model).",
         )
     return SideBySide(found, builtin_encoder(), wanted, f"{found.name} + {BUILTIN}") if first != wanted else found
+
+
+class ImageClassifier(NamedTuple):
+    """An image classifier of Hugging Face: an encoder whose embeddings are its logits (K,), and its K classes in order.
+
+    `exclusive`: whether a photo has one of them, rather than any number.
+    """
+
+    encoder: VisionEncoder
+    classes: tuple[str, ...]
+    exclusive: bool
+
+
+def load_classifier(folder: Path) -> ImageClassifier:
+    """Load the image classifier in a local folder. Raises `EncoderError` for any other folder."""
+    config = _config(folder)
+    if not any(str(name).endswith("ForImageClassification") for name in config.get("architectures") or ()):
+        raise EncoderError(
+            f"{folder} holds a {config.get('model_type', 'nameless')} model that gives no classes. Name the folder of "
+            "a Hugging Face image classifier, or a model file that `train` wrote."
+        )
+    names = config.get("id2label")
+    classes = tuple(str(names.get(str(number), "")) for number in range(len(names))) if isinstance(names, dict) else ()
+    if not all(classes) or not classes:
+        raise EncoderError(f"The config.json in {folder} doesn't name its classes in id2label. Download it again.")
+    processor = _processor(folder) or {}
+    kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "ViT")
+    if not kind.startswith(_PROCESSORS):
+        raise EncoderError(
+            f"{folder} prepares photos by a {kind}, which imlcull can't do. Choose a model that uses one of "
+            f"{', '.join(_PROCESSORS)}."
+        )
+    name = folder.resolve().name
+    encoder = _from_folder(name, str(folder.resolve()), folder, pooling="logits")
+    return ImageClassifier(encoder, classes, config.get("problem_type") != "multi_label_classification")
 
 
 @cache
@@ -139,17 +177,20 @@ def _from_hub(model: str) -> Path | None:
         ) from error
 
 
-def _from_folder(name: str, reference: str, folder: Path, pooling: str | None = None) -> VisionEncoder:
+def _config(folder: Path) -> dict[str, Any]:
     check(folder)
     config = read_json(folder / "config.json")
     if config is None:
         raise EncoderError(f"{folder} holds no config.json. Name the folder of a Hugging Face vision transformer.")
+    return config
+
+
+def _from_folder(name: str, reference: str, folder: Path, pooling: str | None = None) -> VisionEncoder:
+    config = _config(folder)
     weights = weight_files(folder)
     if not weights:
         raise EncoderError(f"{folder} holds no model.safetensors and no pytorch_model.bin. Download the model again.")
-    architecture = _architecture(folder, config)
-    if pooling:
-        architecture = replace(architecture, pooling=pooling)
+    architecture = _architecture(folder, config, pooling)
     fingerprint = architecture.digest(digest_of_files(weights))
     size = sum(path.stat().st_size for path in weights)
 
@@ -161,8 +202,8 @@ def _from_folder(name: str, reference: str, folder: Path, pooling: str | None = 
     return VisionEncoder(name, reference, architecture, fingerprint, build)
 
 
-def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
-    tower = config.get("vision_config")
+def _architecture(folder: Path, config: dict[str, Any], pooling: str | None) -> Architecture:
+    tower = None if pooling == "logits" else config.get("vision_config")
     vision_config = dict(tower if isinstance(tower, dict) else config)
     if isinstance(tower, dict):  # a two-tower model: derive the vision tower's type from the whole model's
         vision_config.setdefault("model_type", f"{config.get('model_type')}_vision_model")
@@ -170,32 +211,33 @@ def _architecture(folder: Path, config: dict[str, Any]) -> Architecture:
             vision_config["model_type"], vision_config["model_type"]
         )
     dim = vision_config.get("hidden_size")
-    if "patch_size" not in vision_config or "model_type" not in vision_config or type(dim) is not int or dim < 1:
+    if pooling == "logits":
+        vision_config["num_labels"] = len(config["id2label"])
+    elif "patch_size" not in vision_config or "model_type" not in vision_config or type(dim) is not int or dim < 1:
         raise EncoderError(
             f"{folder} holds a {config.get('model_type', 'nameless')} model, not a vision transformer. "
             "Choose a ViT, DeiT, DINOv2, CLIP or SigLIP model."
         )
-    for label_field in (
-        "id2label",
-        "label2id",
-        "architectures",
-        "transformers_version",
-        "dtype",
-        "torch_dtype",
-    ):
-        vision_config.pop(label_field, None)  # they don't affect embeddings
-    processor = read_json(folder / "preprocessor_config.json")
-    if processor is None:
-        processor = (read_json(folder / "processor_config.json") or {}).get("image_processor")
+    named = vision_config.get("architectures")
+    for label_field in _NOT_OF_EMBEDDINGS:
+        vision_config.pop(label_field, None)
+    if pooling == "logits":
+        vision_config["architectures"] = named  # some kinds have two
+    processor = _processor(folder)
     image_size = vision_config.get("image_size", 224)
     try:
         preprocessing = Preprocessing.from_config(processor, image_size if type(image_size) is int else 224)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise EncoderError(f"The preprocessor_config.json in {folder} is not usable ({error!r}). Repair it.") from error
     try:
-        return Architecture(vision_config, preprocessing, _pooling(vision_config["model_type"]))
+        return Architecture(vision_config, preprocessing, pooling or _pooling(vision_config["model_type"]))
     except ValueError as error:
         raise EncoderError(f"The config.json in {folder} is not usable: {error}. Choose another model.") from error
+
+
+def _processor(folder: Path) -> dict[str, Any] | None:
+    processor = read_json(folder / "preprocessor_config.json")
+    return processor or (read_json(folder / "processor_config.json") or {}).get("image_processor")
 
 
 def _pooling(model_type: str) -> str:

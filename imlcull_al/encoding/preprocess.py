@@ -16,6 +16,7 @@ from ..photos.tiles import without_ends
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_LARGE_CONVNEXT = 384  # pixels
 MAX_SIDE = 4096  # pixels; more than any transformer takes
 
 
@@ -61,6 +62,8 @@ class Preprocessing:
                 IMAGENET_MEAN,
                 IMAGENET_STD,
             )
+        if config.get("crop_pct"):
+            config = _with_margin(config)
         kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "ViT")
         bicubic_by_default = not kind.startswith("ViT")
         resample = config.get("resample")
@@ -85,6 +88,27 @@ class Preprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for fingerprints and files; equal preprocessing gives equal dicts."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def as_config(self) -> dict[str, Any]:
+        """The fields of a `preprocessor_config.json`, for `from_config` and for Hugging Face's image processors."""
+        kind = "ViTImageProcessor" if self.crop is None else "CLIPImageProcessor"  # the first of them can't crop
+        config: dict[str, Any] = {
+            "image_processor_type": kind,
+            "do_resize": self.resize is not None,
+            "resample": self.resample,
+            "do_center_crop": self.crop is not None,
+            "do_rescale": self.rescale is not None,
+            "do_normalize": self.mean is not None,
+        }
+        if self.resize is not None:
+            config["size"] = {"shortest_edge": self.resize} if isinstance(self.resize, int) else _sides(self.resize)
+        if self.crop is not None:
+            config["crop_size"] = _sides(self.crop)
+        if self.rescale is not None:
+            config["rescale_factor"] = self.rescale
+        if self.mean is not None and self.std is not None:
+            config |= {"image_mean": list(self.mean), "image_std": list(self.std)}
+        return config
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
@@ -133,6 +157,10 @@ class Preprocessing:
         return image.crop((left, top, left + width, top + height))  # black where the image is smaller
 
 
+def _sides(size: tuple[int, int]) -> dict[str, int]:
+    return {"height": size[0], "width": size[1]}
+
+
 def _is_side(value: Any) -> bool:
     return type(value) is int and 0 < value <= MAX_SIDE
 
@@ -147,6 +175,16 @@ def _size(size: Any, kind: str) -> tuple[int, int] | int:
     if isinstance(size, int) and kind.startswith(("CLIP", "Bit")):
         return size
     return _square(size)
+
+
+def _with_margin(config: Mapping[str, Any]) -> dict[str, Any]:
+    """ConvNeXt's rule in other words: of small inputs, a share `crop_pct` of each side is cropped from the middle."""
+    side = _whole(config["size"]["shortest_edge"])
+    squash = {"height": side, "width": side}
+    if side >= _LARGE_CONVNEXT:
+        return {**config, "crop_pct": None, "size": squash}
+    resize = {"shortest_edge": int(side / config["crop_pct"])}
+    return {**config, "crop_pct": None, "size": resize, "do_center_crop": True, "crop_size": squash}
 
 
 def _square(size: Any) -> tuple[int, int]:

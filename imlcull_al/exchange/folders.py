@@ -163,13 +163,18 @@ def write(
                 raise Cancelled(f"The export was stopped; {out} was not made.")
             progress("copying", done, len(targets))
             (partial / place).parent.mkdir(exist_ok=True)
-            _put(stage, key, partial / place, link, stop)
+            put(stage, key, partial / place, link, stop)
     return len(targets)
 
 
 def check_out(stage: Stage, out: Path, classes: Iterable[str]) -> None:
     """Raise `AnswersRefused` for a place where no class folders of these names may be made."""
     check_new(stage, out)
+    check_names(classes)
+
+
+def check_names(classes: Iterable[str]) -> None:
+    """Raise `AnswersRefused` for a class that can't be the name of a folder."""
     if odd := sorted(name for name in classes if set(name) & set('/\\:*?"<>|') or name[-1] == "." or why_folder(name)):
         raise AnswersRefused(f"The class {odd[0]!r} can't be the name of a folder on every system. Nothing was made.")
 
@@ -189,19 +194,27 @@ def placed(classes: Mapping[str, Iterable[str]]) -> dict[str, str]:
     `shirt/a.jpg`, `shirt/a-2.jpg`.
     """
     places: dict[str, str] = {}
-    taken = set()
-    numbers: dict[str, int] = {}
+    taken: dict[str, int] = {}
     for name, key in sorted((name, key) for key, names in classes.items() for name in names):
-        file = key.rpartition("/")[2]
-        suffix = photo_suffix(file)
-        stem, ending = file[: len(file) - len(suffix)], file[len(file) - len(suffix) :]
-        first = place = f"{name}/{file}"
-        while place.casefold() in taken:
-            numbers[first.casefold()] = number = numbers.get(first.casefold(), 1) + 1
-            place = f"{name}/{stem}-{number}{ending}"
-        taken.add(place.casefold())
-        places[place] = key
+        places[free(f"{name}/{key.rpartition('/')[2]}", taken)] = key
     return places
+
+
+def free(place: str, taken: dict[str, int]) -> str:
+    """`place`, with a number before its suffix if it is in `taken` but for upper and lower case; added to `taken`.
+
+    `taken`: place in lower case → the last number that it was given.
+    """
+    suffix = photo_suffix(place)
+    stem, ending = place[: len(place) - len(suffix)], place[len(place) - len(suffix) :]
+    first = place.casefold()
+    number = taken.get(first, 1)
+    while place.casefold() in taken:
+        number += 1
+        place = f"{stem}-{number}{ending}"
+    taken[first] = number
+    taken.setdefault(place.casefold(), 1)
+    return place
 
 
 def _has_folders(keys: Iterable[str]) -> bool:
@@ -306,7 +319,8 @@ def _matched(
     return Matched(found, by_place, by_bytes, by_name, {**folders.ignored, **unknown})
 
 
-def _put(stage: Stage, key: str, target: Path, link: str, stop: Stop) -> None:
+def put(stage: Stage, key: str, target: Path, link: str, stop: Stop = never) -> None:
+    """Place one photo of a stage at `target`, verified. Raises `AnswersRefused`, `StorageError`, `Cancelled`."""
     source = stage.path(key)
     try:
         with copies.opened(stage, stage.name_of(key)) as file:

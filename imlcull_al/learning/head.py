@@ -52,9 +52,12 @@ class Features:
         chosen[~self.usable[positions]] = 0
         return chosen
 
-    def logits(self, head: "Head | Heads") -> np.ndarray:
+    def logits(self, head: "AnyHead") -> np.ndarray:
         """(N,) float64 log-odds of the target, or (N, K) logits of `Heads`; 0 where not usable."""
-        logits: np.ndarray = (self.rows @ head.weights).astype(np.float64) + head.bias
+        if isinstance(head, Layers):
+            logits = head.logits(self.rows)
+        else:
+            logits = (self.rows @ head.weights).astype(np.float64) + head.bias
         if isinstance(head, Head) and self.hint is not None:
             logits += head.hint * self.hint
         logits[~self.usable] = 0
@@ -92,6 +95,28 @@ class Heads:
         """(N, D) → (N, K)."""
         logits: np.ndarray = unit(embeddings) @ self.weights + self.bias
         return logits
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Linear layers with ReLU between, on embeddings x of any length that end with a one, or on unit(x).
+
+    `layers`: weights (outputs, inputs) and biases (outputs,), float64; the last has two outputs, for and against the
+    target.
+    """
+
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D + 1) → (N,) log-odds of the target; 0 for an embedding of zeros."""
+        size = embeddings[:, -1:].astype(np.float64)
+        values = np.divide(embeddings[:, :-1], size, out=np.zeros((len(size), embeddings.shape[1] - 1)), where=size > 0)
+        for number, (weights, bias) in enumerate(self.layers):
+            values = (np.maximum(values, 0) if number else values) @ weights.T + bias
+        return np.where(size[:, 0] > 0, values[:, 0] - values[:, 1], 0.0)
+
+
+AnyHead = Head | Heads | Layers
 
 
 def features(embeddings: np.ndarray, hint: np.ndarray | None = None) -> Features:

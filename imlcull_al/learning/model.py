@@ -20,13 +20,15 @@ The file is a `torch.save` of one dictionary of plain values and tensors; it loa
 Any other task than keep or cull has version 2, and beside `classes`, its K names, `task`, str, its name, and
 `exclusive`, bool: whether the K logits are those of a softmax, rather than log-odds of each tag.
 
+The model file of iml-cull is read, too; see `royokello`.
+
 Independent of optimizers, stages and caches.
 """
 
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +46,7 @@ from ..errors import EncoderError, ModelFileError, in_words, shown
 from ..project import task as tasks
 from ..project.files import open_own, replacing
 from ..project.task import CULL_TASK, Task
-from . import head
+from . import head, royokello
 from .choice import MODEL, SCORES
 
 FORMAT = "imlcull model"
@@ -102,12 +104,13 @@ class TrainedModel:
     """A loaded model: its encoder and head, and what it was trained on.
 
     `head`: log-odds of the first of two classes, or else logits of all classes, or log-odds of each tag of `task`.
+    `base_model` and what follows it are empty or 0 for a model of iml-cull, whose file doesn't say them.
     `scores`: which count, see `choice`.
     """
 
     task: Task
     encoder: Encoder
-    head: head.Head | head.Heads
+    head: head.AnyHead
     base_model: str
     base_fingerprint: str
     epoch: int
@@ -118,8 +121,8 @@ class TrainedModel:
 
     def probability(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N, K) probability of each class or tag, 0 … 1."""
-        if isinstance(self.head, head.Head):
-            first = self.head.probability(embeddings)
+        if not isinstance(self.head, head.Heads):
+            first = head.sigmoid(self.head.logits(embeddings))
             return np.stack([first, 1 - first], axis=1)
         logits = self.logits(embeddings)
         return head.softmax(logits) if self.task.exclusive else head.sigmoid(logits)
@@ -127,7 +130,7 @@ class TrainedModel:
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) → (N, K) logits of the classes, or log-odds of the tags."""
         found = self.head.logits(embeddings)
-        return np.stack([found, -found], axis=1) / 2 if isinstance(self.head, head.Head) else found
+        return found if isinstance(self.head, head.Heads) else np.stack([found, -found], axis=1) / 2
 
 
 def side_by_side(embeddings: Tensor, beside: Tensor) -> Tensor:
@@ -166,21 +169,28 @@ def save(path: Path, classifier: Classifier, base: Encoder, facts: dict[str, Any
         torch.save(content, file)
 
 
-def load(path: Path, task: Task = CULL_TASK) -> TrainedModel:
-    """Load the model of `task` at `path` without running code from it. Classes that were added to the task since the
-    training are unknown to it: the last ones of an exclusive task are unlikely, the last ones of tags even.
+def load(path: Path, task: Task | None = CULL_TASK) -> TrainedModel:
+    """Load the model of `task` at `path` without running code from it; None for the task it was trained for. Classes
+    that were added to the task since the training are unknown to it: the last ones of an exclusive task are unlikely,
+    the last ones of tags even.
 
     Raises `ModelFileError` that names what is wrong with the file.
     """
     content, digest, size = _load_content(path)
     try:
+        if royokello.is_one(content):
+            _check_task(path, CULL_TASK, task or CULL_TASK)
+            _check_size(path, content, size)
+            return _of_royokello(path, royokello.parts_of(content), digest)
         own_task = _task_of(content)
+        if task is None:
+            task = own_task
+            task.check()
         _check_task(path, own_task, task)
         preprocessing = Preprocessing.from_dict(content["preprocessing"])
         architecture = Architecture(dict(content["vision_config"]), preprocessing, _text(content["pooling"]))
         state = {name: tensor.detach() for name, tensor in content["state_dict"].items()}
-        if sum(tensor.nbytes for tensor in state.values()) > size:  # a view of stride 0 claims any size
-            raise _unfit(path, "its weights claim to be larger than the file")
+        _check_size(path, state, size)
         weight, bias = state["head.weight"].double().numpy(), state["head.bias"].double().numpy()
         beside = _beside(path, str(content.get("beside", "")))
         dim = architecture.dim + (beside.dim if beside else 0)
@@ -191,14 +201,14 @@ def load(path: Path, task: Task = CULL_TASK) -> TrainedModel:
             raise _unfit(path, "its head contains NaN or infinite values")
         own = VisionEncoder(
             name=f"model trained from {_text(content['base_name'])}",
-            reference="",
+            reference=str(path),
             architecture=architecture,
             fingerprint=architecture.digest(digest),
             build=lambda: _backbone(path, architecture, state),
         )
         return TrainedModel(
             task,
-            SideBySide(own, beside, "", own.name) if beside else own,
+            SideBySide(own, beside, str(path), own.name) if beside else own,
             _head_for(task, weight, bias),
             _text(content["base_name" if _text(content["notice"]) else "base_model"]),
             _text(content["base_fingerprint"]),
@@ -210,9 +220,29 @@ def load(path: Path, task: Task = CULL_TASK) -> TrainedModel:
         )
     except ModelFileError:
         raise
+    except royokello.Unfit as error:
+        raise _unfit(path, str(error)) from error
     # A forged file can hold anything in place of these parts, and raise anything.
     except Exception as error:
         raise _unfit(path, f"a part of it is missing or of the wrong type ({in_words(error)})") from error
+
+
+def _of_royokello(path: Path, parts: royokello.Parts, digest: str) -> TrainedModel:
+    state = {f"transformer.{name}": tensor for name, tensor in parts.state.items()}
+    _check_shapes(path, parts.architecture, state)
+    encoder = VisionEncoder(
+        name="model of iml-cull",
+        reference=str(path),
+        architecture=parts.architecture,
+        fingerprint=parts.architecture.digest(digest),
+        build=lambda: _fitting(path, parts.architecture, state),
+    )
+    return TrainedModel(CULL_TASK, encoder, parts.head, "", "", 0, 0.0, {}, [])
+
+
+def _check_size(path: Path, state: Mapping[str, Tensor], size: int) -> None:
+    if sum(tensor.nbytes for tensor in state.values()) > size:  # a view of stride 0 claims any size
+        raise _unfit(path, "its weights claim to be larger than the file")
 
 
 def _head_for(task: Task, weight: np.ndarray, bias: np.ndarray) -> head.Head | head.Heads:
@@ -275,6 +305,8 @@ def _load_content(path: Path) -> tuple[dict[str, Any], str, int]:
 
 
 def _check_kind(path: Path, content: Any) -> None:
+    if royokello.is_one(content):
+        return
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _unfit(path, "it was written by another program")
     version = content.get("version")
@@ -327,14 +359,32 @@ def _beside(path: Path, fingerprint: str) -> TiledEncoder | None:
 def _backbone(path: Path, architecture: Architecture, state: dict[str, Tensor]) -> Backbone:
     prefix = "backbone."
     own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return _fitting(path, architecture, own)
+
+
+def _fitting(path: Path, architecture: Architecture, own: dict[str, Tensor]) -> Backbone:
+    """A backbone with these tensors. Raises `ModelFileError`."""
+    _check_shapes(path, architecture, own)
     try:
-        if shapes(architecture.vision_config, architecture.pooling) != {name: each.shape for name, each in own.items()}:
-            raise EncoderError("other shapes")
         backbone = from_config(architecture.vision_config, architecture.pooling)
         backbone.load_state_dict(own)
     except (RuntimeError, EncoderError) as error:
-        raise _unfit(path, f"its weights don't fit its config ({str(error)[:300]})") from error
+        raise _misfit(path, str(error)) from error
     return backbone
+
+
+def _check_shapes(path: Path, architecture: Architecture, own: Mapping[str, Tensor]) -> None:
+    """Raise `ModelFileError` unless these are the tensors of such a backbone."""
+    try:
+        wanted = shapes(architecture.vision_config, architecture.pooling)
+    except EncoderError as error:
+        raise _misfit(path, str(error)) from error
+    if wanted != {name: tensor.shape for name, tensor in own.items()}:
+        raise _misfit(path, "other shapes")
+
+
+def _misfit(path: Path, what: str) -> ModelFileError:
+    return _unfit(path, f"its weights don't fit its config ({what[:300]})")
 
 
 def _unfit(path: Path, what: str) -> ModelFileError:

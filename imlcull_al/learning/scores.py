@@ -8,8 +8,11 @@ may have found that its model is no better than the regression, or that their me
 Independent of the order of photos.
 """
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,7 +21,7 @@ from ..encoding import builtin
 from ..encoding.embeddings import Embeddings
 from ..encoding.encoder import Encoder
 from ..encoding.load import Model, load_encoder
-from ..errors import EncoderError, NotEnoughLabels, StageError
+from ..errors import EncoderError, ModelFileError, NotEnoughLabels, StageError
 from ..project.stages import Stage
 from ..project.task import CULL_TASK, Task
 from . import bursts, head
@@ -28,6 +31,8 @@ from .orders import two_classes
 if TYPE_CHECKING:
     from .model import TrainedModel
 
+log = logging.getLogger(__name__)
+MODEL_SUFFIX = ".pth"
 AUTO = "auto"
 """The scores that the last training chose; otherwise those of `choice.SCORES`."""
 
@@ -49,7 +54,7 @@ def without_scores(stage: Stage, labels: Mapping[str, str], task: Task = CULL_TA
 class Prior(NamedTuple):
     """What other answers say, as a head on the same encoder. `name`: whose, such as `the answers of stage_1`."""
 
-    head: head.Head | head.Heads
+    head: head.AnyHead
     name: str
 
 
@@ -81,7 +86,8 @@ class Source:
         """A short description for display."""
         if self.model is not None:
             beside = f", averaged with a logistic regression on {self.frozen.name}" if self.frozen else ""
-            return f"{self.encoder.name}, {len(self.model.labels)} labels{beside}"
+            labels = f", {len(self.model.labels)} labels" if self.model.labels else ""
+            return f"{self.encoder.name}{labels}{beside}"
         if self.unused:
             return (
                 f"logistic regression on {self.encoder.name}, no worse than the model trained on {self.unused} labels"
@@ -131,13 +137,17 @@ def _prior_of_tags(known: head.Features, targets: np.ndarray, name: str) -> Prio
 
 def choose_source(stage: Stage, model: Model, task: Task = CULL_TASK, scores: str = AUTO) -> Source:
     """Choose the stage's fine-tuned model if it exists and was trained from `model` (or `model` is None), otherwise
-    `model`. `scores`: which of them count, see `AUTO`.
+    `model`. `scores`: which of them count, see `AUTO`. `model` may also be the path of a model file, whose scores then
+    count.
 
     If neither exists, the previous stage's model, as a prior: a new stage starts where the one before it ended. Raises
     `ModelFileError` for an unusable model file, `EncoderError`; `StageError` for other `scores`.
     """
     if scores not in (AUTO, *SCORES):
         raise StageError(f"scores is {scores!r}; choose {AUTO}, {HEAD}, {MODEL} or {AVERAGE}.")
+    of_file = _of_file(model, task)
+    if not stage.model.exists() and of_file:
+        return Source(of_file.encoder, of_file, start=of_file.encoder)
     if not stage.model.exists() and (model is not None or not stage.previous.model.exists()):
         return _untrained(load_encoder(model))
     from .model import load
@@ -148,16 +158,19 @@ def choose_source(stage: Stage, model: Model, task: Task = CULL_TASK, scores: st
         if chosen == HEAD and (base := _base_of(before)):
             return _untrained(base)
         prior = Prior(before.head, f"the model of {stage.previous.name}")
-        return Source(before.encoder, None, start=before.base_model).starting_from(prior)
+        return Source(before.encoder, None, start=_start_of(before)).starting_from(prior)
     trained = load(stage.model, task)
     chosen = trained.scores if scores == AUTO else scores
     if model is None and chosen == MODEL:
-        return Source(trained.encoder, trained, start=trained.base_model)
-    named = _base_of(trained) if model is None else load_encoder(model)
+        return Source(trained.encoder, trained, start=_start_of(trained))
+    if of_file:
+        named: Encoder | None = of_file.encoder
+    else:
+        named = _base_of(trained) if model is None else load_encoder(model)
     if named is None:
         lost = trained.base_model or "The model that it was trained from"
         notice = f"{lost} can't be had, so the trained model counts alone."
-        return Source(trained.encoder, trained, notice, start=trained.base_model)
+        return Source(trained.encoder, trained, notice, start=_start_of(trained))
     if named.fingerprint != trained.base_fingerprint:
         return _untrained(named)
     if chosen == HEAD:
@@ -166,11 +179,45 @@ def choose_source(stage: Stage, model: Model, task: Task = CULL_TASK, scores: st
     return Source(trained.encoder, trained, named.notice, start=named, frozen=frozen)
 
 
+def choose_encoder(stage: Stage, model: Model, task: Task = CULL_TASK, scores: str = AUTO) -> Encoder:
+    """The encoder of `choose_source`. Where the stage's model file can't be used, the one that `model` names, so that
+    photos can be embedded all the same; the log says so. Raises `EncoderError`, and `ModelFileError` for a file that
+    `model` names.
+    """
+    try:
+        return choose_source(stage, model, task, scores).encoder
+    except ModelFileError as error:
+        if _names_a_file(model):
+            raise
+        encoder = load_encoder(model)
+        log.warning("%s Until then, photos are embedded by %s.", error, encoder.name)
+        return encoder
+
+
+def _names_a_file(model: Model) -> bool:
+    return isinstance(model, str | os.PathLike) and os.fspath(model).endswith(MODEL_SUFFIX)
+
+
+def _of_file(model: Model, task: Task) -> "TrainedModel | None":
+    """The model whose file is named `model`; None if that is no file. Raises `ModelFileError`."""
+    if not isinstance(model, str | os.PathLike) or not _names_a_file(model):
+        return None
+    from .model import load
+
+    return load(Path(model).expanduser().absolute(), task)
+
+
+def _start_of(trained: "TrainedModel") -> Model:
+    """What a training that replaces this model starts from: what it was trained from, or one of iml-cull itself."""
+    return trained.base_model if trained.base_fingerprint else trained.encoder
+
+
 def _base_of(trained: "TrainedModel") -> Encoder | None:
     """The encoder that a model was trained from; None if it is not there any more, or is another one now."""
     try:
-        found = load_encoder(trained.base_model)
-    except EncoderError:
+        of_file = _of_file(trained.base_model, trained.task)
+        found = of_file.encoder if of_file else load_encoder(trained.base_model)
+    except (EncoderError, ModelFileError):
         return None
     return found if found.fingerprint == trained.base_fingerprint else None
 
@@ -213,7 +260,7 @@ class Scorer:
         severity[np.isin(self.bursts, self.brackets)] = np.nan
         return -bursts.behind_best(severity, self.bursts)
 
-    def _known(self, known: head.Head | head.Heads) -> np.ndarray:
+    def _known(self, known: head.AnyHead) -> np.ndarray:
         """What a model or prior says of all photos, which may lack the latest classes of the task."""
         return head.with_added(self.features.logits(known), len(self.task.classes), exclusive=self.task.exclusive)
 

@@ -27,9 +27,9 @@ from .stages import Stage
 SUFFIXES = DECODABLE_SUFFIXES | RAW_SUFFIXES | {".xmp"}
 """Accepted file types; other files are skipped."""
 ARCHIVE_SUFFIX = ".zip"
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error)
 _CHUNK = 1 << 20
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Accepted compression methods. Python decompresses the others without a memory bound."""
 _LARGEST_READ = 4 << 20  # bytes; the central directory of 5,000 photos takes less than 1 MB
 _LONGEST_NAME = 200  # bytes per path component in UTF-8
@@ -87,7 +87,7 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> Added:
     try:
         folder.parent.mkdir(exist_ok=True)
         with (
-            _Reader(io.FileIO(archive)) as file,
+            BoundedReader(io.FileIO(archive)) as file,
             zipfile.ZipFile(file) as opened,
             tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder.parent) as inside,
         ):
@@ -99,7 +99,7 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> Added:
             _unpack_all(opened, new, Path(inside), limits, limits.total - usage(folder)[0])
             _place_all(Path(inside), folder, {key: key for key in new})
             return Added(len(new), len(wanted) - len(new), len(files) - len(wanted))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UploadRefused(f"The archive is damaged or not a zip ({error}). Nothing was added.") from error
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -202,10 +202,11 @@ def _entry(path: Path, name: str) -> zipfile.ZipInfo:
     return entry
 
 
-class _Reader(io.BufferedReader):
+class BoundedReader(io.BufferedReader):
     """A file that rejects large reads: Python reads a zip's central directory in one piece, whatever its size."""
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Raises `UploadRefused` for a large read."""
         if size is not None and size > _LARGEST_READ:
             raise UploadRefused("The archive holds too many files. Send fewer at once.")
         return super().read(size)
@@ -218,7 +219,7 @@ def _check(entries: Mapping[str, zipfile.ZipInfo]) -> None:
             raise UploadRefused(f"{key!r} in the archive is a link. Nothing was added.")
         if entry.flag_bits & 1:
             raise UploadRefused("The archive is encrypted. Send it without a password.")
-        if entry.compress_type not in _METHODS:
+        if entry.compress_type not in METHODS:
             raise UploadRefused("The archive uses an unusual compression. Create it again as a plain zip (deflate).")
         if any(str(above) in entries for above in PurePosixPath(key).parents):
             raise _in_the_way(key)

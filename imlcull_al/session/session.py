@@ -34,7 +34,7 @@ from ..exchange.elsewhere import Drops
 from ..installation import DEFAULT_CACHE_DIR
 from ..learning.promise import CONFIDENCE, MAX_KEEPERS_LOST, ClassMeasures, Point, Promise
 from ..learning.queues import Ranker, check_queue
-from ..learning.scores import AUTO, Scorer, Source, choose_source
+from ..learning.scores import AUTO, Scorer, Source, choose_encoder, choose_source
 from ..learning.sheets import SHEET_SIZE
 from ..learning.ways import Way
 from ..photos import read as photos
@@ -389,11 +389,11 @@ class Session:
         """Fill the cache with the embeddings of all photos, in bounded memory. `prepare` adds scores."""
         source = self._knowledge.source
         if source is None or self._knowledge.is_stale:
-            source = choose_source(self.stage, self._model, self.task, self._scores)
+            encoder = choose_encoder(self.stage, self._model, self.task, self._scores)
+        else:
+            encoder = source.encoder
         paths = self.stage.paths(self._list_by_times(progress, stop).keys)
-        return embeddings.fill(
-            paths, source.encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop
-        )
+        return embeddings.fill(paths, encoder, self._cache_dir, batch_size=batch_size, progress=progress, stop=stop)
 
     def fill_on_cluster(
         self,
@@ -836,7 +836,7 @@ class Session:
 
 def _encoder_of(stage: Stage, model: Model, task: Task, scores: str) -> Encoder:
     """A module-level function, so that cluster workers can unpickle it."""
-    return choose_source(stage, model, task, scores).encoder
+    return choose_encoder(stage, model, task, scores)
 
 
 def open_session(
