@@ -19,7 +19,7 @@ from .threshold import given
 FIRST = 20
 """Answers after which scores are worth a look."""
 NEAR = 0.15
-"""A close call: its score is nearer to the threshold than this."""
+"""A close call: its score is at most so far below the threshold, or nearer above it."""
 MANY = 0.05
 """Share of close calls among all photos from which they are reviewed before anything is checked."""
 
@@ -101,7 +101,7 @@ def facts_of(now: Standing, threshold: float, target: float) -> Facts:
     way, labels, p_keep = now.cheapest_way(threshold, target), now.answers.labels, now.ranking.p_keep
     if not is_cull or p_keep is None:
         return facts
-    close = np.flatnonzero(np.abs(p_keep - threshold) < NEAR).tolist()
+    close = np.flatnonzero((p_keep >= threshold - NEAR) & (p_keep < threshold + NEAR)).tolist()
     near = sum(now.ranking.keys[row] not in labels for row in close)
     facts = facts._replace(near=near, checked=len(now.answers.audited), way=way)
     if not (way and way.is_reached):
