@@ -67,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if CHROMIUM is None:
         raise SystemExit("There is no Chromium on this machine.")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         session = a_session(Path(folder), arguments.photos)
         table_cost(session)
         measure(session, arguments.moves)
@@ -111,7 +111,8 @@ def measure(session: Session, moves: int) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    page = ui.serve(Desk(session), "127.0.0.1", port)
+    desk = Desk(session)
+    page = ui.serve(desk, "127.0.0.1", port)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -138,6 +139,8 @@ def measure(session: Session, moves: int) -> None:
             print(f"    at most {most} cells in the page; {sum(each > 25 for each in spent)} frames over 25 ms")
         browser.close()
     page.close(verbose=False)
+    desk.jobs.close()
+    desk.jobs.wait(10)
 
 
 def tell(name: str, milliseconds: list[Any]) -> None:
