@@ -1,7 +1,7 @@
 """Builds in a temporary folder, because setuptools would package stale files from an earlier build in `build/`.
 
-What requirements.txt pins exactly, so that everybody runs what was tested, the package takes in any later version of the
-same major number, so that it can share an environment with others. The libraries of raw, HEIC and JPEG XL are the
+What requirements.txt pins exactly, so that everybody runs what was tested, the package takes in any later version of
+the same major number, so that it can share an environment with others. The libraries of raw, HEIC and JPEG XL are the
 package's extra `raw`.
 """
 

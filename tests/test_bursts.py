@@ -186,3 +186,9 @@ def test_brackets_are_found_among_the_bursts():
     assert bursts.brackets(times, group, compensations) == [0]
     assert bursts.brackets(times[::-1], group[::-1], compensations[::-1]) == [0]
     assert bursts.brackets(np.empty(0), np.empty(0, np.intp), np.empty(0)) == []
+
+
+def test_copies_are_found_whatever_their_times():
+    rows = np.array([[1, 0], [0, 1], [2, 0], [0.6, 0.8], [0, 1], [np.nan, 0], [0, 0], [0, 0]])
+    assert bursts.copies(rows).tolist() == [0, 1, 0, -1, 1, -1, -1, -1]
+    assert bursts.copies(rows[:0]).tolist() == []

@@ -1,5 +1,6 @@
 """The Review screen: its functions, then mouse, touch and keys in a real browser."""
 
+import re
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from imlcull_al.project import tables
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
-from imlcull_al.ui import presses, review, serving
+from imlcull_al.ui import presses, review, serving, way
 
 PHOTOS = 60
 
@@ -190,6 +191,16 @@ def focused(tab) -> str:
     return tab.locator("#review-screen .cell.focused .file").inner_text()
 
 
+def chip(tab, name: str):
+    """The chip of this name; its count follows the name."""
+    return tab.get_by_role("group", name="Show").get_by_role("button", name=re.compile(rf"^{name} [\d,]+$"))
+
+
+def counts(tab, *names: str) -> list[int]:
+    """What these chips count."""
+    return [int(chip(tab, name).locator("small").inner_text().replace(",", "")) for name in names]
+
+
 def by_name(tab) -> None:
     """Sort by name, and go to the first photo."""
     tab.get_by_label("Sort").select_option("name")
@@ -274,7 +285,7 @@ def test_filters_show_what_they_say_and_nothing_moves_under_a_hand(review_tab, s
     grid = tab.locator("#review-screen .cells")
 
     def names(button):
-        tab.get_by_role("button", name=button, exact=True).click()
+        chip(tab, button).click()
         grid.evaluate("cells => { cells.scrollTop = 0; }")
         tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return grid.locator(".cell .file").all_inner_texts()
@@ -402,7 +413,7 @@ def test_by_time_bursts_lie_together_earliest_first(shoot, serve, visit):
     known = {"do": "look", "listing": view["photos"]["listing"], "moments": view["sequence"]["moments"]}
     assert "sequence" not in review.respond(shoot, known)["view"]
 
-    tab = visit(serve(Desk(shoot)))
+    tab = visit(serve(Desk(shoot)), viewport={"width": 1280, "height": 1200})
     tab.get_by_role("tab", name="Review").click()
     tab.locator("#review-screen .cell").first.wait_for()
     tab.get_by_label("Sort").select_option("time")
@@ -416,6 +427,79 @@ def test_by_time_bursts_lie_together_earliest_first(shoot, serve, visit):
     assert all(len({scores[name] for name in order[at : at + 3]}) == 3 for at in (0, 3, 6))
     assert [name[0] for name in order] == ["2"] * 3 + ["1"] * 3 + ["0"] * 3 + ["9"]
     assert all(sorted(order[at : at + 3], key=lambda key: -scores[key]) == order[at : at + 3] for at in (0, 3, 6))
+
+
+def headers(tab) -> list[str]:
+    return tab.locator("#review-screen .head-of-moment span").all_inner_texts()
+
+
+def test_moments_have_headers_and_one_that_keeps_nothing_is_kept_by_its_best_frame(shoot, serve, visit):
+    tab = visit(serve(Desk(shoot)), viewport={"width": 1280, "height": 1200})
+    tab.goto(tab.url + "#review/emptied")  # as the Cull screen links to it
+    slider = tab.get_by_role("slider", name="Threshold")
+    slider.evaluate("slider => slider.value = 100")
+    slider.dispatch_event("input")
+    until(tab, lambda: counts(tab, "Moments that keep nothing") == [1])
+    assert headers(tab) == ["09:10 · 3 frames · keeps 0"]
+    before, best = answers(shoot), max(shoot.survey(), key=lambda photo: (photo.key[0] == "2", photo.p_keep)).key
+    tab.get_by_role("button", name="Keep best: 09:10").click()
+    until(tab, lambda: answers(shoot) == {**before, best: "keep"})
+    until(tab, lambda: counts(tab, "Moments that keep nothing") == [0])
+    assert headers(tab) == ["09:10 · 3 frames · keeps 1"]
+    tab.keyboard.press("u")
+    until(tab, lambda: answers(shoot) == before)
+    tab.get_by_role("button", name="Keep its best").click()
+    until(tab, lambda: answers(shoot) == {**before, best: "keep"})
+
+
+def test_a_limit_for_bursts_shows_what_would_go_and_culls_it_as_one_step_that_does_not_train(shoot, serve, visit):
+    tab = visit(serve(Desk(shoot)), viewport={"width": 1280, "height": 1200})
+    tab.get_by_role("tab", name="Review").click()
+    tab.locator("#review-screen .cell").first.wait_for()
+    slider = tab.get_by_role("slider", name="Threshold")
+    slider.evaluate("slider => slider.value = 0")
+    slider.dispatch_event("input")
+    before, trained = answers(shoot), dict(shoot.standing().answers.training)
+    tab.get_by_label("Keep of each burst").select_option("1")
+    tab.get_by_text("5 more frames would be culled.").wait_for()
+    assert tab.locator("#review-screen .cell.leaving").count() == 5
+    assert answers(shoot) == before
+    tab.get_by_role("button", name="Cull the other 5 frames").click()
+    until(tab, lambda: len(answers(shoot)) == 8)
+    assert before.items() <= answers(shoot).items()
+    assert shoot.standing().answers.training == trained
+    for burst in "012":
+        decided = [each.decision for each in shoot.scores(0) if each.key.startswith(burst)]
+        assert decided.count("keep") == 1, burst
+    tab.keyboard.press("u")
+    until(tab, lambda: answers(shoot) == before)
+
+
+def test_chips_count_as_a_cull_would_decide_and_follow_the_threshold_and_answers(review_tab, session):
+    tab = review_tab()
+
+    def agrees(threshold):
+        kept, culled, labeled, unreadable = sides(session, threshold)
+        scores = [photo.p_keep for photo in session.survey() if photo.label is None and photo.p_keep is not None]
+        near = sum(threshold - way.NEAR <= p_keep < threshold + way.NEAR for p_keep in scores)
+        wanted = [kept + culled, kept, culled, near, labeled, unreadable]
+        until(tab, lambda: counts(tab, "All", "Kept", "Culled", "Close calls", "Labeled", "Unreadable") == wanted)
+
+    agrees(0.5)
+    slider = tab.get_by_role("slider", name="Threshold")
+    for percent in (30, 62):
+        slider.evaluate("(slider, percent) => slider.value = percent", percent)
+        slider.dispatch_event("input")
+        agrees(percent / 100)
+    tab.get_by_role("listbox", name="Photos").press("c")
+    until(tab, lambda: len(answers(session)) == 5)
+    agrees(0.62)
+    assert not chip(tab, "Damaged").is_visible()
+    chip(tab, "Close calls").click()
+    assert tab.evaluate("location.hash") == "#review/close"
+    tab.reload()
+    tab.locator("#review-screen .cell").first.wait_for()
+    assert chip(tab, "Close calls").get_attribute("aria-pressed") == "true"
 
 
 def test_a_resting_finger_begins_a_range_and_a_tap_ends_it(review_tab, session):

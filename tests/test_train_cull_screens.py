@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from conftest import fill_bright_and_dark
@@ -289,6 +290,8 @@ class TestCull:
         plan = Plan(None, 0.5, "", tuple(frames), {}, {})
         assert _emptied(plan, {"a": 0, "b": 0, "c": 1, "d": 1, "e": 2}, set()) == ("b",)
         assert _emptied(plan, {"a": 0, "b": 0}, {0}) == ()  # a bracket
+        by_hand = replace(plan, decisions=tuple(replace(each, reason="label") for each in frames))
+        assert _emptied(by_hand, {"a": 0, "b": 0}, set()) == ()
         html = "".join(cull.warnings(Outlook(plan, 0, 0, ("b", "<b>"), ("c",))))
         assert "2 moments keep nothing: b, &lt;b&gt;." in html
         assert "1 kept photo is damaged: c." in html

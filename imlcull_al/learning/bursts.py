@@ -57,9 +57,18 @@ def groups(times: np.ndarray, embeddings: np.ndarray, cameras: np.ndarray | None
     order, counted, camera = timed[by_time], counted[by_time], camera[by_time]
     joined = _joined(counted, camera, frames, order)
     first[order] = _run_starts(order, _cut_long(counted, joined))
-    order = untimed[np.argsort(frames.shadows()[untimed], kind="stable")]
-    first[order] = _run_starts(order, frames.cosines(order[:-1], order[1:]) >= SAME)
+    _join_copies(first, frames, untimed)
     return _numbered(first)
+
+
+def copies(embeddings: np.ndarray) -> np.ndarray:
+    """(N, D) embeddings → (N,) numbers of the photos that are there more than once, in order of their first rows, −1
+    for all others. A copy may have another time or name.
+    """
+    first = np.arange(len(embeddings))
+    _join_copies(first, _Frames(embeddings), first.copy())
+    number = _numbered(first)
+    return np.where(np.bincount(number)[number] > 1, number, -1) if len(number) else number
 
 
 def in_time(times: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -200,6 +209,12 @@ def _cut_long(times: np.ndarray, joined: np.ndarray) -> np.ndarray:
             start += int(np.searchsorted(times[start:end], times[start] + LONGEST, side="right"))
             joined[start - 1] = False
     return joined
+
+
+def _join_copies(first: np.ndarray, frames: _Frames, rows: np.ndarray) -> None:
+    """Set `first` (N,) of the copies among `rows` (n,) to one row each."""
+    order = rows[np.argsort(frames.shadows()[rows], kind="stable")]
+    first[order] = _run_starts(order, frames.cosines(order[:-1], order[1:]) >= SAME)
 
 
 def _run_starts(order: np.ndarray, joined: np.ndarray) -> np.ndarray:

@@ -95,6 +95,11 @@ class Ranker:
         return int(self.bursts.max(initial=-1)) + 1 < len(self.bursts)
 
     @cached_property
+    def copies(self) -> np.ndarray:
+        """(n,) numbers of the photos with an embedding that are there more than once; see `bursts.copies`."""
+        return bursts.copies(self.seen.rows)
+
+    @cached_property
     def covering(self) -> np.ndarray:
         """(N,) rows in covering order, most representative first: the order of the start."""
         return orders.covering_first(self.scorer.features, orders.uniform(self.scorer.keys))

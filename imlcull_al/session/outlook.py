@@ -25,7 +25,8 @@ _MOST = 8
 
 class Outlook(NamedTuple):
     """A plan and its consequences. `kept_bytes`, `culled_bytes`: with companions. `emptied`: of each moment of several
-    photos that keeps none, the photo with the highest score. `damaged`: kept photos whose file lacks its end.
+    photos that keeps none, and not by a person's answers alone, the photo with the highest score. `damaged`: kept
+    photos whose file lacks its end.
     """
 
     plan: Plan
@@ -59,7 +60,8 @@ def _emptied(plan: Plan, moments: dict[str, int], brackets: set[int]) -> tuple[s
     for each in plan.decisions:
         if moments.get(each.key, -1) not in {-1, *brackets}:
             frames[moments[each.key]].append(each)
-    lost = (each for each in frames.values() if len(each) > 1 and all(frame.decision != KEEP for frame in each))
+    several = (each for each in frames.values() if len(each) > 1 and any(frame.reason == "score" for frame in each))
+    lost = (each for each in several if all(frame.decision != KEEP for frame in each))
     return tuple(max(each, key=lambda frame: frame.p_keep or 0.0).key for each in lost)
 
 

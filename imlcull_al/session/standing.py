@@ -223,6 +223,15 @@ class Standing:
             else ()
         )
 
+    def copies(self) -> dict[str, int]:
+        """Photo that is there more than once → number that all its copies share."""
+        ranker = self.ranking.ranker
+        if ranker is None:
+            return {}
+        return {
+            key: number for key, number in zip(ranker.seen.keys, ranker.copies.tolist(), strict=True) if number >= 0
+        }
+
     def brackets(self) -> list[int]:
         """Numbers of the bursts that are exposure brackets, whose frames belong together."""
         return list(self.ranking.ranker.brackets) if self.ranking.ranker else []

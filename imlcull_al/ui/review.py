@@ -7,7 +7,7 @@ ids are sent once; scores and labels whenever the session's revision changes.
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -23,6 +23,7 @@ from .scripts import starting
 from .serving import photo_id
 from .tasks import kinds_missing, newer, page_for
 from .telling import attempt
+from .way import NEAR
 
 STEPS = 10_000
 """Scores are sent as floor(p_keep · STEPS), such that p_keep ≥ k / STEPS exactly when the integer is ≥ k."""
@@ -70,11 +71,10 @@ def look(
 ) -> dict[str, Any]:
     """The table as columns in key order, or only `revision` if the page is up to date.
 
-    `scores`: p_keep in steps, −1 for none; `labels`: 0 none, 1 keep, 2 cull; `unreadable`: row → reason; `advice`: why
-    there are no scores, or how many photos have them. `photos` (`names`, `ids`) is sent if `listing`
-    changed. `sequence` is sent if `moments` changed: `bursts` and chronological `ranks`, −1 for unknown, and
-    `brackets`, burst numbers of bracketed series, whose frames are not alternatives. Other tasks than cull: see
-    `_columns`.
+    `scores`: p_keep in steps, −1 for none; `labels`: 0 none, 1 keep, 2 cull; `unreadable`: row → reason; `damaged`:
+    rows of files that lack their end; `near`: distance of a close call from the threshold, in steps; `advice`: why
+    there are no scores, or how many photos have them. `photos` (`names`, `ids`) is sent if `listing` changed.
+    `sequence` is sent if `moments` changed; see `_sequence`. Other tasks than cull: see `_columns`.
     """
     session.check_folder()
     if revision == session.revision:
@@ -84,6 +84,8 @@ def look(
     table = {
         "revision": now.revision,
         **(_sides(survey) if now.task == CULL_TASK else _columns(now.task, survey, by)),
+        "damaged": _rows(now, now.damaged()),
+        "near": round(NEAR * STEPS),
         "unreadable": {row: reasons[photo.key] for row, photo in enumerate(survey) if photo.key in reasons},
         "notice": now.notice,
         "advice": advice(now, survey),
@@ -158,17 +160,35 @@ def _digest(now: Standing) -> str:
 
 
 def _sequence(now: Standing) -> dict[str, Any]:
-    """Burst number and chronological rank per row, and the brackets."""
-    known = now.moments()
+    """`bursts`, `ranks` and `copies`: burst number, chronological rank and number of each row's copies, −1 for none;
+    `times`: first capture time of each burst in whole seconds, None if unknown; `brackets`: numbers of bursts that are
+    exposure brackets, whose frames are not alternatives.
+    """
+    known, copies = now.moments(), now.copies()
     ordered = sorted(known, key=lambda key: (known[key][0], not known[key][1] < math.inf, known[key][1], key))
     rank = {key: number for number, key in enumerate(ordered)}
     rows = now.listing.keys
     columns = {
         "bursts": [known[key][0] if key in known else -1 for key in rows],
         "ranks": [rank.get(key, -1) for key in rows],
+        "copies": [copies.get(key, -1) for key in rows],
+        "times": _first_times(known.values()),
         "brackets": now.brackets(),
     }
     return {"moments": hashlib.blake2b(repr(columns).encode(), digest_size=8).hexdigest(), **columns}
+
+
+def _first_times(moments: Iterable[tuple[int, float]]) -> list[int | None]:
+    """Burst number and capture time of photos → the first time of each burst, in whole seconds."""
+    first: dict[int, float] = {}
+    for burst, taken in moments:
+        first[burst] = min(first.get(burst, math.inf), math.inf if math.isnan(taken) else taken)
+    return [int(first[burst]) if first[burst] < math.inf else None for burst in range(len(first))]
+
+
+def _rows(now: Standing, keys: Sequence[str]) -> list[int]:
+    wanted = frozenset(keys)
+    return [row for row, key in enumerate(now.listing.keys) if key in wanted] if wanted else []
 
 
 def _photos(now: Standing, listing: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .threshold import given
 FIRST = 20
 """Answers after which scores are worth a look."""
 NEAR = 0.15
-"""A close call: its score is nearer to the threshold than this."""
+"""A close call: its score is at most so far below the threshold, or nearer above it."""
 MANY = 0.05
 """Share of close calls among all photos from which they are reviewed before anything is checked."""
 
@@ -112,9 +112,8 @@ def facts_of(now: Standing, threshold: float, target: float) -> Facts:
     def open_among(are_meant: np.ndarray) -> int:
         return sum(now.ranking.keys[row] not in labels for row in np.flatnonzero(are_meant).tolist())
 
-    facts = facts._replace(
-        near=open_among(np.abs(p_keep - threshold) < NEAR), checked=len(now.answers.audited), way=way
-    )
+    near = open_among((p_keep >= threshold - NEAR) & (p_keep < threshold + NEAR))
+    facts = facts._replace(near=near, checked=len(now.answers.audited), way=way)
     if not (way and way.is_reached):
         return facts
     return facts._replace(culled=counts.cull + open_among(p_keep < threshold))

@@ -5,7 +5,9 @@ import { answerOf, stepOf } from '../../imlcull_al/ui/assets/logic/review_keys.j
 
 const MOVES = ['arrowleft', 'arrowright', 'arrowup', 'arrowdown', 'pageup', 'pagedown', 'home', 'end'];
 
-function steps(focus, count, columns, rows) { return MOVES.map((key) => stepOf(key, focus, count, columns, rows)); }
+function steps(focus, count, columns, rows) {
+  return MOVES.map((key) => stepOf(key, focus, count, (down) => focus + down * columns, rows));
+}
 
 test('steps in a grid of four columns with three rows in sight', () => {
   assert.deepEqual(steps(17, 50, 4, 3), [16, 18, 13, 21, 5, 29, 0, 49]);
@@ -15,15 +17,8 @@ test('in the large view every step is one photo', () => {
   assert.deepEqual(steps(17, 50, 1, 1), [16, 18, 16, 18, 16, 18, 0, 49]);
 });
 
-test('up in the first row and down in the last stay', () => {
-  assert.equal(stepOf('arrowup', 3, 50, 4, 3), 3);
-  assert.equal(stepOf('arrowup', 4, 50, 4, 3), 0);
-  assert.equal(stepOf('arrowdown', 46, 50, 4, 3), 46);
-  assert.equal(stepOf('arrowdown', 45, 50, 4, 3), 49);
-});
-
 test('other keys are no steps, and only four answer', () => {
-  assert.deepEqual(['k', 'enter', 'constructor'].map((key) => stepOf(key, 0, 9, 3, 3)), [null, null, null]);
+  assert.deepEqual(['k', 'enter', 'constructor'].map((key) => stepOf(key, 0, 9, () => 3, 3)), [null, null, null]);
   assert.deepEqual(['k', 'p', 'c', 'x', 'u', 'arrowright', 'constructor'].map(answerOf),
     ['keep', 'keep', 'cull', 'cull', null, null, null]);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { filterOf } from '../../imlcull_al/ui/assets/logic/review_filters.js';
 import {
   BINS, CULL, KEEP, arrangeRows, countSides, decide, hasScores, histogram, isPast, isReadable, placeInBurst,
 } from '../../imlcull_al/ui/assets/logic/review_table.js';
@@ -15,7 +16,7 @@ const TABLE = {
   brackets: new Set([0]),
 };
 
-function arranged(sort, filter = 'all', threshold = 5000) { return arrangeRows(TABLE, filter, sort, threshold); }
+function arranged(sort, filter = 'all', threshold = 5000) { return arrangeRows(TABLE, sort, filterOf(filter)(TABLE, threshold)); }
 
 test('a label overrides the score, unreadable photos are kept', () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5].map((row) => decide(TABLE, row, 5000)), [KEEP, CULL, KEEP, CULL, KEEP, 0]);
@@ -28,16 +29,6 @@ test('both sides and the others are counted', () => {
   assert.deepEqual(countSides(TABLE, 2000), { kept: 4, culled: 1, labeled: 2, unreadable: 1, open: 1 });
 });
 
-test('filters', () => {
-  const found = (filter) => arranged('name', filter);
-  assert.deepEqual(found('all'), [0, 1, 2, 3, 4, 5]);
-  assert.deepEqual(found('labeled'), [2, 3]);
-  assert.deepEqual(found('unlabeled'), [0, 1, 4, 5]);
-  assert.deepEqual(found('kept'), [0, 2, 4]);
-  assert.deepEqual(found('culled'), [1, 3]);
-  assert.deepEqual(found('unreadable'), [4]);
-});
-
 test('by score, ties in name order and photos without a score last', () => {
   assert.deepEqual(arranged('score'), [0, 3, 1, 2, 4, 5]);
   assert.deepEqual(arranged('worst'), [1, 2, 0, 3, 4, 5]);
@@ -46,8 +37,9 @@ test('by score, ties in name order and photos without a score last', () => {
 test('by time bursts lie together; in a burst the best comes first, but a bracket keeps its order', () => {
   assert.deepEqual(arranged('time'), [3, 2, 1, 0, 5, 4]);
   assert.deepEqual(arranged('burst'), [3, 2, 0, 1, 5, 4]);
-  assert.deepEqual(arrangeRows({ ...TABLE, scores: [1000, 2000, 9000, 8000, -1, -1], brackets: new Set() }, 'all', 'burst', 5000),
+  assert.deepEqual(arrangeRows({ ...TABLE, scores: [1000, 2000, 9000, 8000, -1, -1], brackets: new Set() }, 'burst', () => true),
     [2, 3, 1, 0, 5, 4]);
+  assert.deepEqual(arrangeRows({ ...TABLE, copies: [1, -1, 0, 0, -1, 1] }, 'copies', (row) => row !== 1), [2, 3, 0, 5, 4]);
 });
 
 test('the place of a photo in its burst', () => {

@@ -24,7 +24,7 @@ test('the counts beside both sides, without zeros', () => {
 });
 
 test('an empty list and a selection', () => {
-  assert.deepEqual(['all', 'kept'].map(nothingIn), ['No photos here.', 'No photos are kept.']);
+  assert.deepEqual(['all', 'kept', 'emptied'].map(nothingIn), ['No photos here.', 'No photos are kept.', 'Every moment keeps a photo.']);
   assert.equal(selectedOf(1200, false), '1,200 selected');
   assert.equal(selectedOf(1, true), '1 selected; tap the last one of the range');
   assert.equal(selectedOf(2, true), '2 selected');

@@ -2,21 +2,27 @@
 // asks review.respond.
 import { act, outbox, threshold } from './page.js';
 import { makeAnswers } from './logic/review_answers.js';
-import { drawCell, makeCell } from './review_cells.js';
+import { drawCell, makeCell, makeHead } from './review_cells.js';
 import { makeGrid } from './review_grid.js';
 import { addHands } from './review_hands.js';
+import { makeGiving } from './review_giving.js';
 import { drawLarge } from './review_large.js';
-import { addMenus, drawCounts } from './review_menus.js';
-import { drawHistogram, drawParting } from './review_parting.js';
+import { addMenus } from './review_menus.js';
+import { makeMoments } from './review_moments.js';
+import { drawCounts, drawHistogram, drawParting } from './review_parting.js';
+import { addSize } from './review_size.js';
 import { makeClasses } from './logic/review_classes.js';
+import { isByThreshold, usualOrder } from './logic/review_filters.js';
+import { areManyDays } from './logic/review_moments.js';
 import { makeSelection } from './logic/review_selection.js';
 import { makeSides } from './logic/review_sides.js';
 import { STEPS, arrangeRows, hasScores, isPast, isReadable } from './logic/review_table.js';
 import { selectedOf } from './logic/review_words.js';
 import { readTask } from './logic/task.js';
+import { filterIn, writeAddress } from './tabs.js';
 import { redrawn, write } from './writing.js';
 
-const AGAIN = 2000, SOON = 250; // milliseconds before retrying a failed look, and before looking after answers
+const AGAIN = 2000, SOON = 250, SMALL = 320, LARGE = 1600; // milliseconds before retrying a failed look, and before looking after answers; sizes of photos
 
 // Start the screen in `place`, which holds its HTML. `watch(name, changed)` tells when Gradio changes a property.
 export function start(place, watch) { begin(place.firstElementChild, watch); }
@@ -26,29 +32,34 @@ export function start(place, watch) { begin(place.firstElementChild, watch); }
 function begin(element, watch, was = null) {
   const find = (selector) => element.querySelector(selector);
   const task = readTask(element.dataset.task), kind = task.isCull ? makeSides() : makeClasses(task);
-  const closer = find('.closer'), cells = find('.cells'), sorting = find('.order');
-  const view = { photos: null, table: null, threshold: inSteps() }; // names and ids; scores and labels; all by row
+  const closer = find('.closer'), cells = find('.cells'), photoList = find('.list'), sorting = find('.order'), most = find('.most');
+  // Names and ids; scores and labels; all by row. `leaving`: rows that are offered to be culled.
+  const view = { photos: null, table: null, threshold: inSteps(), leaving: new Set() };
   let sequence = null;     // bursts and chronological ranks by row
   let rowOf = new Map();   // name → row
-  let filter = 'all';
+  let filter = 'all', sortBefore = null; // the sort to return to, while a filter has its own
   let isLooking = false, lookingSoon = 0, trouble = '';
-  const selection = makeSelection(), answers = makeAnswers();
+  const selection = makeSelection(), answers = makeAnswers(), moments = makeMoments(find, view, selection);
 
-  const grid = makeGrid(cells, find('.space'), {
+  const grid = makeGrid({ viewport: cells, space: find('.space'), list: photoList, heads: find('.heads') }, {
     make: () => makeCell(task.isCull),
     draw(cell, position) {
-      const isByTime = sorting.value === 'time' || sorting.value === 'burst';
+      const isByTime = sorting.value === 'time';
       drawCell(cell, position, { ...view, selection, kind, isByTime, name: view.photos.names[selection.shown()[position]] });
     },
-    address(position) {
+    address(position, width) {
       const row = selection.shown()[position];
-      return isReadable(view.table, row) ? address(row, 320) : '';
+      return isReadable(view.table, row) ? address(row, width * devicePixelRatio > SMALL * 1.5 ? LARGE : SMALL) : '';
     },
+    makeHead,
+    drawHead: moments.drawHead,
   });
+  const giving = makeGiving({ view, selection, kind, answers, moments, isLarge: () => closer.open, changed: drawAnswers, goTo });
   const hands = addHands(element, {
-    find, selection, grid, isReady: () => Boolean(view.table), answer, answerOf: kind.answerOf, undo, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
-    part, keepThreshold: () => threshold.set(view.threshold * 100 / STEPS),
+    find, selection, grid, isReady: () => Boolean(view.table), ...giving, answerOf: kind.answerOf, accept, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
+    part, keepThreshold: () => threshold.set(view.threshold * 100 / STEPS), atMost,
   });
+  addSize(find('.size'), grid, () => { grid.scrollTo(selection.focus()); grid.redraw(); });
 
   function address(row, size) { return `photos/${view.photos.ids[row]}/${size}`; }
 
@@ -57,13 +68,17 @@ function begin(element, watch, was = null) {
   // The class whose scores are shown; null for the likeliest of each photo.
   function by() { return sorting.value.startsWith('class:') ? sorting.value.slice('class:'.length) : null; }
 
-  function arranged() { return arrangeRows(view.table, filter, by() === null ? sorting.value : 'score', view.threshold, kind.filterOf); }
+  function arranged() {
+    return arrangeRows(view.table, by() === null ? sorting.value : 'score', kind.filterOf(filter)(view.table, view.threshold));
+  }
 
   function arrange() {
     selection.list(arranged());
     find('[data-do=again]').disabled = true;
     write(find('.nothing'), selection.shown().length ? '' : kind.nothingIn(filter));
-    grid.restart(selection.shown().length);
+    moments.draw(filter);
+    const isHeaded = sorting.value === 'burst';
+    grid.restart(moments.counts(isHeaded), isHeaded);
     drawFocus();
   }
 
@@ -81,8 +96,14 @@ function begin(element, watch, was = null) {
 
   function choose(name) {
     filter = name;
+    if (most) view.table.most = name === 'beyond' ? Number(most.value) : (most.value = 0);
+    sortBefore ??= sorting.value;
+    sorting.value = usualOrder(name) ?? sortBefore;
+    if (!usualOrder(name)) sortBefore = null;
+    writeAddress('review', name === 'all' || name === 'beyond' ? '' : name);
     selection.pickNone();
     element.querySelectorAll('[data-filter]').forEach((each) => { each.ariaPressed = String(each.dataset.filter === name); });
+    find('[data-filter][aria-pressed=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     const classMenu = find('select.by-class');
     if (classMenu) classMenu.value = name.startsWith('class:') ? name : 'all';
     rearrange();
@@ -91,8 +112,8 @@ function begin(element, watch, was = null) {
   function drawFocus() {
     grid.redraw();
     const cell = grid.cell(selection.focus()), count = selection.count();
-    if (cell) cells.setAttribute('aria-activedescendant', cell.id);
-    else cells.removeAttribute('aria-activedescendant');
+    if (cell) photoList.setAttribute('aria-activedescendant', cell.id);
+    else photoList.removeAttribute('aria-activedescendant');
     if (!count) hands.stopPicking();
     find('.picked').hidden = count < 2 && !hands.isPicking();
     write(find('.how-many'), selectedOf(count, hands.isPicking()));
@@ -148,13 +169,21 @@ function begin(element, watch, was = null) {
     goTo(key);
   }
 
+  // The address may name a filter.
+  function followAddress() {
+    const name = view.table && element.isConnected ? filterIn('review') : null;
+    if (name !== null && name !== filter && find(`[data-filter="${CSS.escape(name)}"]`)) choose(name);
+  }
+
   function lookSoon() { clearTimeout(lookingSoon); lookingSoon = setTimeout(look, SOON); }
 
   function receive(sent) {
     if (!sent.scores) return;
     const had = Boolean(view.table) && hasScores(view.table), has = hasScores(sent), isResorted = sent.by !== view.table?.by;
     if (sent.sequence) sequence = sent.sequence;
-    view.table = { ...kind.read(sent), bursts: sequence.bursts, ranks: sequence.ranks, brackets: new Set(sequence.brackets) };
+    const sets = { brackets: new Set(sequence.brackets), damaged: new Set(sent.damaged), isManyDays: areManyDays(sequence.times) };
+    const isFirst = !view.table;
+    view.table = { ...kind.read(sent), ...sequence, ...sets, most: view.table?.most ?? 0 };
     if (sent.photos) list(sent.photos);
     answers.layOver(view.table.labels, rowOf);
     element.classList.toggle('scoreless', !has);
@@ -164,6 +193,7 @@ function begin(element, watch, was = null) {
     if (sent.photos || has !== had || (isResorted && !isInOrder())) arrange();
     drawAll();
     if (was) restore(was);
+    else if (isFirst) followAddress();
     if (by() !== (sent.by ?? null)) look(); // another order was chosen meanwhile
   }
 
@@ -179,7 +209,9 @@ function begin(element, watch, was = null) {
     if (task.isCull) {
       drawParting(find, view.table, view.threshold);
       drawHistogram(find, view.table);
-    } else drawCounts(element, kind.counts(view.table));
+    }
+    drawCounts(element, view, kind.filterOf);
+    moments.draw(filter);
     drawFocus();
     find('[data-do=again]').disabled = isInOrder();
   }
@@ -190,37 +222,14 @@ function begin(element, watch, was = null) {
     return now.length === shown.length && now.every((row, at) => row === shown[at]);
   }
 
-  // --- answers, shown before the server acknowledged them
-
-  function answer(label) {
-    const rows = view.table ? selection.chosen(closer.open) : [];
-    if (!rows.length) return;
-    const codes = kind.relabeled(rows.map((row) => view.table.labels[row]), label);
-    [...new Set(codes)].forEach((code, at) => give(rows.filter((row, place) => codes[place] === code), code, at > 0));
-    if (!closer.open) { selection.pickNone(); hands.stopPicking(); }
-    drawAnswers();
-  }
-
-  function give(rows, code, isMore) {
-    const keys = rows.map((row) => view.photos.names[row]), before = rows.map((row) => view.table.labels[row]);
-    answers.give(outbox.add({ do: 'answer', keys, label: kind.textOf(code) }), keys, code, before, isMore);
-  }
-
-  function undo() {
-    if (!view.table) return;
-    let last;
-    do {
-      last = answers.takeBack();
-      answers.undo(outbox.add({ do: 'undo', keys: last.keys, of: last.number }), last);
-    } while (last.isMore);
-    drawAnswers();
-    if (last.keys.length === 1) goTo(last.keys[0]);
-  }
+  // --- answers
 
   function drawAnswers() {
     answers.layOver(view.table.labels, rowOf);
     drawAll();
   }
+
+  function accept() { if (giving.accept() === 'cull') choose('all'); }
 
   // Outcome of presses: numbers delivered, numbers refused, and the keys that were undone.
   function took(arrived, refused, undone) {
@@ -235,7 +244,9 @@ function begin(element, watch, was = null) {
     element.querySelectorAll('.saved').forEach((place) => write(place, saved));
   }
 
-  // --- threshold
+  // --- threshold, and how many of a burst
+
+  function atMost() { choose(most.value === '0' ? 'all' : 'beyond'); }
 
   function inSteps() { return threshold.percent() * STEPS / 100; }
 
@@ -249,18 +260,21 @@ function begin(element, watch, was = null) {
   function part(value) {
     view.threshold = value;
     drawParting(find, view.table, value);
-    if (filter === 'kept' || filter === 'culled') { arrange(); return; }
+    drawCounts(element, view, kind.filterOf);
+    if (isByThreshold(filter)) { arrange(); return; }
+    moments.draw(filter);
     const sort = sorting.value, edge = selection.shown().findIndex((row) => isPast(view.table.scores[row], sort, value));
     if (edge >= 0 && (sort === 'score' || sort === 'worst')) grid.scrollTo(edge, true); // show the photos at the threshold
     grid.redraw();
   }
 
   if (task.isCull) threshold.follow(() => element.isConnected, follow);
-  else addMenus(element, task, { choose, answer });
+  else addMenus(element, task, { choose, answer: giving.answer });
 
   // Pick up other tabs' answers, but only while visible: fetching a table is expensive.
   watch('value', () => { if (element.offsetParent) look(); });
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cells);
+  window.addEventListener('popstate', followAddress);
   outbox.join({ isThere: () => element.isConnected, took, said: tell });
   look();
 }

@@ -23,12 +23,13 @@ export function makeCell(hasPicks) {
 }
 
 // Draw the photo at a position of `selection` (review_selection.js). `kind`: see review_sides.js. `name`: of
-// the photo. `isByTime`: mark the bursts.
-export function drawCell(cell, position, { table, threshold, selection, kind, name, isByTime }) {
+// the photo. `isByTime`: mark the bursts. `leaving`: rows that are offered to be culled.
+export function drawCell(cell, position, { table, threshold, selection, kind, name, isByTime, leaving }) {
   const row = selection.shown()[position], score = table.scores[row];
   const { look: own, mark, colour } = kind.lookOf(table, row, threshold);
   const look = `cell ${own}`
     + `${position === selection.focus() ? ' focused' : ''}${selection.has(row) ? ' chosen' : ''}`
+    + (leaving.has(row) ? ' leaving' : '')
     + (isByTime ? placeInBurst(table, selection.shown(), position) : '');
   describe(cell, 'className', look);
   write(cell.mark, mark);
@@ -38,9 +39,26 @@ export function drawCell(cell, position, { table, threshold, selection, kind, na
   write(cell.head, head);
   write(cell.tail, tail);
   write(cell.score, score >= 0 ? percent(score) : '');
-  describe(cell, 'ariaLabel', [name, ...kind.factsOf(table, row, threshold)].join(' · '));
+  const facts = [name, ...kind.factsOf(table, row, threshold), leaving.has(row) && 'would be culled'];
+  describe(cell, 'ariaLabel', facts.filter(Boolean).join(' · '));
   describe(cell, 'title', name);
   describe(cell, 'ariaSelected', String(selection.has(row)));
   describe(cell, 'ariaPosInSet', String(position + 1));
   describe(cell, 'ariaSetSize', String(selection.shown().length));
+}
+
+// The header of a section. Its button keeps the best frame of a moment that keeps nothing.
+export function makeHead() {
+  const head = document.createElement('div');
+  head.className = 'head-of-moment';
+  head.innerHTML = '<span></span><button data-do="keep-best" hidden>Keep best</button>';
+  return head;
+}
+
+export function drawHead(head, words, burst) {
+  write(head.firstElementChild, words);
+  const button = head.lastElementChild;
+  describe(button, 'hidden', burst === null);
+  describe(button, 'ariaLabel', burst === null ? '' : `Keep best: ${words}`);
+  head.burst = burst;
 }

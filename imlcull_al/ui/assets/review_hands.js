@@ -9,12 +9,14 @@ const HOLD = 450; // milliseconds of a long press by touch
 
 export function addHands(element, screen) {
   const { find, selection, grid } = screen;
-  const closer = find('.closer'), cells = find('.cells'), slider = find('.threshold');
+  const closer = find('.closer'), cells = find('.cells'), list = find('.list'), slider = find('.threshold');
   let clicked = null;  // the cell of the first click of a double click
   let isPicking = false, isResting = false, holding = 0; // long press by touch
 
   const does = {
     undo: screen.undo,
+    accept: screen.accept,
+    'keep-best': (button) => screen.keepBest(button.parentElement.burst),
     again: screen.rearrange,
     clear: () => pickNone(),
     previous: () => screen.moveTo(selection.focus() - 1),
@@ -23,7 +25,7 @@ export function addHands(element, screen) {
   };
 
   // The element that takes photo shortcuts: the large view while open, else the grid.
-  function hold() { return closer.open ? closer : cells; }
+  function hold() { return closer.open ? closer : list; }
 
   function pickNone() { selection.pickNone(); screen.drawFocus(); }
 
@@ -38,7 +40,7 @@ export function addHands(element, screen) {
     if (button && event.detail) hold().focus({ preventScroll: true }); // by pointer, not keyboard: return focus to the photos
     if (button && button.dataset.filter) screen.choose(button.dataset.filter);
     else if (button && button.dataset.answer) screen.answer(button.dataset.answer);
-    else if (button && button.dataset.do) does[button.dataset.do]();
+    else if (button && button.dataset.do) does[button.dataset.do](button);
     else if (cell) clickCell(cell.position, event);
   });
 
@@ -79,7 +81,20 @@ export function addHands(element, screen) {
 
   slider?.addEventListener('input', () => { if (screen.isReady()) screen.part(slider.value * STEPS / 100); });
   slider?.addEventListener('change', () => { if (screen.isReady()) screen.keepThreshold(); });
-  find('.order').addEventListener('change', () => { if (screen.isReady()) screen.reorder(); });
+  menu('.order', screen.reorder);
+  menu('.most', screen.atMost);
+
+  // A menu that was changed by pointer leaves the keys to the photos.
+  function menu(selector, changed) {
+    const select = find(selector);
+    let isByPointer = false;
+    select?.addEventListener('pointerdown', () => { isByPointer = true; });
+    select?.addEventListener('keydown', () => { isByPointer = false; });
+    select?.addEventListener('change', () => {
+      if (screen.isReady()) changed();
+      if (isByPointer) list.focus({ preventScroll: true });
+    });
+  }
 
   // --- keys
 
@@ -87,19 +102,19 @@ export function addHands(element, screen) {
     if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
     if (!screen.isReady() || !element.offsetParent) return;
     const key = event.key.toLowerCase(), isHeld = hands.isHeld();
-    if (isHeld && event.target.closest?.('[data-answer]')) event.preventDefault(); // a held Enter would keep clicking
+    if (isHeld && event.target.closest?.('button') && key === 'enter') event.preventDefault(); // a held Enter would keep clicking
     else if (isForAll(event)) { selection.pickAll(); screen.drawFocus(); event.preventDefault(); }
     else if (isForPhoto(event, handIsOn(event.target, hold())) && strike(key, event.shiftKey, isHeld)) event.preventDefault();
   }
 
   function isForAll(event) {
-    return isSelectAll(event) && !closer.open && handIsOn(event.target, cells) !== 'field';
+    return isSelectAll(event) && !closer.open && handIsOn(event.target, list) !== 'field';
   }
 
   // Handle a key; false if it has no meaning here. A held key moves through the photos but never answers.
   function strike(key, isRange, isHeld) {
-    const [columns, rows] = closer.open ? [1, 1] : [grid.columns(), grid.rows()];
-    const to = stepOf(key, selection.focus(), selection.shown().length, columns, rows);
+    const focus = selection.focus(), across = (count) => (closer.open ? focus + count : grid.across(focus, count));
+    const to = stepOf(key, focus, selection.shown().length, across, closer.open ? 1 : grid.rows());
     if (to !== null) {
       hold().focus({ preventScroll: true });
       screen.moveTo(to, isRange && !closer.open);

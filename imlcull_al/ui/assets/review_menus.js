@@ -1,7 +1,5 @@
 // The buttons and menus of the classes on the Review screen, in another task than cull.
-import { number } from './logic/review_words.js';
 import { colourOf, isTyped } from './logic/task.js';
-import { write } from './writing.js';
 
 // `choose(filter)` shows some photos, `answer(name)` answers for the selected ones.
 export function addMenus(element, task, { choose, answer }) {
@@ -15,11 +13,6 @@ export function addMenus(element, task, { choose, answer }) {
     if (isTyped(task)) place.append(menu(task, answer));
     else place.append(...task.classes.map((name, at) => button(name, at, { answer: name })));
   });
-}
-
-// How many photos the filter of each class shows.
-export function drawCounts(element, counts) {
-  element.querySelectorAll('.by-class button small').forEach((place, at) => write(place, number(counts[at])));
 }
 
 function button(name, at, data) {

@@ -1,4 +1,5 @@
 // The threshold on the Review screen: counts, histogram and slider.
+import { countEach } from './logic/review_filters.js';
 import { BINS, CULL, KEEP, STEPS, countSides, histogram } from './logic/review_table.js';
 import { number, othersOf, percent } from './logic/review_words.js';
 import { write } from './writing.js';
@@ -12,6 +13,17 @@ export function drawParting(find, table, threshold) {
   slider.value = threshold * 100 / STEPS;
   slider.ariaValueText = `${percent(threshold)}: ${number(counts.kept)} kept, ${number(counts.culled)} culled`;
   find('.cull-side').style.transform = `scaleX(${threshold / STEPS})`;
+}
+
+const RARE = new Set(['copies', 'damaged', 'unreadable']);
+
+// How many photos each filter shows. Those that no threshold changes are hidden while they would show none.
+export function drawCounts(element, { table, threshold }, named) {
+  const chips = [...element.querySelectorAll('button[data-filter]')];
+  countEach(table, threshold, chips.map((chip) => chip.dataset.filter), named).forEach((count, at) => {
+    write(chips[at].querySelector('small'), number(count));
+    chips[at].hidden = RARE.has(chips[at].dataset.filter) && !count && chips[at].ariaPressed !== 'true';
+  });
 }
 
 // Histogram of scores: unlabeled photos as the background, keep and cull labels side by side in front. Square-root scale,

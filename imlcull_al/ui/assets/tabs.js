@@ -1,4 +1,4 @@
-// The tab in the address: a reload, Back and a link open it again.
+// The tab in the address, and what it shows: `#review/kept`. A reload, Back and a link open it again.
 let isByAddress = false; // a tab is opened by the address, not by a person
 
 export function start() {
@@ -14,7 +14,27 @@ export function start() {
 
 function nameOf(tab) { return tab.textContent.trim().toLowerCase(); }
 
-function wanted() { return location.hash.slice(1); }
+// Nothing where somebody typed an address that can't be decoded, as `#%`.
+function parts() {
+  try {
+    return decodeURIComponent(location.hash.slice(1)).split('/');
+  } catch {
+    return [''];
+  }
+}
+
+function wanted() { return parts()[0]; }
+
+// What the address says that this tab shows, `all` for everything; null where the address is of another tab.
+export function filterIn(tab) {
+  const [name, filter = 'all'] = parts();
+  return name === tab ? filter : null;
+}
+
+// The tab shows something else; Back leaves the tab, not this.
+export function writeAddress(tab, filter) {
+  if (wanted() === tab) history.replaceState(history.state, '', filter ? `#${tab}/${encodeURIComponent(filter)}` : `#${tab}`);
+}
 
 // Without a name: the first tab. Gives up when another is wanted meanwhile.
 function open(name, tries) {

@@ -30,11 +30,11 @@ export function makeClasses(task) {
   function withClass(code, number, has) { return codeOf(labelOf(task, tags[code].map((had, at) => (at === number ? has : had)))); }
 
   const filters = {
-    all: () => true,
-    labeled: (table, row) => table.labels[row] > 0,
-    unlabeled: (table, row) => table.labels[row] === 0,
-    disagreements: isDisputed,
-    unreadable: (table, row) => row in table.unreadable,
+    all: () => () => true,
+    labeled: ({ labels }) => (row) => labels[row] > 0,
+    unlabeled: ({ labels }) => (row) => labels[row] === 0,
+    disagreements: (table) => (row) => isDisputed(table, row),
+    unreadable: ({ unreadable }) => (row) => row in unreadable,
   };
 
   return {
@@ -51,11 +51,11 @@ export function makeClasses(task) {
     },
     has: (code, name) => tags[code][task.classes.indexOf(name)] === true,
     answerOf: (key) => (!isTyped(task) && /^[1-9]$/.test(key) && task.classes[key - 1]) || null,
-    // Photos of a class are shown as `class:NAME`.
+    // As in review_filters.js; photos of a class are shown as `class:NAME`.
     filterOf(name) {
       if (!name.startsWith('class:')) return filters[name];
       const number = task.classes.indexOf(name.slice('class:'.length));
-      return (table, row) => tags[saidOf(table, row)][number] === true;
+      return (table) => (row) => tags[saidOf(table, row)][number] === true;
     },
     nothingIn(filter) {
       if (filter === 'disagreements') return 'No answer disagrees with the scores.';
@@ -75,13 +75,6 @@ export function makeClasses(task) {
       const label = table.labels[row], said = saidOf(table, row), first = tags[said].indexOf(true);
       const look = `told${label ? ' labeled' : ''}${label && isDisputed(table, row) ? ' overruled' : ''}`;
       return { look, mark: label ? `✓ ${spoken(label)}` : spoken(said), colour: first < 0 ? 'var(--line)' : colourOf(first) };
-    },
-    // Photos of each class, as shown by its filter.
-    counts(table) {
-      const found = task.classes.map(() => 0), byCode = new Map();
-      table.labels.forEach((_, row) => { const said = saidOf(table, row); byCode.set(said, (byCode.get(said) || 0) + 1); });
-      byCode.forEach((count, code) => tags[code].forEach((has, number) => { if (has) found[number] += count; }));
-      return found;
     },
   };
 }

@@ -3,15 +3,12 @@ const ANSWERS = { k: 'keep', p: 'keep', c: 'cull', x: 'cull' };
 
 export function answerOf(key) { return Object.hasOwn(ANSWERS, key) ? ANSWERS[key] : null; }
 
-// The position that a key leads to from `focus`, among `count` in this many columns and visible rows; null for other keys.
-// Up in the first row and down in the last are no-ops.
-export function stepOf(key, focus, count, columns, rows) {
-  const page = columns * rows;
+// The position that a key leads to from `focus`, among `count`; null for other keys. `across(rows)`: the position so many rows
+// further down; `rows`: those of a page.
+export function stepOf(key, focus, count, across, rows) {
   const steps = {
-    arrowleft: focus - 1, arrowright: focus + 1, arrowup: focus - columns, arrowdown: focus + columns,
-    pageup: focus - page, pagedown: focus + page, home: 0, end: count - 1,
+    arrowleft: () => focus - 1, arrowright: () => focus + 1, arrowup: () => across(-1), arrowdown: () => across(1),
+    pageup: () => across(-rows), pagedown: () => across(rows), home: () => 0, end: () => count - 1,
   };
-  if (!Object.hasOwn(steps, key)) return null;
-  const to = steps[key];
-  return (key === 'arrowup' && to < 0) || (key === 'arrowdown' && to >= count) ? focus : to;
+  return Object.hasOwn(steps, key) ? steps[key]() : null;
 }

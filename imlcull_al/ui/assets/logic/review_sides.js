@@ -1,7 +1,8 @@
 // How the Review screen tells the photos of the task cull apart: by the two sides of the threshold. review_classes.js has the
 // same functions for other tasks. Photos have the codes of review_table.js.
+import { filterOf } from './review_filters.js';
 import { answerOf } from './review_keys.js';
-import { KEEP, decide, filterOf } from './review_table.js';
+import { KEEP, decide } from './review_table.js';
 import { CODES, SIDES, WORDS, factsOf, nothingIn } from './review_words.js';
 
 export function makeSides() {

@@ -23,17 +23,6 @@ export function countSides(table, threshold) {
   return found;
 }
 
-const FILTERS = {
-  all: () => true,
-  labeled: (table, row) => table.labels[row] > 0,
-  unlabeled: (table, row) => table.labels[row] === 0,
-  kept: (table, row, threshold) => decide(table, row, threshold) === KEEP,
-  culled: (table, row, threshold) => decide(table, row, threshold) === CULL,
-  unreadable: (table, row) => row in table.unreadable,
-};
-
-export function filterOf(name) { return FILTERS[name]; }
-
 // Ties keep name order; photos without a score or time sort last in either direction.
 const last = (value) => (value < 0 ? Infinity : value);
 const burstsFirst = (table, within) => (one, other) => {
@@ -49,16 +38,18 @@ const SORTS = {
   time: (table) => burstsFirst(table, (one, other) => table.ranks[one] - table.ranks[other]),
   burst: (table) => burstsFirst(table, (one, other) => (table.brackets.has(table.bursts[one])
     ? table.ranks[one] - table.ranks[other] : table.scores[other] - table.scores[one])),
+  copies: (table) => (one, other) => last(table.copies[one]) - last(table.copies[other]) || one - other,
   name: () => (one, other) => one - other,
 };
 
-// `named(filter)`: the filter of that name.
-export function arrangeRows(table, filter, sort, threshold, named = filterOf) {
-  const rows = [], isShown = named(filter);
-  for (let row = 0; row < table.labels.length; row += 1) {
-    if (isShown(table, row, threshold)) rows.push(row);
-  }
-  return sort === 'name' ? rows : rows.sort(SORTS[sort](table));
+const SORTED = new WeakMap(); // table → sort → all rows in that order, which answers don't change
+
+// The rows that are shown, in order.
+export function arrangeRows(table, sort, isShown) {
+  if (!SORTED.has(table)) SORTED.set(table, {});
+  const known = SORTED.get(table);
+  known[sort] ??= [...table.labels.keys()].sort(SORTS[sort](table));
+  return known[sort].filter(isShown);
 }
 
 // CSS class for a photo's position in its burst when sorted by time: '' if alone, else begins, goes-on or ends.

@@ -31,7 +31,12 @@ export function othersOf({ labeled, unreadable, open }) {
   return others.filter(([value]) => value).map(([value, name]) => `, ${number(value)} ${name}`).join('');
 }
 
-export function nothingIn(filter) { return filter === 'all' ? 'No photos here.' : `No photos are ${filter}.`; }
+const NOTHING = {
+  all: 'No photos here.', close: 'No score is near the threshold.', emptied: 'Every moment keeps a photo.',
+  crowded: 'No burst keeps several photos.', copies: 'No photo is there twice.', beyond: 'No burst keeps more.',
+};
+
+export function nothingIn(filter) { return NOTHING[filter] ?? `No photos are ${filter}.`; }
 
 export function selectedOf(count, isPicking) {
   return `${number(count)} selected${isPicking && count === 1 ? '; tap the last one of the range' : ''}`;
