@@ -21,7 +21,7 @@ import { redrawn } from './writing.js';
 
 const MEMORY = 'imlcull queue';
 const EVERY = 2000; // milliseconds between looks
-const REST = 250;   // milliseconds a photo stays on screen before its map is fetched
+const REST = 250;   // milliseconds a photo stays on screen before its map and full size are fetched
 
 // Start the screen in `place`, which holds its HTML.
 export function start(place) {
@@ -37,6 +37,7 @@ function begin(element, queue, bursts) {
   let isLooking = false;                 // a look is queued
   let lookError = '', isAway = false;    // error of the last look; whether the server did not respond
   let nothing = '';                      // why the queue is empty
+  let resting = 0;
 
   const typing = makeTyping(task);
   const classes = task.isCull ? null : makeClasses(at, task, typing);
@@ -49,12 +50,12 @@ function begin(element, queue, bursts) {
     say: (text) => say('map-news', text), load: loadMap,
   });
   const picture = makePicture(stage, find('photo'), drawn, map.of);
-  const zoom = makeZoom(stage, find('pixels'), find('badge'));
+  const zoom = makeZoom(stage, find('pixels'), find('badge'), picture, () => queue.near().slice(1));
   const presses = makePresses(queue, outbox, {
     isPainted: () => isPainted, isDrawn: picture.isDrawn, display, tell, look, jump: (key) => jump(key, true),
     chosen: () => classes.chosen(),
     others: {
-      map: toggleMap, unlike: seekUnlike, zoom: (photo) => { if (photo) toggleZoom(photo); },
+      map: toggleMap, unlike: seekUnlike, zoom: () => zoom.toggle(hands.place()),
       left: () => { if (queue.step(-1)) display(); },
       right: () => { if (queue.step(1)) display(); },
       frame: (photo, key) => { if (queue.showFrame(key)) display(); },
@@ -76,9 +77,10 @@ function begin(element, queue, bursts) {
   function display() {
     const photo = queue.current();
     isPainted = false;
-    zoom.follow(photo);
+    clearTimeout(resting);
     hands.still();
     picture.show(photo);
+    zoom.follow(photo);
     beside.clear();
     describePhoto(photo);
     if (!photo) sayNothing();
@@ -92,6 +94,7 @@ function begin(element, queue, bursts) {
   }
 
   function drawn(photo, isFailed) {
+    zoom.draw();
     say('nothing', isFailed ? 'This photo could not be loaded. Retrying; keys are ignored until then.' : '');
     element.dispatchEvent(new CustomEvent('drawn', { detail: photo.key, bubbles: true }));
     requestAnimationFrame(() => {
@@ -99,18 +102,13 @@ function begin(element, queue, bursts) {
       isPainted = true;
       presses.drain();
       map.rest(REST);
+      resting = setTimeout(zoom.rest, REST);
     });
   }
 
   function sayNothing() {
     const isCutOff = isAway || outbox.isFailing();
     say('nothing', isCutOff ? 'No more photos are loaded, and the app is not responding. Keys are ignored until it does.' : nothing || 'Loading');
-  }
-
-  function toggleZoom(photo) {
-    if (zoom.isOn()) { zoom.end(); return; }
-    const frame = picture.frame(), { x, y } = hands.place();
-    if (frame) zoom.start(photo, frame, x, y);
   }
 
   // Keep this frame of the burst, and cull the others that have no answer.
