@@ -1,6 +1,7 @@
 """The Label screen: its functions, then keys, buttons and touch in a real Chromium."""
 
 import json
+import re
 import shutil
 import uuid
 
@@ -502,7 +503,7 @@ def test_a_click_and_the_wheel_enlarge_at_the_pointer_and_dragging_answers_nothi
     tab = large_photo()
     stage = tab.get_by_role("img", name="Photo 00.jpg")
     box = stage.bounding_box()
-    x, y = box["x"] + box["width"] / 2 + 100, box["y"] + box["height"] / 2 - 80
+    x, y = box["x"] + box["width"] / 2 + 100, box["y"] + box["height"] / 2
     tab.mouse.click(x, y)
     tab.get_by_text("100 %", exact=True).wait_for()
     clicked = share_at(tab, x, y)
@@ -707,7 +708,7 @@ def test_swipes_on_a_dark_phone(open_page, served):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     surround = tab.locator("#label-screen .stage").evaluate("stage => getComputedStyle(stage).backgroundColor")
     assert surround == "rgb(38, 38, 38)"
-    assert tab.get_by_role("button", name="Keep").bounding_box()["height"] >= 44
+    assert tab.get_by_role("button", name=re.compile("^Keep")).bounding_box()["height"] >= 44
 
 
 def test_the_full_size_is_not_kept_on_the_disk(served):

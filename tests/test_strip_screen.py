@@ -163,3 +163,37 @@ def test_zoom_stays_at_its_place_for_the_next_frame(open_page):
     shows(tab, "02.jpg")
     assert close.count() == 0
     assert tab.locator("#label-screen .badge").inner_text() == ""
+
+
+def test_the_last_answers_lie_beside_the_strip_and_are_changed_there(open_page, session):
+    tab = open_page()
+    answers = tab.get_by_role("group", name="Last answers").get_by_role("button")
+    answers.nth(1).wait_for()
+    said = answers.evaluate_all("all => all.map((each) => each.ariaLabel)")
+    assert said == ["10.jpg, keep: show it again", "22.jpg, cull: show it again"]
+    tab.keyboard.press("k")
+    shows(tab, "01.jpg")
+    assert answers.count() == 3
+    answers.nth(2).click()
+    shows(tab, "22.jpg")
+    tab.locator("#label-screen .answer", has_text="Your answer: cull").wait_for()
+    tab.keyboard.press("k")
+    shows(tab, "01.jpg")  # the queue goes on where it was
+    answers.and_(tab.get_by_label("22.jpg, keep")).wait_for()
+    until(tab, lambda: journal(session) == [("answer", "00.jpg", "keep", "files"), ("answer", "22.jpg", "keep", None)])
+    tab.keyboard.press("u")
+    shows(tab, "22.jpg")
+    answers.and_(tab.get_by_label("22.jpg, cull")).wait_for()
+    until(tab, lambda: session.labels()["22.jpg"] == "cull")
+
+
+def test_without_a_burst_the_last_answers_have_the_place_of_the_strip(open_page):
+    tab = open_page()
+    stage, answers = tab.locator("#label-screen .stage"), tab.get_by_role("group", name="Last answers")
+    height, narrow = stage.bounding_box()["height"], answers.bounding_box()["width"]
+    tab.get_by_role("searchbox").fill("99")
+    tab.get_by_role("button", name="99.jpg").click()
+    shows(tab, "99.jpg")
+    strip(tab).wait_for(state="hidden")
+    assert stage.bounding_box()["height"] == height
+    assert answers.get_by_role("button").first.bounding_box()["width"] > narrow / 4

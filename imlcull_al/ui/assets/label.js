@@ -1,10 +1,12 @@
 // The Label screen: shows the photos of a queue and takes presses. Puts its parts together and asks label.respond.
 import { makeBeside } from './label_beside.js';
+import { makeAnswered } from './label_lately.js';
 import { makeClasses } from './label_classes.js';
 import { addHands, addMenu } from './label_hands.js';
 import { makeCompare } from './label_compare.js';
 import { makeBursts, wholeBurst } from './logic/label_bursts.js';
 import { keysFor } from './logic/label_keys.js';
+import { makeLately } from './logic/label_lately.js';
 import { makeMap } from './logic/label_map.js';
 import { makePicture } from './label_picture.js';
 import { makePresses } from './logic/label_presses.js';
@@ -25,12 +27,13 @@ const REST = 250;   // milliseconds a photo stays on screen before its map and f
 
 // Start the screen in `place`, which holds its HTML.
 export function start(place) {
-  const bursts = makeBursts();
-  begin(place.firstElementChild, makeQueue(bursts), bursts);
+  const lists = { bursts: makeBursts(), lately: makeLately() };
+  begin(place.firstElementChild, makeQueue(lists.bursts, lists.lately), lists);
 }
 
-// `element`: the root of the screen. `queue`: of the screen that it replaces, after classes were added to the task.
-function begin(element, queue, bursts) {
+// `element`: the root of the screen. `queue`, `lists`: of the screen that it replaces, after classes were added to the task.
+function begin(element, queue, lists) {
+  const { bursts, lately } = lists;
   const at = screenOf(element), { find, say } = at, task = readTask(element.dataset.task);
   const stage = find('stage'), menu = find('queue select'), help = find('help');
   let isPainted = false;                 // the photo on screen has been painted
@@ -58,6 +61,7 @@ function begin(element, queue, bursts) {
       map: toggleMap, unlike: seekUnlike, zoom: () => zoom.toggle(hands.place()),
       left: () => { if (queue.step(-1)) display(); },
       right: () => { if (queue.step(1)) display(); },
+      again: (photo, key) => { if (photo?.key !== key) jump(key); },
       frame: (photo, key) => { if (queue.showFrame(key)) display(); },
       compare: (photo) => { if (queue.burst()) compare.open(queue.burst(), photo); },
       toggle: (photo, number) => { if (photo) classes.toggle(number); },
@@ -65,7 +69,7 @@ function begin(element, queue, bursts) {
   });
   const beside = makeBeside(element, task, at, { jump, isOn: (photo) => photo === queue.current() });
   const compare = task.isCull && makeCompare(find('compare'), chooseBest);
-  const strip = makeStrip(find, task);
+  const strip = makeStrip(find, task), drawAnswered = makeAnswered(find, task, lately);
   const hands = addHands(element, at, {
     zoom, press, pressOf: keysFor(task, typing), swipes: task.isCull, complain: presses.complain,
   });
@@ -89,8 +93,13 @@ function begin(element, queue, bursts) {
 
   function describePhoto(photo) {
     beside.describe(photo, queue.isFirst());
-    strip.draw(photo, queue.burst());
+    drawStrip();
     classes?.show(photo);
+  }
+
+  function drawStrip() {
+    strip.draw(queue.current(), queue.burst());
+    drawAnswered(queue.current()?.key, Boolean(queue.burst()));
   }
 
   function drawn(photo, isFailed) {
@@ -151,14 +160,15 @@ function begin(element, queue, bursts) {
     if (photo && reply.gone === photo.key && !underway.has(photo.key)) { queue.drop(); display(); }
     if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) describePhoto(photo);
     bursts.take(reply.bursts.near, underway);
-    strip.reserve(reply.bursts.any);
-    strip.draw(queue.current(), queue.burst());
+    lately.take(reply.lately, underway);
+    find('below').dataset.bursts = reply.bursts.any;
+    drawStrip();
     presses.looked();
     if (!photo && queue.hasNext()) { queue.advance(); display(); }
     nothing = reply.nothing;
     if (!queue.current()) sayNothing();
     presses.drain();
-    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue, bursts);
+    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue, lists);
   }
 
   // Whether drawing the screen anew takes nothing out of a person's hands.
@@ -187,7 +197,7 @@ function begin(element, queue, bursts) {
     if (!queue.current()) sayNothing();
   }
 
-  function show(photo) { queue.show(photo); display(); }
+  function show(photo) { queue.visit(photo); display(); }
   function visit(photo) { show({ ...photo, isOpen: !photo.label }); }
 
   // `isOpen`: ask for an answer even if the photo has one.

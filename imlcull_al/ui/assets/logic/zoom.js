@@ -7,15 +7,16 @@ import { clamped, enlarged } from './fitting.js';
 
 const CLOSEST = 4;  // screen pixels for one pixel of the photo, at most; twice a click's level where that is more
 const LARGEST = 6000; // longer side of a photo in full size, see serving.FULL
+const SMALL = 0.7;    // of a photo's pixels, when 100 % would enlarge it by little
 const NEARLY = 1.02;  // times the size that fits: as good as whole
 
 // The level at which the photo is whole.
 export function levelWhole({ size, fit, ratio }) { return fit[2] * ratio / size[0]; }
 
-// The level that a click goes to: 100 %, or of a photo that is nearly as small as its room, whole pixels at twice its size.
+// The level that a click goes to: 100 %, or of a photo that is about as small as its room, whole pixels at twice its size.
 export function levelClose(frame) {
   const whole = levelWhole(frame);
-  return whole < 0.9 ? 1 : Math.ceil(whole * 2);
+  return whole < SMALL ? 1 : Math.ceil(whole * 2);
 }
 
 // Whether the photo is larger than whole: one that follows may be too small for the level.
