@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import fill_stage
+from conftest import fill_stage, until
 
 from imlcull_al.session.desk import Desk
 from imlcull_al.session.session import open_session
@@ -172,6 +172,43 @@ def test_keys_on_other_tabs_answer_nothing(tab, session):
     tab.keyboard.press("c")
     answered(tab, 1)
     assert [label for label, _ in journal(session)] == ["cull"]
+
+
+def test_the_keys_of_another_program_are_chosen_shown_and_remembered(tab, session):
+    tab.keyboard.press("?")
+    keys = tab.get_by_role("dialog", name="Keys")
+    keys.get_by_label("Keys as in").select_option("Lightroom")
+    keys.get_by_role("button", name="Close").click()
+    tab.reload()
+    tab.get_by_role("button", name="Keep P").wait_for()
+    tab.get_by_role("button", name="Cull X").wait_for()
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    tab.keyboard.press("c")  # compares, and there is no burst
+    tab.keyboard.press("p")
+    answered(tab, 1)
+    tab.get_by_role("tab", name="Review").click()
+    tab.locator("#review-screen .cell").first.wait_for()
+    tab.get_by_role("listbox", name="Photos").focus()
+    for key in ("Home", "c", "x"):
+        tab.keyboard.press(key)
+    until(tab, lambda: len(journal(session)) == 2)
+    assert [label for label, _ in journal(session)] == ["keep", "cull"]
+
+
+def test_a_layout_without_latin_letters_answers_by_place(tab, session):
+    tab.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'л', code: 'KeyK', bubbles: true }))")
+    answered(tab, 1)
+    assert [label for label, _ in journal(session)] == ["keep"]
+
+
+def test_three_keys_are_shown_until_the_first_press(tab):
+    hint = tab.locator("#label-screen .first-keys")
+    assert hint.inner_text().split() == ["K", "keep", "C", "cull", "U", "undo"]
+    tab.keyboard.press("k")
+    hint.wait_for(state="hidden")
+    tab.reload()
+    tab.locator("#label-screen .stage[data-shown]").wait_for()
+    assert not hint.is_visible()
 
 
 @pytest.fixture

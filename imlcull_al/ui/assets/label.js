@@ -17,11 +17,12 @@ import { makeStrip } from './label_strip.js';
 import { addSearch } from './label_search.js';
 import { makeZoom } from './label_zoom.js';
 import { recall, remember } from './memory.js';
-import { act, outbox } from './page.js';
+import { act, outbox, preset } from './page.js';
 import { afterPaint, sendBeacon } from './page_life.js';
+import { addPresets, showKeys } from './preset_keys.js';
 import { redrawn } from './writing.js';
 
-const MEMORY = 'imlcull queue';
+const MEMORY = 'imlcull queue', SEEN = 'imlcull keys seen'; // the latter in all tabs
 const EVERY = 2000; // milliseconds between looks
 const REST = 250;   // milliseconds a photo stays on screen before its map and full size are fetched
 
@@ -35,7 +36,7 @@ export function start(place) {
 function begin(element, queue, lists) {
   const { bursts, lately } = lists;
   const at = screenOf(element), { find, say } = at, task = readTask(element.dataset.task);
-  const stage = find('stage'), menu = find('queue select'), help = find('help');
+  const stage = find('stage'), menu = find('queue select'), help = find('help'), firstKeys = find('first-keys');
   let isPainted = false;                 // the photo on screen has been painted
   let isLooking = false;                 // a look is queued
   let lookError = '', isAway = false;    // error of the last look; whether the server did not respond
@@ -71,7 +72,7 @@ function begin(element, queue, lists) {
   const compare = task.isCull && makeCompare(find('compare'), chooseBest);
   const strip = makeStrip(find, task), drawAnswered = makeAnswered(find, task, lately);
   const hands = addHands(element, at, {
-    zoom, press, pressOf: keysFor(task, typing), swipes: task.isCull, complain: presses.complain,
+    zoom, press, pressOf: keysFor(task, typing, preset), swipes: task.isCull, complain: presses.complain,
   });
 
   function isHere() { return element.offsetParent !== null && !document.hidden; }
@@ -219,6 +220,7 @@ function begin(element, queue, lists) {
   // --- input
 
   function press(what, label) {
+    if (firstKeys && !firstKeys.hidden) { firstKeys.hidden = true; remember(SEEN, 'yes', () => localStorage); }
     if (what !== 'typed') typing.clear();
     classes?.draw();
     if (what === 'typed') return;
@@ -239,6 +241,9 @@ function begin(element, queue, lists) {
 
   addSearch(at, visit);
   addMenu(menu, stage, chooseQueue);
+  showKeys(element);
+  if (task.isCull) addPresets(find('presets'));
+  if (firstKeys) firstKeys.hidden = recall(SEEN, () => localStorage) !== null;
   stayAwake(element, () => { if (isHere()) look(); }, look);
   menu.append(...task.queues.map(([name, title]) => new Option(title, name)));
   const known = recall(MEMORY);

@@ -1,9 +1,10 @@
 // Two to four frames of a burst side by side, in a dialog of the Label screen. Zoom and place are one for all of them.
 import { fitted } from './logic/fitting.js';
+import { letterOf } from './logic/keys.js';
 import { MOST, clampedStart, comparedIn } from './logic/label_compare.js';
 import { captionOf, wholeBurst } from './logic/label_bursts.js';
 import { guessedSize, isEnlarged, moved, placed, sized, toggled, zoomed } from './logic/zoom.js';
-import { hands } from './page.js';
+import { hands, preset } from './page.js';
 import { onResize } from './page_life.js';
 import { addZoomHands } from './zoom_hands.js';
 
@@ -112,10 +113,10 @@ export function makeCompare(dialog, choose) {
   onResize(panes, place);
   dialog.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || hands.isHeld()) return;
-    const key = event.key.toLowerCase(), step = { arrowleft: -1, arrowright: 1 }[key];
+    const key = letterOf(event), step = { arrowleft: -1, arrowright: 1 }[key];
     if (/^[1-4]$/.test(key) && start + Number(key) <= list.length) pick(list[start + Number(key) - 1]);
     else if (key === 'z') zoom.toggle(null);
-    else if (key === 'b') dialog.close();
+    else if (preset.isCompare(key)) dialog.close();
     else if (step) { start = clampedStart(list, start + step); draw(); }
     else return;
     event.preventDefault();

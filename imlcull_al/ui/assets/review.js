@@ -1,6 +1,6 @@
 // The Review screen: all photos in a grid, parted by the threshold, or told apart by class. Puts its parts together and
 // asks review.respond.
-import { act, outbox, threshold } from './page.js';
+import { act, outbox, preset, threshold } from './page.js';
 import { makeAnswers } from './logic/review_answers.js';
 import { drawCell, makeCell } from './review_cells.js';
 import { makeGrid } from './review_grid.js';
@@ -14,6 +14,7 @@ import { makeSides } from './logic/review_sides.js';
 import { STEPS, arrangeRows, hasScores, isPast, isReadable } from './logic/review_table.js';
 import { selectedOf } from './logic/review_words.js';
 import { readTask } from './logic/task.js';
+import { showKeys } from './preset_keys.js';
 import { redrawn, write } from './writing.js';
 
 const AGAIN = 2000, SOON = 250; // milliseconds before retrying a failed look, and before looking after answers
@@ -46,7 +47,7 @@ function begin(element, watch, was = null) {
     },
   });
   const hands = addHands(element, {
-    find, selection, grid, isReady: () => Boolean(view.table), answer, answerOf: kind.answerOf, undo, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
+    find, selection, grid, isReady: () => Boolean(view.table), answer, answerOf: task.isCull ? preset.answerOf : kind.answerOf, undo, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
     part, keepThreshold: () => threshold.set(view.threshold * 100 / STEPS),
   });
 
@@ -261,6 +262,7 @@ function begin(element, watch, was = null) {
   // Pick up other tabs' answers, but only while visible: fetching a table is expensive.
   watch('value', () => { if (element.offsetParent) look(); });
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cells);
+  showKeys(element);
   outbox.join({ isThere: () => element.isConnected, took, said: tell });
   look();
 }

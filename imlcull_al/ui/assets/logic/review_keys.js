@@ -1,7 +1,4 @@
 // The keys of the Review screen.
-const ANSWERS = { k: 'keep', p: 'keep', c: 'cull', x: 'cull' };
-
-export function answerOf(key) { return Object.hasOwn(ANSWERS, key) ? ANSWERS[key] : null; }
 
 // The position that a key leads to from `focus`, among `count` in this many columns and visible rows; null for other keys.
 // Up in the first row and down in the last are no-ops.
