@@ -30,7 +30,7 @@ export function makeCompare(dialog, choose) {
     panes.dataset.count = shown.length;
     const others = whole ? 'keep it, cull the others of the burst that have no answer' : 'keep it';
     const more = list.length > MOST ? ` · ← → other frames (${start + 1} to ${start + shown.length} of ${list.length})` : '';
-    words.textContent = `1 to ${shown.length}: ${others} · Z or click: zoom${more} · Esc: back`;
+    words.textContent = `1 to ${shown.length}: ${others} · Z or click: zoom${more}`;
     place();
   }
 
