@@ -155,6 +155,14 @@ class TestRespond:
         assert look(session, visitor=YOU)["upcoming"][0]["key"] == first
         assert session.visitors() == 1
 
+    def test_a_look_that_comes_after_the_farewell_of_its_page_takes_nothing(self, session):
+        take(session, answer(1, "03.jpg", "cull"))
+        label.respond(session, {"do": "leave", "visitor": ME})
+        assert look(session)["upcoming"] == []  # was under way when the page was reloaded
+        look(session, visitor=YOU)
+        reply = take(session, {"number": 1, "do": "undo", "key": None}, visitor=YOU)
+        assert reply["undone"] == [{"number": 1, "keys": ["03.jpg"]}]
+
     def test_audit_photos_are_blind(self, session):
         session.prepare()
         take(session, answer(1, "00.jpg", "keep"), answer(2, "01.jpg", "cull"))

@@ -117,7 +117,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Release the photos held by a page that closed."""
-    session.offer(visitor_of(request), count=0)
+    session.leave(visitor_of(request))
     return {}
 
 
