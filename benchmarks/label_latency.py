@@ -10,6 +10,12 @@ alternately. Measures inside the page, from the key event:
 - to the end of the frame that shows it;
 - to the next paint by the browser's own clock (Event Timing, in steps of 8 ms).
 
+Then presses Z, and measures from the key event to the second animation frame after the photo's own pixels are
+on screen:
+
+- hits: the photo rested on screen, or came next while zoomed, so that its full size was made ahead;
+- misses: the first Z of a page, which makes nothing ahead before it.
+
 Prints n, median, p95 and max, the background work, and whether the journal holds every press in order.
 """
 
@@ -59,6 +65,26 @@ MEASURE = """() => {
     if (entry.name === 'keydown') window.events.push(entry.duration);
   })).observe({ type: 'event', durationThreshold: 16 });
 }"""
+
+ZOOM = """() => {
+  window.sharp = [];
+  let at = 0;
+  document.addEventListener('keydown', (event) => { at = event.timeStamp; }, true);
+  const canvas = document.querySelector('#label-screen .pixels'), stage = canvas.parentElement;
+  let shown = '';
+  new MutationObserver(() => {
+    const now = canvas.dataset.pixels === 'all' ? stage.dataset.shown : '';
+    if (now && now !== shown) {
+      const from = at;
+      requestAnimationFrame(() => requestAnimationFrame(() => { window.sharp.push(performance.now() - from); }));
+    }
+    shown = now;
+  }).observe(stage, { subtree: true, attributes: true, attributeFilter: ['data-pixels', 'data-place', 'data-shown'] });
+}"""
+SHOWN = "#label-screen .stage[data-shown]"
+ALL = "#label-screen .pixels[data-pixels=all]"
+MADE_AHEAD = 3000
+"""Milliseconds in which the full sizes that are made ahead are there."""
 
 
 def main() -> None:
@@ -156,13 +182,17 @@ def press(address: str, session: Session, jobs: Jobs, options: argparse.Namespac
         tab.wait_for_timeout(2000)
         spent, handed, events = tab.evaluate("() => [window.spent, window.handed, window.events]")
         background = jobs.state()
+        hits, following, misses = zoom(tab, address, options.zooms)
         browser.close()
     journal = [json.loads(line) for line in session.stage.journal.read_text().splitlines()]
-    lines = [line for line in journal if line["do"] == "answer"][LABELED:]
+    lines = [line for line in journal if line["do"] == "answer"][LABELED : LABELED + len(asked)]
     return {
         "key to second frame after the draw, ms": summary(spent),
         "key to the end of the frame that shows it, ms": summary(handed),
         "key to next paint by Event Timing, those of 16 ms and more": summary(events),
+        "Z to the pixels of the photo, made ahead, ms": summary(hits),
+        "key to the pixels of the next photo while zoomed, ms": summary(following),
+        "Z to the pixels of the photo, not made ahead, ms": summary(misses),
         "background": f"{background.name}: {background.what} {background.done} of {background.total}"
         if background
         else "nothing",
@@ -170,6 +200,41 @@ def press(address: str, session: Session, jobs: Jobs, options: argparse.Namespac
         "previews": "made while pressing" if options.cold else "made ahead",
         "journal holds every press in order": [[line["key"], line["label"]] for line in lines] == asked,
     }
+
+
+def zoom(tab: Any, address: str, count: int) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds of `count` zooms each: made ahead, following while zoomed, and not made ahead."""
+    misses: list[float] = []
+    for _ in range(count):
+        tab.goto("about:blank")
+        tab.goto(address)
+        tab.locator(SHOWN).wait_for(timeout=60_000)
+        tab.wait_for_timeout(1500)
+        tab.evaluate(ZOOM)
+        tab.keyboard.press("z")
+        tab.locator(ALL).wait_for(timeout=60_000)
+        tab.wait_for_timeout(100)
+        misses += tab.evaluate("() => window.sharp")
+        tab.keyboard.press("k")  # the next page shows another photo
+    following = []
+    for _ in range(count):
+        tab.wait_for_timeout(MADE_AHEAD)
+        tab.evaluate("() => { window.sharp = []; }")
+        tab.keyboard.press("k")
+        tab.wait_for_timeout(MADE_AHEAD)
+        following += tab.evaluate("() => window.sharp")
+    tab.keyboard.press("z")
+    hits = []
+    for _ in range(count):
+        tab.keyboard.press("c")
+        tab.wait_for_timeout(MADE_AHEAD)
+        tab.evaluate("() => { window.sharp = []; }")
+        tab.keyboard.press("z")
+        tab.locator(ALL).wait_for(timeout=60_000)
+        tab.wait_for_timeout(100)
+        hits += tab.evaluate("() => window.sharp")
+        tab.keyboard.press("z")
+    return hits, following, misses
 
 
 def summary(milliseconds: list[float]) -> dict[str, float]:
@@ -191,6 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--job", choices=("embedding", "training", "none"), default="embedding")
     parser.add_argument("--keys", type=int, default=40)
     parser.add_argument("--pause", type=int, default=300, help="milliseconds between keys, at least")
+    parser.add_argument("--zooms", type=int, default=8, help="of each kind; 0 for none")
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--cold", action="store_true", help="make no previews ahead")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import fill_stage, label_of
+from conftest import fill_shoot, fill_stage, label_of
 
 from imlcull_al import ui
 from imlcull_al.session.desk import Desk
@@ -100,6 +100,26 @@ def test_screens(visit, address, size, schemes):
     tab.get_by_role("button", name="to stage_2").click()
     tab.get_by_role("heading", name="Kept").wait_for()
     assert violations(tab, schemes) == [], "its summary"
+
+
+@pytest.mark.parametrize(("size", "schemes"), [("desk", "light dark"), ("phone", "dark")])
+def test_the_strip_the_last_answers_and_compare(visit, serve, tmp_path, size, schemes):
+    stage = fill_shoot(tmp_path / "shoot" / "stage_1")
+    session = open_session(stage.parent, model="builtin", cache_dir=tmp_path / "cache")
+    session.answer("22.jpg", "cull")
+    session.answer("10.jpg", "keep")
+    tab = visit(serve(Desk(session)), **SIZES[size])
+    tab.get_by_label("Queue").select_option("files")
+    tab.get_by_label("Queue").press("Escape")
+    tab.get_by_role("group", name="Frames of this burst").get_by_role("button").nth(2).wait_for()
+    assert violations(tab, schemes) == []
+    tab.get_by_role("button", name="Compare").click()
+    tab.get_by_role("dialog", name="Compare").get_by_role("img").nth(2).click()
+    assert violations(tab, schemes) == [], "side by side"
+    tab.get_by_role("button", name="Back").click()
+    tab.get_by_role("button", name="All keys").click()
+    tab.get_by_label("Keys as in").wait_for()
+    assert violations(tab, schemes) == [], "the keys"
 
 
 def test_light_or_dark_is_chosen_and_remembered(visit, public):

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imlcull_al.session.leases import SECONDS, Leases
+from imlcull_al.session.leases import FAREWELL, SECONDS, Leases
 
 RANKED = ["a", "b", "c", "d", "e"]
 
@@ -38,6 +38,15 @@ def test_an_answer_and_silence_free_a_photo():
     leases.free("a")
     assert leases.take("two", RANKED, 1, now=1) == ["a"]
     assert leases.take("three", RANKED, 9, now=SECONDS + 1) == ["b", "c", "d", "e"]
+
+
+def test_who_has_left_takes_nothing_until_its_last_requests_are_over():
+    leases = Leases()
+    leases.take("one", RANKED, 2, now=0)
+    leases.leave("one", now=1)
+    assert leases.take("one", RANKED, 2, now=2) == []
+    assert leases.visitors(now=2) == 0
+    assert leases.take("one", RANKED, 2, now=2 + FAREWELL) == ["a", "b"]  # the page came back
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 4), st.floats(0, 30)), max_size=30))

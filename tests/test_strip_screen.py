@@ -118,7 +118,13 @@ def test_frames_side_by_side_have_one_zoom_and_a_number_chooses_the_best(open_pa
     view.get_by_role("img", name="01.jpg").click()
     places = view.get_by_role("img").evaluate_all("all => all.map((each) => getComputedStyle(each).transform)")
     assert len(set(places)) == 1
-    assert places[0].startswith("matrix(4, 0, 0, 4, -")
+    widths = {
+        box["width"]
+        for box in view.get_by_role("img").evaluate_all("all => all.map((each) => each.getBoundingClientRect())")
+    }
+    assert widths == {160 * 6}  # whole pixels, and twice the size that fits
+    view.locator(".window").first.click()
+    view.locator(".panes:not(.zoomed)").wait_for()
     tab.keyboard.press("k")  # answers nothing here
     tab.keyboard.press("Enter")
     tab.keyboard.press("Escape")
@@ -143,36 +149,51 @@ def test_on_a_phone_the_strip_is_below_the_photo(open_page):
 
 def test_zoom_stays_at_its_place_for_the_next_frame(open_page):
     tab = open_page()
-    image, badge = tab.locator("#label-screen .pixels"), tab.locator("#label-screen .badge")
+    photo, close = tab.locator("#label-screen .pixels"), tab.locator("#label-screen .stage.close")
     tab.keyboard.press("z")
-    badge.get_by_text("100 %", exact=True).wait_for()
-    before = image.bounding_box()
+    tab.locator("#label-screen .pixels[data-pixels=all]").wait_for()
+    before = photo.get_attribute("data-place")
     tab.keyboard.press("ArrowRight")
     shows(tab, "01.jpg")
-    tab.locator("#label-screen .stage.close").wait_for()
-    assert image.bounding_box() == before
+    close.wait_for()
+    assert photo.get_attribute("data-place") == before
     tab.keyboard.press("Escape")
-    image.wait_for(state="hidden")
+    close.wait_for(state="hidden")
     tab.keyboard.press("ArrowRight")
     shows(tab, "02.jpg")
-    assert badge.inner_text() == ""
+    assert close.count() == 0
+    assert tab.locator("#label-screen .badge").inner_text() == ""
 
 
-def test_a_pinch_answers_nothing(open_page, session):
-    tab = open_page(viewport={"width": 390, "height": 844}, has_touch=True)
-    box = tab.locator("#label-screen .stage").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    touch = tab.context.new_cdp_session(tab)
+def test_the_last_answers_lie_beside_the_strip_and_are_changed_there(open_page, session):
+    tab = open_page()
+    answers = tab.get_by_role("group", name="Last answers").get_by_role("button")
+    answers.nth(1).wait_for()
+    said = answers.evaluate_all("all => all.map((each) => each.ariaLabel)")
+    assert said == ["10.jpg, keep: show it again", "22.jpg, cull: show it again"]
+    tab.keyboard.press("k")
+    shows(tab, "01.jpg")
+    assert answers.count() == 3
+    answers.nth(2).click()
+    shows(tab, "22.jpg")
+    tab.locator("#label-screen .answer", has_text="Your answer: cull").wait_for()
+    tab.keyboard.press("k")
+    shows(tab, "01.jpg")  # the queue goes on where it was
+    answers.and_(tab.get_by_label("22.jpg, keep")).wait_for()
+    until(tab, lambda: journal(session) == [("answer", "00.jpg", "keep", "files"), ("answer", "22.jpg", "keep", None)])
+    tab.keyboard.press("u")
+    shows(tab, "22.jpg")
+    answers.and_(tab.get_by_label("22.jpg, cull")).wait_for()
+    until(tab, lambda: session.labels()["22.jpg"] == "cull")
 
-    def send(kind, *apart):
-        points = [{"x": x + way, "y": y, "id": number} for number, way in enumerate(apart)]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    send("touchStart", -10)
-    send("touchStart", -10, 10)
-    for way in range(20, 140, 20):
-        send("touchMove", -way, way)
-    send("touchEnd")
-    tab.wait_for_timeout(300)
-    shows(tab, "00.jpg")
-    assert journal(session) == []
+def test_without_a_burst_the_last_answers_have_the_place_of_the_strip(open_page):
+    tab = open_page()
+    stage, answers = tab.locator("#label-screen .stage"), tab.get_by_role("group", name="Last answers")
+    height, narrow = stage.bounding_box()["height"], answers.bounding_box()["width"]
+    tab.get_by_role("searchbox").fill("99")
+    tab.get_by_role("button", name="99.jpg").click()
+    shows(tab, "99.jpg")
+    strip(tab).wait_for(state="hidden")
+    assert stage.bounding_box()["height"] == height
+    assert answers.get_by_role("button").first.bounding_box()["width"] > narrow / 4

@@ -93,7 +93,7 @@ class TestWords:
             for kind, task in {"cull": CULL_TASK, "classes": GARMENT, "tags": NOTES, "many": Task("x", MANY)}.items()
         }
         for kind, page in pages.items():
-            assert (">Keep <kbd>K</kbd>" in page) == (kind == "cull"), kind
+            assert (">Keep <kbd" in page) == (kind == "cull"), kind
             assert ('aria-label="Classes"' in page) == (kind in ("classes", "many")), kind
             assert ("next-button" in page) == (kind == "tags"), kind
             assert ('class="typed"' in page) == (kind == "many"), kind

@@ -21,7 +21,7 @@ from ..encoding.embeddings import Embeddings
 from ..errors import StageError
 from ..project.labels import AUDIT, Answers
 from ..project.task import CULL_TASK, Task
-from . import blind, orders, sheets
+from . import blind, bursts, orders, sheets
 from .scores import Scorer
 
 QUEUES = {

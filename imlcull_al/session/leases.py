@@ -6,6 +6,8 @@ A lease ends with the answer, or after `SECONDS` of inactivity. Independent of p
 from collections.abc import Iterable
 
 SECONDS = 120.0
+FAREWELL = 5.0
+"""Seconds after a visitor left in which a request of its page may still be under way."""
 
 
 class Leases:
@@ -14,18 +16,20 @@ class Leases:
     def __init__(self) -> None:
         """Starts without leases."""
         self._held: dict[str, tuple[tuple[str, str], float]] = {}
+        self._left: dict[str, float] = {}
 
     def take(self, visitor: str, ranked: Iterable[str], count: int, now: float, place: str = "") -> list[str]:
         """Lease to `visitor` the first `count` keys of `ranked` that nobody else holds, until `now` + SECONDS.
 
         `place`: where the visitor is shown them, such as a sheet. Its other leases there are released; those elsewhere
         stay, but a place with a name takes over what the one without holds ahead, or the last photos of a sheet would
-        be missing. Nothing is leased twice.
+        be missing. Nothing is leased twice, nor to a visitor who has just left.
         """
         self._drop_old(now)
         own = visitor, place
         yielding = (own, (visitor, ""))
         taken: list[str] = []
+        count = 0 if visitor in self._left else count
         for key in ranked:
             if len(taken) == count:
                 break
@@ -35,6 +39,11 @@ class Leases:
             del self._held[key]
         self._held |= dict.fromkeys(taken, (own, now))
         return taken
+
+    def leave(self, visitor: str, now: float) -> None:
+        """Release what a visitor is shown outside of sheets. A late request of its page takes nothing again."""
+        self.take(visitor, (), 0, now)
+        self._left[visitor] = now
 
     def free(self, key: str) -> None:
         """Release the lease of an answered photo."""
@@ -58,3 +67,5 @@ class Leases:
     def _drop_old(self, now: float) -> None:
         for key in [key for key, (_, since) in self._held.items() if now - since > SECONDS]:
             del self._held[key]
+        for visitor in [visitor for visitor, since in self._left.items() if now - since > FAREWELL]:
+            del self._left[visitor]

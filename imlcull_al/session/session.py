@@ -452,6 +452,10 @@ class Session:
         """Score these photos but never ask about them: a held-out set for measurements."""
         self._knowledge.withhold(keys)
 
+    def leave(self, visitor: str) -> None:
+        """Release the photos of a visitor whose page closed, except those on sheets."""
+        self._visitors.leave(visitor)
+
     def visitors(self, but: str = "") -> int:
         """Number of people or tabs that are being shown photos, without the visitor named `but`."""
         return self._visitors.count(but)

@@ -90,6 +90,11 @@ class Visitors:
             taken = self._leases.take(visitor, chain(ranked, others), max(count, 0), time.monotonic(), queue)
         return now.asked(dict.fromkeys(taken, queue))
 
+    def leave(self, visitor: str) -> None:
+        """Release what a closed page was shown."""
+        with self._lock:
+            self._leases.leave(visitor, time.monotonic())
+
     def show(self, asked_in: Mapping[str, str]) -> None:
         """Record the queue in which photos are asked, without leasing them."""
         with self._lock:

@@ -7,6 +7,7 @@ page's outbox with the key of the photo it was meant for.
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import gradio as gr
@@ -32,6 +33,8 @@ FOUND = 8
 """Most photos listed as search results."""
 BURSTS = 5
 """How many photos get the frames of their bursts with the queue: the one on screen, and those that come next."""
+LATELY = 10
+"""How many of the last answers are shown, to be changed."""
 LIKELY = 3
 """How many classes a photo's score names."""
 SCRIPT = "label.js"
@@ -74,8 +77,9 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
     `queue`: its name; `held`: prefetched keys, which stay first; `passed`: keys viewed without an answer, which go
     last; `current`: key of the photo on screen; `classes`: how many the page shows. Returns `upcoming` photos, the
-    present state of `current`, counts and messages; `bursts`: see `_bursts`; `gone`: `current` if the stage has no such
-    photo any more; `screen`: see `tasks.newer`. Raises `StageError` while the folder of the stage is gone.
+    present state of `current`, counts and messages; `bursts`: see `_bursts`; `lately`: the photos answered last, the
+    latest first; `gone`: `current` if the stage has no such photo any more; `screen`: see `tasks.newer`. Raises
+    `StageError` while the folder of the stage is gone.
     """
     session.check_folder()
     visitor, queue, now = visitor_of(request), str(request.get("queue")), session.standing(wait=False)
@@ -94,6 +98,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         "upcoming": [_shown(now, photo) for photo in upcoming],
         "current": _shown(now, now.photo(current)) if isinstance(current, str) and not is_gone else None,
         "bursts": _bursts(session, now, [*([] if is_gone else [current]), *(photo.key for photo in upcoming)]),
+        "lately": [_shown(now, photo, hidden=True) for photo in now.photos(_lately(now))],
         "gone": current if is_gone else None,
         "error": f"There is no photo {current!r} in {now.stage.name} any more." if is_gone else "",
         "labeled": given.labeled,
@@ -112,7 +117,7 @@ def look(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def leave(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
     """Release the photos held by a page that closed."""
-    session.offer(visitor_of(request), count=0)
+    session.leave(visitor_of(request))
     return {}
 
 
@@ -217,6 +222,11 @@ def nothing(now: Standing, queue: str) -> str:
 def _kinds(now: Standing) -> set[str]:
     """The different labels of the stage's photos."""
     return {label for key, label in now.answers.labels.items() if key in now.keys}
+
+
+def _lately(now: Standing) -> tuple[str, ...]:
+    """Keys of the photos answered last, the latest first. A correction leaves a photo in its place."""
+    return tuple(islice((key for key in reversed(now.answers.labels) if key in now.keys), LATELY))
 
 
 def _likely(now: Standing, photo: Photo) -> list[tuple[int, float]]:

@@ -53,7 +53,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .heading h1 { font-size: 1.05rem; font-weight: 650; margin: 0; white-space: nowrap; min-width: 6rem; overflow: hidden;
                text-overflow: ellipsis; }
 .top > .block { flex: 0 1 auto !important; min-width: 0 !important; width: auto !important; }
-.top { align-items: center; } .top > .appearance-place { margin-left: auto !important; order: 1; }
+.top { align-items: center; min-height: 35px; } .top > .appearance-place { margin-left: auto !important; order: 1; }
 .appearance { font: inherit; font-size: .8rem; padding: .1rem .3rem; border-radius: 4px; appearance: auto;
               cursor: pointer; border: 1px solid var(--border-color-primary); color: var(--body-text-color-subdued);
               background: var(--body-background-fill); }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { isForPhoto, isSelectAll } from '../../imlcull_al/ui/assets/logic/keys.js';
+import { isForPhoto, isSelectAll, letterOf } from '../../imlcull_al/ui/assets/logic/keys.js';
 
 function key(name, more = {}) {
   return { key: name, ctrlKey: false, metaKey: false, altKey: false, getModifierState: () => false, ...more };
@@ -28,4 +28,9 @@ test('Control or Command with A selects all', () => {
   const found = [{ ctrlKey: true }, { metaKey: true }, {}, { ctrlKey: true, altKey: true }].map((more) => isSelectAll(key('A', more)));
   assert.deepEqual(found, [true, true, false, false]);
   assert.equal(isSelectAll(key('b', { ctrlKey: true })), false);
+});
+
+test('keys follow the letter, and the place where the layout has no Latin letters', () => {
+  const found = [['K', 'KeyK'], ['k', 'KeyJ'], ['л', 'KeyK'], ['Λ', 'KeyK'], ['ö', 'Semicolon'], ['ж', 'Semicolon'], ['?', 'KeyK'], ['Enter', 'Enter']];
+  assert.deepEqual(found.map(([name, code]) => letterOf({ key: name, code })), ['k', 'k', 'k', 'k', 'ö', 'ж', '?', 'enter']);
 });

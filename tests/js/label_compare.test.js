@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { WHOLE, clampedStart, comparedIn, moved, zoomed } from '../../imlcull_al/ui/assets/logic/label_compare.js';
+import { clampedStart, comparedIn } from '../../imlcull_al/ui/assets/logic/label_compare.js';
 
 function burst(keys, culled = '') { return { frames: [...keys].map((key) => ({ key, label: culled.includes(key) ? 'cull' : null })) }; }
 
@@ -18,13 +18,4 @@ test('up to four frames around the one on screen, without the culled ones', () =
   assert.equal(compared('abcdefg', 'd', 'bce'), 'adfg');
   assert.equal(compared('abc', 'a', 'bc'), 'abc'); // else there is nothing to compare with
   assert.equal(clampedStart([1, 2, 3, 4, 5], 9), 1);
-});
-
-test('zoom leaves the point in its place and the photo without a gap', () => {
-  const size = [400, 300], view = zoomed(WHOLE, 0, [100, 150], size);
-  assert.deepEqual(view, { scale: 4, x: -300, y: -450 });
-  assert.deepEqual(zoomed(view, 0, [0, 0], size), WHOLE);
-  assert.deepEqual(zoomed(view, 100, [0, 0], size).scale, 8);
-  assert.deepEqual(zoomed(WHOLE, 0.5, [100, 100], size), WHOLE);
-  assert.deepEqual(moved(view, 5000, -5000, size), { scale: 4, x: 0, y: -900 });
 });

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { answerOf, hintsOf, keysFor, pressOf } from '../../imlcull_al/ui/assets/logic/label_keys.js';
+import { makePreset } from '../../imlcull_al/ui/assets/logic/presets.js';
 import { makeTyping } from '../../imlcull_al/ui/assets/logic/label_typing.js';
+
+const USUAL = makePreset(() => null, () => {});
 
 test('every key and what it does', () => {
   const expected = {
@@ -11,12 +14,12 @@ test('every key and what it does', () => {
     u: ['undo'], s: ['skip'], z: ['zoom'], m: ['map'], ' ': ['next'], arrowdown: ['next'], arrowup: ['previous'],
     '?': ['help'], '/': ['search'],
   };
-  for (const [key, press] of Object.entries(expected)) assert.deepEqual(pressOf(key), press, key);
-  for (const key of ['a', 'tab', '', 'constructor', 'valueOf']) assert.equal(pressOf(key), null, key);
+  for (const [key, press] of Object.entries(expected)) assert.deepEqual(pressOf(key, USUAL), press, key);
+  for (const key of ['a', 'tab', '', 'constructor', 'valueOf']) assert.equal(pressOf(key, USUAL), null, key);
 });
 
 function struck(task, ...keys) {
-  const pressed = keysFor(task, makeTyping(task));
+  const pressed = keysFor(task, makeTyping(task), USUAL);
   return keys.map((key) => pressed(typeof key === 'string' ? { key, shiftKey: false } : key));
 }
 

@@ -25,8 +25,8 @@ test('the answer, a spot check, a disagreement', () => {
   assert.equal(said({ queue: 'audit', isOpen: true }), 'Spot check: score hidden, your answer tests the model.');
   assert.equal(said({ queue: 'audit', label: 'cull' }), 'Your answer: cull');
   const queue = 'disagreements';
-  assert.equal(said({ queue, label: 'keep', p_keep: 0.1 }), 'You said keep. K confirms it, C changes it.');
-  assert.equal(said({ queue, label: 'cull', p_keep: 0.5 }), 'You said cull. C confirms it, K changes it.');
+  assert.equal(said({ queue, label: 'keep', p_keep: 0.1 }), 'You said keep. Keep confirms it, cull changes it.');
+  assert.equal(said({ queue, label: 'cull', p_keep: 0.5 }), 'You said cull. Cull confirms it, keep changes it.');
   assert.equal(said({ queue, label: 'keep', p_keep: 0.5 }), 'Your answer: keep');
   assert.equal(said({ queue, label: 'keep' }), 'Your answer: keep');
 });

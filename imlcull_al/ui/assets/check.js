@@ -10,6 +10,7 @@ import { answerOf, labelsOf, namesOf } from './logic/check_words.js';
 import { readTask } from './logic/task.js';
 import { act, outbox, target, threshold } from './page.js';
 import { sendBeacon } from './page_life.js';
+import { showKeys } from './preset_keys.js';
 import { redrawn, write } from './writing.js';
 
 const EVERY = 20000;            // milliseconds between looks, which keep the photos for this page
@@ -262,6 +263,7 @@ function makeScreen(element, task, { report, again }) {
   }
 
   stayAwake(element, () => { if (element.offsetParent && !document.hidden) look(); });
+  showKeys(element);
   outbox.join({ isThere: () => element.isConnected, took, said: tell });
   return { look, planned };
 }

@@ -1,9 +1,9 @@
 // Input on the Check screen: clicks, touch and keys. `screen` has the actions, see check.js.
 import { handIsOn } from './focus.js';
 import { meantBy } from './logic/check_keys.js';
-import { isForPhoto } from './logic/keys.js';
+import { isForPhoto, letterOf } from './logic/keys.js';
 import { stepOf } from './logic/review_keys.js';
-import { hands } from './page.js';
+import { hands, preset } from './page.js';
 
 const HOLD = 450; // milliseconds of a long press by touch
 
@@ -51,7 +51,7 @@ export function addHands(element, { find, does, choose, isAsked, moveTo, toggleA
     if (!cells.offsetParent && !closer.open) return;
     const isHeld = hands.isHeld();
     if (isHeld && event.target.closest?.('button')) event.preventDefault(); // a held Enter would keep clicking
-    else if (isForPhoto(event, handIsOn(event.target, hold())) && strike(event.key.toLowerCase(), isHeld)) event.preventDefault();
+    else if (isForPhoto(event, handIsOn(event.target, hold())) && strike(letterOf(event), isHeld)) event.preventDefault();
   }
 
   // Handle a key; false if it has no meaning here. A held key moves but never answers.
@@ -59,7 +59,7 @@ export function addHands(element, { find, does, choose, isAsked, moveTo, toggleA
     const width = closer.open ? 1 : columns();
     const to = isAsked() ? null : stepOf(key, focus(), count(), width, Math.ceil(count() / width));
     if (to !== null && count()) { moveTo(to); return true; }
-    const meant = meantBy(key, isAsked());
+    const meant = meantBy(key, isAsked(), preset);
     if (!meant) return false;
     if (isHeld) return true;
     if (closer.open && ['answer', 'large'].includes(meant)) closer.close();

@@ -1,16 +1,15 @@
 // The close calls of the Cull screen: large, and answered as in Review. The server redraws the screen after each answer, so
 // the large view keeps its own list.
 import { makeCalls } from './logic/cull_calls.js';
-import { hands, outbox } from './page.js';
+import { letterOf } from './logic/keys.js';
+import { hands, outbox, preset } from './page.js';
 import { write } from './writing.js';
 
 const HTML = `<img alt=""><div><span class="about"></span><span class="error failed" role="alert"></span>
   <button data-do="previous" aria-label="Previous photo">‹</button><button data-answer="cull">Cull</button>
   <button data-answer="keep">Keep</button><button data-do="next" aria-label="Next photo">›</button>
   <button data-do="undo">Undo</button><button data-do="close">Close</button></div>`;
-const KEYS = {
-  k: 'keep', p: 'keep', c: 'cull', x: 'cull', u: 'undo', arrowleft: 'previous', arrowright: 'next', enter: 'close',
-};
+const KEYS = { u: 'undo', arrowleft: 'previous', arrowright: 'next', enter: 'close' };
 
 export function start(element) {
   const closer = Object.assign(document.createElement('dialog'), { className: 'call-closer', ariaLabel: 'Large view', tabIndex: -1, innerHTML: HTML });
@@ -58,7 +57,7 @@ export function start(element) {
     act(button.dataset.answer ?? button.dataset.do);
   });
   closer.addEventListener('keydown', (event) => {
-    const what = KEYS[event.key.toLowerCase()];
+    const key = letterOf(event), what = preset.answerOf(key) ?? KEYS[key];
     if (!what || event.repeat || event.ctrlKey || event.metaKey || event.altKey || (what === 'close' && event.target !== closer)) return;
     event.preventDefault();
     act(what);

@@ -1,10 +1,12 @@
 // The Label screen: shows the photos of a queue and takes presses. Puts its parts together and asks label.respond.
 import { makeBeside } from './label_beside.js';
+import { makeAnswered } from './label_lately.js';
 import { makeClasses } from './label_classes.js';
 import { addHands, addMenu } from './label_hands.js';
 import { makeCompare } from './label_compare.js';
 import { makeBursts, wholeBurst } from './logic/label_bursts.js';
 import { keysFor } from './logic/label_keys.js';
+import { makeLately } from './logic/label_lately.js';
 import { makeMap } from './logic/label_map.js';
 import { makePicture } from './label_picture.js';
 import { makePresses } from './logic/label_presses.js';
@@ -15,28 +17,31 @@ import { makeStrip } from './label_strip.js';
 import { addSearch } from './label_search.js';
 import { makeZoom } from './label_zoom.js';
 import { recall, remember } from './memory.js';
-import { act, outbox } from './page.js';
+import { act, outbox, preset } from './page.js';
 import { afterPaint, sendBeacon } from './page_life.js';
+import { addPresets, showKeys } from './preset_keys.js';
 import { redrawn } from './writing.js';
 
-const MEMORY = 'imlcull queue';
+const MEMORY = 'imlcull queue', SEEN = 'imlcull keys seen'; // the latter in all tabs
 const EVERY = 2000; // milliseconds between looks
-const REST = 250;   // milliseconds a photo stays on screen before its map is fetched
+const REST = 250;   // milliseconds a photo stays on screen before its map and full size are fetched
 
 // Start the screen in `place`, which holds its HTML.
 export function start(place) {
-  const bursts = makeBursts();
-  begin(place.firstElementChild, makeQueue(bursts), bursts);
+  const lists = { bursts: makeBursts(), lately: makeLately() };
+  begin(place.firstElementChild, makeQueue(lists.bursts, lists.lately), lists);
 }
 
-// `element`: the root of the screen. `queue`: of the screen that it replaces, after classes were added to the task.
-function begin(element, queue, bursts) {
+// `element`: the root of the screen. `queue`, `lists`: of the screen that it replaces, after classes were added to the task.
+function begin(element, queue, lists) {
+  const { bursts, lately } = lists;
   const at = screenOf(element), { find, say } = at, task = readTask(element.dataset.task);
-  const stage = find('stage'), menu = find('queue select'), help = find('help');
+  const stage = find('stage'), menu = find('queue select'), help = find('help'), firstKeys = find('first-keys');
   let isPainted = false;                 // the photo on screen has been painted
   let isLooking = false;                 // a look is queued
   let lookError = '', isAway = false;    // error of the last look; whether the server did not respond
   let nothing = '';                      // why the queue is empty
+  let resting = 0;
 
   const typing = makeTyping(task);
   const classes = task.isCull ? null : makeClasses(at, task, typing);
@@ -49,14 +54,15 @@ function begin(element, queue, bursts) {
     say: (text) => say('map-news', text), load: loadMap,
   });
   const picture = makePicture(stage, find('photo'), drawn, map.of);
-  const zoom = makeZoom(stage, find('pixels'), find('badge'));
+  const zoom = makeZoom(stage, find('pixels'), find('badge'), picture, () => queue.near().slice(1));
   const presses = makePresses(queue, outbox, {
     isPainted: () => isPainted, isDrawn: picture.isDrawn, display, tell, look, jump: (key) => jump(key, true),
     chosen: () => classes.chosen(),
     others: {
-      map: toggleMap, unlike: seekUnlike, zoom: (photo) => { if (photo) toggleZoom(photo); },
+      map: toggleMap, unlike: seekUnlike, zoom: () => zoom.toggle(hands.place()),
       left: () => { if (queue.step(-1)) display(); },
       right: () => { if (queue.step(1)) display(); },
+      again: (photo, key) => { if (photo?.key !== key) jump(key); },
       frame: (photo, key) => { if (queue.showFrame(key)) display(); },
       compare: (photo) => { if (queue.burst()) compare.open(queue.burst(), photo); },
       toggle: (photo, number) => { if (photo) classes.toggle(number); },
@@ -64,9 +70,9 @@ function begin(element, queue, bursts) {
   });
   const beside = makeBeside(element, task, at, { jump, isOn: (photo) => photo === queue.current() });
   const compare = task.isCull && makeCompare(find('compare'), chooseBest);
-  const strip = makeStrip(find, task);
+  const strip = makeStrip(find, task), drawAnswered = makeAnswered(find, task, lately);
   const hands = addHands(element, at, {
-    zoom, press, pressOf: keysFor(task, typing), swipes: task.isCull, complain: presses.complain,
+    zoom, press, pressOf: keysFor(task, typing, preset), swipes: task.isCull, complain: presses.complain,
   });
 
   function isHere() { return element.offsetParent !== null && !document.hidden; }
@@ -76,9 +82,10 @@ function begin(element, queue, bursts) {
   function display() {
     const photo = queue.current();
     isPainted = false;
-    zoom.follow(photo);
+    clearTimeout(resting);
     hands.still();
     picture.show(photo);
+    zoom.follow(photo);
     beside.clear();
     describePhoto(photo);
     if (!photo) sayNothing();
@@ -87,11 +94,17 @@ function begin(element, queue, bursts) {
 
   function describePhoto(photo) {
     beside.describe(photo, queue.isFirst());
-    strip.draw(photo, queue.burst());
+    drawStrip();
     classes?.show(photo);
   }
 
+  function drawStrip() {
+    strip.draw(queue.current(), queue.burst());
+    drawAnswered(queue.current()?.key, Boolean(queue.burst()));
+  }
+
   function drawn(photo, isFailed) {
+    zoom.draw();
     say('nothing', isFailed ? 'This photo could not be loaded. Retrying; keys are ignored until then.' : '');
     element.dispatchEvent(new CustomEvent('drawn', { detail: photo.key, bubbles: true }));
     requestAnimationFrame(() => {
@@ -99,18 +112,13 @@ function begin(element, queue, bursts) {
       isPainted = true;
       presses.drain();
       map.rest(REST);
+      resting = setTimeout(zoom.rest, REST);
     });
   }
 
   function sayNothing() {
     const isCutOff = isAway || outbox.isFailing();
     say('nothing', isCutOff ? 'No more photos are loaded, and the app is not responding. Keys are ignored until it does.' : nothing || 'Loading');
-  }
-
-  function toggleZoom(photo) {
-    if (zoom.isOn()) { zoom.end(); return; }
-    const frame = picture.frame(), { x, y } = hands.place();
-    if (frame) zoom.start(photo, frame, x, y);
   }
 
   // Keep this frame of the burst, and cull the others that have no answer.
@@ -153,14 +161,15 @@ function begin(element, queue, bursts) {
     if (photo && reply.gone === photo.key && !underway.has(photo.key)) { queue.drop(); display(); }
     if (isSame && !underway.has(photo.key) && refresh(photo, reply.current)) describePhoto(photo);
     bursts.take(reply.bursts.near, underway);
-    strip.reserve(reply.bursts.any);
-    strip.draw(queue.current(), queue.burst());
+    lately.take(reply.lately, underway);
+    find('below').dataset.bursts = reply.bursts.any;
+    drawStrip();
     presses.looked();
     if (!photo && queue.hasNext()) { queue.advance(); display(); }
     nothing = reply.nothing;
     if (!queue.current()) sayNothing();
     presses.drain();
-    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue, bursts);
+    if (reply.screen && isUntouched()) begin(redrawn(element, reply.screen), queue, lists);
   }
 
   // Whether drawing the screen anew takes nothing out of a person's hands.
@@ -189,7 +198,7 @@ function begin(element, queue, bursts) {
     if (!queue.current()) sayNothing();
   }
 
-  function show(photo) { queue.show(photo); display(); }
+  function show(photo) { queue.visit(photo); display(); }
   function visit(photo) { show({ ...photo, isOpen: !photo.label }); }
 
   // `isOpen`: ask for an answer even if the photo has one.
@@ -211,6 +220,7 @@ function begin(element, queue, bursts) {
   // --- input
 
   function press(what, label) {
+    if (firstKeys && !firstKeys.hidden) { firstKeys.hidden = true; remember(SEEN, 'yes', () => localStorage); }
     if (what !== 'typed') typing.clear();
     classes?.draw();
     if (what === 'typed') return;
@@ -231,6 +241,9 @@ function begin(element, queue, bursts) {
 
   addSearch(at, visit);
   addMenu(menu, stage, chooseQueue);
+  showKeys(element);
+  if (task.isCull) addPresets(find('presets'));
+  if (firstKeys) firstKeys.hidden = recall(SEEN, () => localStorage) !== null;
   stayAwake(element, () => { if (isHere()) look(); }, look);
   menu.append(...task.queues.map(([name, title]) => new Option(title, name)));
   const known = recall(MEMORY);

@@ -1,20 +1,24 @@
 // Two to four frames of a burst side by side, in a dialog of the Label screen. Zoom and place are one for all of them.
-import { MOST, WHOLE, clampedStart, comparedIn, moved, zoomed } from './logic/label_compare.js';
+import { fitted } from './logic/fitting.js';
+import { letterOf } from './logic/keys.js';
+import { MOST, clampedStart, comparedIn } from './logic/label_compare.js';
 import { captionOf, wholeBurst } from './logic/label_bursts.js';
-import { hands } from './page.js';
+import { guessedSize, isEnlarged, moved, placed, sized, toggled, zoomed } from './logic/zoom.js';
+import { hands, preset } from './page.js';
+import { onResize } from './page_life.js';
+import { addZoomHands } from './zoom_hands.js';
 
 const LARGE = 1600, FULL = 6000;
-const STEP = 400, STILL = 4; // pixels of the wheel for e times the size; and those that a click may move
 
 // `choose(key)`: the frame is the best one.
 export function makeCompare(dialog, choose) {
   const panes = dialog.querySelector('.panes'), words = dialog.querySelector('.compare-words');
-  let burst = null, list = [], start = 0, view = WHOLE, drag = null;
+  let burst = null, list = [], start = 0, view = null, known = null; // `known`: size of a frame that was seen in full
 
   function open(of, photo) {
     burst = of;
     ({ list, start } = comparedIn(burst, photo));
-    view = WHOLE;
+    view = null;
     dialog.showModal();
     dialog.focus(); // so that none of its buttons takes Enter
     draw();
@@ -26,24 +30,75 @@ export function makeCompare(dialog, choose) {
     panes.dataset.count = shown.length;
     const others = whole ? 'keep it, cull the others of the burst that have no answer' : 'keep it';
     const more = list.length > MOST ? ` · ← → other frames (${start + 1} to ${start + shown.length} of ${list.length})` : '';
-    words.textContent = `1 to ${shown.length}: ${others} · Z or click: zoom${more} · Esc: back`;
+    words.textContent = `1 to ${shown.length}: ${others} · Z or click: zoom${more}`;
     place();
   }
 
   function place() {
-    panes.style.setProperty('--view', `translate(${view.x}px, ${view.y}px) scale(${view.scale})`);
-    panes.classList.toggle('zoomed', view.scale > 1);
-    if (view.scale > 1) panes.querySelectorAll('img').forEach(sharpen);
+    const images = [...panes.querySelectorAll('img')], frames = images.map(frameOf);
+    panes.classList.toggle('zoomed', frames.some((of) => of && isEnlarged(view, of)));
+    images.forEach((image, number) => {
+      const of = frames[number];
+      if (!of) return;
+      const [left, top, wide, high] = placed(view, of);
+      Object.assign(image.style, { width: `${wide}px`, height: `${high}px`, transform: `translate(${left}px, ${top}px)` });
+      if (view) sharpen(image);
+    });
   }
 
-  // The point of the event in its pane, and the size of the pane; else its center.
-  function pointOf(event) {
-    const pane = event?.target.closest('.window') || panes.querySelector('.window'), box = pane.getBoundingClientRect();
-    const point = event?.clientX === undefined ? [box.width / 2, box.height / 2] : [event.clientX - box.left, event.clientY - box.top];
-    return [point, [box.width, box.height]];
+  // See zoom.js; null while the image loads.
+  function frameOf(image) {
+    const box = image.parentElement, room = [box.clientWidth, box.clientHeight], seen = [image.naturalWidth, image.naturalHeight];
+    if (!seen[0] || !room[0]) return null;
+    const size = image.full || guessedSize(seen, LARGE, known);
+    return { size, fit: fitted(size, room), room, ratio: window.devicePixelRatio || 1 };
   }
 
-  function zoom(times, event) { view = zoomed(view, times, ...pointOf(event)); place(); }
+  // Show the full size, once it is there; the place stays.
+  async function sharpen(image) {
+    if (image.isAsked) return;
+    image.isAsked = true;
+    const full = new Image();
+    full.src = `photos/${image.dataset.id}/${FULL}`;
+    if (!await full.decode().then(() => true, () => false)) { image.isAsked = false; return; }
+    const of = frameOf(image), isFirst = !known;
+    known = [full.naturalWidth, full.naturalHeight];
+    if (view && of && isFirst) view = sized(view, known, of.room.map((length) => length / 2), of);
+    image.full = known;
+    image.src = full.src;
+    place();
+  }
+
+  function makePane(frame, number, isSharpest) {
+    const pane = document.createElement('figure');
+    pane.className = 'pane';
+    pane.innerHTML = '<div class="window"><img></div><figcaption><span></span> <button>Best <kbd></kbd></button></figcaption>';
+    const image = pane.querySelector('img'), button = pane.querySelector('button');
+    image.addEventListener('load', place);
+    Object.assign(image, { src: `photos/${frame.id}/${LARGE}`, alt: frame.key, draggable: false });
+    image.dataset.id = frame.id;
+    pane.querySelector('span').textContent = [frame.key, captionOf(frame), isSharpest && 'sharpest'].filter(Boolean).join(' · ');
+    button.dataset.place = number;
+    button.lastElementChild.textContent = number + 1;
+    return pane;
+  }
+
+  // One zoom for all frames. Changes are made in the pane that `point` is in, or in the first one.
+  function change(next) {
+    const image = panes.querySelector('.window:hover img') || panes.querySelector('img'), of = image && frameOf(image);
+    if (!of) return;
+    view = next(of);
+    place();
+  }
+
+  const middle = ({ room }) => room.map((length) => length / 2);
+  const zoom = {
+    isOn: () => view !== null,
+    toggle: (point) => change((of) => toggled(view, point || middle(of), of)),
+    times: (factor, point, from) => change((of) => zoomed(view, factor, point, of, from)),
+    move: (dx, dy) => change((of) => moved(view, dx, dy, of)),
+  };
+  addZoomHands(panes, (target) => target.closest('.window') || panes.querySelector('.window'), zoom);
 
   function pick(frame) {
     if (!frame) return;
@@ -55,58 +110,17 @@ export function makeCompare(dialog, choose) {
     const button = event.target.closest('button');
     if (button && !hands.isSecond()) pick(list[start + Number(button.dataset.place)]);
   });
-  panes.addEventListener('wheel', (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY / STEP), event); }, { passive: false });
-  panes.addEventListener('pointerdown', (event) => {
-    if (event.button || drag || event.target.closest('button')) return;
-    drag = { id: event.pointerId, x: event.clientX, y: event.clientY, way: 0 };
-    event.target.setPointerCapture(event.pointerId);
-  });
-  panes.addEventListener('pointermove', (event) => {
-    if (drag?.id !== event.pointerId) return;
-    const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-    Object.assign(drag, { x: event.clientX, y: event.clientY, way: drag.way + Math.abs(dx) + Math.abs(dy) });
-    view = moved(view, dx, dy, pointOf(event)[1]);
-    place();
-  });
-  panes.addEventListener('pointerup', (event) => {
-    if (drag?.id !== event.pointerId) return;
-    const isClick = drag.way < STILL;
-    drag = null;
-    if (isClick) zoom(0, event);
-  });
-  panes.addEventListener('pointercancel', () => { drag = null; });
+  onResize(panes, place);
   dialog.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || hands.isHeld()) return;
-    const key = event.key.toLowerCase(), step = { arrowleft: -1, arrowright: 1 }[key];
+    const key = letterOf(event), step = { arrowleft: -1, arrowright: 1 }[key];
     if (/^[1-4]$/.test(key) && start + Number(key) <= list.length) pick(list[start + Number(key) - 1]);
-    else if (key === 'z') zoom(0);
-    else if (key === 'b') dialog.close();
+    else if (key === 'z') zoom.toggle(null);
+    else if (preset.isCompare(key)) dialog.close();
     else if (step) { start = clampedStart(list, start + step); draw(); }
     else return;
     event.preventDefault();
   });
   dialog.addEventListener('close', () => panes.replaceChildren());
   return { open, isOpen: () => dialog.open };
-}
-
-function makePane(frame, number, isSharpest) {
-  const pane = document.createElement('figure');
-  pane.className = 'pane';
-  pane.innerHTML = '<div class="window"><img></div><figcaption><span></span> <button>Best <kbd></kbd></button></figcaption>';
-  const image = pane.querySelector('img'), button = pane.querySelector('button');
-  Object.assign(image, { src: `photos/${frame.id}/${LARGE}`, alt: frame.key, draggable: false });
-  image.dataset.id = frame.id;
-  pane.querySelector('span').textContent = [frame.key, captionOf(frame), isSharpest && 'sharpest'].filter(Boolean).join(' · ');
-  button.dataset.place = number;
-  button.lastElementChild.textContent = number + 1;
-  return pane;
-}
-
-// Show the full size, once it is there; the place stays.
-async function sharpen(image) {
-  if (image.dataset.full) return;
-  image.dataset.full = 'asked';
-  const full = new Image();
-  full.src = `photos/${image.dataset.id}/${FULL}`;
-  await full.decode().then(() => { image.src = full.src; }, () => { delete image.dataset.full; });
 }

@@ -4,15 +4,13 @@ import { isForPhoto } from './logic/keys.js';
 import { answerOf, hintsOf } from './logic/label_keys.js';
 import { isAnswer } from './logic/label_presses.js';
 import { hands } from './page.js';
+import { addZoomHands } from './zoom_hands.js';
 
 // `press(what, label)` takes presses, `pressOf(event)` tells that of a key, `complain(text)` says why one was ignored.
 // `swipes`: whether a swipe answers. Returns what follows the pointer.
 export function addHands(element, { find }, { zoom, press, pressOf, swipes, complain }) {
   const stage = find('stage');
   let pointer = null; // its position on the stage
-  let drag = null;
-
-  // --- zoom and swipe
 
   // The photo follows the finger, and a hint shows which answer releasing it would give.
   function swing(x) {
@@ -23,36 +21,19 @@ export function addHands(element, { find }, { zoom, press, pressOf, swipes, comp
     find('cull-hint').style.opacity = cull;
   }
 
-  function endDrag(event, isMeant) {
-    if (!drag || drag.id !== event.pointerId) return;
-    const answer = swipes && !drag.isPinch && answerOf(drag.swung);
-    drag = null;
-    swing(0);
-    if (isMeant && answer) press('answer', answer);
+  function swipe(x) {
+    const answer = swipes && answerOf(x);
+    if (answer) press('answer', answer);
   }
 
+  // A click that leaves a menu or field does only that.
+  const isMine = () => handIsOn(document.activeElement || document.body, stage) !== 'field';
+  addZoomHands(stage, () => stage, { ...zoom, isOn: zoom.isClose }, { isMine, swing, swipe });
   stage.addEventListener('pointermove', (event) => {
     const box = stage.getBoundingClientRect();
-    pointer = { x: event.clientX - box.left, y: event.clientY - box.top };
-    if (!drag || drag.id !== event.pointerId) return;
-    if (zoom.isOn()) zoom.move(event.clientX - drag.x, event.clientY - drag.y);
-    else if (event.pointerType !== 'mouse' && !drag.isPinch) { drag.swung += event.clientX - drag.x; swing(drag.swung); }
-    Object.assign(drag, { x: event.clientX, y: event.clientY });
+    pointer = [event.clientX - box.left, event.clientY - box.top];
   });
-  stage.addEventListener('pointerleave', () => { if (!drag) pointer = null; });
-  stage.addEventListener('pointerdown', (event) => {
-    if (drag && event.pointerId !== drag.id) { drag.isPinch = true; swing(0); return; } // two fingers never answer
-    if (event.button || drag) return;
-    drag = { id: event.pointerId, x: event.clientX, y: event.clientY, swung: 0, isPinch: false };
-    stage.setPointerCapture(event.pointerId);
-  });
-  stage.addEventListener('pointerup', (event) => endDrag(event, true));
-  stage.addEventListener('pointercancel', (event) => endDrag(event, false));
-  stage.addEventListener('wheel', (event) => {
-    if (!zoom.isOn()) return;
-    zoom.move(-event.deltaX, -event.deltaY);
-    event.preventDefault();
-  }, { passive: false });
+  stage.addEventListener('pointerleave', () => { pointer = null; });
 
   // --- buttons and keys
 
@@ -77,7 +58,7 @@ export function addHands(element, { find }, { zoom, press, pressOf, swipes, comp
   }
 
   document.addEventListener('keydown', onKey);
-  return { still: () => swing(0), place: () => pointer || { x: stage.clientWidth / 2, y: stage.clientHeight / 2 } };
+  return { still: () => swing(0), place: () => pointer || [stage.clientWidth / 2, stage.clientHeight / 2] };
 }
 
 // The menu keeps keyboard focus until it is left: on some systems, arrow keys change it while it is closed.

@@ -1,6 +1,7 @@
 // One photo on a canvas. Upcoming photos are fetched, decoded and scaled off the main thread, so that showing one is a
 // plain blit. `onShown(photo, isFailed)` is called once a photo is drawn. `mapOf(photo)`: the bitmap to overlay, if any.
 import { fitted, sizeOf } from './logic/fitting.js';
+import { onResize } from './page_life.js';
 
 const AT_ONCE = 3, SIZE = 1600;
 const HEAD = 65536; // bytes in which a JPEG tells its size
@@ -8,7 +9,7 @@ const AGAIN = 3000, RESIZED = 200; // milliseconds before a failed load is retri
 
 export function makePicture(stage, canvas, onShown, mapOf) {
   const brush = canvas.getContext('2d');
-  const loaded = new Map(); // photo id → { bitmap, isFailed }; both unset while loading
+  const loaded = new Map(); // photo id → { bitmap, size, isFailed }; unset while loading; `size` of its preview
   let wanted = [], loading = 0, current = null, isDrawn = false, told = '', resizing = 0;
   let shape = null; // width and height of the photo on the canvas, also while it is decoded for a new size
 
@@ -18,8 +19,9 @@ export function makePicture(stage, canvas, onShown, mapOf) {
     const size = sizeOf(new Uint8Array(await blob.slice(0, HEAD).arrayBuffer()));
     const [, , wide, high] = size ? fitted(size, [canvas.width, canvas.height]) : [0, 0, Infinity, Infinity];
     const isSmaller = size && wide < size[0];
-    return createImageBitmap(
+    const bitmap = await createImageBitmap(
       blob, isSmaller ? { resizeWidth: wide, resizeHeight: high, resizeQuality: 'high' } : {});
+    return { bitmap, size: size || [bitmap.width, bitmap.height] };
   }
 
   async function load(photo) {
@@ -29,7 +31,7 @@ export function makePicture(stage, canvas, onShown, mapOf) {
     try {
       const reply = await fetch(`photos/${photo.id}/${SIZE}`);
       if (!reply.ok) throw new Error(reply.status);
-      entry.bitmap = await decode(await reply.blob());
+      Object.assign(entry, await decode(await reply.blob()));
     } catch {
       entry.isFailed = true;
       setTimeout(() => { if (loaded.get(photo.id) === entry) { loaded.delete(photo.id); pump(); } }, AGAIN);
@@ -93,7 +95,7 @@ export function makePicture(stage, canvas, onShown, mapOf) {
     }
   }
 
-  new ResizeObserver(measure).observe(canvas);
+  onResize(canvas, measure);
   measure();
 
   return {
@@ -117,6 +119,8 @@ export function makePicture(stage, canvas, onShown, mapOf) {
       if (photo && !entry) load(photo);
     },
     isDrawn: () => isDrawn,
+    // What the photo on screen is drawn from: { bitmap, size }, `size` of its preview; null while it loads.
+    drawn: () => (isDrawn ? loaded.get(current.id) ?? null : null),
     again() { if (isDrawn) draw(); },
     // Rectangle of the photo on the stage, in CSS pixels.
     frame() {

@@ -4,7 +4,7 @@ import { spokenLabel } from './logic/task.js';
 import { describe, write } from './writing.js';
 
 export function makeStrip(find, task) {
-  const strip = find('strip'), frames = find('frames'), whole = find('whole'), bracket = find('bracket'), sideBySide = find('side-by-side');
+  const frames = find('frames'), whole = find('whole'), bracket = find('bracket'), sideBySide = find('side-by-side');
   const fetched = new Map(); // photo id → an image that keeps the thumbnail of a likely next strip in memory
   let shown = '';            // ids of the frames in the strip
 
@@ -33,8 +33,6 @@ export function makeStrip(find, task) {
 
   return {
     draw,
-    // Keep room for the strip if the stage has bursts.
-    reserve(hasBursts) { describe(strip, 'hidden', !hasBursts); },
     // Once the photo is painted: scroll to its frame, and fetch the thumbnails of the bursts that come next.
     rest(bursts) {
       const frame = frames.querySelector('[aria-current=true]'); // scrollIntoView would scroll the page, too

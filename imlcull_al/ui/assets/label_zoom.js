@@ -1,67 +1,102 @@
-// Zoom to 100 %: one photo pixel per screen pixel. Fetches the full-size photo on demand. Level and place stay for the
-// photos that follow.
-import { clamped, enlarged } from './logic/fitting.js';
+// The photo on the Label screen, enlarged, on a canvas of its own. Level and place stay for the photos that follow. Until a
+// photo is there in full size, its preview is shown in its place.
+import { makeFullPhotos, MOST } from './full_photos.js';
+import { guessedSize, isEnlarged, moved, placed, sized, toggled, zoomed } from './logic/zoom.js';
+import { onResize } from './page_life.js';
 
-const SIZE = 6000;
+const PREVIEW = 1600; // longer side, see label_picture.js
 
-export function makeZoom(stage, image, badge) {
-  let at = null; // top left corner, in CSS pixels of the stage; null while zoomed out
-  let middle = [0.5, 0.5]; // the point of the photo in the middle of the stage, as shares of its sides
-  let asked = null;
+// `picture`: see label_picture.js. `likely()`: the photos that may be on screen next, after the one that is.
+export function makeZoom(stage, canvas, badge, picture, likely) {
+  const brush = canvas.getContext('2d');
+  const full = makeFullPhotos((id) => { if (id === photo?.id) arrived(); });
+  let photo = null, view = null;
+  let size = null;      // of the photo, as far as it is known
+  let known = null;     // size of a photo that was seen in full
+  let pointed = null;   // the point of the stage that the view was enlarged at
+  let isUsed = false;   // somebody looks at photos closely: they are fetched ahead
 
-  // Size of the enlarged photo, in CSS pixels.
-  function size() {
-    const ratio = window.devicePixelRatio || 1;
-    return [image.naturalWidth / ratio, image.naturalHeight / ratio];
+  function frame() {
+    const fit = picture.frame();
+    return fit && size && { fit, size, room: room(), ratio: window.devicePixelRatio || 1 };
   }
 
-  function place(left, top) {
-    const [wide, high] = size();
-    at = { left: clamped(left, wide, stage.clientWidth), top: clamped(top, high, stage.clientHeight) };
-    middle = [(stage.clientWidth / 2 - at.left) / wide, (stage.clientHeight / 2 - at.top) / high];
-    Object.assign(image.style, { width: `${wide}px`, height: `${high}px` });
-    image.style.transform = `translate(${Math.round(at.left)}px, ${Math.round(at.top)}px)`;
+  function room() { return [stage.clientWidth, stage.clientHeight]; }
+
+  function learnSize() {
+    const { bitmap } = full.of(photo?.id) || {}, preview = picture.drawn();
+    if (bitmap) size = known = [bitmap.width, bitmap.height];
+    else if (preview) size = guessedSize(preview.size, PREVIEW, known);
   }
 
-  function end() {
-    at = asked = null;
-    stage.classList.remove('zoomed', 'close');
-    badge.textContent = '';
-    image.hidden = true;
-    image.removeAttribute('src');
+  function arrived() {
+    const { bitmap } = full.of(photo.id), of = frame();
+    if (!bitmap) { if (view) end(); return; }
+    if (view && of) view = sized(view, [bitmap.width, bitmap.height], pointed || of.room.map((length) => length / 2), of);
+    draw();
   }
 
-  // `cornerOf(width, height)`: where the upper left corner of a photo of this size belongs.
-  async function load(photo, cornerOf) {
-    asked = photo.id;
-    stage.classList.add('zoomed');
-    badge.textContent = 'Loading 100 %';
-    image.src = `photos/${photo.id}/${SIZE}`;
-    const isThere = await image.decode().then(() => true, () => false);
-    if (asked !== photo.id) return;
-    if (!isThere) { end(); return; }
-    image.hidden = false;
-    stage.classList.add('close');
-    place(...cornerOf(...size()));
-    badge.textContent = '100 %';
+  function draw() {
+    learnSize();
+    const of = frame(), { bitmap } = full.of(photo?.id) || {}, source = bitmap || picture.drawn()?.bitmap;
+    const isShown = Boolean(of && source && isEnlarged(view, of));
+    stage.classList.toggle('zoomed', view !== null);
+    stage.classList.toggle('close', isShown);
+    const percent = of && `${Math.round(100 * (isShown ? view.level : 0))} %`;
+    badge.textContent = isShown ? (bitmap ? percent : `Loading ${percent}`) : '';
+    if (isShown) paint(source, placed(view, of), of.ratio, view.level);
+    canvas.dataset.pixels = isShown ? (bitmap ? 'all' : 'preview') : '';
+    canvas.dataset.place = isShown ? placed(view, of).map((value) => Math.round(value * 100) / 100).join(' ') : '';
   }
+
+  // Draw the part of the photo that is on the stage. At 100 % one of its pixels is one of the screen's.
+  function paint(source, place, ratio, level) {
+    const [wide, high] = room().map((length) => Math.round(length * ratio));
+    if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];
+    const [left, top, width, height] = place.map((value) => Math.round(value * ratio));
+    brush.clearRect(0, 0, wide, high);
+    brush.imageSmoothingEnabled = level < 1 || source.width < width / level;
+    brush.drawImage(source, left, top, width, height);
+  }
+
+  function take(next, point) {
+    const wasOn = view !== null;
+    [view, pointed] = [next, point];
+    isUsed ||= view !== null;
+    if (view && !wasOn) want();
+    draw();
+  }
+
+  function want() { full.want(photo && isUsed ? [photo, ...likely()].slice(0, MOST).map(({ id }) => id) : []); }
+
+  function change(next, point) {
+    const of = frame();
+    if (of) take(next(of), point);
+  }
+
+  function end() { take(null, null); }
+
+  onResize(stage, draw);
 
   return {
     end,
-    isOn: () => asked !== null,
-    // `x`, `y`: the point of the stage that stays fixed. `frame`: rectangle of the photo while zoomed out.
-    start(photo, [left, top, width, height], x, y) {
-      load(photo, (wide, high) => [enlarged(x, left, width, wide), enlarged(y, top, height, high)]);
+    isOn: () => view !== null,
+    // Whether the photo on screen is larger than whole, or may be.
+    isClose() { const of = frame(); return view !== null && (!of || isEnlarged(view, of)); },
+    toggle(point) { change((of) => toggled(view, point, of), point); },
+    times(factor, point, from) { change((of) => zoomed(view, factor, point, of, from), point); },
+    move(dx, dy) { change((of) => moved(view, dx, dy, of), null); },
+    // Another photo is on screen.
+    follow(next) {
+      photo = next;
+      size = pointed = null;
+      if (!photo) view = null;
+      if (view) want();
+      draw();
     },
-    // Another photo is on screen. It is whole until its full size is there.
-    follow(photo) {
-      if (asked === null || !photo) { end(); return; }
-      if (asked === photo.id) return;
-      at = null;
-      stage.classList.remove('close');
-      image.hidden = true;
-      load(photo, (wide, high) => [stage.clientWidth / 2 - middle[0] * wide, stage.clientHeight / 2 - middle[1] * high]);
-    },
-    move(x, y) { if (at) place(at.left + x, at.top + y); },
+    // The photo is painted.
+    draw,
+    // Nobody answers just now: fetch what may be looked at closely next.
+    rest: want,
   };
 }

@@ -7,6 +7,12 @@ export function afterPaint(work) {
   setTimeout(once, 200); // hidden pages get no animation frames
 }
 
+// Call `changed` when an element has another size, in CSS pixels or in those of the screen.
+export function onResize(element, changed) {
+  const observer = new ResizeObserver(changed);
+  try { observer.observe(element, { box: 'device-pixel-content-box' }); } catch { observer.observe(element); } // WebKit has CSS pixels only
+}
+
 // Send what a beacon can carry when the page closes; beacons outlive it.
 export function sendBeacon(path, body) {
   navigator.sendBeacon(path, new Blob([body], { type: 'application/json' }));

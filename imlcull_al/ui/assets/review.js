@@ -1,6 +1,6 @@
 // The Review screen: all photos in a grid, parted by the threshold, or told apart by class. Puts its parts together and
 // asks review.respond.
-import { act, outbox, threshold } from './page.js';
+import { act, outbox, preset, threshold } from './page.js';
 import { makeAnswers } from './logic/review_answers.js';
 import { drawCell, makeCell, makeHead } from './review_cells.js';
 import { makeGrid } from './review_grid.js';
@@ -19,6 +19,7 @@ import { makeSides } from './logic/review_sides.js';
 import { STEPS, arrangeRows, hasScores, isPast, isReadable } from './logic/review_table.js';
 import { selectedOf } from './logic/review_words.js';
 import { readTask } from './logic/task.js';
+import { showKeys } from './preset_keys.js';
 import { filterIn, writeAddress } from './tabs.js';
 import { redrawn, write } from './writing.js';
 
@@ -56,7 +57,8 @@ function begin(element, watch, was = null) {
   });
   const giving = makeGiving({ view, selection, kind, answers, moments, isLarge: () => closer.open, changed: drawAnswers, goTo });
   const hands = addHands(element, {
-    find, selection, grid, isReady: () => Boolean(view.table), ...giving, answerOf: kind.answerOf, accept, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
+    find, selection, grid, isReady: () => Boolean(view.table), ...giving, answerOf: task.isCull ? preset.answerOf : kind.answerOf,
+    accept, choose, rearrange, reorder, moveTo, drawFocus, openLarge,
     part, keepThreshold: () => threshold.set(view.threshold * 100 / STEPS), atMost,
   });
   addSize(find('.size'), grid, () => { grid.scrollTo(selection.focus()); grid.redraw(); });
@@ -275,6 +277,7 @@ function begin(element, watch, was = null) {
   watch('value', () => { if (element.offsetParent) look(); });
   new IntersectionObserver(([seen]) => { if (seen.isIntersecting) look(); }).observe(cells);
   window.addEventListener('popstate', followAddress);
+  showKeys(element);
   outbox.join({ isThere: () => element.isConnected, took, said: tell });
   look();
 }

@@ -3,8 +3,8 @@ import { placeInBurst } from './logic/review_table.js';
 import { partsOf, percent } from './logic/review_words.js';
 import { describe, write } from './writing.js';
 
-const PICKS = '<span class="pick" data-answer="cull" title="Cull (C)">✕</span>'
-  + '<span class="pick" data-answer="keep" title="Keep (K)">✓</span>';
+const PICKS = '<span class="pick" data-answer="cull" title="Cull">✕</span>'
+  + '<span class="pick" data-answer="keep" title="Keep">✓</span>';
 let made = 0;
 
 // `hasPicks`: whether the pointer finds buttons on it.

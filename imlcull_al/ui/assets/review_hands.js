@@ -1,6 +1,6 @@
 // Input on the Review screen: clicks, touch and keys. `screen` has the actions, see review.js.
 import { handIsOn } from './focus.js';
-import { isForPhoto, isSelectAll } from './logic/keys.js';
+import { isForPhoto, isSelectAll, letterOf } from './logic/keys.js';
 import { hands } from './page.js';
 import { stepOf } from './logic/review_keys.js';
 import { STEPS } from './logic/review_table.js';
@@ -101,7 +101,7 @@ export function addHands(element, screen) {
   function onKey(event) {
     if (!element.isConnected) { document.removeEventListener('keydown', onKey); return; }
     if (!screen.isReady() || !element.offsetParent) return;
-    const key = event.key.toLowerCase(), isHeld = hands.isHeld();
+    const key = letterOf(event), isHeld = hands.isHeld();
     if (isHeld && event.target.closest?.('button') && key === 'enter') event.preventDefault(); // a held Enter would keep clicking
     else if (isForAll(event)) { selection.pickAll(); screen.drawFocus(); event.preventDefault(); }
     else if (isForPhoto(event, handIsOn(event.target, hold())) && strike(key, event.shiftKey, isHeld)) event.preventDefault();

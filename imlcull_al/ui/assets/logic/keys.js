@@ -4,6 +4,14 @@
 const FOR_CONTROLS = new Set(
   [' ', 'enter', 'tab', 'home', 'end', 'pageup', 'pagedown', 'arrowleft', 'arrowright', 'arrowup', 'arrowdown']);
 
+const FOREIGN = /^(?!\p{Script=Latin})\p{L}$/u;
+
+// What a key means, in lower case: the letter that is on it, or where the layout has no Latin ones, the letter of its place.
+export function letterOf({ key, code }) {
+  const place = FOREIGN.test(key) && /^Key([A-Z])$/.exec(code);
+  return (place ? place[1] : key).toLowerCase();
+}
+
 export function isForPhoto(event, hand) {
   if (event.defaultPrevented || !isPlain(event)) return false;
   return hand === 'photo' || (hand === 'control' && !FOR_CONTROLS.has(event.key.toLowerCase()));
@@ -16,5 +24,5 @@ function isPlain(event) {
 }
 
 export function isSelectAll(event) {
-  return (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === 'a';
+  return (event.ctrlKey || event.metaKey) && !event.altKey && letterOf(event) === 'a';
 }

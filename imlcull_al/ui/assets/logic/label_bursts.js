@@ -26,6 +26,7 @@ export function makeBursts() {
     beside: (photo, by) => bursts.get(photo.key)?.frames[place(bursts.get(photo.key), photo) + by],
     // The next frame after a photo that has no answer.
     openAfter: (photo) => bursts.get(photo.key)?.frames.slice(place(bursts.get(photo.key), photo) + 1).find(({ label }) => !label),
+    frame: (key) => frames.get(key),
     labelOf: (key) => frames.get(key)?.label ?? null,
     mark(key, label) { if (frames.has(key)) Object.assign(frames.get(key), { label, isOpen: !label }); },
   };

@@ -1,25 +1,25 @@
-// The keys of the Label screen.
+// The keys of the Label screen. Those that answer and compare are of a preset, see presets.js.
+import { letterOf } from './keys.js';
 import { isTyped, pressFor } from './task.js';
 
-const ANSWERS = { k: 'keep', p: 'keep', c: 'cull', x: 'cull' };
-const OF_BURST = { enter: 'burst', b: 'compare' };
 const ACTIONS = { arrowleft: 'left', arrowright: 'right', u: 'undo', s: 'skip', z: 'zoom', m: 'map', ' ': 'next', arrowdown: 'next', arrowup: 'previous', '?': 'help', '/': 'search' };
 const SWIPE = 70; // pixels
 
-// What a key, in lower case, does: [what] or [answer, label]; null if nothing.
-export function pressOf(key) {
-  if (Object.hasOwn(ANSWERS, key)) return ['answer', ANSWERS[key]];
-  if (Object.hasOwn(OF_BURST, key)) return [OF_BURST[key]];
-  return commandOf(key);
+// What a key, in lower case, does in the task cull: [what] or [answer, label]; null if nothing.
+export function pressOf(key, preset) {
+  const answer = preset.answerOf(key);
+  if (answer) return ['answer', answer];
+  if (preset.isCompare(key)) return ['compare'];
+  return key === 'enter' ? ['burst'] : commandOf(key);
 }
 
 // The function that tells the press of a key event. In another task than cull, numbers press the buttons; of many classes,
 // letters are typed, and commands take Shift. `typing`: see label_typing.js.
-export function keysFor(task, typing) {
-  if (task.isCull) return ({ key }) => pressOf(key.toLowerCase());
+export function keysFor(task, typing, preset) {
+  if (task.isCull) return (event) => pressOf(letterOf(event), preset);
   const saves = ({ key }) => (key === 'Enter' && !task.isExclusive ? ['answer'] : null);
   if (isTyped(task)) return (event) => typedOf(event, typing) || saves(event);
-  return (event) => numberOf(event.key, task) || commandOf(event.key.toLowerCase()) || saves(event);
+  return (event) => numberOf(event.key, task) || commandOf(letterOf(event)) || saves(event);
 }
 
 function numberOf(key, task) {
@@ -27,8 +27,8 @@ function numberOf(key, task) {
   return number && number <= task.classes.length ? pressFor(task, number - 1) : null;
 }
 
-function typedOf({ key, shiftKey }, typing) {
-  const isLetter = /^[a-z]$/i.test(key), command = commandOf(key.toLowerCase());
+function typedOf(event, typing) {
+  const { key, shiftKey } = event, letter = letterOf(event), isLetter = /^[a-z]$/.test(letter), command = commandOf(letter);
   if (command && (isLetter ? shiftKey : key !== ' ' || typing.isEmpty())) return command;
   return typing.strike(key);
 }

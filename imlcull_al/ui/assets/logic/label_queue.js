@@ -4,13 +4,14 @@
 // viewed without one. A frame of the burst of the photo that is asked may be on screen in its place. Knows nothing of the
 // page.
 import { makeBursts } from './label_bursts.js';
+import { makeLately } from './label_lately.js';
 
 const COMMITTED = 8;          // upcoming photos that keep their place when the order changes: they are decoded already
 const AHEAD = 12, BEHIND = 6; // photos kept decoded
 const BESIDE = [1, -1, 2, -2, 3, -3]; // frames kept decoded, as steps in the burst
 const PASSED = 500;           // keys that a request may list
 
-export function makeQueue(bursts = makeBursts()) {
+export function makeQueue(bursts = makeBursts(), lately = makeLately()) {
   let history = [];  // in viewing order
   let at = -1;       // index of the photo that is asked; history.length if none
   let frame = null;  // of its burst, on screen in its place
@@ -27,6 +28,14 @@ export function makeQueue(bursts = makeBursts()) {
     const known = history.findIndex((other) => other.key === photo.key);
     if (known >= 0) at = known;
     else { history.push(photo); at = history.length - 1; }
+  }
+
+  // Show a photo that the queue does not ask: the one that it asks comes next.
+  function visit(photo) {
+    if (history.some((other) => other.key === photo.key)) { show(photo); return; }
+    frame = null;
+    at = Math.max(0, at);
+    history.splice(at, 0, photo);
   }
 
   // After an answer: the next open photo in the history, else the next in the queue.
@@ -48,6 +57,8 @@ export function makeQueue(bursts = makeBursts()) {
 
   // A photo has this label now, wherever it is listed.
   function note(key, label) {
+    const known = history.find((photo) => photo.key === key) || bursts.frame(key);
+    if (known) lately.note(known, label);
     bursts.mark(key, label);
     history.filter((photo) => photo.key === key).forEach((photo) => { photo.label = label; if (label) photo.isOpen = false; });
     if (label) upcoming = upcoming.filter((photo) => photo.key !== key);
@@ -74,7 +85,7 @@ export function makeQueue(bursts = makeBursts()) {
   return {
     current,
     asked,
-    show,
+    visit,
     showNone,
     advance,
     isFirst: () => at <= 0 && !frame,

@@ -18,7 +18,7 @@ export function spokenAnswer(photo) {
   if (!photo.label) return '';
   const score = photo.p_keep;
   if (photo.queue !== 'disagreements' || score === null || (score >= 0.5) === (photo.label === 'keep')) return `Your answer: ${photo.label}`;
-  const [yes, no] = photo.label === 'keep' ? 'KC' : 'CK';
+  const [yes, no] = photo.label === 'keep' ? ['Keep', 'cull'] : ['Cull', 'keep'];
   return `You said ${photo.label}. ${yes} confirms it, ${no} changes it.`;
 }
 

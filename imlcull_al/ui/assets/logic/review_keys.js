@@ -1,7 +1,4 @@
 // The keys of the Review screen.
-const ANSWERS = { k: 'keep', p: 'keep', c: 'cull', x: 'cull' };
-
-export function answerOf(key) { return Object.hasOwn(ANSWERS, key) ? ANSWERS[key] : null; }
 
 // The position that a key leads to from `focus`, among `count`; null for other keys. `across(rows)`: the position so many rows
 // further down; `rows`: those of a page.

@@ -1,7 +1,6 @@
 // How the Review screen tells the photos of the task cull apart: by the two sides of the threshold. review_classes.js has the
 // same functions for other tasks. Photos have the codes of review_table.js.
 import { filterOf } from './review_filters.js';
-import { answerOf } from './review_keys.js';
 import { KEEP, decide } from './review_table.js';
 import { CODES, SIDES, WORDS, factsOf, nothingIn } from './review_words.js';
 
@@ -13,7 +12,6 @@ export function makeSides() {
     // Codes of photos that get an answer. `codes`: those they have.
     relabeled: (codes, label) => codes.map(() => CODES[label]),
     has: (code, label) => WORDS[code] === label,
-    answerOf,
     filterOf,
     nothingIn,
     factsOf,
