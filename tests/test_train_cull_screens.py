@@ -8,6 +8,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from conftest import fill_bright_and_dark
@@ -16,12 +17,12 @@ from imlcull_al.culling.plan import Decision, Plan
 from imlcull_al.errors import CullRefused, StageError, StorageError, TrainingError
 from imlcull_al.session.desk import CULLING, DRY_RUN, EMBEDDING, TRAINING, UNDOING, Desk, Lap
 from imlcull_al.session.jobs import CANCELLED, DONE, Job
-from imlcull_al.session.outlook import Outlook, _emptied, outlook
+from imlcull_al.session.outlook import Outlook, _emptied, outlook, spent
 from imlcull_al.session.session import Counts, open_session
 from imlcull_al.training.epoch_loop import FineTuning
 from imlcull_al.training.options import Epoch, Options
 from imlcull_al.training.unfinished import Interrupted, note_unfinished
-from imlcull_al.ui import cull, curves, improve, look, telling
+from imlcull_al.ui import cull, curves, folders, improve, look, telling
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +296,28 @@ class TestCull:
         html = "".join(cull.warnings(Outlook(plan, 0, 0, ("b", "<b>"), ("c",))))
         assert "2 moments keep nothing: b, &lt;b&gt;." in html
         assert "1 kept photo is damaged: c." in html
+        assert re.findall(r'href="(.*?)"', html) == ["#review/emptied", "#review/damaged"]
+
+    def test_the_time_spent_leaves_pauses_out(self, session):
+        assert spent([]) == spent([7.0]) == 0
+        assert spent([100.0, 159.9, 103.0, 300.0, 310.0]) == pytest.approx(69.9)
+        assert cull.spent_words(session) == ""  # nobody answered on the page
+        session.answer("08.jpg", "keep", source="page")
+        assert cull.spent_words(session) == "Your 1 answer took less than a minute."
+
+    def test_the_next_stage_opens_only_for_whoever_sits_here(self, monkeypatch, tmp_path):
+        started = []
+        monkeypatch.setattr(folders.subprocess, "Popen", lambda command, **_: started.append(command))
+        monkeypatch.setattr(folders, "file_manager", lambda: "opener")
+        here, elsewhere = (SimpleNamespace(client=SimpleNamespace(host=host)) for host in ("127.0.0.1", "192.0.2.7"))
+        with pytest.raises(StageError, match=re.escape(str(tmp_path))):
+            folders.open_folder(tmp_path, elsewhere)
+        assert started == []
+        folders.open_folder(tmp_path, here)
+        assert started == [["opener", str(tmp_path)]]
+        monkeypatch.setattr(folders, "file_manager", lambda: None)
+        with pytest.raises(StageError, match="Open it there"):
+            folders.open_folder(tmp_path, here)
 
     def test_what_is_no_photo_and_what_stays_behind_is_told(self, session):
         for name in ("00.NEF", "01.NEF", "02.HEIC", "02.NEF", "<b>.psd", "Thumbs.db"):

@@ -18,7 +18,7 @@ AFTER = Facts(photos=500, answered=40, checked=20)
         (Facts(500, 0, "First label some photos."), "Answer about 20 photos", "Label"),
         (Facts(500, 8), "Answer about 12 more photos", "Label"),
         (Facts(500, 30, "First label some."), "Answer more photos, until you have kept one and culled one", "Label"),
-        (Facts(500, 40, near=187), "Scores are useful now: review 187 of 500 photos", "Review"),
+        (Facts(500, 40, near=187), "Scores are useful now: review 187 of 500 photos", "Review/close"),
         (AFTER._replace(near=187), "Answer more photos while the rest is analyzed", "Label"),
         (AFTER._replace(way=Way(0.5, 200, 0, 182)), "Check: 182 photos on sheets (2 minutes)", "Check"),
         (AFTER._replace(way=Way(0.2, 107, 93, 0)), "Look at 93 photos (46 seconds)", "Check"),

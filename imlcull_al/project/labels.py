@@ -279,6 +279,13 @@ class Labels:
         with self._lock:
             return {key: given.source for key, given in self._journal.state.given.items()}
 
+    def times(self, source: str) -> list[float]:
+        """When each photo with an answer from `source`, see `journal`, got it, in seconds since 1970."""
+        with self._lock:
+            state = self._journal.state
+            keys = [key for key, given in state.given.items() if given.source == source]
+            return [_seconds(state.answered[key]) for key in keys if key in state.answered]
+
     def answered(self) -> dict[str, str]:
         """Key → content id, empty if unknown, of all photos that were answered or skipped, undone ones included."""
         with self._lock:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from ..culling.plan import Plan
@@ -21,6 +21,8 @@ _SECONDS = 0.3
 """How long a caller waits for an outlook that is under way."""
 _MOST = 8
 """Outlooks kept, one for each threshold: of a large stage, each takes many megabytes."""
+PAUSE = 60.0
+"""Seconds between two answers from which on nobody was at work."""
 
 
 class Outlook(NamedTuple):
@@ -53,6 +55,15 @@ def outlook(session: Session, threshold: float) -> Outlook:
         _emptied(plan, {key: moment for key, (moment, _) in now.moments().items()}, {*now.brackets()}),
         tuple(key for key in now.damaged() if key in kept),
     )
+
+
+def spent(times: Iterable[float]) -> float:
+    """Seconds of work, from the times of answers: all gaps between them that are shorter than `PAUSE`.
+
+    >>> spent([100.0, 102.0, 500.0, 510.0, 101.0])
+    12.0
+    """
+    return sum(gap for one, other in pairwise(sorted(times)) if (gap := other - one) < PAUSE)
 
 
 def _emptied(plan: Plan, moments: dict[str, int], brackets: set[int]) -> tuple[str, ...]:

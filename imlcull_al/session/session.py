@@ -607,6 +607,11 @@ class Session:
         self._knowledge.answered()
         return undone
 
+    def answer_times(self, source: str = "page") -> list[float]:
+        """When photos got their answers from `source`, see `journal`, in seconds since 1970."""
+        self._knowledge.look()
+        return self._labels.times(source)
+
     def sources(self) -> dict[str, str | None]:
         """Key → who gave its answer, see `journal`; None if unknown."""
         self._knowledge.look()

@@ -8,6 +8,7 @@
     check.py       the plan to a promise, and contact sheets of spot checks
     promise.py     what the checks say, as HTML
     cull.py        what a cull would come to, make the next stage, undo
+    folders.py     part of Cull: the next stage in the file manager
     ratings.py     part of Cull: ratings of other programs in, decisions out
     sidecars.py    part of it: where sidecars from elsewhere are dropped
     improve.py     a training: options, cost, progress and report

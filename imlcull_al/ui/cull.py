@@ -12,10 +12,11 @@ from ..progress import amount
 from ..project.left_out import told as left_out_told
 from ..session.desk import CULLING, UNDOING, Desk, Made
 from ..session.jobs import DONE, Job
-from ..session.outlook import Outlook
+from ..session.outlook import Outlook, spent
 from ..session.session import Session
 from . import ratings
 from .clock import Clock
+from .folders import file_manager, open_folder
 from .look import Ended, ended, on_press, sentence, table
 from .scripts import starting
 from .serving import SMALL, Find, photo_id, photo_url
@@ -56,6 +57,7 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> Screen:
         with gr.Row():
             make = gr.Button("Copy the keepers", variant="primary", interactive=False, scale=0, min_width=300)
             go_on = gr.Button("Continue", variant="primary", visible=False, scale=0, min_width=300)
+            see = gr.Button("Open folder", visible=False, scale=0, min_width=160)
             take_back = gr.Button("Undo this cull", visible=False, scale=0, min_width=180)
             go_back = gr.Button("Back", visible=False, scale=0, min_width=180)
         message = gr.HTML()
@@ -84,12 +86,13 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> Screen:
             len(listing.left_out) if listing else 0,
         )  # fmt: skip
         if (looks, failure) == seen:
-            return (gr.skip(),) * 8
+            return (gr.skip(),) * 9
         return (
             (looks, failure),
             outcome_html(desk, found, why, failed=bool(failure and failure[2])),
             gr.Button(button, interactive=found is not None, visible=not is_made),
             gr.Button(way_on(desk), visible=not is_at_work and stage.next.manifest.exists()),
+            gr.Button(visible=has_programs and is_made and not is_at_work and file_manager() is not None),
             gr.Button(visible=can_undo),
             back_button(desk),
             sentence(interrupted(desk)),
@@ -101,10 +104,17 @@ def build(find: Find, clock: Clock, *, has_programs: bool = True) -> Screen:
         desk.cull(link, desk.outlooks.shown(token, given(percent)))
 
     on_press(make, find, on_make, [link, shown, threshold], message, then)
+
+    def on_see(request: gr.Request) -> str:
+        _, error = attempt(lambda: open_folder(find(request).session.stage.next.folder, request))
+        return sentence(error, "failed")
+
+    if has_programs:
+        see.click(on_see, None, message, api_visibility="private")
     on_press(take_back, find, lambda desk: desk.take_back(), None, message, then)
     on_press(go_on, find, lambda desk: desk.go_on(), None, message, then)
     on_press(go_back, find, lambda desk: desk.go_back(), None, message, then)
-    outputs = [seen, outcome, make, go_on, take_back, go_back, offer, shown]
+    outputs = [seen, outcome, make, go_on, see, take_back, go_back, offer, shown]
     clock.every_second(on_tick, [seen, threshold, link, is_open], outputs, message)
     return Screen(threshold, is_open)
 
@@ -177,7 +187,7 @@ def made_html(session: Session, done: Made) -> str:
     unseen = sum(each.reason == "score" for each in plan.decisions)
     return (
         f'<p class="promise numbers" role="status">{_sides(plan)}</p>'
-        + sentence(f"{amount(unseen, 'photo')} nobody had to look at.", "")
+        + sentence(f"{amount(unseen, 'photo')} nobody had to look at. {spent_words(session)}".strip(), "")
         + sentence(
             f"Made {made.name} with {amount(done.photos, 'photo')}{companions}, listed in {made.manifest.name}, in "
             f"{made.project.name}; {session.stage.name} is unchanged. Continue with {made.name} to label and cull the "
@@ -185,6 +195,14 @@ def made_html(session: Session, done: Made) -> str:
         )
         + mosaic_html(session, [each.key for each in plan.kept])
     )
+
+
+def spent_words(session: Session) -> str:
+    """How long the answers on the page took, as a sentence; empty without any."""
+    times = session.answer_times()
+    whole = round(spent(times) / 60)
+    took = f"about {amount(whole, 'minute')}" if whole else "less than a minute"
+    return f"Your {amount(len(times), 'answer')} took {took}." if times else ""
 
 
 def mosaic_html(session: Session, keys: Sequence[str]) -> str:
@@ -235,13 +253,13 @@ def warnings(found: Outlook) -> list[str]:
     """What to look at before, as HTML with links."""
     emptied, damaged = found.emptied, found.damaged
     lines = {
-        f"{amount(len(emptied), 'moment')} keep{'s' if len(emptied) == 1 else ''} nothing": emptied,
-        f"{amount(len(damaged), 'kept photo')} {'is' if len(damaged) == 1 else 'are'} damaged": damaged,
+        f"{amount(len(emptied), 'moment')} keep{'s' if len(emptied) == 1 else ''} nothing": (emptied, "emptied"),
+        f"{amount(len(damaged), 'kept photo')} {'is' if len(damaged) == 1 else 'are'} damaged": (damaged, "damaged"),
     }
     return [
         f'<p class="warning">{words}: {escape(", ".join(keys[:_NAMED]))}{" and others" if len(keys) > _NAMED else ""}. '
-        '<a href="#review">Review</a></p>'
-        for words, keys in lines.items()
+        f'<a href="#review/{chip}">Review</a></p>'
+        for words, (keys, chip) in lines.items()
         if keys
     ]
 
@@ -277,11 +295,11 @@ def wall_html(session: Session, plan: Plan) -> str:
     """Thumbnails of the photos that the scores decide, closest to the threshold first; a click opens them large."""
     decided = [each for each in plan.decisions if each.reason == "score"]
     closest = sorted(decided, key=lambda each: (abs((each.p_keep or 0.0) - plan.threshold), each.key))[:WALL]
-    return (
-        f'<h2>Close calls</h2><div class="sheet">{"".join(_figure(session, each) for each in closest)}</div>'
-        if closest
-        else ""
-    )
+    if not closest:
+        return ""
+    figures = "".join(_figure(session, each) for each in closest)
+    all_of_them = '<p class="subdued"><a href="#review/close">All in Review</a></p>'
+    return f'<h2>Close calls</h2>{all_of_them}<div class="sheet">{figures}</div>'
 
 
 def _figure(session: Session, decision: Decision) -> str:

@@ -50,7 +50,7 @@ class Facts(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A sentence, and the tab in which it is done; empty if there is nothing to do."""
+    """A sentence, and the tab in which it is done, with its chip in Review; empty if there is nothing to do."""
 
     words: str
     tab: str
@@ -73,7 +73,7 @@ def next_step(facts: Facts) -> Step:
     if facts.missing:
         return Step("Answer more photos, until you have kept one and culled one", "Label")
     if facts.near > MANY * facts.photos and facts.checked < FEW:
-        return Step(f"Scores are useful now: review {_of(facts.near, facts.photos)}", "Review")
+        return Step(f"Scores are useful now: review {_of(facts.near, facts.photos)}", "Review/close")
     if facts.way is None:
         return Step("Answer more photos while the rest is analyzed", "Label")
     return _checked(facts, facts.way)
