@@ -147,7 +147,7 @@ def test_a_threshold_is_as_large_as_the_checks_support_and_refused_with_the_way_
     with pytest.raises(NotEnoughLabels):
         session.threshold_for(0.05)
     play(session, 20)
-    with pytest.raises(CullRefused, match=r"at most 5\.0% .* \(95% confidence\).* way there: Look at \d+"):
+    with pytest.raises(CullRefused, match=r"at most 5\.0% .* \(95% confidence\).* cheapest way: Look at \d+"):
         session.threshold_for(0.05)
     for nonsense in (0, 1, 7, -1):
         with pytest.raises(CullRefused, match="between 0 and 1"):

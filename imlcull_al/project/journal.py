@@ -2,7 +2,7 @@
 
 `stage_N_cull_journal.jsonl`, UTF-8, append-only:
 
-    {"v": 2, "at": "2026-11-21T10:00:00.000+00:00", "do": "answer", "task": "cull", "key": "a.jpg", "label": "keep",
+    {"v": 2, "at": "2026-11-21T10:00:00.000000+00:00", "do": "answer", "task": "cull", "key": "a.jpg", "label": "keep",
      "before": null, "queue": "uncertain", "source": "page", "content": "9f0c…", "table": [1024, 1763719200000000000]}
 
 `do` is one of
@@ -214,7 +214,8 @@ def event(
     content: str | None = None,
 ) -> dict[str, Any]:
     """A journal line with the current time; `append` adds the task."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    # Microseconds, so that two steps, each synced to the disk, never have the same time.
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
     return {
         "v": VERSION, "at": now, "do": do, "task": "", "key": key, "label": label, "before": before, "queue": queue,
         "source": source, "content": content,
