@@ -436,6 +436,7 @@ def headers(tab) -> list[str]:
 def test_moments_have_headers_and_one_that_keeps_nothing_is_kept_by_its_best_frame(shoot, serve, visit):
     tab = visit(serve(Desk(shoot)), viewport={"width": 1280, "height": 1200})
     tab.goto(tab.url + "#review/emptied")  # as the Cull screen links to it
+    chip(tab, "All").locator("small", has_text=re.compile(r"\d")).wait_for()
     slider = tab.get_by_role("slider", name="Threshold")
     slider.evaluate("slider => slider.value = 100")
     slider.dispatch_event("input")
