@@ -160,7 +160,7 @@ class TestTrain:
             pass
         desk = Desk(session)
         desk.train(Options())
-        job = desk.jobs.wait(30)
+        job = finish(desk.jobs, TRAINING)
         assert "no labels yet" in job.error
         assert "no labels yet" in improve.training_html(session, job)
 
