@@ -294,11 +294,9 @@ def wall_html(session: Session, plan: Plan) -> str:
     """Thumbnails of the photos that the scores decide, closest to the threshold first; a click opens them large."""
     decided = [each for each in plan.decisions if each.reason == "score"]
     closest = sorted(decided, key=lambda each: (abs((each.p_keep or 0.0) - plan.threshold), each.key))[:WALL]
-    return (
-        f'<h2>Close calls</h2><p class="subdued"><a href="#review/close">All in Review</a></p><div class="sheet">{"".join(_figure(session, each) for each in closest)}</div>'
-        if closest
-        else ""
-    )
+    figures = "".join(_figure(session, each) for each in closest)
+    link = '<p><a href="#review/close">All in Review</a></p>'
+    return f'<h2>Close calls</h2>{link}<div class="sheet">{figures}</div>' if closest else ""
 
 
 def _figure(session: Session, decision: Decision) -> str:
