@@ -24,9 +24,9 @@ def open_folder(folder: Path, request: Any) -> None:
     program = file_manager()
     if program is None or not _is_from_here(request):
         raise StageError(f"The folder is {folder}, on the machine that runs imlcull. Open it there.")
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command, none = [program, str(folder.absolute())], subprocess.DEVNULL
     try:
-        subprocess.Popen([program, str(folder.absolute())], start_new_session=True, **quiet)
+        subprocess.Popen(command, stdin=none, stdout=none, stderr=none, start_new_session=True)
     except OSError as error:
         raise StageError(f"{program} could not open {folder}: {error.strerror}. Open it yourself.") from error
 
