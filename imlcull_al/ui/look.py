@@ -89,7 +89,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 .call img { border-bottom: 3px solid var(--cull); } .call.keep img { border-color: var(--keep); }
 .call:focus-visible, .warning a:focus-visible { outline: 2px solid var(--keep-ink); outline-offset: 2px; }
 .warning { border-left: 3px solid var(--cull); padding-left: .7rem; }
-.warning a { color: var(--keep-ink); text-decoration: underline; }
+.warning a, .screen p > a { color: var(--keep-ink); text-decoration: underline; }
 .mosaic { display: grid; grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); gap: 2px; }
 .mosaic img { width: 100%; aspect-ratio: 1; object-fit: cover; background: var(--surround); display: block; }
 .call-closer { border: 0; padding: 0; margin: auto; width: 94vw; height: 94vh; max-width: none; max-height: none;
