@@ -48,6 +48,10 @@ def journal(session):
 
 def test_arrows_move_in_the_burst_and_answer_nothing(open_page, session):
     tab = open_page()
+    fetched = "performance.getEntriesByType('resource').filter((each) => each.name.endsWith('/1600')).length"
+    before = -1
+    while before < (before := tab.evaluate(fetched)):  # until what is fetched ahead is there
+        tab.wait_for_timeout(1000)
     asked = []
     tab.on("request", lambda request: asked.append(request.url))
     frames = strip(tab).get_by_role("button")

@@ -135,7 +135,7 @@ button[role=tab].selected { color: var(--keep-ink) !important; }
 @media (max-width: 40rem) {
   .gradio-container > main { padding: .5rem .9rem !important; }
   .heading { flex-wrap: wrap; gap: .1rem 1rem; } .heading .bar { width: 4rem; margin-right: .4rem; }
-  .next { font-size: .82rem; } .next a { padding: 0 .6rem; }
+  .next { font-size: .82rem; padding-right: 5rem; } .next a { padding: 0 .6rem; white-space: normal; line-height: 1.2; }
   .top { position: relative; gap: .1rem; } .top > .block:first-child { min-width: 100% !important; }
   .top > .appearance-place { position: absolute; right: 0; top: 1.7rem; }
   .top > button { position: absolute; right: 0; top: .1rem; }
