@@ -98,8 +98,9 @@ def add_encoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=argparse.SUPPRESS,
-        help="builtin, or the Hugging Face id or local folder of a vision transformer; append +builtin to concatenate "
-        f"the embeddings of both (default: the stage's trained model, else {DEFAULT_MODEL})",
+        help="builtin, a model file (.pth), or the Hugging Face id or local folder of a vision transformer; append "
+        "+builtin to a transformer to concatenate the embeddings of both (default: the stage's trained model, else "
+        f"{DEFAULT_MODEL})",
     )
     parser.set_defaults(model=None)
 
